@@ -1,0 +1,1 @@
+"""Text to `Manifest`: parsing, checking, expansion. Pure but for the files it reads."""

@@ -1,0 +1,1 @@
+"""From a plan to events: decisions, scheduling, the record, the fold."""

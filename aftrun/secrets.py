@@ -1,0 +1,84 @@
+"""Finds secret values in text that came from elsewhere and puts a mark in their place.
+
+What aftrun itself writes never holds a secret, since manifests hold references (see `values`). This module is
+for text that a server, a library or the operating system wrote, and that may echo what was sent to it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import urllib.parse
+from collections.abc import Iterable
+
+MARK = "***"
+
+_MIN_LENGTH = 4
+"""Shorter values are left alone inside longer text: hiding every "a" would hide nothing and ruin the text."""
+
+
+def _base64_forms(raw: bytes) -> Iterable[str]:
+    """The base64 spellings of `raw`, wherever it starts inside a longer encoded text.
+
+    Base64 encodes three bytes at a time, so a value that starts at offset 1 or 2 of a group looks different.
+    For each offset we keep only the characters that depend on nothing but the value.
+    """
+    for offset in range(3):
+        encoded = base64.b64encode(b"\0" * offset + raw).decode("ascii")
+        start = (0, 2, 3)[offset]
+        total_bits = (offset + len(raw)) * 8
+        stable = encoded[start : total_bits // 6]
+        if len(stable) >= _MIN_LENGTH + 2:
+            yield stable
+            yield stable.replace("+", "-").replace("/", "_")
+
+
+def spellings(secret: str) -> set[str]:
+    """Every form of a secret that is looked for: raw, JSON-escaped, URL-encoded and base64 at any offset."""
+    if len(secret) < _MIN_LENGTH:
+        return {secret} if secret else set()
+    raw = secret.encode("utf-8", "surrogateescape")
+    forms = {
+        secret,
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        json.dumps(secret)[1:-1].replace("/", "\\/"),
+        repr(secret)[1:-1],
+        urllib.parse.quote(raw, safe=""),
+        urllib.parse.quote(raw),
+        urllib.parse.quote_plus(raw),
+        raw.hex(),
+        *_base64_forms(raw),
+    }
+    forms |= {form.lower() for form in forms if "%" in form}
+    return {form for form in forms if form}
+
+
+class Scrubber:
+    """Replaces secrets in text by `***`. Longest first, so that a short one cannot break up a longer one."""
+
+    __slots__ = ("_exact", "_pattern")
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        short: set[str] = set()
+        forms: set[str] = set()
+        for secret in secrets:
+            if len(secret) < _MIN_LENGTH:
+                short |= {secret} if secret.strip() else set()
+            else:
+                forms |= spellings(secret)
+        self._exact = frozenset(short)
+        ordered = sorted(forms, key=lambda form: (-len(form), form))
+        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+
+    def scrub(self, text: str) -> str:
+        """The text without any secret in it. Values under four characters are hidden only as whole words."""
+        if self._pattern is not None:
+            text = self._pattern.sub(MARK, text)
+        for secret in sorted(self._exact, key=len, reverse=True):
+            text = re.sub(rf"(?<![\w-]){re.escape(secret)}(?![\w-])", MARK, text)
+        return text
+
+
+NOTHING_SECRET = Scrubber()
