@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from aftrun.values import Template, Text, Value
+from aftrun.values import Origin, Template, Text, Value
 
 DEFAULT_URL = "https://127.0.0.1:44399"
 DEFAULT_KEY_VARIABLE = "AFT_API_KEY"
@@ -87,18 +87,6 @@ class ParamKind(StrEnum):
     INTEGER = "integer"
     NUMBER = "number"
     BOOLEAN = "boolean"
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """A place in a file. Line and column count from 1."""
-
-    path: str
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,18 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """A place in a file. Line and column count from 1."""
+
+    path: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
 class Outside:
     """`${VAR}`, `${env:VAR}`, `${file:PATH}`, `${keyring:SERVICE/USER}`, each with `:-default` or `:?message`.
 
@@ -24,6 +36,8 @@ class Outside:
     text: str
     default: str | None = None
     message: str | None = None
+    origin: Origin | None = field(default=None, compare=False)
+    """Where the reference itself stands (not the scalar that holds it)."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -38,6 +52,7 @@ class Inside:
     path: tuple[str, ...]
     text: str
     format: str | None = None
+    origin: Origin | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
