@@ -100,13 +100,15 @@ class UsageError(AftrunError):
 class ManifestError(AftrunError):
     """Everything that is wrong with the manifests, found in one go.
 
-    `problems` holds at least one error; warnings of the same files may stand among them.
+    `problems` holds at least one error; warnings of the same files may stand among them. `files` holds the bytes of
+    the files that were read, by path, for those who show the lines in question.
     """
 
     exit_code = ExitCode.USAGE
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], *, files: Sequence[tuple[str, bytes]] = ()) -> None:
         self.problems = tuple(problems)
+        self.files = tuple(files)
         errors = [p for p in self.problems if p.severity is Severity.ERROR]
         count = len(errors)
         super().__init__(f"{count} problem{'' if count == 1 else 's'} in the manifest; nothing was sent")

@@ -378,6 +378,8 @@ class Attempt:
     state: str = ""
     """The last state seen, in the server's words."""
     outcome: Outcome | None = None
+    reason: str = ""
+    """A stable word for why it ended so; see `events.Reason`."""
     message: str = ""
     exit_code: int | None = None
     server_started_at: float | None = None
@@ -399,7 +401,8 @@ class JobResult:
     """Selector and params as they may be shown."""
     outcome: Outcome | None = None
     phase: str = "pending"
-    """``pending``, ``submitting``, ``accepted``, ``running``, ``waiting`` (for a retry) or ``ended``."""
+    """``pending``, ``submitting``, ``deferred`` (the POST did not arrive and will be tried again), ``accepted``,
+    ``running``, ``waiting`` (between two attempts) or ``ended``."""
     reason: str = ""
     """A stable word for why it ended so; see `events.Reason`."""
     message: str = ""

@@ -1,1 +1,8 @@
-"""Text to `Manifest`: parsing, checking, expansion. Pure but for the files it reads."""
+"""Manifests: text → `Manifest`. Pure but for reading files, and what `bind` fetches."""
+
+from __future__ import annotations
+
+from aftrun.manifest.load import Loaded, load_all
+from aftrun.manifest.outside import bind, references, shown_names
+
+__all__ = ["Loaded", "bind", "load_all", "references", "shown_names"]

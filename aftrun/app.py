@@ -1,0 +1,332 @@
+"""Where the floors meet: manifests, servers, the scheduler and the record, put together into a run.
+
+The command line and the library both come through here; neither has logic of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+import aftrun
+from aftrun.errors import StateError, UsageError
+from aftrun.events import Event, RunEnded, RunStarted, Source, Warned
+from aftrun.files import write_atomic
+from aftrun.gitinfo import git_facts
+from aftrun.manifest import references, shown_names
+from aftrun.model import Endpoint, Json, Manifest, RunReport, ServerSpec, Tls
+from aftrun.report import json as json_report
+from aftrun.run.plan import Plan, Task, headers, make_plan
+from aftrun.run.ports import Clock, Journal, Listener, Pool, SystemClock
+from aftrun.run.render import RunFacts, lookup_for
+from aftrun.secrets import Scrubber
+from aftrun.values import Bindings, Inside, Lookup, Outside, Value, bound, nothing_inside, render
+
+if TYPE_CHECKING:
+    from aftrun.run.fold import Folder
+    from aftrun.run.scheduler import Scheduler
+    from aftrun.server.client import Door
+
+DEFAULT_STATE_DIR = Path(".aftrun")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOverride:
+    """What the command line says about the server. It wins over every manifest. None: as the manifest says."""
+
+    url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    fingerprints: tuple[str, ...] = ()
+    insecure: bool = False
+
+    def apply(self, server: ServerSpec) -> ServerSpec:
+        """The server with the overrides in place. What is said about TLS replaces all that was said before."""
+        changes: dict[str, object] = {}
+        if self.url is not None:
+            changes["url"] = self.url.rstrip("/")
+        if self.api_key is not None:
+            changes["api_key"] = self.api_key
+        if self.ca_file is not None or self.fingerprints or self.insecure:
+            changes["tls"] = Tls(
+                ca_file=self.ca_file,
+                fingerprints=self.fingerprints,
+                insecure=self.insecure,
+                cert_file=server.tls.cert_file,
+                key_file=server.tls.key_file,
+            )
+        return replace(server, **changes)  # type: ignore[arg-type]  # checked by dataclasses itself
+
+    def check(self) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            UsageError: more than one way to verify the certificate was given.
+        """
+        if (self.ca_file is not None) + bool(self.fingerprints) + self.insecure > 1:
+            raise UsageError(
+                "--cacert, --fingerprint and --insecure exclude each other", hint="keep one of them; a pin is safest"
+            )
+
+
+def override_servers(manifests: Sequence[Manifest], override: ServerOverride) -> tuple[Manifest, ...]:
+    """The manifests with every server changed as the command line says."""
+    override.check()
+    return tuple(
+        replace(manifest, servers=tuple(override.apply(server) for server in manifest.servers))
+        for manifest in manifests
+    )
+
+
+def endpoint(server: ServerSpec, bindings: Bindings) -> Endpoint:
+    """A server with everything filled in.
+
+    Raises:
+        Unbound: a reference has no value; `manifest.bind` finds these with file and line.
+    """
+
+    def text(value: Value) -> str:
+        return render(value, bindings, nothing_inside).value
+
+    def maybe(value: Value | None) -> str | None:
+        return None if value is None else text(value)
+
+    return Endpoint(
+        url=text(server.url).rstrip("/"),
+        api_key=text(server.api_key),
+        ca_file=maybe(server.tls.ca_file),
+        fingerprints=tuple(text(pin) for pin in server.tls.fingerprints),
+        insecure=server.tls.insecure,
+        cert_file=maybe(server.tls.cert_file),
+        key_file=maybe(server.tls.key_file),
+        connect_timeout=server.connect_timeout,
+        read_timeout=server.read_timeout,
+        submit_path=server.submit_path,
+        status_path=server.status_path,
+        headers=tuple((name, text(value)) for name, value in server.headers),
+        job_info=server.job_info,
+    )
+
+
+def make_scrubber(manifests: Sequence[Manifest], endpoints: Sequence[Endpoint], bindings: Bindings) -> Scrubber:
+    """Knows every value that must not be seen: all that came from outside but for what `vars` declares as shown."""
+    shown = shown_names(manifests)
+    hidden = {value for key, value in bindings.items() if key not in shown}
+    hidden |= {each.api_key for each in endpoints}
+    return Scrubber(hidden)
+
+
+def new_run_id(now: float) -> str:
+    """Sorts by time, and two runs started in the same second still differ: `20260102-020000-7f3a`."""
+    return f"{datetime.fromtimestamp(now).astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A run, ready to begin: nothing has been sent and nothing written."""
+
+    manifests: tuple[Manifest, ...]
+    plan: Plan
+    bindings: Bindings = field(repr=False)
+    endpoints: tuple[Endpoint, ...]
+    scrubber: Scrubber
+    facts: RunFacts
+    sandbox: bool = False
+
+    def lookup(self, task: Task) -> Callable[[Inside], str | None]:
+        """What a job's `${{ … }}` are before the run: ids and outputs of other jobs are not known yet."""
+        return lookup_for(task, self.facts, self.bindings, lambda _: None)
+
+    def opening(self) -> RunStarted:
+        """The first event of the run."""
+        sources = {
+            (manifest.path, manifest.name): Source(manifest.path, manifest.sha256, manifest.name)
+            for manifest in self.manifests
+        }
+        git: Mapping[str, Json] = git_facts(self.manifests[0].path) if self.manifests else {}
+        return RunStarted(
+            at=self.facts.started_at,
+            run=self.facts.id,
+            jobs=headers(self.plan, self.lookup),
+            sources=tuple(sources.values()),
+            aftrun=aftrun.__version__,
+            git=git,
+            sandbox=self.sandbox,
+        )
+
+    def warnings(self) -> tuple[str, ...]:
+        """What must be said aloud before anything is sent."""
+        return tuple(
+            f"the certificate of {each.url} is NOT verified (insecure): anyone on the way can read the API key and "
+            "change what runs; pin it instead (server.tls.fingerprint)"
+            for each in self.endpoints
+            if each.insecure and each.url.startswith("https:")
+        )
+
+
+def make_setup(
+    manifests: Sequence[Manifest],
+    bindings: Bindings,
+    *,
+    run_id: str = "",
+    started_at: float | None = None,
+    keep_going: bool = False,
+    sandbox: bool = False,
+    clock: Clock | None = None,
+) -> Setup:
+    """Put a run together from manifests whose values have all been checked.
+
+    Raises:
+        UsageError: a file that a server's TLS settings name cannot be used.
+    """
+    now = started_at if started_at is not None else (clock or SystemClock()).now()
+    plan = make_plan(manifests, keep_going=keep_going)
+    endpoints = tuple(endpoint(server, bindings) for server in plan.servers)
+    return Setup(
+        manifests=tuple(manifests),
+        plan=plan,
+        bindings=bindings,
+        endpoints=endpoints,
+        scrubber=make_scrubber(manifests, endpoints, bindings),
+        facts=RunFacts(run_id or new_run_id(now), now),
+        sandbox=sandbox,
+    )
+
+
+def missing_values(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> tuple[Outside, ...]:
+    """The references that have neither a value in this environment nor a default, each variable once."""
+    from aftrun.manifest.outside import Unavailable, fetch  # noqa: PLC0415  # with the loader, which is imported late
+
+    missing: dict[tuple[str, str], Outside] = {}
+    for reference in references(manifests):
+        try:
+            value = fetch(reference, environ)
+        except Unavailable:
+            value = None
+        if bound(reference, {} if value is None else {reference.key: value}) is None:
+            missing.setdefault(reference.key, reference)
+    return tuple(missing.values())
+
+
+def make_lookups(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> Callable[[Task], Lookup]:
+    """What `${{ … }}` show in a plan: what is known now. The run's id is not, and stays as it was written."""
+    from aftrun.manifest.outside import Unavailable, fetch  # noqa: PLC0415  # with the loader, which is imported late
+
+    facts = RunFacts("", SystemClock().now())
+    shown = shown_names(manifests)
+    bindings: dict[tuple[str, str], str] = {}
+    for reference in references(manifests):
+        if reference.key in shown:
+            with contextlib.suppress(Unavailable):  # what is not there is shown as it was written
+                value = fetch(reference, environ)
+                bindings |= {} if value is None else {reference.key: value}
+
+    def lookup(task: Task) -> Lookup:
+        find = lookup_for(task, facts, bindings, lambda _: None)
+        return lambda reference: None if reference.path == ("run", "id") else find(reference)
+
+    return lookup
+
+
+class ReportFile:
+    """Keeps `report.json` true while the run goes on: a listener.
+
+    Rewriting the whole file at every end of a job would cost the square of the number of jobs, so a rewrite waits
+    until twenty times the cost of the last one has passed; the last event always writes.
+    """
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self.path = path
+        self.error: StateError | None = None
+        self._clock = clock
+        self._not_before = 0.0
+        self._stale = False
+
+    def __call__(self, event: Event, folder: Folder) -> None:
+        """Hear one event."""
+        now = self._clock.monotonic()
+        self._stale = True
+        if not isinstance(event, RunEnded) and now < self._not_before:
+            return
+        self.write(folder.report())
+        self._not_before = now + 20 * (self._clock.monotonic() - now)
+
+    def write(self, report: RunReport) -> None:
+        """Write the report now. A failure is kept in `error`; a later success clears it."""
+        try:
+            write_atomic(self.path, json_report.render(report))
+            self.error = None
+        except StateError as error:
+            self.error = error
+        self._stale = False
+
+
+def open_doors(setup: Setup, connections: int) -> list[Door]:
+    """The connections to the servers of a plan, in its order."""
+    from aftrun.server.client import Door  # noqa: PLC0415  # `requests` takes 100 ms to import; plans do without
+
+    return [Door(each, scrubber=setup.scrubber, connections=connections) for each in setup.endpoints]
+
+
+def pool_size(plan: Plan) -> int:
+    """How many requests of a plan can ever be in flight at once."""
+    return max((min(stage.strategy.slots, stage.count) for stage in plan.stages), default=1)
+
+
+def make_scheduler(
+    setup: Setup,
+    doors: Sequence[Door],
+    journal: Journal,
+    pool: Pool,
+    *,
+    clock: Clock,
+    listeners: Sequence[Listener] = (),
+    history: Sequence[Event] = (),
+) -> Scheduler:
+    """The scheduler of a run."""
+    from aftrun.run.scheduler import Scheduler  # noqa: PLC0415  # only runs need it
+
+    return Scheduler(
+        setup.plan,
+        doors,
+        journal,
+        pool,
+        facts=setup.facts,
+        bindings=setup.bindings,
+        clock=clock,
+        random=Random(),  # noqa: S311  # it spreads looks over time; nothing secret hangs on it
+        scrubber=setup.scrubber,
+        listeners=listeners,
+        history=history,
+    )
+
+
+def opening_events(setup: Setup, warnings: Sequence[str]) -> list[Event]:
+    """What a new run begins with."""
+    start = setup.opening()
+    return [start, *(Warned(start.at, text) for text in warnings)]
+
+
+__all__ = [
+    "DEFAULT_STATE_DIR",
+    "ReportFile",
+    "ServerOverride",
+    "Setup",
+    "endpoint",
+    "make_lookups",
+    "make_scheduler",
+    "make_scrubber",
+    "make_setup",
+    "missing_values",
+    "new_run_id",
+    "open_doors",
+    "opening_events",
+    "override_servers",
+    "pool_size",
+]

@@ -1,0 +1,68 @@
+"""The one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+
+from aftrun.errors import AftrunError, ExitCode, ManifestError
+
+
+def colour(stream: object) -> bool:
+    """Whether to colour what goes to `stream`. `NO_COLOR` (see no-color.org) wins, then whether a person reads it."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(getattr(stream, "isatty", lambda: False)()) and os.environ.get("TERM") != "dumb"
+
+
+def say(text: str) -> None:
+    """A line to standard error, at once."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201  # this is where aftrun speaks
+
+
+def emit(text: str) -> None:
+    """Data to standard output, at once. `text` brings its own newline."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def report_error(error: AftrunError) -> None:
+    """Say what went wrong, in the error's own words."""
+    if isinstance(error, ManifestError):
+        from aftrun.manifest.diagnostics import render  # noqa: PLC0415  # only errors pay for it
+
+        say(render(error.problems, colour=colour(sys.stderr)).rstrip("\n"))
+        say(error.message)
+        return
+    first, *others = error.diagnostics()
+    say(f"aftrun: {first}")
+    for line in others:
+        say(f"  {line}")
+
+
+def guarded(run: Callable[[], int | None]) -> int:
+    """Run the program, and return the exit code of whatever it came to."""
+    verbose = "-v" in sys.argv or "--verbose" in sys.argv or "-vv" in sys.argv
+    try:
+        return int(run() or 0)
+    except AftrunError as error:
+        report_error(error)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        say("aftrun: interrupted")
+        return int(ExitCode.SIGINT)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`). Give Python somewhere else to flush to at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.STATE)
+    except Exception as error:  # noqa: BLE001  # the last resort: whatever it is, it is a bug of ours, and said so
+        say(f"aftrun: a bug in aftrun: {type(error).__name__}")
+        if verbose:
+            # Without the exceptions' own texts and without values: they may hold what must not be seen.
+            for frame in traceback.extract_tb(error.__traceback__):
+                say(f"  {frame.filename}:{frame.lineno} in {frame.name}")
+        else:
+            say("  hint: run it again with -v to see where, and report it; jobs on the server go on")
+        return int(ExitCode.BUG)

@@ -1,0 +1,73 @@
+"""Flags that several commands share. Every flag has a mirror in the environment: `--max-x` is `AFTRUN_MAX_X`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def option(*names: str, help: str, **settings: Any) -> Any:  # noqa: A002  # typer's own name for it
+    """A typer option whose environment variable follows from its longest flag."""
+    flag = max((name.split("/", maxsplit=1)[0] for name in names), key=len)
+    variable = "AFTRUN_" + flag.lstrip("-").replace("-", "_").upper()
+    return typer.Option(*names, help=help, envvar=variable, **settings)
+
+
+Files = Annotated[
+    list[str],
+    typer.Argument(
+        help="Manifests: files, folders (every *.yaml, *.yml and *.json in them), or - for standard input.",
+        metavar="FILE…",
+        show_default=False,
+    ),
+]
+Variables = Annotated[
+    list[str] | None,
+    option("--var", help="Set a variable of `vars` (repeatable).", metavar="NAME=VALUE", show_default=False),
+]
+StateDir = Annotated[
+    Path,
+    option("--state-dir", help="Where runs are recorded.", metavar="DIR"),
+]
+Server = Annotated[
+    str | None,
+    option("--server", help="URL of the server, instead of what the manifests say.", metavar="URL"),
+]
+CaCert = Annotated[
+    Path | None,
+    option("--cacert", help="Trust the certificates in this PEM file, and no others.", metavar="FILE"),
+]
+Fingerprint = Annotated[
+    list[str] | None,
+    option(
+        "--fingerprint",
+        help="Accept the certificate with this SHA-256 fingerprint (repeatable), and no other.",
+        metavar="sha256:HEX",
+        show_default=False,
+    ),
+]
+Insecure = Annotated[
+    bool,
+    option("--insecure", "-k", help="Do NOT verify the certificate. Anyone on the way can read the key."),
+]
+Verbose = Annotated[int, option("--verbose", "-v", help="Say more; twice: tracebacks too.", count=True)]
+Quiet = Annotated[bool, option("--quiet", "-q", help="Only errors, and the result.")]
+
+
+def parse_variables(pairs: list[str] | None) -> dict[str, str]:
+    """`NAME=VALUE` texts as a mapping; the last of a name wins.
+
+    Raises:
+        UsageError: one has no `=` or no name.
+    """
+    from aftrun.errors import UsageError  # noqa: PLC0415  # only when it is needed
+
+    result: dict[str, str] = {}
+    for pair in pairs or ():
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--var {pair}: not of the form NAME=VALUE", hint="write for example --var year=2027")
+        result[name] = value
+    return result

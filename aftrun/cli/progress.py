@@ -1,0 +1,108 @@
+"""What a person sees while jobs run: one plain line a change, with the time, at once. A listener."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from aftrun.durations import format_duration
+from aftrun.events import (
+    Accepted,
+    Event,
+    Interrupted,
+    JobEnded,
+    LookFailed,
+    RetryPlanned,
+    StateSeen,
+    SubmitDeferred,
+    SubmitIntended,
+    Warned,
+)
+from aftrun.model import Outcome, State
+from aftrun.run.fold import Folder
+
+MARKS = {
+    Outcome.SUCCEEDED: "ok",
+    Outcome.SUBMITTED: "ok",
+    Outcome.SKIPPED: "--",
+    Outcome.FAILED: "FAIL",
+    Outcome.REJECTED: "FAIL",
+    Outcome.UNDELIVERED: "FAIL",
+    Outcome.CANCELLED: "FAIL",
+    Outcome.TIMED_OUT: "LATE",
+    Outcome.UNKNOWN: "????",
+}
+
+COLOURS = {"ok": "32", "--": "2", "FAIL": "31", "LATE": "33", "????": "35"}
+
+
+def paint(text: str, code: str, *, colour: bool) -> str:
+    """The text in an ANSI colour, where colours are wanted."""
+    return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
+
+
+def _short(seconds: float) -> str:
+    """A duration that a person reads at a glance: tenths below a minute, whole seconds above."""
+    return format_duration(round(seconds, 1) if seconds < 60 else round(seconds))
+
+
+class Lines:
+    """Prints each change of each job. `level` 0 says only ends and warnings, 1 all changes, 2 every detail."""
+
+    def __init__(self, say: Callable[[str], None], labels: dict[str, str], *, level: int = 1, colour: bool) -> None:
+        self._say = say
+        self._labels = labels
+        self._level = level
+        self._colour = colour
+        self._done = 0
+
+    def __call__(self, event: Event, folder: Folder) -> None:
+        """Hear one event."""
+        text = self._text(event, folder)
+        if text:
+            at = datetime.fromtimestamp(event.at).astimezone().strftime("%H:%M:%S")
+            self._say(f"{paint(at, '2', colour=self._colour)} {text}")
+
+    def _text(self, event: Event, folder: Folder) -> str:
+        match event:
+            case JobEnded():
+                return self._ended(event, folder)
+            case Warned():
+                return paint(f"warning: {event.message}", "33", colour=self._colour)
+            case Interrupted():
+                return "interrupted: nothing new is started"
+        return self._change(event) if self._level else ""
+
+    def _change(self, event: Event) -> str:
+        match event:
+            case SubmitIntended() if self._level > 1:
+                return f"     {self._label(event.job)}: submitting"
+            case SubmitDeferred():
+                return (
+                    f"     {self._label(event.job)}: not delivered, again in {_short(event.retry_in)}: {event.message}"
+                )
+            case Accepted():
+                return f"     {self._label(event.job)}: accepted as job {event.job_id}"
+            case StateSeen() if self._level > 1 or event.phase == State.RUNNING:
+                return f"     {self._label(event.job)}: {event.state or 'no state'}"
+            case LookFailed():
+                return f"     {self._label(event.job)}: cannot see its state, looking again: {event.message}"
+            case RetryPlanned():
+                return f"     {self._label(event.job)}: {event.message}; attempt {event.attempt} in {_short(event.retry_in)}"
+        return ""
+
+    def _label(self, key: str) -> str:
+        return self._labels.get(key, key)
+
+    def _ended(self, event: JobEnded, folder: Folder) -> str:
+        self._done += 1
+        job = folder.job(event.job)
+        mark = MARKS[event.outcome]
+        took = f" in {_short(job.duration)}" if job.duration is not None else ""
+        why = f": {event.message}" if event.message else ""
+        count = f"[{self._done}/{len(folder.jobs())}]"
+        place = "" if event.outcome in (Outcome.SUCCEEDED, Outcome.SUBMITTED, Outcome.SKIPPED) else f" ({job.origin})"
+        return (
+            f"{paint(f'{mark:>4}', COLOURS[mark], colour=self._colour)} {self._label(event.job)}: "
+            f"{event.outcome.value}{took} {count}{why}{place}"
+        )

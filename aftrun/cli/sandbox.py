@@ -1,0 +1,79 @@
+"""`aftrun sandbox`: an AFT!-like server on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aftrun.cli import options
+from aftrun.cli.boundary import emit, say
+from aftrun.errors import UsageError
+
+if TYPE_CHECKING:
+    from aftrun.sandbox.scenario import Scenario
+
+
+def read_scenario(path: Path | None) -> Scenario:
+    """The scenario in a YAML or JSON file; the default one without a file.
+
+    Raises:
+        ManifestError: the file is no YAML.
+        UsageError: it cannot be read, or is no scenario.
+    """
+    from aftrun.sandbox.scenario import Scenario, parse  # noqa: PLC0415  # only the sandbox needs it
+
+    if path is None:
+        return Scenario()
+    from aftrun.manifest.source import plain  # noqa: PLC0415  # the parser is for commands that read files
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the scenario {path}: {error.strerror or error}", hint="docs/sandbox.md shows one"
+        ) from error
+    return parse(plain(data, str(path)))
+
+
+def sandbox(
+    scenario: Annotated[
+        Path | None, options.option("--scenario", help="What it does: durations, outcomes, faults.", metavar="FILE")
+    ] = None,
+    host: Annotated[str, options.option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, options.option("--port", help="Port to listen on; 0 takes any free one.", min=0, max=65535)] = 44399,
+    api_key: Annotated[str, options.option("--api-key", "-a", help="The key that it knows.")] = "sandbox-key",
+    ledger: Annotated[
+        Path | None, options.option("--ledger", help="Append every request to this file, as JSON lines.", metavar="FILE")
+    ] = None,
+    speed: Annotated[float, options.option("--speed", help="How much faster than the scenario time passes.")] = 1.0,
+    no_tls: Annotated[bool, options.option("--no-tls", help="Speak plain HTTP.")] = False,
+) -> None:
+    """Run an AFT!-like server on this machine, to try manifests against.
+
+    It is our assumption of AFT!, not AFT!'s contract, and starts no real job. It stops at Ctrl-C.
+    """
+    from aftrun.sandbox.server import Sandbox  # noqa: PLC0415  # an extra
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    server = Sandbox(
+        read_scenario(scenario), host=host, port=port, api_key=api_key, ledger_path=ledger, tls=not no_tls, speed=speed
+    )
+    with server:
+        emit(f"url: {server.url}\napiKey: {server.api_key}\n")
+        if not no_tls:
+            emit(f"fingerprint: {server.fingerprint}\n")
+        pin = "" if no_tls else f" --fingerprint {server.fingerprint}"
+        say("")
+        say("This is our assumption of AFT!, not AFT! itself. Try it from another terminal:")
+        say(f"  AFT_API_KEY={server.api_key} aftrun apply --server {server.url}{pin} manifests/quickstart.yaml")
+        say("Ctrl-C stops it.")
+        # A wait without a time limit would not be interrupted by a signal on every system.
+        while not stop.wait(0.5):
+            pass
+        say(f"stopped; {len(server.jobs())} jobs were created")

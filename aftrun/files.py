@@ -1,0 +1,54 @@
+"""Writes files so that a reader, or a crash, never sees half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from aftrun.errors import StateError
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Put `text` into `path`: all of it or, whatever happens, none of it. Missing folders are made.
+
+    A device or a pipe, such as `/dev/stdout`, is written to as it is, since it cannot be replaced.
+
+    Raises:
+        StateError: it could not be written.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            with path.open("w", encoding="utf-8", newline="\n") as device:
+                device.write(text)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o666 & ~_umask())
+            Path(name).replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):  # the first error is the one to report
+                Path(name).unlink()
+            raise
+    except OSError as error:
+        raise StateError(
+            f"cannot write {path}: {error.strerror or error}", hint="check that the folder is writable and not full"
+        ) from error
+
+
+_cached_umask: int | None = None
+
+
+def _umask() -> int:
+    """The process' umask, which can only be read by setting it; read once, before there are threads to confuse."""
+    global _cached_umask  # noqa: PLW0603  # a constant of the process, worked out at the first use
+    if _cached_umask is None:
+        _cached_umask = os.umask(0o077)
+        os.umask(_cached_umask)
+    return _cached_umask

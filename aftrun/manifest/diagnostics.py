@@ -1,0 +1,218 @@
+"""Problems → text, the table of all codes, and the collector that every stage reports to."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+from aftrun.errors import Problem, Severity
+from aftrun.manifest.nodes import Node, Source
+from aftrun.values import Origin
+
+CODES: Mapping[str, str] = MappingProxyType(
+    {
+        "AFT001": "not valid YAML",
+        "AFT002": "not UTF-8",
+        "AFT003": "control character",
+        "AFT004": "tab as indentation",
+        "AFT005": "key given twice",
+        "AFT006": "unknown tag",
+        "AFT007": "key is not text",
+        "AFT008": "too large or too deep",
+        "AFT009": "broken alias or merge",
+        "AFT010": "no manifest in the file",
+        "AFT020": "wrong type",
+        "AFT021": "unknown key",
+        "AFT022": "missing key",
+        "AFT023": "no script named",
+        "AFT024": "several scripts named",
+        "AFT025": "value not allowed",
+        "AFT026": "wrong form",
+        "AFT027": "number out of range",
+        "AFT028": "v3 form",
+        "AFT029": "param value is not a scalar",
+        "AFT030": "empty",
+        "AFT031": "unknown manifest version",
+        "AFT040": "malformed reference",
+        "AFT041": "reference not allowed here",
+        "AFT042": "unknown name in a reference",
+        "AFT043": "reference to a job that is not needed",
+        "AFT044": "reference to a matrix job as a whole",
+        "AFT045": "unknown output of a job",
+        "AFT046": "no value for a reference",
+        "AFT047": "expanded value does not fit",
+        "AFT050": "job name given twice",
+        "AFT051": "unknown job in needs",
+        "AFT052": "needs go in a circle",
+        "AFT053": "unusable job name",
+        "AFT054": "unknown server",
+        "AFT055": "broken include",
+        "AFT056": "contradictory TLS settings",
+        "AFT057": "unusable URL",
+        "AFT058": "not a JMESPath expression",
+        "AFT059": "unusable matrix",
+        "AFT060": "server and servers together",
+        "AFT061": "unusable header",
+        "AFT101": "scriptId instead of scriptName",
+        "AFT102": "filePath does not end in .syncjs",
+        "AFT103": "API key in the manifest",
+        "AFT104": "certificate not verified",
+        "AFT105": "secret in the manifest",
+        "AFT106": "need that is not waited for",
+        "AFT107": "when: failure without needs",
+        "AFT108": "unencrypted connection",
+        "AFT109": "manifest name given twice",
+        "AFT110": "param filled twice",
+    }
+)
+"""Every code with its title. Codes are stable; from AFT100 on they are warnings."""
+
+_LINE_WIDTH = 160
+_KEPT_WORD = 60
+_SECRET_WORDS = (
+    r"(?:api[-_]?key|token|passw(?:or)?d|passphrase|pwd|secret|credential|authorization|cookie|private[-_]?key)"
+)
+_AFTER_SECRET_KEY = re.compile(
+    rf"""(?ix) (?: ["']? [\w.-]* {_SECRET_WORDS} [\w.-]* ["']? \s* [:=]
+               | \b name ["']? \s* : \s* ["']? [\w.-]* {_SECRET_WORDS} [\w.-]* ["']? \s* , \s* ["']? value ["']? \s* :
+               | ^ \s* ["']? (?: value ) ["']? \s* : ) \s* """
+)
+_SECRET_NAME = re.compile(rf"(?i){_SECRET_WORDS}|(?:^|[-_.])key$|[a-z]Key$")
+_HARMLESS_NAME = re.compile(
+    r"(?i)(?:^|[-_.])(?:public|primary|foreign|sort|partition|object)[-_]?key$|(?:id|name|file|path|count|length)$"
+)
+_USERINFO = re.compile(r"(?<=://)[^\s/@\"']+(?=@)")
+_HARMLESS_VALUE = re.compile(r"""["']?(?:\$\{|\$\$|[{\[|>&*]\s*$|$)""")
+
+
+def looks_secret(name: str) -> bool:
+    """Whether a name is one that people give to secrets: `token`, `dbPassword`, `api-key`."""
+    return bool(_SECRET_NAME.search(name)) and not _HARMLESS_NAME.search(name)
+
+
+def _stars(text: str) -> str:
+    return re.sub(r"""[^\s"',}\]]""", "*", text)
+
+
+def _masked(line: str) -> str:
+    """The line without what looks like a literal secret. Nothing moves, so that the caret still fits."""
+    line = _USERINFO.sub(lambda match: "*" * len(match.group()), line)
+    done = 0
+    while (match := _AFTER_SECRET_KEY.search(line, done)) is not None:
+        done = match.end()
+        rest = line[done:]
+        if _HARMLESS_VALUE.match(rest):
+            continue
+        if rest[:1] in ('"', "'"):
+            closing = rest.find(rest[0], 1)
+            end = len(rest) if closing < 0 else closing + 1
+            # An escaped quote would end the value too early; then hide all that is left.
+            end = len(rest) if "\\" in rest[:end] or rest[end : end + 1] == rest[0] else end
+        else:
+            end = next((at for at, char in enumerate(rest) if char in ",}]"), len(rest))
+            end = len(rest) if "{" not in line[:done] else end
+        line = line[:done] + _stars(rest[:end]) + rest[end:]
+        done += end
+    return line
+
+
+def _excerpt(line: str, column: int, end_column: int) -> tuple[str, str]:
+    """A line and the marks below it, cut to a bearable width around the column."""
+    line = _masked(line).replace("\t", " ")
+    start = max(0, column - 1)
+    width = max(1, min(end_column - column if end_column > column else 1, max(1, len(line) - start)))
+    if len(line) > _LINE_WIDTH:
+        first = max(0, start - _LINE_WIDTH // 2)
+        cut = line[first : first + _LINE_WIDTH]
+        line = ("…" if first else "") + cut + ("…" if first + _LINE_WIDTH < len(line) else "")
+        start = start - first + (1 if first else 0)
+        width = min(width, max(1, _LINE_WIDTH - start))
+    return line.rstrip(), " " * start + "^" * width
+
+
+def render(problems: Sequence[Problem], files: Iterable[tuple[str, bytes]] = ()) -> str:
+    """The problems as text for people: place, code, message, the line with a mark under the place, the remedy.
+
+    `files` are the bytes of the files by path; a problem in another file is shown without its line. What looks like
+    a literal secret in a line is hidden.
+    """
+    sources = {path: Source(path, data) for path, data in files}
+    lines: list[str] = []
+    for problem in problems:
+        lines.append(f"{problem.place}: {problem.severity}[{problem.code}]: {problem.message}")
+        source = sources.get(problem.path)
+        text = source.line(problem.line) if source is not None else ""
+        if text.strip():
+            end = (
+                problem.end_column
+                if problem.end_line == problem.line
+                else (0 if problem.end_line == 0 else len(text) + 1)
+            )
+            number = str(problem.line)
+            shown, marks = _excerpt(text, problem.column, end)
+            lines.append(f"  {number} | {shown}")
+            lines.append(f"  {' ' * len(number)} | {marks}")
+        if problem.hint:
+            lines.append(f"  hint: {problem.hint}")
+    return "\n".join(lines)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`did you mean 'timeout'?`, or nothing where no known name is near."""
+    names = list(known)
+    folded = {candidate.casefold().replace("_", "").replace("-", ""): candidate for candidate in names}
+    same = folded.get(name.casefold().replace("_", "").replace("-", ""))
+    if same is None and len(name) <= 200:
+        near = difflib.get_close_matches(name, names[:2000], n=1, cutoff=0.6)
+        same = near[0] if near else None
+    return f"did you mean {same!r}?" if same is not None else ""
+
+
+def shorten(text: str) -> str:
+    """A name as it may stand in a message: on one line, of bearable length."""
+    text = "".join(char if char.isprintable() else "?" for char in text)
+    return text if len(text) <= _KEPT_WORD else text[: _KEPT_WORD - 1] + "…"
+
+
+class Findings:
+    """Collects problems, each place and kind of mistake once, however many jobs share it."""
+
+    __slots__ = ("_places", "_seen", "problems")
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self._seen: set[tuple[str, str, int, int]] = set()
+        self._places: set[tuple[str, int, int]] = set()
+
+    def add(self, problem: Problem) -> None:
+        """Keep a problem, unless one of its kind is known at its place."""
+        key = (problem.code, problem.path, problem.line, problem.column)
+        if key not in self._seen:
+            self._seen.add(key)
+            self._places.add(key[1:])
+            self.problems.append(problem)
+
+    def error(self, node: Node, code: str, message: str, hint: str = "") -> None:
+        """Something that stops the run."""
+        self.add(node.problem(code, message, hint))
+
+    def error_at(self, origin: Origin, code: str, message: str, hint: str = "", *, width: int = 0) -> None:
+        """Something that stops the run, at a place that is no node; `width` is that of the text in question."""
+        end = (origin.line, origin.column + width) if width else (0, 0)
+        self.add(Problem(code, message, origin.path, origin.line, origin.column, *end, hint=hint))
+
+    def late_error(self, node: Node, code: str, message: str, hint: str = "") -> None:
+        """An error that an earlier stage may have put in other words: only where the place is not known yet."""
+        if (node.source.path, node.line, node.column) not in self._places:
+            self.error(node, code, message, hint)
+
+    def warning(self, node: Node, code: str, message: str, hint: str = "") -> None:
+        """Something to think about."""
+        self.add(node.problem(code, message, hint, Severity.WARNING))
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is an error among the problems."""
+        return any(problem.severity is Severity.ERROR for problem in self.problems)

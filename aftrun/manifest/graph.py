@@ -1,0 +1,256 @@
+"""Needs and references between jobs: they must exist, and must not go in a circle."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from aftrun.manifest.diagnostics import Findings, did_you_mean, shorten
+from aftrun.manifest.fields import Fields
+from aftrun.manifest.matrix import Combination
+from aftrun.manifest.nodes import MapNode, Node
+from aftrun.model import Job
+from aftrun.values import Inside, Template
+
+MAX_EDGES = 5_000_000
+_LONGEST_PATH = 12
+_NEAR = 2_000
+"""Jobs that are looked through upwards before the search turns round; needs are mostly near."""
+
+
+class Draft:
+    """A job that has a name and its copies', and whose contents are still nodes."""
+
+    __slots__ = ("combinations", "explicit", "name", "names", "node")
+
+    def __init__(
+        self,
+        node: MapNode,
+        name: str,
+        explicit: bool,
+        combinations: tuple[Combination, ...],
+        names: tuple[str, ...],
+    ) -> None:
+        self.node = node
+        self.name = name
+        self.explicit = explicit
+        self.combinations = combinations
+        self.names = names
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What one job needs."""
+
+    names: tuple[str, ...] = ()
+    """Full names; a matrix job's name has become those of its copies."""
+    drafts: tuple[int, ...] = ()
+    """Positions of the jobs, whichever copies are meant."""
+    nodes: tuple[Node, ...] = ()
+    """Where each of `drafts` is named."""
+
+
+NO_NEEDS = Needs()
+
+
+class Graph:
+    """The jobs of one manifest by name, and what needs what."""
+
+    def __init__(self, drafts: Sequence[Draft], fields: Fields) -> None:
+        self.fields = fields
+        self.findings: Findings = fields.findings
+        self.groups: dict[str, int] = {}
+        """Position of each job by its own name."""
+        self.owners: dict[str, int] = {}
+        """Position of the job that a full name is, or is a copy of."""
+        self.names = [draft.names for draft in drafts]
+        self._index(drafts)
+        self.needs = self._resolve(drafts)
+        self._find_circle(drafts)
+        self._successors: dict[int, list[int]] | None = None
+        self._dependants: tuple[int, frozenset[int]] = (-1, frozenset())
+
+    def _index(self, drafts: Sequence[Draft]) -> None:
+        lines: dict[str, int] = {}
+        for position, draft in enumerate(drafts):
+            for name in dict.fromkeys((draft.name, *draft.names)):
+                other = self.owners.get(name, self.groups.get(name))
+                if other is not None and other != position:
+                    self._twice(name, draft, drafts[other])
+                    break
+            self.groups.setdefault(draft.name, position)
+            for name in draft.names:
+                if name in lines and self.owners[name] == position:
+                    message = f"two copies of the job are both called {shorten(name)!r}"
+                    self.findings.error(draft.node, "AFT050", message, "change the values of its matrix")
+                self.owners.setdefault(name, position)
+                lines[name] = position
+
+    def _twice(self, name: str, draft: Draft, other: Draft) -> None:
+        where = draft.node.get("name") or draft.node
+        first = other.node.get("name") or other.node
+        place = f"line {first.line}" if first.source is draft.node.source else str(first.origin)
+        message = f"the job name {shorten(name)!r} is used twice: here and on {place}"
+        hint = "names must be unique in a manifest"
+        if not (draft.explicit and other.explicit):
+            hint = "a job without a name is called after its script: give it a `name` of its own"
+        self.findings.error(where, "AFT050", message, hint)
+
+    def _resolve(self, drafts: Sequence[Draft]) -> list[Needs]:
+        edges = 0
+        result: list[Needs] = []
+        for draft in drafts:
+            node = draft.node.get("needs")
+            found = self._needs(node) if node is not None else NO_NEEDS
+            edges += len(found.names) * len(draft.names)
+            if edges > MAX_EDGES:
+                message = f"more than {MAX_EDGES:,} needs between copies of jobs"
+                self.findings.error(node or draft.node, "AFT059", message, "put a single job between large matrices")
+                found, edges = NO_NEEDS, 0
+            result.append(found)
+        return result
+
+    def _needs(self, node: Node) -> Needs:
+        names: dict[str, None] = {}
+        positions: dict[int, Node] = {}
+        for text, item in self.fields.fixed_list(node, "'needs'"):
+            if text in self.groups:
+                position = self.groups[text]
+                names.update(dict.fromkeys(self.names[position]))
+            elif text in self.owners:
+                position = self.owners[text]
+                names[text] = None
+            else:
+                hint = did_you_mean(text, self.groups) or self._some_names()
+                self.findings.error(item, "AFT051", f"there is no job {shorten(text)!r} to need", hint)
+                continue
+            positions.setdefault(position, item)
+        if len(positions) == 1:
+            whole = self.names[next(iter(positions))]
+            if len(whole) == len(names):
+                return Needs(whole, tuple(positions), tuple(positions.values()))  # shared, not copied
+        return Needs(tuple(names), tuple(positions), tuple(positions.values()))
+
+    def _some_names(self) -> str:
+        return "the jobs are " + ", ".join(map(shorten, self.groups)) if len(self.groups) <= 8 else ""
+
+    def _find_circle(self, drafts: Sequence[Draft]) -> None:
+        """Report each circle once, at the need that closes it."""
+        state = bytearray(len(drafts))  # 0 unseen, 1 on the path, 2 done
+        for start in range(len(drafts)):
+            if state[start]:
+                continue
+            path = [start]
+            rest = [iter(self.needs[start].drafts)]
+            state[start] = 1
+            while path:
+                following = next(rest[-1], None)
+                if following is None:
+                    state[path.pop()] = 2
+                    rest.pop()
+                elif state[following] == 1:
+                    self._circle(path[path.index(following) :], drafts)
+                elif state[following] == 0:
+                    state[following] = 1
+                    path.append(following)
+                    rest.append(iter(self.needs[following].drafts))
+
+    def _circle(self, path: list[int], drafts: Sequence[Draft]) -> None:
+        last = self.needs[path[-1]]
+        node = last.nodes[last.drafts.index(path[0])]
+        names = [shorten(drafts[position].name) for position in (*path, path[0])]
+        if len(names) > _LONGEST_PATH:
+            half = _LONGEST_PATH // 2
+            names = [*names[:half], f"… ({len(names) - _LONGEST_PATH} more) …", *names[-half:]]
+        message = f"job {names[0]!r} needs itself" if len(path) == 1 else "needs go in a circle: " + " → ".join(names)
+        self.findings.error(node, "AFT052", message, "an arrow means 'needs'; remove one of them")
+
+    # References
+
+    def check(self, position: int, jobs: Sequence[Job], first: dict[int, Job]) -> None:
+        """Whether all that the copies of a job refer to exists and is known in time.
+
+        `first` holds one built copy of each job, for the outputs that it declares.
+        """
+        job = jobs[0]
+        templates = [v for v in (job.script.value, *(param.value for param in job.params)) if isinstance(v, Template)]
+        if not templates:
+            return
+        axes = dict(job.matrix)
+        for reference in dict.fromkeys(inside for template in templates for inside in template.insides()):
+            if reference.path[0] == "jobs":
+                self._check_job(reference, position, first)
+            else:
+                self.fields.check_scope(reference, axes)
+
+    def _check_job(self, reference: Inside, position: int, first: dict[int, Job]) -> None:
+        name = reference.path[1]
+        shown = shorten(name)
+        owner = self.owners.get(name)
+        if owner is None and name in self.groups:
+            copies = self.names[self.groups[name]]
+            some = ", ".join(f"jobs.{shorten(copy)}" for copy in copies[:3]) + (", …" if len(copies) > 3 else "")
+            self._error(reference, "AFT044", f"job {shown!r} is a matrix of {len(copies)} copies", f"name one: {some}")
+        elif owner is None:
+            hint = did_you_mean(name, self.owners if len(self.owners) < _NEAR else self.groups) or self._some_names()
+            self._error(reference, "AFT042", f"there is no job {shown!r}", hint)
+        elif owner == position:
+            self._error(
+                reference, "AFT043", f"job {shown!r} refers to itself", "its id is known only after it was sent"
+            )
+        elif not self._needed(name, owner, position):
+            hint = f"add it to the job's needs: needs: [{shown}]"
+            message = f"{reference.text} is not known in time: this job does not need {shown!r}"
+            self._error(reference, "AFT043", message, hint)
+        elif reference.path[2] == "outputs" and owner in first:
+            declared = [output for output, _ in first[owner].outputs]
+            if reference.path[3] not in declared:
+                hint = did_you_mean(reference.path[3], declared)
+                hint = hint or f"declare it there: outputs: {{{shorten(reference.path[3])}: <JMESPath>}}"
+                self._error(reference, "AFT045", f"job {shown!r} has no output {shorten(reference.path[3])!r}", hint)
+
+    def _error(self, reference: Inside, code: str, message: str, hint: str) -> None:
+        if reference.origin is not None:
+            self.findings.error_at(reference.origin, code, message, hint, width=len(reference.text))
+
+    def _needed(self, name: str, owner: int, position: int) -> bool:
+        """Whether the job at `position` comes after the job (or copy) called `name`, by needs of needs."""
+        own = self.needs[position]
+        if owner in own.drafts:
+            return own.names is self.names[owner] or name in own.names
+        seen = {position}
+        queue = deque(own.drafts)
+        while queue and len(seen) < _NEAR:
+            current = queue.popleft()
+            if current in seen:
+                continue
+            seen.add(current)
+            if owner in self.needs[current].drafts:
+                if name in self.needs[current].names:
+                    return True
+                continue
+            queue.extend(self.needs[current].drafts)
+        return bool(queue) and position in self._after(owner)
+
+    def _after(self, owner: int) -> frozenset[int]:
+        """All jobs that come after a job. The last answer is kept: whole fleets refer to one job."""
+        if self._dependants[0] != owner:
+            if self._successors is None:
+                self._successors = {}
+                for position, needs in enumerate(self.needs):
+                    for need in needs.drafts:
+                        self._successors.setdefault(need, []).append(position)
+            self._dependants = (owner, frozenset(_reach(owner, self._successors)))
+        return self._dependants[1]
+
+
+def _reach(start: int, successors: dict[int, list[int]]) -> Iterable[int]:
+    seen: set[int] = set()
+    queue = [start]
+    while queue:
+        for following in successors.get(queue.pop(), ()):
+            if following not in seen:
+                seen.add(following)
+                queue.append(following)
+    return seen

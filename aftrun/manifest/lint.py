@@ -1,0 +1,57 @@
+"""Warnings: what works, but is probably not meant, or not wise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aftrun.manifest.diagnostics import Findings, did_you_mean, looks_secret, shorten
+from aftrun.manifest.nodes import MapNode, Node, ScalarNode
+from aftrun.model import Job, When
+from aftrun.values import Value
+
+
+def job(node: MapNode, findings: Findings) -> None:
+    """The script selector."""
+    script_id = node.key("scriptId")
+    if script_id is not None:
+        hint = "the id is kept for old integrations; a name says what runs"
+        findings.warning(script_id, "AFT101", "prefer scriptName to scriptId", hint)
+    path = node.get("filePath")
+    if isinstance(path, ScalarNode) and not path.text.lower().endswith(".syncjs") and not path.text.endswith("}"):
+        message = "'filePath' does not end in .syncjs"
+        findings.warning(path, "AFT102", message, "it names a script file on the server's disk")
+
+
+def param(key: ScalarNode, node: ScalarNode, value: Value, findings: Findings) -> None:
+    """A literal value under a name that is given to secrets."""
+    if isinstance(value, str) and value and looks_secret(key.text) and node.text not in ("true", "false"):
+        name = "".join(char if char.isalnum() else "_" for char in key.text).upper()
+        message = f"param {shorten(key.text)!r} looks like a secret, and its value stands in the manifest"
+        hint = f'write {shorten(key.text)}: "${{{shorten(name)}}}" and set that variable; its value is then never shown'
+        findings.warning(node, "AFT105", message, hint)
+
+
+def unknown_server(node: Node, name: str, known: Sequence[str], findings: Findings) -> None:
+    """A job asks for a server that the manifest does not have."""
+    names = [each for each in known if each]
+    if names:
+        hint = did_you_mean(name, names) or "servers holds " + ", ".join(map(shorten, names[:10]))
+    else:
+        hint = "give the manifest several servers by name: servers: {name: {url: …}}"
+    findings.error(node, "AFT054", f"there is no server {shorten(name)!r}", hint)
+
+
+def finished(built: Job, node: MapNode, needs: Sequence[tuple[Node, Job | None]], findings: Findings) -> None:
+    """What shows only once the job and its needs are known."""
+    for need_node, need in needs:
+        if need is not None and not need.wait and built.when is not When.ALWAYS:
+            message = f"job {shorten(need.name)!r} has wait: false, so this need is met as soon as it is accepted"
+            findings.warning(need_node, "AFT106", message, "its end is not waited for")
+    if built.when is When.FAILURE and not built.needs:
+        where = node.key("when") or node
+        message = "when: failure without needs: there is nothing whose failure would start this job"
+        findings.warning(where, "AFT107", message, "name the jobs that it watches: needs: [...]")
+    if built.correlation and any(param.name == built.correlation for param in built.params):
+        where = node.key("correlation") or node
+        message = f"param {shorten(built.correlation)!r} is filled by correlation; the value given under params is lost"
+        findings.warning(where, "AFT110", message, "remove one of the two")

@@ -1,0 +1,194 @@
+"""Paths → manifests: every problem of every file in one go."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from aftrun.errors import ManifestError, Problem, Severity, UsageError
+from aftrun.manifest import build, include, schema
+from aftrun.manifest.diagnostics import Findings, did_you_mean
+from aftrun.manifest.nodes import MapNode, Source
+from aftrun.manifest.source import MAX_BYTES, documents
+from aftrun.model import Manifest
+
+_SUFFIXES = (".yaml", ".yml", ".json")
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What `load_all` found."""
+
+    manifests: tuple[Manifest, ...]
+    """In the order given; documents of a file in order."""
+    warnings: tuple[Problem, ...]
+    files: tuple[tuple[str, bytes], ...]
+    """Path and bytes of every file that was read, includes too: enough to load the same again without the files."""
+
+
+class _Reader:
+    """Gets the bytes of files, and remembers them."""
+
+    def __init__(self, stdin: BinaryIO | None, read: Callable[[str], bytes] | None) -> None:
+        self.stdin = stdin
+        self.given = read
+        self.sources: dict[str, Source] = {}
+        self.files: dict[str, bytes] = {}
+
+    def open(self, path: str) -> Source:
+        """A file. Raises OSError where it cannot be read."""
+        if path not in self.files:
+            self.files[path] = self._bytes(path)
+        return Source(path, self.files[path])
+
+    def _bytes(self, path: str) -> bytes:
+        if self.given is not None:
+            return self.given(path)
+        if path == STDIN:
+            if self.stdin is None:
+                raise UsageError("'-' stands for standard input, and there is none")
+            return self.stdin.read(MAX_BYTES + 1)
+        with Path(path).open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+
+
+def _folder(path: str) -> list[str]:
+    names = sorted(entry.name for entry in os.scandir(path) if entry.name.endswith(_SUFFIXES) and entry.is_file())
+    if not names:
+        raise UsageError(
+            f"{path} holds no manifest", hint="a folder stands for the *.yaml, *.yml and *.json files directly in it"
+        )
+    return [os.path.join(path, name) for name in names]
+
+
+def _expand(paths: Sequence[str], *, on_disk: bool) -> list[str]:
+    """The files that the arguments stand for, each once."""
+    if not paths:
+        raise UsageError("no manifest was given", hint="name files or folders, or '-' for standard input")
+    if list(paths).count(STDIN) > 1:
+        raise UsageError("'-' was given twice, and standard input can be read only once")
+    found: dict[str, None] = {}
+    for path in paths:
+        if not on_disk or path == STDIN:
+            found[path] = None
+        elif Path(path).is_dir():
+            found.update(dict.fromkeys(_folder(path)))
+        elif not Path(path).exists():
+            raise UsageError(f"there is no file {path}", hint="check the path; it is relative to the working directory")
+        else:
+            found[path] = None
+    return list(found)
+
+
+def _stem(path: str) -> str:
+    if path == STDIN:
+        return "stdin"
+    stem = re.sub(r"[\x00-\x1f\x7f-\x9f/]", "-", Path(path).stem)
+    return stem or "manifest"
+
+
+def _named(manifests: list[Manifest], nodes: list[MapNode], findings: Findings) -> tuple[Manifest, ...]:
+    """Make names unique: the second of a name gets `-2`, and so on."""
+    taken: set[str] = {manifest.name for manifest in manifests}
+    seen: set[str] = set()
+    result: list[Manifest] = []
+    for manifest, node in zip(manifests, nodes, strict=True):
+        name = manifest.name
+        if name in seen:
+            number = 2
+            while f"{name}-{number}" in taken:
+                number += 1
+            if node.key("name") is not None:
+                message = f"another manifest is called {name!r} too; this one becomes {name}-{number}"
+                findings.warning(node.get("name") or node, "AFT109", message, "give each a name of its own")
+            name = f"{name}-{number}"
+            taken.add(name)
+        seen.add(name)
+        result.append(manifest if name == manifest.name else replace(manifest, name=name))
+    return tuple(result)
+
+
+def load_all(
+    paths: Sequence[str],
+    *,
+    environ: Mapping[str, str] | None = None,
+    stdin: BinaryIO | None = None,
+    variables: Mapping[str, str] | None = None,
+    read: Callable[[str], bytes] | None = None,
+) -> Loaded:
+    """Load the manifests of files, folders (`*.yaml`, `*.yml`, `*.json`, sorted) and `-` (standard input).
+
+    Args:
+        paths: files and folders, in order.
+        environ: for `${…}` in fields that are needed before the run; None: those fields keep their defaults.
+        stdin: what `-` stands for.
+        variables: override `vars`; a name that no manifest declares is refused.
+        read: gives the bytes of a file instead of the disk, or raises OSError; paths are then files, never folders.
+
+    Raises:
+        ManifestError: with every problem of every file.
+        UsageError: no such file, a folder without manifests, `-` given twice, an unknown variable.
+    """
+    reader = _Reader(stdin, read)
+    findings = Findings()
+    manifests: list[Manifest] = []
+    nodes: list[MapNode] = []
+    declared: set[str] = set()
+    for path in _expand(paths, on_disk=read is None):
+        try:
+            source = reader.open(path)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+        before = len(findings.problems)
+        problems: list[Problem] = []
+        roots = documents(source, problems)
+        for problem in problems:
+            findings.add(problem)
+        if not roots and len(findings.problems) == before:
+            hint = "the smallest manifest is one line: scriptName: My Backup Job"
+            findings.add(source.problem("AFT010", "there is no manifest in the file", hint=hint))
+        roots.reverse()
+        while roots:
+            root = schema.check(roots.pop(), findings)
+            if root is None:
+                continue
+            merged, items = include.Includer(source, reader.open, findings, on_disk=read is None).merge(root)
+            known = merged.get("vars")
+            if isinstance(known, MapNode):
+                declared.update(key.text for key in known.keys)
+            manifests.append(
+                build.manifest(
+                    merged,
+                    items,
+                    _stem(path),
+                    findings=findings,
+                    environ=environ,
+                    variables=variables or {},
+                )
+            )
+            nodes.append(merged)
+    found = _named(manifests, nodes, findings)
+    if findings.failed:
+        raise ManifestError(_ordered(findings.problems, reader.files), files=tuple(reader.files.items()))
+    for name in variables or {}:
+        if name not in declared:
+            hint = did_you_mean(name, declared) or "variables are declared under vars"
+            raise UsageError(f"--var {name}: no manifest declares a variable of that name", hint=hint)
+    warnings = _ordered(findings.problems, reader.files)
+    return Loaded(found, warnings, tuple(reader.files.items()))
+
+
+def _ordered(problems: list[Problem], files: Mapping[str, bytes]) -> tuple[Problem, ...]:
+    """In the order of files and lines, whatever order they were found in."""
+    order = {path: number for number, path in enumerate(files)}
+    return tuple(
+        sorted(
+            problems,
+            key=lambda p: (order.get(p.path, len(order)), p.line, p.column, p.severity is Severity.WARNING, p.code),
+        )
+    )

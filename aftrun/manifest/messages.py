@@ -1,0 +1,274 @@
+"""Schema errors → our own messages. The instance is never shown: it may hold secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from aftrun.manifest.diagnostics import Findings, did_you_mean, looks_secret, shorten
+from aftrun.manifest.fields import DURATION
+from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode
+from aftrun.model import Selector
+
+_SELECTORS = tuple(selector.value for selector in Selector)
+_TYPES = {
+    "object": "a mapping (key: value)",
+    "array": "a list",
+    "string": "text",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+}
+_LONGEST_MENDED = 5
+
+Schema = Mapping[str, Any]
+
+
+def job_title(job: Node, number: int) -> str:
+    """How messages call a job: by its name, its script, or its number."""
+    if isinstance(job, MapNode):
+        for key in ("name", *_SELECTORS):
+            value = job.get(key)
+            if isinstance(value, ScalarNode) and value.text:
+                return f"job {shorten(value.text)!r}"
+    return f"job {number}"
+
+
+def no_script(node: Node, title: str, findings: Findings, also: str = "") -> None:
+    """A job without any of the three ways to name its script."""
+    where: Node = node
+    if isinstance(node, MapNode) and node.keys:
+        where = node.key("name") or node.keys[0]
+    others = ", ".join(_SELECTORS)
+    findings.error(where, "AFT023", f"{title} names no script: give one of {others}{also}")
+
+
+def _selectors(node: MapNode, title: str, findings: Findings) -> None:
+    found = [key for key in node.keys if key.text in _SELECTORS]
+    if not found:
+        no_script(node, title or "the job", findings)
+        return
+    names = " and ".join(f"{key.text} (line {key.line})" for key in found)
+    message = f"{title or 'the job'} must have exactly one of {', '.join(_SELECTORS)}; found {names}"
+    findings.error(found[1], "AFT024", message, "keep one; scriptName is the one for scripts stored on the server")
+
+
+def _find(node: Node, path: Iterable[str | int]) -> tuple[Node, ScalarNode | None, str]:
+    """The node at a path, the key it stands under, and its name for messages."""
+    key: ScalarNode | None = None
+    name = ""
+    for step in path:
+        if isinstance(node, MapNode) and isinstance(step, str):
+            found, value = node.key(step), node.get(step)
+            if found is None or value is None:
+                break
+            key, node, name = found, value, step
+        elif isinstance(node, ListNode) and isinstance(step, int) and step < len(node.items):
+            node, key = node.items[step], None
+    return node, key, name
+
+
+def _unfold(schema: Schema, defs: Schema) -> Schema:
+    """Follow `$ref`s to the schema that says something."""
+    while "$ref" in schema:
+        target: Any = defs
+        for step in str(schema["$ref"]).removeprefix("#/$defs/").split("/"):
+            target = target[step]
+        schema = target
+    return schema
+
+
+def _expected(schema: Schema, defs: Schema) -> list[str]:
+    """What a schema asks for, in words, alternatives apart."""
+    schema = _unfold(schema, defs)
+    if schema.get("title") == "Reference":
+        return []
+    if schema.get("title") == "Duration":
+        return [DURATION]
+    if schema.get("title") == "Finish by":
+        return ["a time of day such as 06:00, or an instant such as 2026-01-02T06:00:00Z"]
+    if "enum" in schema:
+        return ["one of " + ", ".join(map(str, schema["enum"]))]
+    if "anyOf" in schema and "properties" not in schema:
+        return [text for part in schema["anyOf"] for text in _expected(part, defs)]
+    kind = schema.get("type")
+    if kind == "array":
+        return ["a list of " + " or ".join(_expected(schema["items"], defs))] if "items" in schema else ["a list"]
+    if kind in ("integer", "number") and "minimum" in schema:
+        return [f"{_TYPES[kind]} from {schema['minimum']} to {schema['maximum']}"]
+    kinds = kind if isinstance(kind, list) else [kind]
+    return [_TYPES.get(str(each), "another value") for each in kinds]
+
+
+def report(error: Any, root: Node, findings: Findings, title: str, defs: Schema) -> None:
+    """Put one error of the validator in words, at its place."""
+    node, _, _ = _find(root, error.absolute_path)
+    keyword = error.validator
+    if keyword == "additionalProperties" and isinstance(node, MapNode):
+        _unknown_keys(node, error.schema, title, findings, defs)
+    elif keyword == "oneOf" and isinstance(node, MapNode):
+        _selectors(node, title, findings)
+    elif keyword == "dependentRequired" and isinstance(node, MapNode):
+        have, want = ("certFile", "keyFile") if node.key("certFile") else ("keyFile", "certFile")
+        findings.error(node.key(have) or node, "AFT022", f"{have!r} needs {want!r} beside it")
+    elif keyword == "anyOf" and "properties" in error.schema:
+        return  # a manifest without any content: said elsewhere
+    elif keyword == "const":
+        hint = "this aftrun knows version 1"
+        findings.error(node, "AFT031", "unknown version of the manifest format", hint)
+    else:
+        _wrong_value(error, root, findings, title, defs)
+
+
+def _subject(name: str, title: str, node: Node, key: ScalarNode | None) -> str:
+    what = f"{shorten(name)!r}" if name else title or "the manifest"
+    return what if key is not None or not name else f"each item of {what}"
+
+
+def _wrong_value(error: Any, root: Node, findings: Findings, title: str, defs: Schema) -> None:
+    path = list(error.absolute_path)
+    node, key, name = _find(root, path)
+    if len(path) > 1 and path[-2] == "params":
+        _param(node, key, findings)
+        return
+    if name == "params" and isinstance(node, ListNode):
+        _v3_params(node, findings)
+        return
+    if error.validator == "anyOf" and isinstance(node, ListNode | MapNode):
+        # The alternative that at least has the right shape knows best what is wrong.
+        kind = "array" if isinstance(node, ListNode) else "object"
+        inner = [each for each in error.context if each.relative_path or each.schema.get("type") == kind]
+        inner = [each for each in inner if not (each.validator == "type" and not each.relative_path)]
+        if inner:
+            for each in inner:
+                report(each, root, findings, title, defs)
+            return
+    subject = _subject(name, title, node, key)
+    expected = " or ".join(dict.fromkeys(_expected(error.schema, defs)))
+    if error.validator in ("minItems", "minProperties", "minLength"):
+        findings.error(node, "AFT030", f"{subject} must not be empty")
+        return
+    if isinstance(node, ScalarNode) and node.is_null:
+        where: Node = key if key is not None else node
+        hint = "give it a value, or remove the key"
+        findings.error(where, "AFT020", f"{subject} has no value; it must be {expected}", hint)
+        return
+    code = {"enum": "AFT025", "pattern": "AFT026", "minimum": "AFT027", "maximum": "AFT027"}.get(
+        error.validator, "AFT020"
+    )
+    if error.validator == "pattern":
+        expected = _PATTERNS.get(name, expected)
+    if error.validator == "anyOf" and isinstance(node, ScalarNode):
+        code = _code_of_alternatives(error, code)
+    findings.error(node, code, f"{subject} must be {expected}", _hint(node, name, error, expected))
+
+
+_PATTERNS = {"submit": "a path that begins with /", "status": "a path that begins with / and holds {id}"}
+
+
+def _code_of_alternatives(error: Any, code: str) -> str:
+    kinds = {each.validator for each in error.context}
+    if "enum" in kinds:
+        return "AFT025"
+    if kinds & {"minimum", "maximum"}:
+        return "AFT027"
+    return "AFT026" if kinds == {"pattern"} else code
+
+
+def _hint(node: Node, name: str, error: Any, expected: str) -> str:
+    if not isinstance(node, ScalarNode):
+        return ""
+    if expected == "text" or expected.startswith("text or"):
+        return (
+            f'put it in quotes: "{node.text}"'
+            if len(node.text) <= 40 and not looks_secret(name)
+            else "put it in quotes"
+        )
+    if expected.startswith(DURATION) and node.text.isdecimal() and len(node.text) < 10:
+        return f"write the unit too: {node.text}s"
+    if "enum" in _keywords(error):
+        return did_you_mean(node.text, expected.removeprefix("one of ").split(" or ")[0].split(", "))
+    if expected == _TYPES["boolean"] or not node.plain:
+        return "write it without quotes" if not node.plain and "$" not in node.text else ""
+    return ""
+
+
+def _keywords(error: Any) -> set[str]:
+    return {error.validator, *(each.validator for each in error.context or ())}
+
+
+def _param(node: Node, key: ScalarNode | None, findings: Findings) -> None:
+    """A param that is no scalar: what to do depends on what it is."""
+    name = shorten(key.text) if key is not None else "the param"
+    if isinstance(node, ListNode):
+        message = f"param {name!r} is a list, but AFT! takes flat text only"
+        hint = (
+            'join it to one text (for example "a,b,c") and split it in the script, or use matrix to run once for each'
+        )
+    elif isinstance(node, MapNode):
+        message = f"param {name!r} is a mapping, but AFT! takes flat params only"
+        hint = f"give each part a name of its own ({name}_x: …), or write the whole as JSON text in quotes"
+    else:
+        message = f"param {name!r} has no value"
+        hint = f'write {name}: "" for empty text, or remove it'
+    findings.error(key if key is not None and isinstance(node, ScalarNode) else node, "AFT029", message, hint)
+
+
+def _mended(name: str, value: str) -> str:
+    shown = (
+        "${" + "".join(char if char.isalnum() else "_" for char in name).upper() + "}" if looks_secret(name) else value
+    )
+    return f'{name}: "{shown}"'
+
+
+def _v3_params(node: ListNode, findings: Findings) -> None:
+    """`[{name: k, value: v}]`, as the command line of AFT! v3 took it."""
+    pairs: list[str] = []
+    for item in node.items[:_LONGEST_MENDED]:
+        name = item.get("name") if isinstance(item, MapNode) else None
+        value = item.get("value") if isinstance(item, MapNode) else None
+        if isinstance(name, ScalarNode) and isinstance(value, ScalarNode):
+            pairs.append(_mended(shorten(name.text), shorten(value.text)))
+    more = ", …" if len(node.items) > len(pairs) else ""
+    if pairs:
+        message = "'params' is a list of name and value, as in AFT! v3; now it is a flat mapping"
+        findings.error(node, "AFT028", message, f"write params: {{{', '.join(pairs)}{more}}}")
+    else:
+        findings.error(node, "AFT020", "'params' must be a mapping (key: value)", "write params: {name: value}")
+
+
+_ELSEWHERE = (("strategy", "strategy"), ("server", "server"), ("tls", "server.tls"), ("retry", "retry"))
+
+
+def _unknown_keys(node: MapNode, schema: Schema, title: str, findings: Findings, defs: Schema) -> None:
+    known = schema.get("properties", {})
+    where = schema.get("title", "")
+    inside = {"Job": title, "One job": "a manifest with one job", "Many jobs": "a manifest"}.get(where, where.lower())
+    for key in node.keys:
+        name = key.text
+        if name in known or name.startswith("x-"):
+            continue
+        if name == "jobType" and "scriptName" in known:
+            hint = "remove it: what runs is named by scriptName, scriptId or filePath alone"
+            findings.error(key, "AFT028", "'jobType' belongs to AFT! v3 and is not used any more", hint)
+            continue
+        if where == "Many jobs" and name in _SELECTORS:
+            message = f"a manifest has either a list of jobs or a script of its own, not both: {name!r} and 'jobs'"
+            findings.error(key, "AFT021", message, "move it into jobs: as a job of its own")
+            continue
+        hint = did_you_mean(name, known) or _belongs(name, where, defs)
+        findings.error(key, "AFT021", f"unknown key {shorten(name)!r} in {inside}", hint)
+
+
+def _belongs(name: str, where: str, defs: Schema) -> str:
+    """Where a key that exists elsewhere should stand."""
+    for part, place in _ELSEWHERE:
+        if name in defs[part]["properties"]:
+            return f"it belongs under {place}"
+    if where == "Many jobs" and name in defs["job"]["properties"]:
+        return "it belongs to a job, or under defaults"
+    if where == "One job" and (name in defs["job"]["properties"] or name in defs["manifest"]["properties"]):
+        return "it needs a manifest with a list of jobs (jobs: …)"
+    if where in ("Job", "Defaults") and name in defs["manifest"]["properties"]:
+        return "it belongs to the manifest, beside jobs"
+    return "keys of your own begin with x-" if not where.startswith("Job info") else ""

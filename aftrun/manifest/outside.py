@@ -1,0 +1,186 @@
+"""Values from outside: what `${…}` refers to, fetched when it is needed and never before."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aftrun.errors import ManifestError, Problem
+from aftrun.model import Manifest, ServerSpec
+from aftrun.values import Outside, Value, bound
+
+_LARGEST_FILE = 1024 * 1024
+
+
+class Unavailable(Exception):
+    """There is a reason, other than absence, why a value cannot be had. Message and remedy are for people."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+def _from_file(name: str) -> str | None:
+    """The text of a file without one trailing newline; None where there is no such file."""
+    try:
+        with Path(name).open("rb") as stream:
+            data = stream.read(_LARGEST_FILE + 1)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a usable path"
+        raise Unavailable(f"the file {name} cannot be read: {reason}", "check the path and its permissions") from None
+    if len(data) > _LARGEST_FILE:
+        raise Unavailable(f"the file {name} is larger than 1 MiB", "a value this large is hardly meant") from None
+    try:
+        return data.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise Unavailable(f"the file {name} is not UTF-8 text", "store the value as UTF-8 text") from None
+
+
+def _from_keyring(name: str) -> str | None:
+    service, _, user = name.rpartition("/")
+    try:
+        keyring: Any = importlib.import_module("keyring")
+    except ImportError:
+        raise Unavailable(
+            "values from a keyring need the package 'keyring', which is not installed",
+            "install it: pip install 'aftrun[keyring]'",
+        ) from None
+    try:
+        value = keyring.get_password(service, user)
+    except keyring.errors.KeyringError as error:
+        # The message of a back end is not ours and may say anything; its kind says enough.
+        raise Unavailable(
+            f"the keyring could not be read ({type(error).__name__})", "unlock it, or use an environment variable"
+        ) from None
+    return None if value is None else str(value)
+
+
+def fetch(reference: Outside, environ: Mapping[str, str]) -> str | None:
+    """The value of a reference, without regard to its default; None where there is none.
+
+    Raises:
+        Unavailable: it is there, or may be, but cannot be had.
+    """
+    if reference.source == "env":
+        return environ.get(reference.name)
+    if reference.source == "file":
+        return _from_file(reference.name)
+    return _from_keyring(reference.name)
+
+
+def missing(reference: Outside) -> tuple[str, str]:
+    """What to say of a reference without value and default: message and remedy."""
+    name = reference.name
+    if reference.source == "env":
+        message = f"the environment variable {name} is not set"
+        hint = f"set it before aftrun starts, put it in a file for --env-file, or give a default: ${{{name}:-…}}"
+    elif reference.source == "file":
+        message, hint = f"the file {name} does not exist", "create it, or give a default with :-"
+    else:
+        service, _, user = name.rpartition("/")
+        message = f"the keyring holds nothing for service {service!r} and user {user!r}"
+        hint = f"store it: keyring set {service} {user}"
+    if reference.message is not None:
+        return f"{message}: {reference.message}" if reference.message else message, hint
+    return message, hint
+
+
+def problem(reference: Outside, message: str, hint: str, also: int = 0) -> Problem:
+    """A problem at the place of a reference; `also` counts the other places that use it."""
+    if also:
+        message += f" (used in {also} more place{'' if also == 1 else 's'})"
+    origin = reference.origin
+    if origin is None:
+        return Problem("AFT046", message, "", hint=hint)
+    end = origin.column + len(reference.text)
+    return Problem("AFT046", message, origin.path, origin.line, origin.column, origin.line, end, hint=hint)
+
+
+def _of_server(server: ServerSpec) -> Iterator[Value]:
+    yield server.url
+    yield server.api_key
+    tls = server.tls
+    for value in (tls.ca_file, tls.cert_file, tls.key_file):
+        if value is not None:
+            yield value
+    yield from tls.fingerprints
+    for _, value in server.headers:
+        yield value
+
+
+def _values(manifest: Manifest) -> Iterator[Value]:
+    for server in manifest.servers:
+        yield from _of_server(server)
+    for _, value in manifest.vars:
+        yield value
+    for job in manifest.jobs:
+        yield job.script.value
+        for param in job.params:
+            yield param.value
+    yield from manifest.notify.urls
+
+
+def _all_references(manifests: Sequence[Manifest]) -> Iterator[Outside]:
+    """Every reference to the outside at every place, in the order of the manifests."""
+    for manifest in manifests:
+        for value in _values(manifest):
+            if not isinstance(value, str):
+                yield from value.outsides()
+
+
+def references(manifests: Sequence[Manifest]) -> tuple[Outside, ...]:
+    """The references to the outside that are still in the manifests, each place and form once."""
+    found: dict[tuple[Outside, object], Outside] = {}
+    for reference in _all_references(manifests):
+        found.setdefault((reference, reference.origin), reference)
+    return tuple(found.values())
+
+
+def shown_names(manifests: Sequence[Manifest]) -> frozenset[tuple[str, str]]:
+    """The keys of references used in `vars`, which declares their values fit to be shown."""
+    return frozenset(
+        reference.key
+        for manifest in manifests
+        for _, value in manifest.vars
+        if not isinstance(value, str)
+        for reference in value.outsides()
+    )
+
+
+def bind(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """The values of all references still in the manifests, by `(source, name)`; absent where a default serves.
+
+    Raises:
+        ManifestError: at least one has neither value nor default; names each variable once, with its first place.
+    """
+    values: dict[tuple[str, str], str] = {}
+    troubles: dict[tuple[str, str], tuple[str, str]] = {}
+    absent: set[tuple[str, str]] = set()
+    wanting: dict[tuple[str, str], dict[object, Outside]] = {}
+    for reference in _all_references(manifests):
+        key = reference.key
+        if key not in values and key not in absent and key not in troubles:
+            try:
+                value = fetch(reference, environ)
+            except Unavailable as trouble:
+                troubles[key] = (trouble.message, trouble.hint)
+            else:
+                if value is None:
+                    absent.add(key)
+                else:
+                    values[key] = value
+        if bound(reference, values) is None or (key in troubles and reference.default is None):
+            wanting.setdefault(key, {}).setdefault(reference.origin, reference)
+    problems: list[Problem] = []
+    for key, places in wanting.items():
+        first, *others = sorted(places.values(), key=lambda reference: reference.message is None)
+        message, hint = troubles.get(key) or missing(first)
+        problems.append(problem(first, message, hint, len(others)))
+    if problems:
+        raise ManifestError(problems)
+    return values

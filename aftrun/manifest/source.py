@@ -1,0 +1,357 @@
+"""Bytes → a tree of nodes with positions. The only importer of `yaml`.
+
+Built from PyYAML's event stream, because the stream can be stopped: PyYAML's composer has no limits (its C form
+crashes the interpreter at some hundred thousand levels), keeps the last of two equal keys without a word, and
+reads `on` as true and `12:30` as 750.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from aftrun.errors import ManifestError, Problem
+from aftrun.manifest import nodes, scalars
+from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode, Source
+from aftrun.manifest.tags import kind_of_scalar, wrong_collection_tag
+from aftrun.model import Json
+
+MAX_BYTES = 64 * 1024 * 1024
+MAX_NODES = 1_000_000
+"""Values of a file, each alias counted with everything below it. A key counts together with its value."""
+MAX_DEPTH = 64
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
+_SURROGATES = re.compile(rb"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+
+
+class _Stop(Exception):
+    """Reading cannot go on; carries the one problem that ends it."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+def _line_and_column(data: bytes, position: int) -> tuple[int, int]:
+    before = data[:position].decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+def _check_text(source: Source) -> None:
+    """Refuse what is not UTF-8 text of bearable size."""
+    data = source.data
+    if len(data) > MAX_BYTES:
+        raise _Stop(
+            source.problem(
+                "AFT008",
+                f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB",
+                hint="split it into several manifests and give them to one command",
+            )
+        )
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or (len(data) > 1 and 0 in data[:2]):
+        raise _Stop(source.problem("AFT002", "the file is UTF-16 or UTF-32, not UTF-8", hint="save it again as UTF-8"))
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line, column = _line_and_column(data, error.start)
+        message = f"byte 0x{data[error.start]:02x} is not valid UTF-8"
+        hint = "save the file as UTF-8; it may be in an older encoding such as Windows-1252"
+        raise _Stop(source.problem("AFT002", message, hint=hint, line=line, column=column)) from None
+    control = _CONTROL.search(text)
+    if control is not None:
+        line, column = _line_and_column(data, len(text[: control.start()].encode()))
+        raise _Stop(
+            source.problem(
+                "AFT003",
+                f"control character U+{ord(control.group()):04X} in the file",
+                hint=r'remove it; inside double quotes it can be written as an escape such as "\u001b"',
+                line=line,
+                column=column,
+            )
+        )
+
+
+def _join_surrogates(data: bytes) -> bytes:
+    r"""JSON writes characters beyond U+FFFF as two `\u` escapes, which YAML does not know: make them one `\U`."""
+
+    def joined(match: re.Match[bytes]) -> bytes:
+        high, low = int(match.group(2), 16), int(match.group(3), 16)
+        return match.group(1) + b"\\U%08X" % (0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
+
+    return _SURROGATES.sub(joined, data)
+
+
+def _syntax_problem(source: Source, error: Any) -> Problem:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+    text = source.line(line)
+    if text[: column - 1].strip(" ") == "" and "\t" in text[: len(text) - len(text.lstrip())]:
+        column = text.index("\t") + 1
+        message = "a tab is used as indentation, which YAML does not allow"
+        return source.problem("AFT004", message, hint="indent with spaces", line=line, column=column)
+    what = getattr(error, "problem", None) or "the text cannot be read"
+    if "undefined alias" in what:
+        name = re.match(r"[^\s,\]}]*", text[column:])
+        message = f"the alias *{name.group() if name else ''} has no anchor before it"
+        return source.problem(
+            "AFT009", message, hint="write &name before the value it stands for", line=line, column=column
+        )
+    if "%TAG" in text or "tag handle" in what or "parsing a tag" in str(getattr(error, "context", "")):
+        return source.problem(
+            "AFT006", f"this tag cannot be read: {what}", hint="remove the tag", line=line, column=column
+        )
+    hint = ""
+    if "found character" in what or "alias" in str(getattr(error, "context", "")):
+        hint = "put the text in quotes if it begins with a special character (@ ` % & * ! { [ |)"
+    elif "mapping values are not allowed" in what:
+        hint = "put the text in quotes if it contains ': '; otherwise check the indentation"
+    elif "expected ':'" in what:
+        hint = "check the indentation, and that every key is followed by ': '"
+    return source.problem("AFT001", f"this is not valid YAML: {what}", hint=hint, line=line, column=column)
+
+
+class _Frame:
+    """A mapping or sequence that is still open."""
+
+    __slots__ = ("anchor", "children", "deepest", "event", "total")
+
+    def __init__(self, event: Any, total: int, depth: int) -> None:
+        self.event = event
+        self.anchor: str | None = event.anchor
+        self.children: list[Node] = []
+        self.total = total
+        self.deepest = depth
+
+
+class _Reader:
+    """Turns the events of one file into nodes, counting as it goes."""
+
+    def __init__(self, source: Source, problems: list[Problem]) -> None:
+        self.source = source
+        self.problems = problems
+        self.documents: list[Node] = []
+        self.frames: list[_Frame] = []
+        self.anchors: dict[str, tuple[Node, int, int]] = {}
+        self.open_anchors: set[str] = set()
+        self.total = 0
+        self.memo: dict[str, str] = {}
+        self.last_line = 0
+
+    def read(self) -> None:
+        """Go through all events.
+
+        Raises:
+            _Stop: a limit was passed, or the text is not YAML.
+        """
+        import yaml
+
+        loader_class: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        data = (
+            _join_surrogates(self.source.data)
+            if b"\\u" in self.source.data[:MAX_BYTES] and self._is_json()
+            else self.source.data
+        )
+        handlers: dict[type[Any], Any] = {
+            yaml.ScalarEvent: self.scalar,
+            yaml.AliasEvent: self.alias,
+            yaml.MappingStartEvent: self.start,
+            yaml.SequenceStartEvent: self.start,
+            yaml.MappingEndEvent: self.end_mapping,
+            yaml.SequenceEndEvent: self.end_sequence,
+            yaml.DocumentEndEvent: self.end_document,
+        }
+        loader = loader_class(data)
+        try:
+            while loader.check_event():
+                event = loader.get_event()
+                handler = handlers.get(type(event))
+                if handler is not None:
+                    handler(event)
+        except (yaml.YAMLError, ValueError, OverflowError) as error:
+            raise _Stop(_syntax_problem(self.source, error)) from None
+        finally:
+            loader.dispose()
+
+    def _is_json(self) -> bool:
+        return self.source.path.endswith(".json") or self.source.data.lstrip()[:1] in (b"{", b"[")
+
+    def place(self, event: Any) -> tuple[Source, int, int, int, int]:
+        """The place of an event, as the first arguments of a node. Nodes of a line share one int for it."""
+        start, end = event.start_mark, event.end_mark
+        line = start.line + 1
+        if line == self.last_line:
+            line = self.last_line
+        else:
+            self.last_line = line
+        end_line = end.line + 1
+        return self.source, line, start.column + 1, line if end_line == line else end_line, end.column + 1
+
+    def problem(self, event: Any, code: str, message: str, hint: str = "") -> Problem:
+        """A finding at an event."""
+        _, line, column, end_line, end_column = self.place(event)
+        return Problem(code, message, self.source.path, line, column, end_line, end_column, hint=hint)
+
+    def count(self, event: Any, size: int, height: int) -> None:
+        """Add nodes to the count.
+
+        Raises:
+            _Stop: that makes too many, or too deep.
+        """
+        self.total += size
+        depth = len(self.frames) + height
+        if self.total > MAX_NODES:
+            raise _Stop(
+                self.problem(
+                    event,
+                    "AFT008",
+                    f"the file has more than {MAX_NODES:,} values (aliases count with all they stand for)",
+                    hint="split it into several manifests and give them to one command",
+                )
+            )
+        if depth > MAX_DEPTH:
+            raise _Stop(self.problem(event, "AFT008", f"the file is nested more than {MAX_DEPTH} levels deep"))
+        if self.frames and depth > self.frames[-1].deepest:
+            self.frames[-1].deepest = depth
+
+    def add(self, node: Node, anchor: str | None, size: int, height: int) -> None:
+        """A node is complete: hand it to what holds it."""
+        if anchor is not None:
+            self.anchors[anchor] = (node, size, height)
+            self.open_anchors.discard(anchor)
+        if self.frames:
+            self.frames[-1].children.append(node)
+        else:
+            self.documents.append(node)
+
+    def scalar(self, event: Any) -> None:
+        """Text."""
+        text: str = event.value
+        self.count(event, 1, 1)
+        if len(text) < 40 and len(self.memo) < 50_000:  # keys and common values: one string each, however many jobs
+            text = self.memo.setdefault(text, text)
+        plain, wrong = kind_of_scalar(event.tag, event.implicit[0], text)
+        if wrong:
+            self.problems.append(self.problem(event, "AFT006", wrong, "remove the tag"))
+        self.add(ScalarNode(*self.place(event), text, plain), event.anchor, 1, 1)
+
+    def alias(self, event: Any) -> None:
+        """`*name`: the very node that the anchor stands for."""
+        name: str = event.anchor
+        if name in self.open_anchors:
+            message = f"the alias *{name} stands inside what it stands for, which would never end"
+            raise _Stop(self.problem(event, "AFT009", message))
+        if name not in self.anchors:
+            hint = "write &name before the value it stands for"
+            raise _Stop(self.problem(event, "AFT009", f"the alias *{name} has no anchor before it", hint))
+        node, size, height = self.anchors[name]
+        self.count(event, size, height)
+        self.add(node, None, size, height)
+
+    def start(self, event: Any) -> None:
+        """A mapping or sequence opens."""
+        self.count(event, 1, 1)
+        wrong = wrong_collection_tag(event.tag)
+        if wrong:
+            self.problems.append(self.problem(event, "AFT006", wrong, "remove the tag"))
+        if event.anchor is not None:
+            self.anchors.pop(event.anchor, None)
+            self.open_anchors.add(event.anchor)
+        self.frames.append(_Frame(event, self.total, len(self.frames) + 1))
+
+    def _close(self, event: Any) -> tuple[_Frame, tuple[Source, int, int, int, int], int, int]:
+        """Take the innermost open frame off: itself, its place, size and height."""
+        frame = self.frames.pop()
+        source, line, column, _, _ = self.place(frame.event)
+        if frame.children and not frame.event.flow_style:
+            # The end mark of a block stands after the blank lines and comments that follow it.
+            last = frame.children[-1]
+            end_line, end_column = last.end_line, last.end_column
+        else:
+            _, _, _, end_line, end_column = self.place(event)
+        depth = len(self.frames) + 1
+        if self.frames and frame.deepest > self.frames[-1].deepest:
+            self.frames[-1].deepest = frame.deepest
+        size = self.total - frame.total + 1
+        return frame, (source, line, column, end_line, end_column), size, frame.deepest - depth + 1
+
+    def end_sequence(self, event: Any) -> None:
+        """A sequence is complete."""
+        frame, place, size, height = self._close(event)
+        self.add(ListNode(*place, tuple(frame.children)), frame.anchor, size, height)
+
+    def end_mapping(self, event: Any) -> None:
+        """A mapping is complete."""
+        frame, place, size, height = self._close(event)
+        keys, values = self.merge(frame.children)
+        self.add(MapNode(*place, keys, values), frame.anchor, size, height)
+
+    def merge(self, children: list[Node]) -> tuple[tuple[ScalarNode, ...], tuple[Node, ...]]:
+        """Sort keys from values, refuse what cannot be a key, and follow `<<`."""
+        seen: dict[str, ScalarNode] = {}
+        values: list[Node] = []
+        merged: list[tuple[ScalarNode, Node]] = []
+        for key, value in zip(children[::2], children[1::2], strict=True):
+            if not isinstance(key, ScalarNode):
+                self.problems.append(key.problem("AFT007", "a key must be text, not a list or a mapping"))
+            elif key.text in seen:
+                first = seen[key.text].line
+                message = f"the key {key.text!r} is given twice: here and on line {first}"
+                self.problems.append(key.problem("AFT005", message, "remove one of the two"))
+            elif key.plain and key.text == "<<":
+                merged.append((key, value))
+            elif key.plain and not scalars.is_text(key.text):
+                hint = f'put it in quotes: "{key.text}"' if key.text else "put the key before the colon"
+                self.problems.append(key.problem("AFT007", f"a key must be text, and {key.text!r} is not", hint))
+            else:
+                seen[key.text] = key
+                values.append(value)
+        if not merged:
+            return tuple(seen.values()), tuple(values)
+        for key, value in merged:
+            for mapping in value.items if isinstance(value, ListNode) else (value,):
+                if not isinstance(mapping, MapNode):
+                    message = "'<<' merges mappings: its value must be an alias of one, or a list of such aliases"
+                    self.problems.append(mapping.problem("AFT009", message))
+                    continue
+                for inner, inner_value in mapping.pairs():
+                    if inner.text not in seen:
+                        seen[inner.text] = inner
+                        values.append(inner_value)
+            if len(merged) > 1 and key is not merged[0][0]:
+                message = f"the key '<<' is given twice: here and on line {merged[0][0].line}"
+                self.problems.append(key.problem("AFT005", message, "give it once, with a list: <<: [*a, *b]"))
+        return tuple(seen.values()), tuple(values)
+
+    def end_document(self, _event: Any) -> None:
+        """Anchors are forgotten at the end of their document."""
+        self.anchors.clear()
+        self.open_anchors.clear()
+
+
+def documents(source: Source, problems: list[Problem]) -> list[Node]:
+    """The documents of a file, empty ones left out. What is wrong is appended to `problems`.
+
+    Documents that were complete before the text broke off are returned all the same, so that what is wrong in
+    them can be said in the same go.
+    """
+    reader = _Reader(source, problems)
+    try:
+        _check_text(source)
+        reader.read()
+    except _Stop as stop:
+        problems.append(stop.problem)
+    return [node for node in reader.documents if not (isinstance(node, ScalarNode) and node.is_null)]
+
+
+def plain(data: bytes, path: str) -> Json:
+    """The first document of YAML 1.2 text as plain data, for files that are not manifests. Empty text is None.
+
+    Raises:
+        ManifestError: it is not YAML, or passes the limits that manifests have.
+    """
+    problems: list[Problem] = []
+    found = documents(Source(path, data), problems)
+    if problems:
+        raise ManifestError(problems, files=((path, data),))
+    return nodes.plain(found[0]) if found else None

@@ -1,0 +1,90 @@
+"""`report.json`: everything that was seen of a run, for programs. Its shape is `schemas/report.schema.json`."""
+
+from __future__ import annotations
+
+import json
+
+from aftrun.events import instant
+from aftrun.model import Attempt, JobResult, Json, RunReport
+
+VERSION = 1
+
+
+def _at(value: float | None) -> str | None:
+    return None if value is None else instant(value)
+
+
+def _seconds(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _attempt(attempt: Attempt) -> dict[str, Json]:
+    return {
+        "number": attempt.number,
+        "outcome": None if attempt.outcome is None else attempt.outcome.value,
+        "reason": attempt.reason or None,
+        "jobId": attempt.job_id,
+        "state": attempt.state or None,
+        "exitCode": attempt.exit_code,
+        "message": attempt.message,
+        "request": dict(attempt.request),
+        "tries": attempt.tries,
+        "submittedAt": _at(attempt.submitted_at),
+        "acceptedAt": _at(attempt.accepted_at),
+        "runningAt": _at(attempt.running_at),
+        "endedAt": _at(attempt.ended_at),
+        "serverStartedAt": _at(attempt.server_started_at),
+        "serverEndedAt": _at(attempt.server_ended_at),
+    }
+
+
+def _job(job: JobResult) -> dict[str, Json]:
+    return {
+        "name": job.name,
+        "manifest": job.manifest,
+        "description": job.description,
+        "tags": list(job.tags),
+        "file": job.origin.path,
+        "line": job.origin.line,
+        "server": job.server,
+        "request": dict(job.request),
+        "outcome": None if job.outcome is None else job.outcome.value,
+        "reason": job.reason or None,
+        "phase": job.phase,
+        "allowFailure": job.allow_failure,
+        "jobId": job.job_id,
+        "message": job.message,
+        "needs": list(job.needs),
+        "outputs": dict(job.outputs),
+        "startedAt": _at(job.started_at),
+        "endedAt": _at(job.ended_at),
+        "durationSeconds": _seconds(job.duration),
+        "attempts": [_attempt(attempt) for attempt in job.attempts],
+    }
+
+
+def to_data(report: RunReport) -> dict[str, Json]:
+    """The report as plain data. Jobs stand in manifest order; what was not seen is null."""
+    return {
+        "version": VERSION,
+        "run": {
+            "id": report.id,
+            "outcome": report.outcome,
+            "exitCode": report.exit_code,
+            "startedAt": instant(report.started_at),
+            "endedAt": _at(report.ended_at),
+            "durationSeconds": _seconds(report.duration),
+            "manifests": [{"path": file.path, "sha256": file.sha256, "name": file.name} for file in report.manifests],
+            "aftrun": report.aftrun,
+            "git": dict(report.git) or None,
+            "sandbox": report.sandbox,
+            "warnings": list(report.warnings),
+        },
+        "summary": {"total": len(report.jobs), **report.counts()},
+        "jobs": [_job(job) for job in report.jobs],
+    }
+
+
+def render(report: RunReport) -> str:
+    """The report as indented JSON, with a newline at the end."""
+    return json.dumps(to_data(report), indent=2, ensure_ascii=False) + "\n"

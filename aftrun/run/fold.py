@@ -1,0 +1,192 @@
+"""Events to report: the one reading of what happened.
+
+`fold` is pure. `Folder` is the same thing fed one event at a time, for those who listen while the run goes on;
+both give equal reports for equal events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from aftrun.errors import StateError
+from aftrun.events import (
+    Accepted,
+    AttemptEnded,
+    Event,
+    Interrupted,
+    JobEnded,
+    JobHeader,
+    LookFailed,
+    RetryPlanned,
+    RunEnded,
+    RunResumed,
+    RunStarted,
+    StateSeen,
+    SubmitDeferred,
+    SubmitIntended,
+    Warned,
+)
+from aftrun.model import Attempt, FileRef, JobResult, RunReport, State
+from aftrun.values import Origin
+
+
+def _result(header: JobHeader) -> JobResult:
+    return JobResult(
+        name=header.name,
+        manifest=header.manifest,
+        server=header.server,
+        origin=Origin(header.path, header.line, header.column),
+        request=header.request,
+        needs=header.needs,
+        allow_failure=header.allow_failure,
+        tags=header.tags,
+        description=header.description,
+    )
+
+
+def _with_attempt(job: JobResult, number: int, **changes: object) -> JobResult:
+    """The job with attempt `number` changed, or begun where it is new."""
+    attempts = list(job.attempts)
+    if attempts and attempts[-1].number == number:
+        attempts[-1] = replace(attempts[-1], **changes)  # type: ignore[arg-type]  # checked by dataclasses itself
+    else:
+        attempts.append(replace(Attempt(number), **changes))  # type: ignore[arg-type]  # the same
+    return replace(job, attempts=tuple(attempts))
+
+
+class Folder:
+    """Takes events one at a time; `report()` is the fold of all taken so far."""
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self._start: RunStarted | None = None
+        self._jobs: dict[str, JobResult] = {}
+        self._warnings: list[str] = []
+        self._ended_at: float | None = None
+        self._outcome = "running"
+        self._exit_code: int | None = None
+        self.signal = 0
+        for event in events:
+            self.feed(event)
+
+    def job(self, key: str) -> JobResult:
+        """What has been seen of one job."""
+        return self._jobs[key]
+
+    def jobs(self) -> dict[str, JobResult]:
+        """All jobs by key, in manifest order."""
+        return self._jobs
+
+    def feed(self, event: Event) -> None:
+        """Take the next event.
+
+        Raises:
+            StateError: it cannot follow the ones before it.
+        """
+        match event:
+            case RunStarted():
+                self._start = event
+                self._jobs = {header.key: _result(header) for header in event.jobs}
+            case RunResumed():
+                self._ended_at, self._outcome, self._exit_code, self.signal = None, "running", None, 0
+            case RunEnded():
+                self._ended_at, self._outcome, self._exit_code = event.at, event.outcome, event.exit_code
+            case Interrupted():
+                self.signal = event.signal
+            case Warned():
+                self._warnings.append(event.message)
+            case _:
+                if event.job not in self._jobs:
+                    raise StateError(f"the record of the run speaks of a job that it never named: {event.job!r}")
+                self._jobs[event.job] = _advance(self._jobs[event.job], event)
+
+    def report(self) -> RunReport:
+        """The report so far.
+
+        Raises:
+            StateError: the run has not even started.
+        """
+        start = self._start
+        if start is None:
+            raise StateError("the record of the run is empty")
+        return RunReport(
+            id=start.run,
+            started_at=start.at,
+            jobs=tuple(self._jobs.values()),
+            manifests=tuple(FileRef(source.path, source.sha256, source.name) for source in start.sources),
+            ended_at=self._ended_at,
+            outcome=self._outcome,
+            exit_code=self._exit_code,
+            aftrun=start.aftrun,
+            git=tuple((key, str(value)) for key, value in start.git.items()),
+            warnings=tuple(self._warnings),
+            sandbox=start.sandbox,
+        )
+
+
+JobEvent = SubmitIntended | SubmitDeferred | Accepted | StateSeen | LookFailed | AttemptEnded | RetryPlanned | JobEnded
+
+
+def _advance(job: JobResult, event: JobEvent) -> JobResult:
+    """One job, one event further."""
+    match event:
+        case SubmitIntended():
+            again = bool(job.attempts) and job.attempts[-1].number == event.attempt
+            tries = job.attempts[-1].tries + 1 if again else 1
+            submitted = job.attempts[-1].submitted_at if again else event.at
+            job = _with_attempt(job, event.attempt, request=event.request, submitted_at=submitted, tries=tries)
+            return replace(
+                job,
+                phase="submitting",
+                request=event.request,
+                started_at=event.at if job.started_at is None else job.started_at,
+            )
+        case SubmitDeferred():
+            return replace(_with_attempt(job, event.attempt, message=event.message), phase="deferred")
+        case Accepted():
+            job = _with_attempt(
+                job, event.attempt, accepted_at=event.at, job_id=event.job_id, state=event.state, message=""
+            )
+            return replace(job, phase="accepted", job_id=event.job_id)
+        case StateSeen():
+            changes: dict[str, object] = {"state": event.state}
+            if event.phase == State.RUNNING and job.attempts[-1].running_at is None:
+                changes["running_at"] = event.at
+            phase = "running" if event.phase == State.RUNNING else "accepted"
+            return replace(_with_attempt(job, event.attempt, **changes), phase=phase)
+        case LookFailed():
+            return _with_attempt(job, event.attempt, message=event.message)
+        case AttemptEnded():
+            changes = {
+                "ended_at": event.at,
+                "outcome": event.outcome,
+                "reason": event.reason.value,
+                "message": event.message,
+                "exit_code": event.exit_code,
+                "server_started_at": event.server_started_at,
+                "server_ended_at": event.server_ended_at,
+            }
+            if event.state:
+                changes["state"] = event.state
+            job = _with_attempt(job, event.attempt, **changes)
+            return replace(job, outputs=tuple(event.outputs.items()), phase="waiting")
+        case RetryPlanned():
+            return replace(job, phase="waiting", message=event.message)
+        case JobEnded():
+            return replace(
+                job,
+                phase="ended",
+                outcome=event.outcome,
+                reason=event.reason.value,
+                message=event.message,
+                ended_at=event.at,
+            )
+
+
+def fold(events: Iterable[Event]) -> RunReport:
+    """The report of a run, from its events.
+
+    Raises:
+        StateError: the events do not make a run.
+    """
+    return Folder(events).report()

@@ -1,0 +1,89 @@
+"""What the scheduler remembers of a job under way. All times here are monotonic seconds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import Enum
+
+from aftrun.durations import format_duration
+from aftrun.events import Reason
+from aftrun.model import Outcome, Request, State
+from aftrun.run.plan import Task
+from aftrun.run.policy import Ended
+from aftrun.run.render import Handed
+
+
+class Phase(Enum):
+    """Where a job stands."""
+
+    IDLE = "idle"
+    """Not started; the gate has it."""
+    SUBMIT = "submit"
+    """Its POST is due or in flight."""
+    WATCH = "watch"
+    """Accepted; the next look is due or in flight."""
+    BACKOFF = "backoff"
+    """Between two attempts."""
+    ENDED = "ended"
+
+    @property
+    def may_submit(self) -> bool:
+        """A POST of the job is due, now or later."""
+        return self in (Phase.SUBMIT, Phase.BACKOFF)
+
+
+@dataclass(slots=True)
+class Live:
+    """One job under way."""
+
+    task: Task
+    phase: Phase = Phase.IDLE
+    attempt: int = 0
+    tries: int = 0
+    """POSTs of this attempt that did not arrive."""
+    submit_until: float = math.inf
+    resubmit_until: float = math.inf
+    request: Request | None = None
+    job_id: str = ""
+    accepted: float = 0.0
+    status: str = ""
+    state: State | None = None
+    noted: bool = False
+    """The user has been told about a state that cannot be read."""
+    blind: int = 0
+    """Looks in a row that gave nothing to go by."""
+    blind_message: str = ""
+    missing_since: float | None = None
+    serial: int = 0
+    """Number of the newest entry in the scheduler's heap; older entries are stale."""
+    in_flight: bool = False
+    last: Ended | None = None
+    """How the attempt before ended, while the job waits for the next."""
+    outcome: Outcome | None = None
+    handed: Handed = field(default_factory=Handed)
+
+    def begin_attempt(self, submit_until: float) -> None:
+        """Forget the attempt before, and count a new one, which may be submitted until `submit_until`."""
+        self.phase = Phase.SUBMIT
+        self.attempt += 1
+        self.tries = 0
+        self.submit_until = submit_until
+        self.request = None
+        self.job_id = ""
+        self.status, self.state = "", None
+        self.blind, self.blind_message, self.missing_since = 0, "", None
+
+    def deadline(self, finish: float) -> tuple[float, Reason, str]:
+        """When to give up on an accepted job, the reason to give then, and the clock's name for people.
+
+        `finish` is the manifest's `finishBy`. A job is taken to be queued until the server names another state.
+        """
+        job = self.task.job
+        clocks = [(self.accepted + job.timeout, Reason.TIMEOUT, f"the timeout of {format_duration(job.timeout)}")]
+        if job.queue_timeout is not None and self.state in (None, State.QUEUED):
+            name = f"the queueTimeout of {format_duration(job.queue_timeout)}"
+            clocks.append((self.accepted + job.queue_timeout, Reason.QUEUE_TIMEOUT, name))
+        if finish < math.inf:
+            clocks.append((finish, Reason.FINISH_BY, "finishBy"))
+        return min(clocks, key=lambda clock: clock[0])

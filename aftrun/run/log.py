@@ -1,0 +1,333 @@
+"""The durable record: every event of every run, in SQLite. The only importer of `sqlite3`.
+
+`append` returns only after the events are on disk (`synchronous=FULL`), and takes all events of one turn of the
+scheduler in one transaction, so that one fsync serves all jobs that moved in that turn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from aftrun.errors import StateError
+from aftrun.events import FORMAT, Event, RunEnded, RunResumed, RunStarted, from_json, instant, to_json
+from aftrun.model import Json
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE runs (
+    id         TEXT PRIMARY KEY,
+    started_at TEXT NOT NULL,
+    ended_at   TEXT,
+    outcome    TEXT NOT NULL DEFAULT 'running',
+    exit_code  INTEGER,
+    manifests  TEXT NOT NULL,
+    jobs       INTEGER NOT NULL,
+    format     INTEGER NOT NULL,
+    options    TEXT NOT NULL DEFAULT '{}'
+) WITHOUT ROWID;
+CREATE INDEX runs_by_start ON runs (started_at);
+CREATE TABLE events (
+    run  TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    seq  INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (run, seq)
+) WITHOUT ROWID;
+CREATE TABLE files (
+    run     TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    seq     INTEGER NOT NULL,
+    path    TEXT NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (run, seq)
+) WITHOUT ROWID;
+"""
+
+_MIGRATIONS: dict[int, str] = {}
+"""From version N to N + 1. A database is brought up to date, one step at a time, when it is opened for writing."""
+
+BUSY_SECONDS = 30.0
+"""How long to wait for another aftrun that is writing to the same file."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run as the list of runs knows it; times are RFC 3339 texts."""
+
+    id: str
+    started_at: str
+    ended_at: str | None
+    outcome: str
+    exit_code: int | None
+    manifests: tuple[str, ...]
+    jobs: int
+    options: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A manifest file as it was when the run began, nothing expanded."""
+
+    path: str
+    content: bytes
+
+
+def _explain(error: sqlite3.Error, path: Path) -> StateError:
+    """SQLite's words as ours: what happened to which file, and what to do."""
+    text = str(error)
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith("SQLITE_BUSY") or "locked" in text:
+        return StateError(
+            f"the state file {path} is in use by another program and did not come free in {BUSY_SECONDS:.0f} s",
+            hint="wait for the other aftrun to finish, or use another --state-dir",
+        )
+    if name.startswith("SQLITE_FULL") or "disk is full" in text:
+        return StateError(f"the disk is full: cannot write the state file {path}", hint="free some space on that disk")
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return StateError(
+            f"the state file {path} cannot be written ({text})",
+            hint="make its folder writable, or use another --state-dir",
+        )
+    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+        return StateError(
+            f"the state file {path} is damaged ({text})",
+            hint="move it away to start afresh; its runs can then no longer be resumed",
+        )
+    return StateError(f"cannot use the state file {path}: {text}", hint="check the disk, or use another --state-dir")
+
+
+class Log:
+    """The state file. Use one per thread; the scheduler's thread is the one that writes."""
+
+    def __init__(self, folder: Path, *, create: bool = True) -> None:
+        """Open `folder/state.db`, making both where they are missing and `create` says so.
+
+        Raises:
+            StateError: it cannot be opened, or was written by a newer aftrun.
+        """
+        self.path = folder / "state.db"
+        if create:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StateError(
+                    f"cannot make the state folder {folder}: {error.strerror or error}",
+                    hint="make its parent writable, or use another --state-dir",
+                ) from error
+        elif not self.path.exists():
+            raise StateError(
+                f"there is no state file {self.path}", hint="no run has been recorded here: see --state-dir"
+            )
+        try:
+            self._db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+        except sqlite3.Error as error:
+            raise _explain(error, self.path) from error
+        try:
+            with self._explained():
+                self._prepare()
+        except StateError:
+            self._db.close()
+            raise
+        self._sequence: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. Nothing is lost by not calling this."""
+        with contextlib.suppress(sqlite3.Error):  # everything is on disk already; a failing close changes nothing
+            self._db.close()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _explain(error, self.path) from error
+
+    def _prepare(self) -> None:
+        # WAL needs shared memory, which some network file systems do not give; SQLite then keeps its rollback
+        # journal and says so, which is slower and just as safe.
+        self._db.execute("PRAGMA journal_mode = WAL").fetchone()
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        version = self._version()
+        if version == SCHEMA_VERSION:
+            return
+        if version > SCHEMA_VERSION:
+            raise StateError(
+                f"the state file {self.path} was written by a newer aftrun (version {version} of its format)",
+                hint="upgrade aftrun, or use another --state-dir",
+            )
+        with self._transaction():
+            version = self._version()  # another process may have been faster
+            if version == 0:
+                for statement in _SCHEMA.split(";"):
+                    if statement.strip():
+                        self._db.execute(statement)
+            else:
+                for step in range(version, SCHEMA_VERSION):
+                    self._db.execute(_MIGRATIONS[step])
+            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # the first error is the one to report
+                self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # --- writing --------------------------------------------------------------------------------------------------
+
+    def begin(
+        self, start: RunStarted, others: Sequence[Event], files: Iterable[StoredFile], options: dict[str, Json]
+    ) -> None:
+        """Make a run known, with its first events and all that it needs to be taken up again, in one transaction.
+
+        Raises:
+            StateError: it could not be recorded.
+        """
+        names = json.dumps([source.name for source in start.sources])
+        row = (start.run, instant(start.at), names, len(start.jobs), FORMAT, json.dumps(options))
+        with self._explained(), self._transaction():
+            self._db.execute(
+                "INSERT INTO runs (id, started_at, manifests, jobs, format, options) VALUES (?, ?, ?, ?, ?, ?)", row
+            )
+            self._db.executemany(
+                "INSERT INTO files (run, seq, path, content) VALUES (?, ?, ?, ?)",
+                [(start.run, seq, file.path, file.content) for seq, file in enumerate(files)],
+            )
+            self._insert(start.run, [start, *others])
+
+    def append(self, run: str, events: Sequence[Event]) -> None:
+        """Record events of a run; they are on disk when this returns.
+
+        Raises:
+            StateError: they could not be recorded; none of them was.
+        """
+        if not events:
+            return
+        with self._explained(), self._transaction():
+            first = self._insert(run, events)
+            for event in events:
+                if isinstance(event, RunEnded):
+                    ended = (instant(event.at), event.outcome, event.exit_code, run)
+                    self._db.execute("UPDATE runs SET ended_at = ?, outcome = ?, exit_code = ? WHERE id = ?", ended)
+                elif isinstance(event, RunResumed):
+                    self._db.execute(
+                        "UPDATE runs SET ended_at = NULL, outcome = 'running', exit_code = NULL WHERE id = ?", (run,)
+                    )
+        self._sequence[run] = first + len(events)
+
+    def _insert(self, run: str, events: Sequence[Event]) -> int:
+        """Write the events behind those on record; returns the number of the first."""
+        first = self._sequence.get(run)
+        if first is None:
+            query = "SELECT COALESCE(MAX(seq) + 1, 0) FROM events WHERE run = ?"
+            first = int(self._db.execute(query, (run,)).fetchone()[0])
+        rows = [
+            (run, first + offset, json.dumps(to_json(event), ensure_ascii=False, separators=(",", ":")))
+            for offset, event in enumerate(events)
+        ]
+        self._db.executemany("INSERT INTO events (run, seq, body) VALUES (?, ?, ?)", rows)
+        return first
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    def runs(self) -> list[RunRow]:
+        """All runs, the newest first.
+
+        Raises:
+            StateError: they cannot be read.
+        """
+        with self._explained():
+            found = self._db.execute(
+                "SELECT id, started_at, ended_at, outcome, exit_code, manifests, jobs, options FROM runs "
+                "ORDER BY started_at DESC, id DESC"
+            ).fetchall()
+        return [
+            RunRow(row[0], row[1], row[2], row[3], row[4], tuple(json.loads(row[5])), row[6], json.loads(row[7]))
+            for row in found
+        ]
+
+    def events(self, run: str) -> list[Event]:
+        """Every event of a run, in order. Nothing is skipped: what cannot be read is an error.
+
+        Raises:
+            StateError: they cannot be read.
+        """
+        with self._explained():
+            found = self._db.execute("SELECT body FROM events WHERE run = ? ORDER BY seq", (run,)).fetchall()
+        try:
+            return [from_json(json.loads(row[0])) for row in found]
+        except ValueError as error:
+            raise StateError(f"the record of run {run} in {self.path} is damaged: {error}") from error
+
+    def files(self, run: str) -> list[StoredFile]:
+        """The manifest files of a run as they were when it began.
+
+        Raises:
+            StateError: they cannot be read.
+        """
+        with self._explained():
+            found = self._db.execute("SELECT path, content FROM files WHERE run = ? ORDER BY seq", (run,)).fetchall()
+        return [StoredFile(row[0], bytes(row[1])) for row in found]
+
+    def prune(self, before: str) -> int:
+        """Forget runs that ended before an RFC 3339 instant (UTC, as stored). Returns how many.
+
+        Raises:
+            StateError: the file cannot be written.
+        """
+        with self._explained(), self._transaction():
+            return self._db.execute("DELETE FROM runs WHERE ended_at IS NOT NULL AND ended_at < ?", (before,)).rowcount
+
+
+class RunJournal:
+    """The scheduler's `Journal`: one run's share of the log."""
+
+    def __init__(self, log: Log, run: str) -> None:
+        self._log = log
+        self._run = run
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Record events, in order; they are on disk when this returns.
+
+        Raises:
+            StateError: they could not be recorded.
+        """
+        self._log.append(self._run, events)
+
+
+class MemoryJournal:
+    """A record that is not durable: for tests, and as the yardstick for what durability costs."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Keep the events."""
+        self.events.extend(events)
+
+
+def process_name() -> tuple[int, str]:
+    """The pid and host of this process, for messages to people."""
+    import platform  # noqa: PLC0415  # its import is slow, and only this needs it
+
+    return os.getpid(), platform.node()

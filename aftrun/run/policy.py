@@ -1,0 +1,261 @@
+"""Pure decisions: was it processed, may it be tried again, when to look, how did it end.
+
+Every rule of the contract about requests is one row of a table here or in `test_policy.py`. Nothing in this
+module knows the time, a socket or a file; it is told, and it answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+from aftrun.events import Reason
+from aftrun.model import Answer, Failure, FailureKind, JobInfo, Json, OnAmbiguous, Outcome, Poll, Reply, Retry, State
+
+NOT_FOUND_GRACE = 30.0
+"""Seconds for which a 404 on a status read is taken as "not listed yet" rather than "gone"."""
+
+SUBMIT_BACKOFF = (0.25, 5.0)
+LOOK_BACKOFF = (0.5, 30.0)
+"""First and longest wait between tries, seconds; it doubles in between."""
+
+_AGAIN = frozenset({408, 425, 429})
+_ALLOW_LIST = (
+    "check that the API key is right, and that its IP allow-list (web UI, API Keys) includes the address of "
+    "this machine"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The server created the job."""
+
+    job_id: str
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotProcessed:
+    """The POST was provably not processed and may be tried again, no sooner than in `retry_after` seconds."""
+
+    message: str
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The attempt is over."""
+
+    outcome: Outcome
+    reason: Reason
+    message: str = ""
+    info: JobInfo | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """The job is not over. `note` is something to tell the user, once."""
+
+    info: JobInfo
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Blind:
+    """A status read gave nothing to go by; look again, no sooner than in `retry_after` seconds."""
+
+    message: str
+    retry_after: float | None = None
+    missing: bool = False
+    """The server says that there is no such job."""
+
+
+SubmitDecision = Created | NotProcessed | Ended
+LookDecision = Going | Blind | Ended
+
+
+def _said(answer: Answer) -> str:
+    text = answer.message or answer.problem
+    return f"HTTP {answer.status}" + (f": {text}" if text else "")
+
+
+def _with_hint(failure: Failure) -> str:
+    return f"{failure.message}; {failure.hint}" if failure.hint else failure.message
+
+
+def after_submit(reply: Reply) -> SubmitDecision:
+    """What a reply to the POST means.
+
+    Only what provably was not processed may be tried again; a definite refusal is the job's end; everything else
+    is ambiguous and ends as `unknown` (unless the job says `onAmbiguous: resubmit`, which the scheduler knows).
+    """
+    if isinstance(reply, Failure):
+        if reply.kind is FailureKind.TLS and not reply.sent:
+            return Ended(Outcome.UNDELIVERED, Reason.TLS, _with_hint(reply))
+        if not reply.sent:
+            return NotProcessed(_with_hint(reply))
+        return _ambiguous(f"{_with_hint(reply)}, after the request was sent")
+    status = reply.status
+    if 200 <= status < 300:
+        if reply.info is not None and reply.info.id:
+            return Created(reply.info.id, reply.info.status)
+        why = reply.problem or "its answer holds no job id that aftrun can read"
+        return _ambiguous(f"the server answered HTTP {status}, but {why}")
+    if status == 429 or (status == 503 and reply.retry_after is not None):
+        return NotProcessed(_said(reply), reply.retry_after)
+    if status in (401, 403):
+        return Ended(Outcome.REJECTED, Reason.KEY, f"{_said(reply)}; {_ALLOW_LIST}")
+    if 400 <= status < 500 or status in (307, 308):
+        # 307 and 308 promise that the request was not acted upon (RFC 9110, 15.4.8 and 15.4.9); other 3xx do not.
+        return Ended(Outcome.REJECTED, Reason.REFUSED, _said(reply))
+    return _ambiguous(f"the server answered {_said(reply)}")
+
+
+def _ambiguous(message: str) -> Ended:
+    return Ended(
+        Outcome.UNKNOWN,
+        Reason.AMBIGUOUS,
+        f"{message}; the job may or may not have been created, so it is not submitted again: look on the server",
+    )
+
+
+def after_look(reply: Reply, job_id: str) -> LookDecision:
+    """What a reply to a status read means. It never guesses: what cannot be read is looked at again."""
+    if isinstance(reply, Failure):
+        if reply.kind is FailureKind.TLS:
+            return Ended(Outcome.UNKNOWN, Reason.UNREADABLE, f"the job was accepted, but now: {_with_hint(reply)}")
+        return Blind(_with_hint(reply))
+    status = reply.status
+    if 200 <= status < 300:
+        return _read(reply, job_id)
+    if status in (404, 410):
+        return Blind(_said(reply), reply.retry_after, missing=True)
+    if status in _AGAIN or status >= 500:
+        return Blind(_said(reply), reply.retry_after)
+    if status in (401, 403):
+        message = (
+            f"{_said(reply)} when reading the job's status: the job was accepted, so this key may submit but not read; "
+            f"{_ALLOW_LIST}, and give the key the right to read jobs"
+        )
+        return Ended(Outcome.UNKNOWN, Reason.UNREADABLE, message)
+    return Ended(
+        Outcome.UNKNOWN, Reason.UNREADABLE, f"the job was accepted, but reading its status gave {_said(reply)}"
+    )
+
+
+def _read(answer: Answer, job_id: str) -> LookDecision:
+    info = answer.info
+    if info is None:
+        return Blind(f"HTTP {answer.status}, but {answer.problem or 'the answer is no job info'}")
+    if info.id is not None and info.id != job_id and not _mentions(info.raw, job_id):
+        return Blind(f"the server answered with the job info of another job ({info.id})")
+    match info.state:
+        case State.SUCCEEDED:
+            return Ended(Outcome.SUCCEEDED, Reason.DONE, info.message, info)
+        case State.FAILED:
+            return Ended(Outcome.FAILED, Reason.DONE, _failure_text(info), info)
+        case State.CANCELLED:
+            return Ended(
+                Outcome.CANCELLED, Reason.DONE, info.message or f"cancelled on the server ({info.status})", info
+            )
+        case State.UNLISTED:
+            return Going(
+                info,
+                f"the server says state {info.status!r}, which aftrun does not know; it goes on waiting. "
+                "If it is an end, list it under server.jobInfo.states",
+            )
+        case State.MISSING:
+            return Going(
+                info,
+                "the job info names no state that aftrun can find; it goes on waiting. Say where it is with "
+                "server.jobInfo.status",
+            )
+    return Going(info)
+
+
+def _failure_text(info: JobInfo) -> str:
+    parts = [info.message] if info.message else []
+    if info.exit_code not in (None, 0):
+        parts.append(f"exit code {info.exit_code}")
+    return ", ".join(parts) or f"the server says {info.status!r}"
+
+
+def _mentions(body: Json, job_id: str, depth: int = 4) -> bool:
+    """Whether the id stands anywhere in a job info (some servers give a job two ids)."""
+    if isinstance(body, dict):
+        return depth > 0 and any(_mentions(value, job_id, depth - 1) for value in body.values())
+    if isinstance(body, list):
+        return depth > 0 and any(_mentions(value, job_id, depth - 1) for value in body[:100])
+    return isinstance(body, str | int) and not isinstance(body, bool) and str(body) == job_id
+
+
+def out_of_time(last: LookDecision, reason: Reason, clock: str) -> Ended:
+    """How a job ends whose clock ran out, given what the last look said. It is never a success.
+
+    `clock` is the clock's name and length, for people: ``timeout of 2h``.
+    """
+    if isinstance(last, Ended):
+        return last
+    if isinstance(last, Blind):
+        return Ended(Outcome.UNKNOWN, Reason.UNREADABLE, f"{clock} ran out, and the last look failed: {last.message}")
+    if last.info.state in (State.UNLISTED, State.MISSING):
+        word = repr(last.info.status) if last.info.status else "none"
+        return Ended(
+            Outcome.UNKNOWN,
+            Reason.UNLISTED,
+            f"{clock} ran out while the server said a state that aftrun cannot read: {word}; "
+            "see server.jobInfo in the manifest's documentation",
+            last.info,
+        )
+    return Ended(
+        Outcome.TIMED_OUT,
+        reason,
+        f"{clock} ran out; the job was {last.info.state.value} at the last look and may still be running",
+        last.info,
+    )
+
+
+def poll_interval(poll: Poll, elapsed: float, random: Random) -> float:
+    """Seconds until the next look: `clamp(fraction × elapsed, minimum, maximum)`, ±10 % so that looks spread."""
+    base = min(max(poll.fraction * elapsed, poll.minimum), poll.maximum)
+    return base * random.uniform(0.9, 1.1)
+
+
+def backoff(tries: int, bounds: tuple[float, float], random: Random) -> float:
+    """Seconds before try number `tries + 1`: doubling between the bounds, with "equal jitter".
+
+    Half of the wait is fixed, half random: see M. Brooker, "Exponential Backoff And Jitter", AWS, 2015.
+    """
+    first, longest = bounds
+    full = min(first * 2.0 ** min(tries - 1, 32), longest)
+    return full / 2 + random.uniform(0, full / 2)
+
+
+def retry_delay(retry: Retry, attempt: int, outcome: Outcome) -> float | None:
+    """Seconds until a new submission after attempt number `attempt` ended with `outcome`, or None: no retry.
+
+    Only definite bad ends are retried: an `unknown` or `timedOut` job may still be running.
+    """
+    if attempt > retry.limit or outcome not in retry.on:
+        return None
+    if outcome not in (Outcome.FAILED, Outcome.CANCELLED, Outcome.REJECTED, Outcome.UNDELIVERED):
+        return None
+    return float(min(retry.duration * retry.factor ** (attempt - 1), retry.cap))
+
+
+def may_resubmit(policy: OnAmbiguous, ended: Ended) -> bool:
+    """Whether an attempt of unknown fate is followed by another submission."""
+    return policy is OnAmbiguous.RESUBMIT and ended.reason in (Reason.AMBIGUOUS, Reason.CRASHED)
+
+
+def is_bad(outcome: Outcome, reason: Reason, *, allow_failure: bool) -> bool:
+    """Whether an end counts against the run and against the jobs that need it.
+
+    `allowFailure` forgives what is known. It does not forgive `unknown`, since unknown is never taken for an end,
+    nor a job that was never run because its own needs went wrong.
+    """
+    if outcome in (Outcome.SUCCEEDED, Outcome.SUBMITTED):
+        return False
+    if outcome is Outcome.SKIPPED:
+        return reason is not Reason.NOT_NEEDED
+    return not allow_failure or outcome is Outcome.UNKNOWN

@@ -1,0 +1,144 @@
+"""What a run would do, without doing it: the order, and the exact requests with secrets as they were written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from aftrun.durations import format_duration
+from aftrun.model import Json, Manifest, ServerSpec, When
+from aftrun.run.plan import Plan, Task, shown_request, waves
+from aftrun.values import Inside, Outside, nothing_inside, preview
+
+VERSION = 1
+
+Lookups = Callable[[Task], Callable[[Inside], str | None]]
+
+
+def shown_headers(server: ServerSpec) -> dict[str, str]:
+    """The headers of a POST as they may be shown. A literal key is not shown."""
+    key = "***" if isinstance(server.api_key, str) else preview(server.api_key, nothing_inside)
+    return {
+        "X-API-Key": key,
+        "Content-Type": "application/json",
+        **{name: preview(value, nothing_inside) for name, value in server.headers},
+    }
+
+
+def url_of(server: ServerSpec) -> str:
+    """Where a POST goes."""
+    return preview(server.url, nothing_inside).rstrip("/") + server.submit_path
+
+
+def to_data(
+    plan: Plan, manifests: Sequence[Manifest], lookups: Lookups, missing: Sequence[Outside]
+) -> dict[str, Json]:
+    """The plan as plain data, for `plan --format json`."""
+    layers = waves(plan)
+    wave = {task.index: number for stage in layers for number, layer in enumerate(stage, 1) for task in layer}
+    return {
+        "version": VERSION,
+        "manifests": [
+            {
+                "name": stage.name,
+                "path": manifest.path,
+                "sha256": manifest.sha256,
+                "order": stage.strategy.order.value,
+                "maxParallel": stage.strategy.slots,
+                "failFast": stage.strategy.fail_fast,
+                "finishBy": stage.strategy.finish_by or None,
+                "waves": [[task.job.name for task in layer] for layer in layers[number]],
+            }
+            for number, (stage, manifest) in enumerate(zip(plan.stages, manifests, strict=True))
+        ],
+        "jobs": [_job(plan, task, wave[task.index], lookups(task)) for task in plan.tasks],
+        "missingVariables": [
+            {"name": each.name, "source": each.source, "text": each.text, "where": str(each.origin or "")}
+            for each in missing
+        ],
+    }
+
+
+def _job(plan: Plan, task: Task, wave: int, lookup: Callable[[Inside], str | None]) -> dict[str, Json]:
+    job, server = task.job, plan.servers[task.server]
+    return {
+        "name": job.name,
+        "manifest": plan.stages[task.stage].name,
+        "file": job.origin.path,
+        "line": job.origin.line,
+        "wave": wave,
+        "needs": list(job.needs),
+        "when": job.when.value,
+        "wait": job.wait,
+        "timeoutSeconds": job.timeout,
+        "allowFailure": job.allow_failure,
+        "request": {
+            "method": "POST",
+            "url": url_of(server),
+            "headers": dict(shown_headers(server)),
+            "body": shown_request(job, lookup),
+        },
+    }
+
+
+def _order(plan: Plan, number: int) -> str:
+    strategy = plan.stages[number].strategy
+    if strategy.slots == 1:
+        how = "one after another"
+    else:
+        how = f"up to {strategy.slots} at once"
+    stop = "stopping at the first bad end" if strategy.fail_fast else "going on after a bad end"
+    by = f", until {strategy.finish_by}" if strategy.finish_by else ""
+    return f"{how}, {stop}{by}"
+
+
+def _details(task: Task) -> str:
+    job = task.job
+    parts = []
+    if job.needs:
+        parts.append(f"needs {', '.join(job.needs)}")
+    if job.when is not When.SUCCESS:
+        parts.append("runs whatever happened before" if job.when is When.ALWAYS else "runs only if a need failed")
+    if not job.wait:
+        parts.append("is not waited for")
+    elif job.timeout != 86_400.0:
+        parts.append(f"timeout {format_duration(job.timeout)}")
+    if job.retry.limit:
+        parts.append(f"up to {job.retry.limit} more attempts")
+    if job.allow_failure:
+        parts.append("may fail")
+    return "; ".join(parts)
+
+
+def to_text(
+    plan: Plan, manifests: Sequence[Manifest], lookups: Lookups, missing: Sequence[Outside]
+) -> str:
+    """The plan for people: one block a job, in the order in which jobs would start."""
+    lines: list[str] = []
+    count = len(plan.tasks)
+    layers = waves(plan)
+    for number, (stage, manifest) in enumerate(zip(plan.stages, manifests, strict=True)):
+        noun = "job" if stage.count == 1 else "jobs"
+        lines.append(f"{stage.name} ({manifest.path}): {stage.count} {noun}, {_order(plan, number)}")
+        for place, layer in enumerate(layers[number], 1):
+            for task in layer:
+                lines += _block(plan, task, place, lookups(task))
+        lines.append("")
+    if missing:
+        lines.append("Not set in this environment, and needed by `apply`:")
+        lines += [f"  {each.text}  ({each.origin})" if each.origin else f"  {each.text}" for each in missing]
+        lines.append("")
+    lines.append(f"{count} request{'' if count == 1 else 's'} would be sent; nothing has been.")
+    return "\n".join(lines) + "\n"
+
+
+def _block(plan: Plan, task: Task, place: int, lookup: Callable[[Inside], str | None]) -> list[str]:
+    details = _details(task)
+    lines = [f"  {place}. {task.job.name}" + (f"  ({details})" if details else "")]
+    lines.append(f"     POST {url_of(plan.servers[task.server])}")
+    for name, value in shown_request(task.job, lookup).items():
+        if isinstance(value, dict):
+            lines.append("     params:")
+            lines += [f"       {key}: {text}" for key, text in value.items()]
+        else:
+            lines.append(f"     {name}: {value}")
+    return lines

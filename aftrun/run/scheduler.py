@@ -1,0 +1,350 @@
+"""The loop that starts jobs and follows them to their end.
+
+One thread, one heap of `(due, job)`, one pool for requests in flight: ten thousand waiting jobs are ten thousand heap
+entries. Sequential is parallel with one slot. Each turn of the loop
+
+1. takes the replies that have come in and decides (`policy`), collecting events,
+2. picks the requests that may start now, collecting their intents,
+3. records all collected events, in one durable write, and lets everybody hear them,
+4. starts the requests.
+
+So nothing is sent, and no job id acted upon, before the record of it is on disk, and a busy loop pays for one write a
+turn, not one a job.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from random import Random
+
+from aftrun.errors import StateError
+from aftrun.events import Event, Interrupted, JobEnded, Reason, RunEnded, SubmitIntended, Warned
+from aftrun.model import JobResult, Outcome, Reply, RunReport
+from aftrun.run.fold import Folder
+from aftrun.run.gate import Gate, Mark, Skip
+from aftrun.run.lanes import Lanes
+from aftrun.run.live import Live, Phase
+from aftrun.run.plan import Plan, finish_time
+from aftrun.run.policy import Ended, is_bad
+from aftrun.run.ports import WAKE, Clock, Door, Journal, Listener, Pool, Ticket
+from aftrun.run.render import Handed, RunFacts
+from aftrun.run.steps import Step, Steps
+from aftrun.run.verdict import verdict
+from aftrun.secrets import NOTHING_SECRET, Scrubber
+from aftrun.values import Bindings
+
+_NO_JOB = -1
+"""In the heap: a time to look round at, for no job in particular."""
+
+
+class Scheduler:
+    """Runs a plan, once. `history` is what an earlier process recorded of the same run, `RunStarted` first."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        doors: Sequence[Door],
+        journal: Journal,
+        pool: Pool,
+        *,
+        facts: RunFacts,
+        bindings: Bindings,
+        clock: Clock,
+        random: Random,
+        scrubber: Scrubber = NOTHING_SECRET,
+        listeners: Sequence[Listener] = (),
+        history: Sequence[Event] = (),
+    ) -> None:
+        self._plan, self._doors, self._journal, self._pool = plan, doors, journal, pool
+        self._clock, self._listeners = clock, listeners
+        self._folder = Folder(history)
+        self._gate = Gate(plan)
+        self._lives = [Live(task) for task in plan.tasks]
+        by_name = {(live.task.stage, live.task.job.name): live for live in self._lives}
+        self._heap: list[tuple[float, int, int]] = []
+        self._serial = 0
+        self._lanes = Lanes([server.max_requests_per_second for server in plan.servers], pool.size)
+        self._posts_flying = 0
+        self._events: list[Event] = []
+        self._calls: list[tuple[Ticket, Callable[[], Reply]]] = []
+        self._skips: deque[Skip] = deque()
+        self._signal = 0
+        self._interrupted = False
+        self._restless = False
+        self._state_error: StateError | None = None
+        offset = clock.monotonic() - clock.now()
+        finishes = [finish_time(stage.strategy.finish_by, facts.started_at) for stage in plan.stages]
+        self._finishes = [math.inf if finish is None else offset + finish for finish in finishes]
+
+        def handed(stage: int, name: str) -> Handed | None:
+            live = by_name.get((stage, name))
+            return None if live is None else live.handed
+
+        self._steps = Steps(
+            plan,
+            facts=facts,
+            bindings=bindings,
+            clock=clock,
+            random=random,
+            scrubber=scrubber,
+            finishes=self._finishes,
+            handed=handed,
+        )
+
+    # --- the loop -------------------------------------------------------------------------------------------------
+
+    def run(self, opening: Sequence[Event] = ()) -> RunReport:
+        """Run to the end, and return the report. `opening` events are on record already; they are told, no more.
+
+        The last event is always `RunEnded`, whatever happens.
+
+        Raises:
+            Exception: a bug; the stream has been ended with the exit code for it.
+        """
+        self._tell(opening)
+        try:
+            self._adopt()
+            self._loop()
+            end = verdict(self._folder.jobs().values(), signal=self._signal, state_failed=self._state_error is not None)
+            self._emit(RunEnded(self._now(), end.outcome, int(end.exit_code)))
+            self._flush()
+        except BaseException:
+            self._emit(RunEnded(self._now(), "error", 70))
+            self._flush()
+            raise
+        return self._folder.report()
+
+    @property
+    def state_error(self) -> StateError | None:
+        """Why the record could not be kept, if so."""
+        return self._state_error
+
+    def interrupt(self, signal: int) -> None:
+        """Ask the run to stop: nothing new starts, jobs on the server go on. Safe in a signal handler."""
+        self._signal = self._signal or signal
+        self._pool.wake()
+
+    def _loop(self) -> None:
+        while True:
+            self._turn()
+            if self._gate.done or (self._signal and not self._posts_flying):
+                return
+            for ticket, reply in self._pool.wait(self._patience()):
+                if ticket is not WAKE:
+                    self._take(ticket, reply)
+
+    def _patience(self) -> float | None:
+        """How long to wait for a reply before something else is to be done, seconds; None: as long as it takes."""
+        if self._signal:
+            return None
+        now = self._clock.monotonic()
+        due = min(self._heap[0][0] if self._heap else math.inf, self._lanes.next_opening(now))
+        return None if due == math.inf else max(0.0, due - now)
+
+    def _turn(self) -> None:
+        if self._signal and not self._interrupted:
+            self._interrupted = self._gate.closed = True
+            self._emit(Interrupted(self._now(), self._signal))
+        if not self._signal:
+            self._check_finish()
+        self._restless = True
+        while self._restless:  # a job can end before its first request; then others may be ready, or the manifest over
+            self._restless = False
+            self._advance()
+            if not self._signal:
+                self._pick()
+        self._flush()
+        for ticket, call in self._calls:
+            self._pool.start(ticket, call)
+        self._calls.clear()
+
+    def _advance(self) -> None:
+        """Let skips take effect, which may cause more, and begin the next manifest when one has ended."""
+        while True:
+            while self._skips:
+                skip = self._skips.popleft()
+                self._end(self._lives[skip.index], Ended(Outcome.SKIPPED, skip.reason, skip.message))
+            begun = None if self._signal else self._gate.advance()
+            if begun is None:
+                return
+            self._skips.extend(begun)
+
+    def _now(self) -> float:
+        return self._clock.now()
+
+    def _emit(self, event: Event) -> None:
+        self._events.append(event)
+
+    def _flush(self) -> None:
+        """Make the collected events durable, then let everybody hear them."""
+        if not self._events:
+            return
+        events, self._events = self._events, []
+        if self._state_error is None:
+            try:
+                self._journal.append(events)
+            except StateError as error:
+                events = self._lose_state(error, events)
+        self._tell(events)
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._folder.feed(event)
+            for listener in self._listeners:
+                listener(event, self._folder)
+
+    def _lose_state(self, error: StateError, events: list[Event]) -> list[Event]:
+        """The record can no longer be kept: submit nothing more, but go on watching what is already running.
+
+        Returns the events that still hold: an intent that could not be recorded is no intent, and its POST does not
+        leave.
+        """
+        self._state_error = error
+        self._gate.closed = True
+        now = self._now()
+        message = f"not started, since the record of the run cannot be written: {error.message}"
+        unsent = {ticket.index for ticket, _ in self._calls if ticket.submits}
+        self._calls = [call for call in self._calls if not call[0].submits]
+        for index in unsent:
+            self._landed(self._lives[index], submits=True)
+        idle = set(self._gate.free())
+        for index in idle:
+            self._gate.take_away(index)
+        waiting = {live.task.index for live in self._lives if live.phase.may_submit and not live.in_flight}
+        self._skips.extend(Skip(index, Reason.STATE, message) for index in sorted(idle | waiting))
+        self._pool.wake()
+        warning = Warned(now, f"{error.message}; nothing more is submitted, running jobs are watched to their end")
+        return [*(event for event in events if not isinstance(event, SubmitIntended)), warning]
+
+    # --- what may start now ---------------------------------------------------------------------------------------
+
+    def _pick(self) -> None:
+        """Fill the free places of the pool: what is due and what is new in turn, servers in turn."""
+        now = self._clock.monotonic()
+        while self._heap and self._heap[0][0] <= now:
+            _, serial, index = heapq.heappop(self._heap)
+            if index >= 0 and serial == self._lives[index].serial:
+                self._lanes.push(self._lives[index].task.server, index)
+        picked = True
+        while picked:
+            picked = False
+            for lane in self._lanes.open(now):
+                picked = (not self._lanes.full and self._pick_due(lane)) or picked
+            picked = self._pick_new(self._lanes.open(now)) or picked
+
+    def _pick_due(self, lane: int) -> bool:
+        """Start the request that has been due longest at this server, if there is one."""
+        while (index := self._lanes.pop(lane)) is not None:
+            live = self._lives[index]
+            if live.in_flight or live.phase is Phase.ENDED:
+                continue
+            if live.phase is Phase.WATCH:
+                self._fly(live, partial(self._doors[lane].status, live.job_id), submits=False)
+                return True
+            if not self._gate.closed and self._prepare(live):
+                self._post(live)
+                return True
+        return False
+
+    def _pick_new(self, lanes: Sequence[int]) -> bool:
+        """Start a job that nobody has begun, if one may start."""
+        task = self._gate.next(lanes)
+        if task is None:
+            return False
+        live = self._lives[task.index]
+        if self._prepare(live):
+            self._post(live)
+        return True
+
+    def _prepare(self, live: Live) -> bool:
+        """Begin a new attempt where one is due. False where it could not even be begun."""
+        if live.phase is not Phase.SUBMIT:
+            step = self._steps.begin(live)
+            if step.end is not None:
+                self._follow(live, step)
+                return False
+        return True
+
+    def _post(self, live: Live) -> None:
+        self._emit(self._steps.intend(live))
+        request = live.request
+        assert request is not None, "a job is prepared before it is posted"  # noqa: S101  # for the type checker
+        self._fly(live, partial(self._doors[live.task.server].submit, request.body), submits=True)
+
+    def _fly(self, live: Live, call: Callable[[], Reply], *, submits: bool) -> None:
+        live.in_flight = True
+        self._lanes.fly(live.task.server, self._clock.monotonic())
+        self._posts_flying += submits
+        self._calls.append((Ticket(live.task.index, submits), call))
+
+    def _landed(self, live: Live, *, submits: bool) -> None:
+        live.in_flight = False
+        self._lanes.land(live.task.server)
+        self._posts_flying -= submits
+
+    # --- what happened --------------------------------------------------------------------------------------------
+
+    def _take(self, ticket: Ticket, reply: Reply | BaseException) -> None:
+        live = self._lives[ticket.index]
+        self._landed(live, submits=ticket.submits)
+        if isinstance(reply, BaseException):
+            raise reply
+        step = self._steps.submitted(live, reply) if ticket.submits else self._steps.looked(live, reply)
+        self._follow(live, step)
+        if self._state_error is not None and live.phase.may_submit:
+            message = f"not submitted again, since the record of the run cannot be written: {self._state_error.message}"
+            self._skips.append(Skip(ticket.index, Reason.STATE, message))
+
+    def _follow(self, live: Live, step: Step) -> None:
+        """Do what a step says."""
+        self._events.extend(step.events)
+        if step.end is not None:
+            self._end(live, step.end)
+        elif step.due is not None:
+            self._serial += 1
+            live.serial = self._serial
+            heapq.heappush(self._heap, (step.due, live.serial, live.task.index))
+
+    def _end(self, live: Live, ended: Ended) -> None:
+        live.phase = Phase.ENDED
+        self._restless = True
+        self._emit(JobEnded(self._clock.now(), live.task.key, ended.outcome, ended.reason, ended.message))
+        self._skips.extend(self._gate.end(live.task.index, _mark(live, ended.outcome, ended.reason)))
+
+    def _check_finish(self) -> None:
+        """Past `finishBy` nothing new starts; jobs on the server get their last look from their own deadline."""
+        stage = self._gate.stage
+        if not 0 <= stage < len(self._finishes) or self._clock.monotonic() < self._finishes[stage]:
+            return
+        for index in self._gate.free():
+            if self._plan.tasks[index].stage == stage:
+                self._gate.take_away(index)
+                self._skips.append(Skip(index, Reason.FINISH_BY, "not started before finishBy"))
+
+    def _adopt(self) -> None:
+        """Take up what an earlier process began, and begin the first manifest that has not ended."""
+        for finish in self._finishes:
+            if finish < math.inf:
+                heapq.heappush(self._heap, (finish, 0, _NO_JOB))
+        under_way: list[tuple[Live, JobResult]] = []
+        for live, seen in zip(self._lives, self._folder.jobs().values(), strict=True):
+            if seen.outcome is not None:
+                live.phase = Phase.ENDED
+                live.handed = Handed(seen.job_id, dict(seen.outputs))
+                self._gate.adopt(live.task.index, _mark(live, seen.outcome, Reason(seen.reason)))
+            elif seen.attempts:
+                self._gate.adopt(live.task.index, None)
+                under_way.append((live, seen))
+        self._advance()
+        for live, seen in under_way:
+            self._follow(live, self._steps.adopt(live, seen))
+
+
+def _mark(live: Live, outcome: Outcome, reason: Reason) -> Mark:
+    if reason is Reason.NOT_NEEDED:
+        return Mark.NEUTRAL
+    return Mark.BAD if is_bad(outcome, reason, allow_failure=live.task.job.allow_failure) else Mark.GOOD

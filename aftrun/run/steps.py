@@ -1,0 +1,301 @@
+"""What follows, for one job, from each thing that can happen to it. No heap, no pool, no other jobs.
+
+Each method takes the job's `Live` and what happened, updates the `Live`, and returns a `Step`: the events to record,
+and either when the job wants its next request or how it ended.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+from aftrun.durations import format_duration
+from aftrun.events import (
+    Accepted,
+    AttemptEnded,
+    Event,
+    LookFailed,
+    Reason,
+    RetryPlanned,
+    StateSeen,
+    SubmitDeferred,
+    SubmitIntended,
+    Warned,
+)
+from aftrun.model import JobResult, Json, Outcome, Reply
+from aftrun.run import policy
+from aftrun.run.live import Live, Phase
+from aftrun.run.plan import Plan
+from aftrun.run.policy import Blind, Created, Ended, Going, NotProcessed
+from aftrun.run.ports import Clock
+from aftrun.run.render import Handed, RunFacts, as_text, lookup_for, make_request
+from aftrun.secrets import Scrubber
+from aftrun.values import Bindings, Unbound
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to record, and what comes next: a request at `due` (monotonic), the job's `end`, or nothing of either."""
+
+    events: tuple[Event, ...] = ()
+    due: float | None = None
+    end: Ended | None = None
+
+
+class Steps:
+    """The rules of one run, applied to one job at a time."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        facts: RunFacts,
+        bindings: Bindings,
+        clock: Clock,
+        random: Random,
+        scrubber: Scrubber,
+        finishes: Sequence[float],
+        handed: Callable[[int, str], Handed | None],
+    ) -> None:
+        self._plan, self._facts, self._bindings = plan, facts, bindings
+        self._clock, self._random, self._scrubber = clock, random, scrubber
+        self._finishes = finishes
+        self._handed = handed
+
+    # --- submitting -----------------------------------------------------------------------------------------------
+
+    def begin(self, live: Live) -> Step:
+        """A new attempt. Its request is made now, from what other jobs have handed on by now."""
+        task = live.task
+        server = self._plan.servers[task.server]
+        now = self._clock.monotonic()
+        live.begin_attempt(min(now + server.submit_timeout, self._finishes[task.stage]))
+        lookup = lookup_for(task, self._facts, self._bindings, lambda name: self._handed(task.stage, name))
+        correlation = f"{self._facts.id}/{task.key}/{live.attempt}"
+        try:
+            live.request = make_request(task.job, server, self._bindings, lookup, correlation)
+        except Unbound as error:
+            live.attempt -= 1
+            message = (
+                f"{error} has no value, since the job that it names handed nothing of that name on; nothing was sent"
+            )
+            return Step(end=Ended(Outcome.REJECTED, Reason.VALUE, message))
+        return Step(due=now)
+
+    def intend(self, live: Live) -> SubmitIntended:
+        """The POST is about to leave."""
+        live.tries += 1
+        shown = {} if live.request is None else live.request.shown
+        return SubmitIntended(self._clock.now(), live.task.key, live.attempt, shown)
+
+    def submitted(self, live: Live, reply: Reply) -> Step:
+        """The POST has been answered, or has failed."""
+        decision = policy.after_submit(reply)
+        if isinstance(decision, Created):
+            return self._accepted(live, decision)
+        if isinstance(decision, Ended):
+            return self.attempt_over(live, decision)
+        now = self._clock.monotonic()
+        wait = max(policy.backoff(live.tries, policy.SUBMIT_BACKOFF, self._random), decision.retry_after or 0.0)
+        if now + wait > live.submit_until:
+            return self.attempt_over(live, Ended(Outcome.UNDELIVERED, Reason.UNREACHABLE, self._undelivered(decision)))
+        event = SubmitDeferred(self._clock.now(), live.task.key, live.attempt, decision.message, round(wait, 3))
+        return Step((event,), due=now + wait)
+
+    @staticmethod
+    def _undelivered(decision: NotProcessed) -> str:
+        asked = f" and asks to wait {format_duration(decision.retry_after)}" if decision.retry_after else ""
+        return f"{decision.message}{asked}; given up at submitTimeout, no job was created"
+
+    def _accepted(self, live: Live, created: Created) -> Step:
+        live.phase = Phase.WATCH
+        live.accepted = self._clock.monotonic()
+        live.job_id = created.job_id
+        live.handed = Handed(created.job_id)
+        event = Accepted(self._clock.now(), live.task.key, live.attempt, created.job_id, created.state)
+        if not live.task.job.wait:
+            over = self.attempt_over(live, Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"))
+            return Step((event, *over.events), end=over.end)
+        return Step((event,), due=self._next_look(live, 0.0))
+
+    # --- looking --------------------------------------------------------------------------------------------------
+
+    def looked(self, live: Live, reply: Reply) -> Step:
+        """A status read has been answered, or has failed."""
+        decision = policy.after_look(reply, live.job_id)
+        if isinstance(decision, Ended):
+            return self.attempt_over(live, decision)
+        events = self._note(live, decision)
+        now = self._clock.monotonic()
+        if live.missing_since is not None and now - live.missing_since >= policy.NOT_FOUND_GRACE:
+            message = (
+                f"the server no longer knows the job ({live.blind_message}); how it ended cannot be told from here"
+            )
+            over = self.attempt_over(live, Ended(Outcome.UNKNOWN, Reason.VANISHED, message))
+            return Step((*events, *over.events), over.due, over.end)
+        deadline, reason, name = live.deadline(self._finishes[live.task.stage])
+        if now >= deadline:
+            over = self.attempt_over(live, policy.out_of_time(decision, reason, name))
+            return Step((*events, *over.events), over.due, over.end)
+        retry_after = decision.retry_after if isinstance(decision, Blind) else None
+        return Step(tuple(events), due=self._next_look(live, retry_after or 0.0))
+
+    def _note(self, live: Live, decision: Going | Blind) -> list[Event]:
+        """Remember what a look said, and record what is new in it."""
+        at, key = self._clock.now(), live.task.key
+        if isinstance(decision, Blind):
+            live.blind += 1
+            if not decision.missing:
+                live.missing_since = None
+            elif live.missing_since is None:
+                live.missing_since = self._clock.monotonic()
+            if decision.message == live.blind_message:
+                return []
+            live.blind_message = decision.message
+            return [LookFailed(at, key, live.attempt, decision.message)]
+        info = decision.info
+        live.blind, live.blind_message, live.missing_since = 0, "", None
+        events: list[Event] = []
+        if (info.status, info.state) != (live.status, live.state):
+            live.status, live.state = info.status, info.state
+            events.append(StateSeen(at, key, live.attempt, info.status, info.state.value))
+        if decision.note and not live.noted:
+            live.noted = True
+            events.append(Warned(at, f"{live.task.job.name}: {decision.note}", key))
+        return events
+
+    def _next_look(self, live: Live, retry_after: float) -> float:
+        """When to look next: by the polling rule, later after failures, but one last time when the clock runs out."""
+        now = self._clock.monotonic()
+        poll = self._plan.servers[live.task.server].poll
+        wait = policy.poll_interval(poll, now - live.accepted, self._random)
+        if live.blind:
+            wait = max(wait, policy.backoff(live.blind, policy.LOOK_BACKOFF, self._random), retry_after)
+        deadline, _, _ = live.deadline(self._finishes[live.task.stage])
+        return min(now + wait, max(now, deadline))
+
+    # --- ending ---------------------------------------------------------------------------------------------------
+
+    def attempt_over(self, live: Live, ended: Ended) -> Step:
+        """One submission is over: check `expect`, take `outputs`, decide about another attempt."""
+        events: list[Event] = []
+        outputs: dict[str, Json] = {}
+        info = ended.info
+        if info is not None:
+            ended = self._expect(live, ended)
+            outputs = self._outputs(live, info.raw, events)
+        ended = replace(ended, message=self._scrubber.scrub(ended.message))
+        live.handed = Handed(live.job_id or None, outputs)
+        over = AttemptEnded(
+            self._clock.now(),
+            live.task.key,
+            live.attempt,
+            ended.outcome,
+            ended.reason,
+            ended.message,
+            exit_code=info.exit_code if info else None,
+            state=info.status if info else "",
+            server_started_at=info.started_at if info else None,
+            server_ended_at=info.ended_at if info else None,
+            outputs=self._scrubbed(outputs),
+        )
+        events.append(over)
+        return self.after_attempt(live, ended, tuple(events))
+
+    def after_attempt(self, live: Live, ended: Ended, events: tuple[Event, ...], waited: float = 0.0) -> Step:
+        """Another attempt, or the job's end. `waited` seconds of the wait between them have already passed."""
+        now, at = self._clock.monotonic(), self._clock.now()
+        job = live.task.job
+        finish = self._finishes[live.task.stage]
+        delay: float | None = None
+        if policy.may_resubmit(job.on_ambiguous, ended):
+            server = self._plan.servers[live.task.server]
+            if live.resubmit_until == math.inf:
+                live.resubmit_until = now + server.submit_timeout
+            delay = policy.backoff(live.attempt, policy.SUBMIT_BACKOFF, self._random)
+            if now + delay > live.resubmit_until:
+                delay = None
+        else:
+            delay = policy.retry_delay(job.retry, live.attempt, ended.outcome)
+        if delay is None or now + delay >= finish:
+            return Step(events, end=ended)
+        delay = max(0.0, delay - waited)
+        live.phase = Phase.BACKOFF
+        live.last = ended
+        message = f"{ended.outcome.value}: {ended.message}" if ended.message else ended.outcome.value
+        planned = RetryPlanned(at, live.task.key, live.attempt + 1, round(delay, 3), message)
+        return Step((*events, planned), due=now + delay)
+
+    def _expect(self, live: Live, ended: Ended) -> Ended:
+        """Hold a success against the job's own conditions."""
+        if ended.outcome is not Outcome.SUCCEEDED or ended.info is None:
+            return ended
+        for condition in live.task.job.expect:
+            found, problem = _search(condition, ended.info.raw)
+            if problem or found is None or found is False:
+                seen = problem or f"it is {json.dumps(found)}"
+                message = f"the job ended well by its state, but `expect` does not hold: {condition} ({seen})"
+                return Ended(Outcome.FAILED, Reason.EXPECT, message, ended.info)
+        return ended
+
+    def _outputs(self, live: Live, raw: Json, events: list[Event]) -> dict[str, Json]:
+        outputs: dict[str, Json] = {}
+        for name, path in live.task.job.outputs:
+            found, problem = _search(path, raw)
+            if found is None:
+                why = problem or "the job info has nothing there"
+                text = f"{live.task.job.name}: output {name} ({path}) is empty: {why}"
+                events.append(Warned(self._clock.now(), text, live.task.key))
+            outputs[name] = found
+        return outputs
+
+    def _scrubbed(self, outputs: dict[str, Json]) -> dict[str, Json]:
+        """Outputs as they may be recorded; a server can echo what it was sent."""
+        result: dict[str, Json] = {}
+        for name, value in outputs.items():
+            text = as_text(value)
+            clean = self._scrubber.scrub(text)
+            result[name] = value if clean == text else clean
+        return result
+
+    # --- taking up an earlier process' work -----------------------------------------------------------------------
+
+    def adopt(self, live: Live, seen: JobResult) -> Step:
+        """Where a job stands that an earlier process began, from the record. `seen.attempts` is not empty."""
+        attempt = seen.attempts[-1]
+        now, wall = self._clock.monotonic(), self._clock.now()
+        live.attempt, live.tries = attempt.number, attempt.tries
+        live.job_id = attempt.job_id or ""
+        live.handed = Handed(attempt.job_id, dict(seen.outputs))
+        if seen.phase == "submitting":
+            message = (
+                "aftrun was stopped between sending the request and its answer; the job may or may not have been "
+                "created, so it is not submitted again: look on the server"
+            )
+            return self.attempt_over(live, Ended(Outcome.UNKNOWN, Reason.CRASHED, message))
+        if seen.phase == "deferred":
+            live.attempt -= 1
+            return self.begin(live)
+        if seen.phase == "waiting" and attempt.outcome is not None:
+            ended = Ended(attempt.outcome, Reason(attempt.reason), attempt.message)
+            waited = max(0.0, wall - (attempt.ended_at or wall))
+            return self.after_attempt(live, ended, (), waited)
+        live.phase = Phase.WATCH
+        live.accepted = now - max(0.0, wall - (attempt.accepted_at or wall))
+        if not live.task.job.wait:
+            return self.attempt_over(live, Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"))
+        return Step(due=now)
+
+
+def _search(expression: str, raw: Json) -> tuple[Json, str]:
+    """The value of a JMESPath expression, or None and what went wrong."""
+    import jmespath  # noqa: PLC0415  # 10 ms at start-up for a feature that most runs do not use
+
+    try:
+        found: Json = jmespath.search(expression, raw)
+    except jmespath.exceptions.JMESPathError as error:
+        return None, str(error)
+    return found, ""

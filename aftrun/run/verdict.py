@@ -1,0 +1,95 @@
+"""What a run's jobs add up to: one outcome and one exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aftrun.errors import ExitCode
+from aftrun.events import Reason
+from aftrun.model import JobResult, Outcome
+from aftrun.run.policy import is_bad
+
+PRECEDENCE = (
+    ExitCode.SIGINT,
+    ExitCode.SIGTERM,
+    ExitCode.STATE,
+    ExitCode.UNKNOWN,
+    ExitCode.GAVE_UP,
+    ExitCode.FAILED,
+    ExitCode.CANCELLED,
+    ExitCode.REFUSED,
+    ExitCode.UNREACHABLE,
+    ExitCode.OK,
+)
+"""Where several codes apply, the first of these wins."""
+
+NAMES = {
+    ExitCode.OK: "succeeded",
+    ExitCode.FAILED: "failed",
+    ExitCode.UNREACHABLE: "undelivered",
+    ExitCode.REFUSED: "rejected",
+    ExitCode.CANCELLED: "cancelled",
+    ExitCode.UNKNOWN: "unknown",
+    ExitCode.BUG: "error",
+    ExitCode.STATE: "stateError",
+    ExitCode.GAVE_UP: "timedOut",
+    ExitCode.SIGINT: "interrupted",
+    ExitCode.SIGTERM: "interrupted",
+}
+"""The run's outcome, by exit code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The run's outcome and exit code."""
+
+    outcome: str
+    exit_code: ExitCode
+
+
+def _code(job: JobResult, *, any_created: bool) -> ExitCode:
+    """The exit code that one job on its own would give."""
+    outcome = job.outcome
+    if outcome is None:
+        return ExitCode.UNKNOWN
+    reason = Reason(job.reason) if job.reason else Reason.DONE
+    if not is_bad(outcome, reason, allow_failure=job.allow_failure):
+        return ExitCode.OK
+    if outcome is Outcome.SKIPPED:
+        # A job that was skipped because of another adds nothing to what that other one says, except where the
+        # clock or the state file was the cause: then there may be no other.
+        return {Reason.FINISH_BY: ExitCode.GAVE_UP, Reason.STATE: ExitCode.STATE}.get(reason, ExitCode.OK)
+    simple = {
+        Outcome.FAILED: ExitCode.FAILED,
+        Outcome.CANCELLED: ExitCode.CANCELLED,
+        Outcome.TIMED_OUT: ExitCode.GAVE_UP,
+        Outcome.UNKNOWN: ExitCode.UNKNOWN,
+    }
+    if outcome in simple:
+        return simple[outcome]
+    if any_created or (outcome is Outcome.REJECTED and reason is not Reason.KEY):
+        return ExitCode.FAILED
+    return ExitCode.REFUSED if outcome is Outcome.REJECTED else ExitCode.UNREACHABLE
+
+
+def verdict(jobs: Iterable[JobResult], *, signal: int = 0, state_failed: bool = False) -> Verdict:
+    """The run's verdict.
+
+    `signal` is 2 or 15 (or another number that asked us to stop) where the run was interrupted; `state_failed` says
+    that the record or a report could not be written. A job that has not ended counts as unknown, which an
+    interruption outranks: nothing that was not seen to succeed can ever add up to 0.
+    """
+    jobs = tuple(jobs)
+    created = any(attempt.job_id is not None for job in jobs for attempt in job.attempts)
+    codes = {_code(job, any_created=created) for job in jobs}
+    if signal:
+        codes.add(ExitCode.SIGINT if signal == 2 else ExitCode.SIGTERM)
+    if state_failed:
+        codes.add(ExitCode.STATE)
+    if not codes & {*PRECEDENCE[:-1]} and any(
+        job.outcome is Outcome.SKIPPED and job.reason not in ("", Reason.NOT_NEEDED) for job in jobs
+    ):
+        codes.add(ExitCode.FAILED)  # skipped because of a job that is not in this list: still not a success
+    code = next(code for code in PRECEDENCE if code in codes or code is ExitCode.OK)
+    return Verdict(NAMES[code], code)

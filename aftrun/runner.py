@@ -1,0 +1,128 @@
+"""One process' work on one run: the record, the lock, the scheduler, the report file, in the right order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aftrun.app import ReportFile, Setup, make_scheduler, open_doors, opening_events, pool_size
+from aftrun.errors import ExitCode, StateError
+from aftrun.events import Event, RunResumed, RunStarted
+from aftrun.model import Json, RunReport
+from aftrun.run.lock import RunLock
+from aftrun.run.log import Log, RunJournal, StoredFile, process_name
+from aftrun.run.ports import Clock, Listener, SystemClock
+from aftrun.run.verdict import NAMES, PRECEDENCE
+
+if TYPE_CHECKING:
+    from aftrun.run.scheduler import Scheduler
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How this process' work on the run ended."""
+
+    report: RunReport
+    exit_code: ExitCode
+    report_path: Path
+    errors: tuple[StateError, ...] = ()
+    """What could not be written."""
+
+
+def run_folder(state_dir: Path, run: str) -> Path:
+    """Where the files of one run are."""
+    return state_dir / "runs" / run
+
+
+def worst(codes: Sequence[ExitCode]) -> ExitCode:
+    """The exit code that wins where several apply."""
+    return next(code for code in (ExitCode.BUG, *PRECEDENCE) if code in codes or code is ExitCode.OK)
+
+
+class Runner:
+    """Runs a setup once, or takes up an earlier process' run where `history` is given."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        state_dir: Path,
+        *,
+        files: Sequence[StoredFile] = (),
+        options: dict[str, Json] | None = None,
+        listeners: Sequence[Listener] = (),
+        clock: Clock | None = None,
+        resume: bool = False,
+    ) -> None:
+        self.setup = setup
+        self._state_dir = state_dir
+        self._files, self._options = files, options or {}
+        self._listeners = listeners
+        self._clock: Clock = clock or SystemClock()
+        self._resume = resume
+        self._scheduler: Scheduler | None = None
+        self._signal = 0
+
+    def interrupt(self, signal: int) -> None:
+        """Ask the run to stop; safe in a signal handler, at any time."""
+        self._signal = signal
+        if self._scheduler is not None:
+            self._scheduler.interrupt(signal)
+
+    def run(self, ready: Callable[[str], None] | None = None) -> Finished:
+        """Do the work. `ready` hears the run's id once the run is on record, before anything is sent.
+
+        Raises:
+            StateError: the record could not be begun; nothing was sent.
+            UsageError: a file that a server's TLS settings name cannot be used; nothing was sent.
+        """
+        from aftrun.run.pool import ThreadPool  # noqa: PLC0415  # threads are for runs only
+
+        setup, run = self.setup, self.setup.facts.id
+        folder = run_folder(self._state_dir, run)
+        pool = ThreadPool(pool_size(setup.plan))
+        doors = open_doors(setup, pool.size)
+        keeper = ReportFile(folder / "report.json", self._clock)
+        pid, host = process_name()
+        try:
+            with Log(self._state_dir, create=not self._resume) as log, RunLock(folder, pid, host):
+                history, opening = self._open(log, pid, host)
+                scheduler = make_scheduler(
+                    setup,
+                    doors,
+                    RunJournal(log, run),
+                    pool,
+                    clock=self._clock,
+                    listeners=(keeper, *self._listeners),
+                    history=history,
+                )
+                self._scheduler = scheduler
+                if self._signal:
+                    scheduler.interrupt(self._signal)
+                if ready is not None:
+                    ready(run)
+                report = scheduler.run(opening)
+        finally:
+            pool.close()
+            for door in doors:
+                door.close()
+        errors = [error for error in (scheduler.state_error, keeper.error) if error is not None]
+        code = ExitCode(report.exit_code if report.exit_code is not None else ExitCode.BUG)
+        if errors:
+            code = worst((code, ExitCode.STATE))
+            report = replace(report, exit_code=int(code), outcome=NAMES[code])
+        return Finished(report, code, keeper.path, tuple(errors))
+
+    def _open(self, log: Log, pid: int, host: str) -> tuple[list[Event], list[Event]]:
+        """What was on record before, and what has just been put there to begin with."""
+        run = self.setup.facts.id
+        if self._resume:
+            opening: list[Event] = [RunResumed(self._clock.now(), pid, host)]
+            history = log.events(run)
+            log.append(run, opening)
+            return history, opening
+        start, *others = opening_events(self.setup, self.setup.warnings())
+        assert isinstance(start, RunStarted), "a run begins with its start"  # noqa: S101  # for the type checker
+        log.begin(start, others, self._files, self._options)
+        return [], [start, *others]
