@@ -84,6 +84,30 @@ def override_servers(manifests: Sequence[Manifest], override: ServerOverride) ->
     )
 
 
+def to_sandbox(manifests: Sequence[Manifest], url: str, api_key: str, fingerprint: str) -> tuple[Manifest, ...]:
+    """The manifests with every server replaced by a sandbox, which knows one key and the documented paths only.
+
+    How patient aftrun is stays as the manifests say. Keys and certificates of real servers are not even looked at.
+    """
+
+    def here(server: ServerSpec) -> ServerSpec:
+        return ServerSpec(
+            name=server.name,
+            url=url,
+            api_key=api_key,
+            tls=Tls(fingerprints=(fingerprint,)),
+            connect_timeout=server.connect_timeout,
+            read_timeout=server.read_timeout,
+            submit_timeout=server.submit_timeout,
+            max_requests_per_second=server.max_requests_per_second,
+            poll=server.poll,
+            typed_params=server.typed_params,
+            origin=server.origin,
+        )
+
+    return tuple(replace(manifest, servers=tuple(map(here, manifest.servers))) for manifest in manifests)
+
+
 def endpoint(server: ServerSpec, bindings: Bindings) -> Endpoint:
     """A server with everything filled in.
 
@@ -329,4 +353,5 @@ __all__ = [
     "opening_events",
     "override_servers",
     "pool_size",
+    "to_sandbox",
 ]

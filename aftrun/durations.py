@@ -43,3 +43,13 @@ def format_duration(seconds: float) -> str:
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts) or "0s"
+
+
+def human_duration(seconds: float) -> str:
+    """A duration that a person reads at a glance: `0.3s`, `12.5s`, `2m5s`, `3h7m`."""
+    if seconds < 59.95:
+        return f"{max(0.0, seconds):.1f}s".replace(".0s", "s")
+    whole = round(seconds)
+    if whole >= 3600:
+        whole = round(whole / 60) * 60
+    return format_duration(whole)

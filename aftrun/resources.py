@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-SCHEMAS = ("manifest", "report", "event")
-
 
 def schemas() -> Traversable:
     """The folder of the schemas: inside the package in a wheel, beside it in a checkout.
@@ -21,7 +19,7 @@ def schemas() -> Traversable:
 
 
 def schema_text(name: str) -> str:
-    """The text of `manifest`, `report` or `event`.schema.json.
+    """The text of one schema: `manifest`, `report`, `event` or `scenario`.
 
     Raises:
         FileNotFoundError: there is no schema of that name.

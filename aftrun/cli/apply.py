@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aftrun.app import DEFAULT_STATE_DIR, ServerOverride, override_servers
+from aftrun.app import DEFAULT_STATE_DIR, ServerOverride, override_servers, to_sandbox
 from aftrun.cli import options
 from aftrun.cli.boundary import colour, emit, report_error, say
 from aftrun.durations import parse_duration
@@ -21,8 +22,8 @@ from aftrun.errors import ExitCode, UsageError
 from aftrun.run.plan import apply_overrides
 
 if TYPE_CHECKING:
+    from aftrun.app import Setup
     from aftrun.manifest import Loaded
-    from aftrun.model import Manifest
     from aftrun.runner import Finished, Runner
     from aftrun.sandbox.server import Sandbox
 
@@ -57,12 +58,12 @@ def load(files: list[str], variables: dict[str, str], environ: Any) -> Loaded:
     if loaded.warnings:
         from aftrun.manifest.diagnostics import render  # noqa: PLC0415  # only warnings pay for it
 
-        say(render(loaded.warnings, colour=colour(sys.stderr)).rstrip("\n"))
+        say(render(loaded.warnings, loaded.files).rstrip("\n"))
     return loaded
 
 
 @contextlib.contextmanager
-def sandbox_for(wanted: bool, manifests: tuple[Manifest, ...]) -> Iterator[Sandbox | None]:
+def sandbox_for(wanted: bool) -> Iterator[Sandbox | None]:
     """A sandbox for the time of the run, where one is wanted."""
     if not wanted:
         yield None
@@ -75,11 +76,6 @@ def sandbox_for(wanted: bool, manifests: tuple[Manifest, ...]) -> Iterator[Sandb
             "no real job is started"
         )
         yield server
-
-
-def sandbox_override(server: Sandbox) -> ServerOverride:
-    """What makes every job go to the sandbox."""
-    return ServerOverride(url=server.url, api_key=server.api_key, fingerprints=(server.fingerprint,))
 
 
 @contextlib.contextmanager
@@ -116,14 +112,18 @@ def apply(
     fail_fast: Annotated[
         bool | None,
         options.option(
-            "--fail-fast/--keep-going", help="After a bad end start nothing new, or go on with the rest.", show_default=False
+            "--fail-fast/--keep-going",
+            help="After a bad end start nothing new, or go on with the rest.",
+            show_default=False,
         ),
     ] = None,
     var: options.Variables = None,
     no_wait: Annotated[bool, options.option("--no-wait", help="Accepted is enough; do not wait for the end.")] = False,
     timeout: Annotated[
         str | None,
-        options.option("--timeout", help="How long each job may take from its acceptance, such as 90s or 2h.", metavar="D"),
+        options.option(
+            "--timeout", help="How long each job may take from its acceptance, such as 90s or 2h.", metavar="D"
+        ),
     ] = None,
     server: options.Server = None,
     cacert: options.CaCert = None,
@@ -137,7 +137,9 @@ def apply(
         ),
     ] = None,
     output: Annotated[Output, options.option("--output", "-o", help="What to print at the end.")] = Output.TABLE,
-    no_progress: Annotated[bool, options.option("--no-progress", help="Say only how jobs end, not what they do.")] = False,
+    no_progress: Annotated[
+        bool, options.option("--no-progress", help="Say only how jobs end, not what they do.")
+    ] = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = 0,
     no_exit_status: Annotated[
@@ -171,18 +173,16 @@ def apply(
 
         show_plan(manifests, json=output is Output.JSON)
         return
-    with sandbox_for(sandbox, manifests) as server_here:
+    with sandbox_for(sandbox) as server_here:
         if server_here is not None:
-            manifests = override_servers(manifests, sandbox_override(server_here))
+            manifests = to_sandbox(manifests, server_here.url, server_here.api_key, server_here.fingerprint)
         bindings = bind(manifests, os.environ)
         setup = make_setup(manifests, bindings, keep_going=fail_fast is False, sandbox=sandbox)
         finished = execute(setup, state_dir, loaded=loaded, quiet=quiet, no_progress=no_progress, verbose=verbose)
     raise typer.Exit(conclude(finished, list(report_json or ()), output, no_exit_status=no_exit_status))
 
 
-def execute(
-    setup: Any, state_dir: Path, *, loaded: Loaded, quiet: bool, no_progress: bool, verbose: int
-) -> Finished:
+def execute(setup: Any, state_dir: Path, *, loaded: Loaded, quiet: bool, no_progress: bool, verbose: int) -> Finished:
     """Run a setup with a person, or a log file, looking on."""
     from aftrun.cli.progress import Lines  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.run.log import StoredFile  # noqa: PLC0415  # the same
@@ -196,7 +196,12 @@ def execute(
     )
     resume_line = f"take it up again with: aftrun resume {setup.facts.id}"
     with signals(runner, resume_line):
-        return runner.run(None if quiet else lambda run: say(f"run {run}: {len(setup.plan.tasks)} jobs"))
+        return runner.run(None if quiet else lambda run: say(f"run {run}: {_count(setup)}"))
+
+
+def _count(setup: Setup) -> str:
+    number = len(setup.plan.tasks)
+    return f"{number} job{'' if number == 1 else 's'}"
 
 
 def conclude(finished: Finished, paths: list[Path], output: Output, *, no_exit_status: bool) -> int:
@@ -216,10 +221,11 @@ def conclude(finished: Finished, paths: list[Path], output: Output, *, no_exit_s
     elif output is Output.TABLE:
         from aftrun.cli import table  # noqa: PLC0415  # only for this output
 
-        emit("\n" + table.render(finished.report, colour=colour(sys.stdout)))
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        emit("\n" + table.render(finished.report, colour=colour(sys.stdout), columns=columns))
         say(f"report: {finished.report_path}")
-    for error in errors:
-        report_error(error)
+    for problem in errors:
+        report_error(problem)
     from aftrun.runner import worst  # noqa: PLC0415  # with the rest
 
     code = worst((finished.exit_code, ExitCode.STATE)) if errors else finished.exit_code

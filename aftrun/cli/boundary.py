@@ -33,7 +33,7 @@ def report_error(error: AftrunError) -> None:
     if isinstance(error, ManifestError):
         from aftrun.manifest.diagnostics import render  # noqa: PLC0415  # only errors pay for it
 
-        say(render(error.problems, colour=colour(sys.stderr)).rstrip("\n"))
+        say(render(error.problems, error.files).rstrip("\n"))
         say(error.message)
         return
     first, *others = error.diagnostics()

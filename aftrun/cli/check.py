@@ -12,7 +12,7 @@ import typer
 
 from aftrun.app import ServerOverride, make_lookups, missing_values, override_servers
 from aftrun.cli import options
-from aftrun.cli.boundary import colour, emit, say
+from aftrun.cli.boundary import emit, say
 from aftrun.errors import ExitCode, ManifestError, Problem, Severity
 from aftrun.resources import schema_text
 from aftrun.run.plan import apply_overrides, make_plan
@@ -33,6 +33,7 @@ class SchemaName(StrEnum):
 
     MANIFEST = "manifest"
     REPORT = "report"
+    SCENARIO = "scenario"
 
 
 def validate(
@@ -46,15 +47,16 @@ def validate(
 
     problems: tuple[Problem, ...] = ()
     manifests: tuple[Manifest, ...] = ()
+    files_read: tuple[tuple[str, bytes], ...] = ()
     try:
         loaded = load_all(files, stdin=sys.stdin.buffer, variables=options.parse_variables(var))
-        problems, manifests = loaded.warnings, loaded.manifests
+        problems, manifests, files_read = loaded.warnings, loaded.manifests, loaded.files
     except ManifestError as error:
-        problems = error.problems
+        problems, files_read = error.problems, error.files
     if problems:
         from aftrun.manifest.diagnostics import render  # noqa: PLC0415  # only problems pay for it
 
-        say(render(problems, colour=colour(sys.stderr)).rstrip("\n"))
+        say(render(problems, files_read).rstrip("\n"))
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
     warnings = len(problems) - errors
     if errors or (strict and warnings):
@@ -109,5 +111,5 @@ def show_plan(manifests: Sequence[Manifest], *, json: bool) -> None:
 def schema(
     name: Annotated[SchemaName, typer.Argument(help="Which schema.")] = SchemaName.MANIFEST,
 ) -> None:
-    """Print the JSON Schema of manifests or of reports, for editors and other tools."""
+    """Print the JSON Schema of manifests, reports or sandbox scenarios, for editors and other tools."""
     emit(schema_text(name.value))

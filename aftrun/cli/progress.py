@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from aftrun.durations import format_duration
+from aftrun.durations import human_duration
 from aftrun.events import (
     Accepted,
     Event,
@@ -41,9 +41,9 @@ def paint(text: str, code: str, *, colour: bool) -> str:
     return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
 
 
-def _short(seconds: float) -> str:
-    """A duration that a person reads at a glance: tenths below a minute, whole seconds above."""
-    return format_duration(round(seconds, 1) if seconds < 60 else round(seconds))
+def _indented(text: str) -> str:
+    """A message of several lines (cause, then remedy) with the further ones below its first."""
+    return text.replace("\n", "\n" + " " * 14)
 
 
 class Lines:
@@ -55,6 +55,7 @@ class Lines:
         self._level = level
         self._colour = colour
         self._done = 0
+        self._deferred: dict[str, str] = {}
 
     def __call__(self, event: Event, folder: Folder) -> None:
         """Hear one event."""
@@ -68,7 +69,7 @@ class Lines:
             case JobEnded():
                 return self._ended(event, folder)
             case Warned():
-                return paint(f"warning: {event.message}", "33", colour=self._colour)
+                return paint(f"warning: {_indented(event.message)}", "33", colour=self._colour)
             case Interrupted():
                 return "interrupted: nothing new is started"
         return self._change(event) if self._level else ""
@@ -76,20 +77,21 @@ class Lines:
     def _change(self, event: Event) -> str:
         match event:
             case SubmitIntended() if self._level > 1:
-                return f"     {self._label(event.job)}: submitting"
-            case SubmitDeferred():
-                return (
-                    f"     {self._label(event.job)}: not delivered, again in {_short(event.retry_in)}: {event.message}"
-                )
+                text = "submitting"
+            case SubmitDeferred() if self._level > 1 or self._deferred.get(event.job) != event.message:
+                self._deferred[event.job] = event.message
+                text = f"not delivered, again in {human_duration(event.retry_in)}: {event.message}"
             case Accepted():
-                return f"     {self._label(event.job)}: accepted as job {event.job_id}"
+                text = f"accepted as job {event.job_id}"
             case StateSeen() if self._level > 1 or event.phase == State.RUNNING:
-                return f"     {self._label(event.job)}: {event.state or 'no state'}"
+                text = event.state or "no state"
             case LookFailed():
-                return f"     {self._label(event.job)}: cannot see its state, looking again: {event.message}"
+                text = f"cannot see its state, looking again: {event.message}"
             case RetryPlanned():
-                return f"     {self._label(event.job)}: {event.message}; attempt {event.attempt} in {_short(event.retry_in)}"
-        return ""
+                text = f"{event.message}; attempt {event.attempt} in {human_duration(event.retry_in)}"
+            case _:
+                return ""
+        return f"     {self._label(event.job)}: {_indented(text)}"
 
     def _label(self, key: str) -> str:
         return self._labels.get(key, key)
@@ -98,11 +100,11 @@ class Lines:
         self._done += 1
         job = folder.job(event.job)
         mark = MARKS[event.outcome]
-        took = f" in {_short(job.duration)}" if job.duration is not None else ""
-        why = f": {event.message}" if event.message else ""
+        took = f" in {human_duration(job.duration)}" if job.duration is not None else ""
+        why = f": {_indented(event.message)}" if event.message else ""
         count = f"[{self._done}/{len(folder.jobs())}]"
         place = "" if event.outcome in (Outcome.SUCCEEDED, Outcome.SUBMITTED, Outcome.SKIPPED) else f" ({job.origin})"
         return (
-            f"{paint(f'{mark:>4}', COLOURS[mark], colour=self._colour)} {self._label(event.job)}: "
-            f"{event.outcome.value}{took} {count}{why}{place}"
+            f"{paint(f'{mark:>4}', COLOURS[mark], colour=self._colour)} {self._label(event.job)}{place}: "
+            f"{event.outcome.value}{took} {count}{why}"
         )

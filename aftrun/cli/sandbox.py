@@ -7,8 +7,6 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from aftrun.cli import options
 from aftrun.cli.boundary import emit, say
 from aftrun.errors import UsageError
@@ -44,10 +42,13 @@ def sandbox(
         Path | None, options.option("--scenario", help="What it does: durations, outcomes, faults.", metavar="FILE")
     ] = None,
     host: Annotated[str, options.option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, options.option("--port", help="Port to listen on; 0 takes any free one.", min=0, max=65535)] = 44399,
+    port: Annotated[
+        int, options.option("--port", help="Port to listen on; 0 takes any free one.", min=0, max=65535)
+    ] = 44399,
     api_key: Annotated[str, options.option("--api-key", "-a", help="The key that it knows.")] = "sandbox-key",
     ledger: Annotated[
-        Path | None, options.option("--ledger", help="Append every request to this file, as JSON lines.", metavar="FILE")
+        Path | None,
+        options.option("--ledger", help="Append every request to this file, as JSON lines.", metavar="FILE"),
     ] = None,
     speed: Annotated[float, options.option("--speed", help="How much faster than the scenario time passes.")] = 1.0,
     no_tls: Annotated[bool, options.option("--no-tls", help="Speak plain HTTP.")] = False,

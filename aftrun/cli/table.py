@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from aftrun.cli.progress import COLOURS, MARKS, paint
-from aftrun.durations import format_duration
+from aftrun.durations import human_duration
 from aftrun.model import JobResult, Outcome, RunReport
 
 
@@ -60,16 +60,16 @@ def _outcome(job: JobResult) -> str:
     return f"{word}, allowed" if job.allow_failure and MARKS.get(job.outcome or Outcome.SKIPPED) == "FAIL" else word
 
 
-def render(report: RunReport, *, colour: bool) -> str:
-    """One line a job in manifest order, then one line for the run."""
+def render(report: RunReport, *, colour: bool, columns: int | None = None) -> str:
+    """One line a job in manifest order, then one line for the run. Messages are cut at `columns`, where given."""
     names = labels(report)
     rows = [
         [
             one_line(names[f"{job.manifest}/{job.name}"]),
             _outcome(job),
-            "" if job.duration is None else format_duration(round(job.duration, 1)),
+            "" if job.duration is None else human_duration(job.duration),
             one_line(job.job_id or ""),
-            one_line(job.message),
+            one_line(job.message.partition("\n")[0]),
         ]
         for job in report.jobs
     ]
@@ -80,6 +80,9 @@ def render(report: RunReport, *, colour: bool) -> str:
         if job is None:
             lines.append(paint("  ".join(cells).rstrip(), "1", colour=colour))
             continue
+        if columns is not None:
+            used = sum(width(cell) + 2 for cell in cells[:-1])
+            cells[-1] = fit(cells[-1], max(20, columns - used)).rstrip()
         code = COLOURS[MARKS[job.outcome]] if job.outcome is not None else "35"
         cells[1] = paint(cells[1], code, colour=colour)
         lines.append("  ".join(cells).rstrip())
@@ -92,6 +95,6 @@ def summary(report: RunReport, *, colour: bool) -> str:
     """The run in one line: `nightly: 9 jobs, 8 succeeded, 1 failed, in 2m5s`."""
     counts = ", ".join(f"{count} {word}" for word, count in report.counts().items() if count)
     total = len(report.jobs)
-    took = "" if report.duration is None else f" in {format_duration(round(report.duration, 1))}"
+    took = "" if report.duration is None else f" in {human_duration(report.duration)}"
     word = paint(report.outcome, "32" if report.exit_code == 0 else "31", colour=colour)
     return f"{word}: {total} job{'' if total == 1 else 's'}{took}: {counts or 'nothing to do'}"

@@ -103,21 +103,16 @@ def _jobs(document: MapNode, items: list[Node], fields: Fields, names: tuple[str
     built: list[Job] = []
     groups: list[tuple[int, int]] = []
     first: dict[int, Job] = {}
-    watched: list[tuple[int, MapNode]] = []
     for position, draft in enumerate(drafts):
         start = len(built)
         built += builder.build(draft, graph.needs[position])
         groups.append((start, len(built)))
         first[position] = built[start]
-        job = built[start]
-        if job.needs or job.when != "success" or job.correlation:
-            watched.append((position, draft.node))
+        lint.finished(built[start], draft.node, fields.findings)
         draft.node = document  # the job is built: its nodes may go
-    for position, node in watched:
-        needs = graph.needs[position]
-        pairs = [(where, first.get(need)) for where, need in zip(needs.nodes, needs.drafts, strict=True)]
-        lint.finished(first[position], node, pairs, fields.findings)
     for position, (start, end) in enumerate(groups):
+        for where, need in zip(graph.needs[position].nodes, graph.needs[position].drafts, strict=True):
+            lint.need(built[start], first[need], where, fields.findings)
         graph.check(position, built[start:end], first)
     return tuple(built)
 

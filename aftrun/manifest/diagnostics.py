@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from aftrun.errors import Problem, Severity
 from aftrun.manifest.nodes import Node, Source
+from aftrun.manifest.text import masked
 from aftrun.values import Origin
 
 CODES: Mapping[str, str] = MappingProxyType(
@@ -70,57 +69,11 @@ CODES: Mapping[str, str] = MappingProxyType(
 """Every code with its title. Codes are stable; from AFT100 on they are warnings."""
 
 _LINE_WIDTH = 160
-_KEPT_WORD = 60
-_SECRET_WORDS = (
-    r"(?:api[-_]?key|token|passw(?:or)?d|passphrase|pwd|secret|credential|authorization|cookie|private[-_]?key)"
-)
-_AFTER_SECRET_KEY = re.compile(
-    rf"""(?ix) (?: ["']? [\w.-]* {_SECRET_WORDS} [\w.-]* ["']? \s* [:=]
-               | \b name ["']? \s* : \s* ["']? [\w.-]* {_SECRET_WORDS} [\w.-]* ["']? \s* , \s* ["']? value ["']? \s* :
-               | ^ \s* ["']? (?: value ) ["']? \s* : ) \s* """
-)
-_SECRET_NAME = re.compile(rf"(?i){_SECRET_WORDS}|(?:^|[-_.])key$|[a-z]Key$")
-_HARMLESS_NAME = re.compile(
-    r"(?i)(?:^|[-_.])(?:public|primary|foreign|sort|partition|object)[-_]?key$|(?:id|name|file|path|count|length)$"
-)
-_USERINFO = re.compile(r"(?<=://)[^\s/@\"']+(?=@)")
-_HARMLESS_VALUE = re.compile(r"""["']?(?:\$\{|\$\$|[{\[|>&*]\s*$|$)""")
-
-
-def looks_secret(name: str) -> bool:
-    """Whether a name is one that people give to secrets: `token`, `dbPassword`, `api-key`."""
-    return bool(_SECRET_NAME.search(name)) and not _HARMLESS_NAME.search(name)
-
-
-def _stars(text: str) -> str:
-    return re.sub(r"""[^\s"',}\]]""", "*", text)
-
-
-def _masked(line: str) -> str:
-    """The line without what looks like a literal secret. Nothing moves, so that the caret still fits."""
-    line = _USERINFO.sub(lambda match: "*" * len(match.group()), line)
-    done = 0
-    while (match := _AFTER_SECRET_KEY.search(line, done)) is not None:
-        done = match.end()
-        rest = line[done:]
-        if _HARMLESS_VALUE.match(rest):
-            continue
-        if rest[:1] in ('"', "'"):
-            closing = rest.find(rest[0], 1)
-            end = len(rest) if closing < 0 else closing + 1
-            # An escaped quote would end the value too early; then hide all that is left.
-            end = len(rest) if "\\" in rest[:end] or rest[end : end + 1] == rest[0] else end
-        else:
-            end = next((at for at, char in enumerate(rest) if char in ",}]"), len(rest))
-            end = len(rest) if "{" not in line[:done] else end
-        line = line[:done] + _stars(rest[:end]) + rest[end:]
-        done += end
-    return line
 
 
 def _excerpt(line: str, column: int, end_column: int) -> tuple[str, str]:
     """A line and the marks below it, cut to a bearable width around the column."""
-    line = _masked(line).replace("\t", " ")
+    line = "".join(char if char.isprintable() else " " if char == "\t" else "?" for char in masked(line))
     start = max(0, column - 1)
     width = max(1, min(end_column - column if end_column > column else 1, max(1, len(line) - start)))
     if len(line) > _LINE_WIDTH:
@@ -157,23 +110,6 @@ def render(problems: Sequence[Problem], files: Iterable[tuple[str, bytes]] = ())
         if problem.hint:
             lines.append(f"  hint: {problem.hint}")
     return "\n".join(lines)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`did you mean 'timeout'?`, or nothing where no known name is near."""
-    names = list(known)
-    folded = {candidate.casefold().replace("_", "").replace("-", ""): candidate for candidate in names}
-    same = folded.get(name.casefold().replace("_", "").replace("-", ""))
-    if same is None and len(name) <= 200:
-        near = difflib.get_close_matches(name, names[:2000], n=1, cutoff=0.6)
-        same = near[0] if near else None
-    return f"did you mean {same!r}?" if same is not None else ""
-
-
-def shorten(text: str) -> str:
-    """A name as it may stand in a message: on one line, of bearable length."""
-    text = "".join(char if char.isprintable() else "?" for char in text)
-    return text if len(text) <= _KEPT_WORD else text[: _KEPT_WORD - 1] + "…"
 
 
 class Findings:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from aftrun.manifest import expand, outside, scalars
-from aftrun.manifest.diagnostics import Findings, did_you_mean, shorten
+from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode
+from aftrun.manifest.text import did_you_mean, shorten
 from aftrun.values import Inside, Outside, Template, Value, bound
 
 T = TypeVar("T")
@@ -61,11 +62,11 @@ class Fields:
             return None
         folder = node.source.folder
         if isinstance(value, str):
-            return os.path.join(folder, value)
+            return os.path.join(folder, value)  # noqa: PTH118 - text in, text out: pathlib would rewrite ./x and x//
         first = value.parts[0]
         if not folder or not isinstance(first, str):
             return value
-        return Template((os.path.join(folder, first), *value.parts[1:]), value.raw)
+        return Template((os.path.join(folder, first), *value.parts[1:]), value.raw)  # noqa: PTH118 - as above
 
     # Fixed fields
 
@@ -79,7 +80,7 @@ class Fields:
         if at >= 0:
             hint = "write the text itself; $$ is a literal $"
             self.findings.error_at(node.places()(at), "AFT041", f"{what} cannot hold a reference", hint)
-            return node.text
+            return None
         return node.text.replace("$$", "$")
 
     def fixed_list(self, node: Node | None, what: str) -> tuple[tuple[str, Node], ...]:
@@ -242,8 +243,8 @@ class Fields:
         text = self.text(node, axes)
         if text is None or node is None:
             return text
-        import jmespath
-        from jmespath.exceptions import JMESPathError
+        import jmespath  # noqa: PLC0415 - most manifests hold no expression
+        from jmespath.exceptions import JMESPathError  # noqa: PLC0415 - as above
 
         try:
             jmespath.compile(text)

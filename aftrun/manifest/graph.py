@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aftrun.manifest.diagnostics import Findings, did_you_mean, shorten
+from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.fields import Fields
 from aftrun.manifest.matrix import Combination
 from aftrun.manifest.nodes import MapNode, Node
+from aftrun.manifest.text import did_you_mean, shorten
 from aftrun.model import Job
 from aftrun.values import Inside, Template
 
@@ -69,7 +70,7 @@ class Graph:
         self.needs = self._resolve(drafts)
         self._find_circle(drafts)
         self._successors: dict[int, list[int]] | None = None
-        self._dependants: tuple[int, frozenset[int]] = (-1, frozenset())
+        self._dependants: tuple[str, frozenset[int]] = ("", frozenset())
 
     def _index(self, drafts: Sequence[Draft]) -> None:
         lines: dict[str, int] = {}
@@ -200,7 +201,8 @@ class Graph:
                 reference, "AFT043", f"job {shown!r} refers to itself", "its id is known only after it was sent"
             )
         elif not self._needed(name, owner, position):
-            hint = f"add it to the job's needs: needs: [{shown}]"
+            quoted = shown if shown.replace("-", "").isalnum() else f'"{shown}"'
+            hint = f"add it to the job's needs: needs: [{quoted}]"
             message = f"{reference.text} is not known in time: this job does not need {shown!r}"
             self._error(reference, "AFT043", message, hint)
         elif reference.path[2] == "outputs" and owner in first:
@@ -219,6 +221,8 @@ class Graph:
         own = self.needs[position]
         if owner in own.drafts:
             return own.names is self.names[owner] or name in own.names
+        if self._dependants[0] == name:
+            return position in self._dependants[1]
         seen = {position}
         queue = deque(own.drafts)
         while queue and len(seen) < _NEAR:
@@ -231,26 +235,21 @@ class Graph:
                     return True
                 continue
             queue.extend(self.needs[current].drafts)
-        return bool(queue) and position in self._after(owner)
+        return bool(queue) and position in self._after(name, owner)
 
-    def _after(self, owner: int) -> frozenset[int]:
+    def _after(self, name: str, owner: int) -> frozenset[int]:
         """All jobs that come after a job. The last answer is kept: whole fleets refer to one job."""
-        if self._dependants[0] != owner:
-            if self._successors is None:
-                self._successors = {}
-                for position, needs in enumerate(self.needs):
-                    for need in needs.drafts:
-                        self._successors.setdefault(need, []).append(position)
-            self._dependants = (owner, frozenset(_reach(owner, self._successors)))
+        if self._successors is None:
+            self._successors = {}
+            for position, needs in enumerate(self.needs):
+                for need in needs.drafts:
+                    self._successors.setdefault(need, []).append(position)
+        queue = [each for each in self._successors.get(owner, ()) if name in self.needs[each].names]
+        seen = set(queue)
+        while queue:
+            for following in self._successors.get(queue.pop(), ()):
+                if following not in seen:
+                    seen.add(following)
+                    queue.append(following)
+        self._dependants = (name, frozenset(seen))
         return self._dependants[1]
-
-
-def _reach(start: int, successors: dict[int, list[int]]) -> Iterable[int]:
-    seen: set[int] = set()
-    queue = [start]
-    while queue:
-        for following in successors.get(queue.pop(), ()):
-            if following not in seen:
-                seen.add(following)
-                queue.append(following)
-    return seen

@@ -13,16 +13,19 @@ from pathlib import Path
 
 from aftrun.errors import Problem
 from aftrun.manifest import schema
-from aftrun.manifest.diagnostics import Findings, shorten
+from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.fields import Fields
 from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode, Source
 from aftrun.manifest.source import documents
+from aftrun.manifest.text import shorten
 
 MAX_FILES = 100
 
 _DEEPER = {"": ("server", "servers", "vars", "defaults", "strategy", "notify"), "defaults": ("params",)}
 _OF_THE_FILE = frozenset({"version", "name", "description", "include"})
 _NOT_OF_THE_JOB = frozenset({"version", "server"})
+_NOT_OF_A_SINGLE_JOB = frozenset({"needs", "when", "matrix"})
+"""The schema refuses them there; nothing more need be said about what they hold."""
 
 Opener = Callable[[str], Source]
 """Gives a file's contents; raises OSError where it cannot."""
@@ -36,7 +39,7 @@ def _merged(under: MapNode, over: MapNode, where: str) -> MapNode:
         old = values.get(key.text)
         deeper = key.text in _DEEPER.get(where, ()) or where == "servers"
         if deeper and isinstance(old, MapNode) and isinstance(value, MapNode):
-            value = _merged(old, value, key.text if where != "servers" else "server")
+            value = _merged(old, value, key.text if where != "servers" else "server")  # noqa: PLW2901 - it is the value
         keys[key.text] = key
         values[key.text] = value
     return over.copy(tuple(keys.values()), tuple(values.values()))
@@ -46,7 +49,7 @@ def as_many(document: MapNode) -> MapNode:
     """The one-job form as a list of one job; the other form as it is."""
     if not schema.is_single(document):
         return document
-    job = [(key, value) for key, value in document.pairs() if key.text not in _NOT_OF_THE_JOB]
+    job = [(key, value) for key, value in document.pairs() if key.text not in _NOT_OF_THE_JOB | _NOT_OF_A_SINGLE_JOB]
     rest = [(key, value) for key, value in document.pairs() if key.text in _NOT_OF_THE_JOB]
     node = document.copy(tuple(key for key, _ in job), tuple(value for _, value in job))
     place = (document.source, document.line, document.column, document.end_line, document.end_column)
@@ -62,14 +65,14 @@ class Includer:
         self.opener = opener
         self.findings = findings
         self.on_disk = on_disk
-        self.root = os.path.abspath(top.folder)
+        self.root = os.path.abspath(top.folder)  # noqa: PTH100 - symbolic links are looked at apart
         self.fields = Fields(findings, None)
         self.done: set[str] = set()
 
     def merge(self, document: MapNode) -> tuple[MapNode, list[Node]]:
         """The document with everything that it includes, and all jobs in order."""
         source = document.source
-        self.done.add(os.path.abspath(source.path))
+        self.done.add(os.path.abspath(source.path))  # noqa: PTH100 - as above
         return self._merge(document, (source.path,))
 
     def _merge(self, document: MapNode, trail: tuple[str, ...]) -> tuple[MapNode, list[Node]]:
@@ -92,13 +95,13 @@ class Includer:
         return (document if base is None else _merged(_without(base, {"jobs"}), document, "")), jobs
 
     def _load(self, name: str, node: Node, trail: tuple[str, ...]) -> MapNode | None:
-        path = os.path.normpath(os.path.join(node.source.folder, name))
-        whole = os.path.abspath(path)
+        path = os.path.normpath(os.path.join(node.source.folder, name))  # noqa: PTH118 - text in, text out
+        whole = os.path.abspath(path)  # noqa: PTH100 - as above
         if not self._inside(whole):
             hint = "move it beside the manifest or below"
             self._error(node, f"{shorten(name)} lies outside the folder of the manifest", hint)
             return None
-        if any(os.path.abspath(each) == whole for each in trail if each != "-"):
+        if any(os.path.abspath(each) == whole for each in trail if each != "-"):  # noqa: PTH100 - as above
             names = " → ".join([*trail, path])
             self._error(node, f"the files include each other in a circle: {names}", "remove one of the includes")
             return None

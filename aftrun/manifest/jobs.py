@@ -9,11 +9,12 @@ import re
 from typing import Any
 
 from aftrun.manifest import lint, scalars
-from aftrun.manifest.diagnostics import Findings, shorten
+from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.fields import Axes, Fields, mapping
 from aftrun.manifest.graph import Draft, Needs
 from aftrun.manifest.matrix import NO_MATRIX, combinations, copy_name
 from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode
+from aftrun.manifest.text import shorten
 from aftrun.model import Job, OnAmbiguous, Outcome, Param, ParamKind, Retry, Script, Selector, When
 
 MAX_JOBS = 200_000
@@ -101,7 +102,7 @@ class Jobs:
             if fault:
                 hint = "a job is called manifest/job where its name alone is ambiguous" if "slash" in fault else ""
                 self.findings.late_error(given, "AFT053", f"the job's name {fault}", hint)
-            return _UNFIT.sub("-", name)[:LONGEST_NAME], True
+            return name, True
         selected = _selected(node)
         return (_default_name(*selected) if selected else "") or "job", False
 
@@ -112,10 +113,8 @@ class Jobs:
         node = draft.node
         selected = _selected(node)
         value = self.fields.value(selected[1]) if selected else None
-        if selected is None or not value:
-            script = Script(Selector.NAME, "")  # reported by the schema; the manifest will not be used
-        else:
-            script = Script(selected[0], value)
+        # Without a script the schema has reported it, and the manifest will not be used.
+        script = Script(selected[0], value) if selected and value else Script(Selector.NAME, "")
         own = mapping(node.get("params"))
         own_params = self._params(own)
         params = (

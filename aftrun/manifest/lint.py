@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aftrun.manifest.diagnostics import Findings, did_you_mean, looks_secret, shorten
+from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.nodes import MapNode, Node, ScalarNode
+from aftrun.manifest.text import did_you_mean, looks_secret, shorten
 from aftrun.model import Job, When
 from aftrun.values import Value
 
@@ -41,12 +42,15 @@ def unknown_server(node: Node, name: str, known: Sequence[str], findings: Findin
     findings.error(node, "AFT054", f"there is no server {shorten(name)!r}", hint)
 
 
-def finished(built: Job, node: MapNode, needs: Sequence[tuple[Node, Job | None]], findings: Findings) -> None:
-    """What shows only once the job and its needs are known."""
-    for need_node, need in needs:
-        if need is not None and not need.wait and built.when is not When.ALWAYS:
-            message = f"job {shorten(need.name)!r} has wait: false, so this need is met as soon as it is accepted"
-            findings.warning(need_node, "AFT106", message, "its end is not waited for")
+def need(built: Job, needed: Job, where: Node, findings: Findings) -> None:
+    """A need that is met before anybody knows how it ends."""
+    if not needed.wait and built.when is not When.ALWAYS:
+        message = f"job {shorten(needed.name)!r} has wait: false, so this need is met as soon as it is accepted"
+        findings.warning(where, "AFT106", message, "its end is not waited for")
+
+
+def finished(built: Job, node: MapNode, findings: Findings) -> None:
+    """What shows only once the job is built, defaults and all."""
     if built.when is When.FAILURE and not built.needs:
         where = node.key("when") or node
         message = "when: failure without needs: there is nothing whose failure would start this job"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 
-from aftrun.manifest.diagnostics import did_you_mean, shorten
 from aftrun.manifest.fields import Fields
 from aftrun.manifest.nodes import ListNode, MapNode, Node
+from aftrun.manifest.text import did_you_mean, shorten
 
 MAX_COPIES = 10_000
 """Copies of one job."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from aftrun.manifest.diagnostics import Findings, did_you_mean, looks_secret, shorten
+from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.fields import DURATION
 from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode
+from aftrun.manifest.text import did_you_mean, looks_secret, shorten
 from aftrun.model import Selector
 
 _SELECTORS = tuple(selector.value for selector in Selector)
@@ -19,7 +20,11 @@ _TYPES = {
     "integer": "a whole number",
     "number": "a number",
 }
+_SINGLE = "a single value: text, a number, true or false"
+_PLURALS = {_TYPES["object"]: "mappings", _TYPES["string"]: "texts", _SINGLE: "single values"}
 _LONGEST_MENDED = 5
+_MOST_GUESSES = 50
+"""Unknown keys of one mapping that get a "did you mean": guessing takes time."""
 
 Schema = Mapping[str, Any]
 
@@ -93,11 +98,10 @@ def _expected(schema: Schema, defs: Schema) -> list[str]:
         return [text for part in schema["anyOf"] for text in _expected(part, defs)]
     kind = schema.get("type")
     if kind == "array":
-        return ["a list of " + " or ".join(_expected(schema["items"], defs))] if "items" in schema else ["a list"]
+        return ["a list of " + _PLURALS.get(" or ".join(_expected(schema["items"], defs)), "values")]
     if kind in ("integer", "number") and "minimum" in schema:
         return [f"{_TYPES[kind]} from {schema['minimum']} to {schema['maximum']}"]
-    kinds = kind if isinstance(kind, list) else [kind]
-    return [_TYPES.get(str(each), "another value") for each in kinds]
+    return [_SINGLE] if isinstance(kind, list) else [_TYPES.get(str(kind), "another value")]
 
 
 def report(error: Any, root: Node, findings: Findings, title: str, defs: Schema) -> None:
@@ -188,8 +192,11 @@ def _hint(node: Node, name: str, error: Any, expected: str) -> str:
         return f"write the unit too: {node.text}s"
     if "enum" in _keywords(error):
         return did_you_mean(node.text, expected.removeprefix("one of ").split(" or ")[0].split(", "))
-    if expected == _TYPES["boolean"] or not node.plain:
-        return "write it without quotes" if not node.plain and "$" not in node.text else ""
+    if expected == _TYPES["boolean"] or expected.startswith(("a number", "a whole number")):
+        word = node.text.lower()
+        if word in ("yes", "on", "y", "true") or word in ("no", "off", "n", "false"):
+            return f"write {'true' if word in ('yes', 'on', 'y', 'true') else 'false'}, without quotes"
+        return "write it without quotes" if not node.plain and node.text and "$" not in node.text else ""
     return ""
 
 
@@ -244,10 +251,9 @@ def _unknown_keys(node: MapNode, schema: Schema, title: str, findings: Findings,
     known = schema.get("properties", {})
     where = schema.get("title", "")
     inside = {"Job": title, "One job": "a manifest with one job", "Many jobs": "a manifest"}.get(where, where.lower())
-    for key in node.keys:
+    unknown = [key for key in node.keys if key.text not in known and not key.text.startswith("x-")]
+    for number, key in enumerate(unknown):
         name = key.text
-        if name in known or name.startswith("x-"):
-            continue
         if name == "jobType" and "scriptName" in known:
             hint = "remove it: what runs is named by scriptName, scriptId or filePath alone"
             findings.error(key, "AFT028", "'jobType' belongs to AFT! v3 and is not used any more", hint)
@@ -256,7 +262,9 @@ def _unknown_keys(node: MapNode, schema: Schema, title: str, findings: Findings,
             message = f"a manifest has either a list of jobs or a script of its own, not both: {name!r} and 'jobs'"
             findings.error(key, "AFT021", message, "move it into jobs: as a job of its own")
             continue
-        hint = did_you_mean(name, known) or _belongs(name, where, defs)
+        hint = _belongs(name, where, defs)
+        if number < _MOST_GUESSES:
+            hint = did_you_mean(name, known) or hint
         findings.error(key, "AFT021", f"unknown key {shorten(name)!r} in {inside}", hint)
 
 

@@ -35,7 +35,7 @@ class Source:
     @property
     def folder(self) -> str:
         """What relative paths in this file are relative to; empty for the working directory."""
-        return "" if self.path == "-" else os.path.dirname(self.path)
+        return "" if self.path == "-" else os.path.dirname(self.path)  # noqa: PTH120 - text in, text out
 
     def line(self, number: int) -> str:
         """The text of a line, counted from 1, without its line break; empty past the end."""
@@ -94,7 +94,7 @@ class ScalarNode(Node):
 
     __slots__ = ("plain", "text")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - a million calls: positions are faster than names
         self, source: Source, line: int, column: int, end_line: int, end_column: int, text: str, plain: bool
     ) -> None:
         self.source = source
@@ -139,7 +139,7 @@ class ListNode(Node):
 
     __slots__ = ("items",)
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - as above
         self, source: Source, line: int, column: int, end_line: int, end_column: int, items: tuple[Node, ...]
     ) -> None:
         super().__init__(source, line, column, end_line, end_column)
@@ -151,7 +151,7 @@ class MapNode(Node):
 
     __slots__ = ("keys", "values")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - as above
         self,
         source: Source,
         line: int,

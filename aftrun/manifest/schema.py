@@ -40,7 +40,7 @@ def schema() -> dict[str, Any]:
 @functools.cache
 def _validator(part: str) -> Any:
     """The validator of one of the schema's `$defs`."""
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - a tenth of a second that not every command spends
 
     return Draft202012Validator(schema()).evolve(schema=schema()["$defs"][part])
 

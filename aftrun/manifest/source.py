@@ -14,6 +14,7 @@ from aftrun.errors import ManifestError, Problem
 from aftrun.manifest import nodes, scalars
 from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode, Source
 from aftrun.manifest.tags import kind_of_scalar, wrong_collection_tag
+from aftrun.manifest.text import shorten
 from aftrun.model import Json
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -84,6 +85,10 @@ def _join_surrogates(data: bytes) -> bytes:
 
 def _syntax_problem(source: Source, error: Any) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if "quoted scalar" in str(getattr(error, "context", "")) and "end of" in str(getattr(error, "problem", "")):
+        mark = error.context_mark
+        place = {"line": mark.line + 1, "column": mark.column + 1}
+        return source.problem("AFT001", "this is not valid YAML: the quote is never closed", **place)
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
     text = source.line(line)
     if text[: column - 1].strip(" ") == "" and "\t" in text[: len(text) - len(text.lstrip())]:
@@ -114,14 +119,19 @@ def _syntax_problem(source: Source, error: Any) -> Problem:
 class _Frame:
     """A mapping or sequence that is still open."""
 
-    __slots__ = ("anchor", "children", "deepest", "event", "total")
+    __slots__ = ("anchor", "children", "deepest", "event", "is_mapping", "total")
 
-    def __init__(self, event: Any, total: int, depth: int) -> None:
+    def __init__(self, event: Any, is_mapping: bool, total: int, depth: int) -> None:
         self.event = event
+        self.is_mapping = is_mapping
         self.anchor: str | None = event.anchor
         self.children: list[Node] = []
         self.total = total
         self.deepest = depth
+
+    def awaits_key(self) -> bool:
+        """Whether the next node is the key of a mapping."""
+        return self.is_mapping and len(self.children) % 2 == 0
 
 
 class _Reader:
@@ -144,7 +154,7 @@ class _Reader:
         Raises:
             _Stop: a limit was passed, or the text is not YAML.
         """
-        import yaml
+        import yaml  # noqa: PLC0415 - commands that read no manifest need not pay for it
 
         loader_class: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         data = (
@@ -155,8 +165,8 @@ class _Reader:
         handlers: dict[type[Any], Any] = {
             yaml.ScalarEvent: self.scalar,
             yaml.AliasEvent: self.alias,
-            yaml.MappingStartEvent: self.start,
-            yaml.SequenceStartEvent: self.start,
+            yaml.MappingStartEvent: lambda event: self.start(event, True),
+            yaml.SequenceStartEvent: lambda event: self.start(event, False),
             yaml.MappingEndEvent: self.end_mapping,
             yaml.SequenceEndEvent: self.end_sequence,
             yaml.DocumentEndEvent: self.end_document,
@@ -227,7 +237,7 @@ class _Reader:
     def scalar(self, event: Any) -> None:
         """Text."""
         text: str = event.value
-        self.count(event, 1, 1)
+        self.count(event, 0 if self.frames and self.frames[-1].awaits_key() else 1, 1)
         if len(text) < 40 and len(self.memo) < 50_000:  # keys and common values: one string each, however many jobs
             text = self.memo.setdefault(text, text)
         plain, wrong = kind_of_scalar(event.tag, event.implicit[0], text)
@@ -248,7 +258,7 @@ class _Reader:
         self.count(event, size, height)
         self.add(node, None, size, height)
 
-    def start(self, event: Any) -> None:
+    def start(self, event: Any, is_mapping: bool) -> None:
         """A mapping or sequence opens."""
         self.count(event, 1, 1)
         wrong = wrong_collection_tag(event.tag)
@@ -257,7 +267,7 @@ class _Reader:
         if event.anchor is not None:
             self.anchors.pop(event.anchor, None)
             self.open_anchors.add(event.anchor)
-        self.frames.append(_Frame(event, self.total, len(self.frames) + 1))
+        self.frames.append(_Frame(event, is_mapping, self.total, len(self.frames) + 1))
 
     def _close(self, event: Any) -> tuple[_Frame, tuple[Source, int, int, int, int], int, int]:
         """Take the innermost open frame off: itself, its place, size and height."""
@@ -290,37 +300,36 @@ class _Reader:
         """Sort keys from values, refuse what cannot be a key, and follow `<<`."""
         seen: dict[str, ScalarNode] = {}
         values: list[Node] = []
-        merged: list[tuple[ScalarNode, Node]] = []
+        merges: list[Node] = []
+        first_merge: Node | None = None
         for key, value in zip(children[::2], children[1::2], strict=True):
             if not isinstance(key, ScalarNode):
                 self.problems.append(key.problem("AFT007", "a key must be text, not a list or a mapping"))
-            elif key.text in seen:
-                first = seen[key.text].line
-                message = f"the key {key.text!r} is given twice: here and on line {first}"
-                self.problems.append(key.problem("AFT005", message, "remove one of the two"))
             elif key.plain and key.text == "<<":
-                merged.append((key, value))
+                if first_merge is not None:
+                    message = f"the key '<<' is given twice: here and on line {first_merge.line}"
+                    self.problems.append(key.problem("AFT005", message, "give it once, with a list: <<: [*a, *b]"))
+                first_merge = first_merge or key
+                merges += value.items if isinstance(value, ListNode) else (value,)
+            elif key.text in seen:
+                message = f"the key {shorten(key.text)!r} is given twice: here and on line {seen[key.text].line}"
+                self.problems.append(key.problem("AFT005", message, "remove one of the two"))
             elif key.plain and not scalars.is_text(key.text):
-                hint = f'put it in quotes: "{key.text}"' if key.text else "put the key before the colon"
-                self.problems.append(key.problem("AFT007", f"a key must be text, and {key.text!r} is not", hint))
+                hint = f'put it in quotes: "{shorten(key.text)}"' if key.text else "write the key before the colon"
+                message = f"a key must be text, and {shorten(key.text) or 'nothing'} is not"
+                self.problems.append(key.problem("AFT007", message, hint))
             else:
                 seen[key.text] = key
                 values.append(value)
-        if not merged:
-            return tuple(seen.values()), tuple(values)
-        for key, value in merged:
-            for mapping in value.items if isinstance(value, ListNode) else (value,):
-                if not isinstance(mapping, MapNode):
-                    message = "'<<' merges mappings: its value must be an alias of one, or a list of such aliases"
-                    self.problems.append(mapping.problem("AFT009", message))
-                    continue
-                for inner, inner_value in mapping.pairs():
-                    if inner.text not in seen:
-                        seen[inner.text] = inner
-                        values.append(inner_value)
-            if len(merged) > 1 and key is not merged[0][0]:
-                message = f"the key '<<' is given twice: here and on line {merged[0][0].line}"
-                self.problems.append(key.problem("AFT005", message, "give it once, with a list: <<: [*a, *b]"))
+        for mapping in merges:
+            if not isinstance(mapping, MapNode):
+                message = "'<<' merges mappings: its value must be an alias of one, or a list of such aliases"
+                self.problems.append(mapping.problem("AFT009", message))
+                continue
+            for key, value in mapping.pairs():
+                if key.text not in seen:
+                    seen[key.text] = key
+                    values.append(value)
         return tuple(seen.values()), tuple(values)
 
     def end_document(self, _event: Any) -> None:

@@ -214,4 +214,3 @@ def apply_overrides(
             jobs = tuple(replace(job, timeout=timeout) for job in jobs)
         result.append(replace(manifest, strategy=strategy, jobs=jobs))
     return tuple(result)
-

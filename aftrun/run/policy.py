@@ -20,6 +20,7 @@ LOOK_BACKOFF = (0.5, 30.0)
 """First and longest wait between tries, seconds; it doubles in between."""
 
 _AGAIN = frozenset({408, 425, 429})
+MAY_EXIST = "the job may or may not have been created, so it is not submitted again: look on the server"
 _ALLOW_LIST = (
     "check that the API key is right, and that its IP allow-list (web UI, API Keys) includes the address of "
     "this machine"
@@ -40,6 +41,7 @@ class NotProcessed:
 
     message: str
     retry_after: float | None = None
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,9 @@ def _said(answer: Answer) -> str:
     return f"HTTP {answer.status}" + (f": {text}" if text else "")
 
 
-def _with_hint(failure: Failure) -> str:
-    return f"{failure.message}; {failure.hint}" if failure.hint else failure.message
+def _with_hint(message: str, hint: str) -> str:
+    """Cause and remedy as one message: the cause is its first line."""
+    return f"{message}\n{hint}" if hint else message
 
 
 def after_submit(reply: Reply) -> SubmitDecision:
@@ -91,10 +94,10 @@ def after_submit(reply: Reply) -> SubmitDecision:
     """
     if isinstance(reply, Failure):
         if reply.kind is FailureKind.TLS and not reply.sent:
-            return Ended(Outcome.UNDELIVERED, Reason.TLS, _with_hint(reply))
+            return Ended(Outcome.UNDELIVERED, Reason.TLS, _with_hint(reply.message, reply.hint))
         if not reply.sent:
-            return NotProcessed(_with_hint(reply))
-        return _ambiguous(f"{_with_hint(reply)}, after the request was sent")
+            return NotProcessed(reply.message, hint=reply.hint)
+        return _ambiguous(f"after the request was sent, {reply.message}")
     status = reply.status
     if 200 <= status < 300:
         if reply.info is not None and reply.info.id:
@@ -104,7 +107,7 @@ def after_submit(reply: Reply) -> SubmitDecision:
     if status == 429 or (status == 503 and reply.retry_after is not None):
         return NotProcessed(_said(reply), reply.retry_after)
     if status in (401, 403):
-        return Ended(Outcome.REJECTED, Reason.KEY, f"{_said(reply)}; {_ALLOW_LIST}")
+        return Ended(Outcome.REJECTED, Reason.KEY, _with_hint(_said(reply), _ALLOW_LIST))
     if 400 <= status < 500 or status in (307, 308):
         # 307 and 308 promise that the request was not acted upon (RFC 9110, 15.4.8 and 15.4.9); other 3xx do not.
         return Ended(Outcome.REJECTED, Reason.REFUSED, _said(reply))
@@ -115,7 +118,7 @@ def _ambiguous(message: str) -> Ended:
     return Ended(
         Outcome.UNKNOWN,
         Reason.AMBIGUOUS,
-        f"{message}; the job may or may not have been created, so it is not submitted again: look on the server",
+        _with_hint(message, MAY_EXIST),
     )
 
 
@@ -123,8 +126,9 @@ def after_look(reply: Reply, job_id: str) -> LookDecision:
     """What a reply to a status read means. It never guesses: what cannot be read is looked at again."""
     if isinstance(reply, Failure):
         if reply.kind is FailureKind.TLS:
-            return Ended(Outcome.UNKNOWN, Reason.UNREADABLE, f"the job was accepted, but now: {_with_hint(reply)}")
-        return Blind(_with_hint(reply))
+            message = _with_hint(f"the job was accepted, but now {reply.message}", reply.hint)
+            return Ended(Outcome.UNKNOWN, Reason.UNREADABLE, message)
+        return Blind(_with_hint(reply.message, reply.hint))
     status = reply.status
     if 200 <= status < 300:
         return _read(reply, job_id)
@@ -134,7 +138,7 @@ def after_look(reply: Reply, job_id: str) -> LookDecision:
         return Blind(_said(reply), reply.retry_after)
     if status in (401, 403):
         message = (
-            f"{_said(reply)} when reading the job's status: the job was accepted, so this key may submit but not read; "
+            f"{_said(reply)} when reading the job's status: the job was accepted, so this key may submit but not read\n"
             f"{_ALLOW_LIST}, and give the key the right to read jobs"
         )
         return Ended(Outcome.UNKNOWN, Reason.UNREADABLE, message)
@@ -161,14 +165,14 @@ def _read(answer: Answer, job_id: str) -> LookDecision:
         case State.UNLISTED:
             return Going(
                 info,
-                f"the server says state {info.status!r}, which aftrun does not know; it goes on waiting. "
-                "If it is an end, list it under server.jobInfo.states",
+                f"the server says state {info.status!r}, which aftrun does not know; it goes on waiting\n"
+                "if it is an end, list it under server.jobInfo.states",
             )
         case State.MISSING:
             return Going(
                 info,
-                "the job info names no state that aftrun can find; it goes on waiting. Say where it is with "
-                "server.jobInfo.status",
+                "the job info names no state that aftrun can find; it goes on waiting\n"
+                "say where it is with server.jobInfo.status",
             )
     return Going(info)
 
@@ -203,8 +207,8 @@ def out_of_time(last: LookDecision, reason: Reason, clock: str) -> Ended:
         return Ended(
             Outcome.UNKNOWN,
             Reason.UNLISTED,
-            f"{clock} ran out while the server said a state that aftrun cannot read: {word}; "
-            "see server.jobInfo in the manifest's documentation",
+            f"{clock} ran out while the server said a state that aftrun cannot read: {word}\n"
+            "say how to read it with server.jobInfo",
             last.info,
         )
     return Ended(

@@ -29,9 +29,7 @@ def url_of(server: ServerSpec) -> str:
     return preview(server.url, nothing_inside).rstrip("/") + server.submit_path
 
 
-def to_data(
-    plan: Plan, manifests: Sequence[Manifest], lookups: Lookups, missing: Sequence[Outside]
-) -> dict[str, Json]:
+def to_data(plan: Plan, manifests: Sequence[Manifest], lookups: Lookups, missing: Sequence[Outside]) -> dict[str, Json]:
     """The plan as plain data, for `plan --format json`."""
     layers = waves(plan)
     wave = {task.index: number for stage in layers for number, layer in enumerate(stage, 1) for task in layer}
@@ -82,10 +80,7 @@ def _job(plan: Plan, task: Task, wave: int, lookup: Callable[[Inside], str | Non
 
 def _order(plan: Plan, number: int) -> str:
     strategy = plan.stages[number].strategy
-    if strategy.slots == 1:
-        how = "one after another"
-    else:
-        how = f"up to {strategy.slots} at once"
+    how = "one after another" if strategy.slots == 1 else f"up to {strategy.slots} at once"
     stop = "stopping at the first bad end" if strategy.fail_fast else "going on after a bad end"
     by = f", until {strategy.finish_by}" if strategy.finish_by else ""
     return f"{how}, {stop}{by}"
@@ -109,9 +104,7 @@ def _details(task: Task) -> str:
     return "; ".join(parts)
 
 
-def to_text(
-    plan: Plan, manifests: Sequence[Manifest], lookups: Lookups, missing: Sequence[Outside]
-) -> str:
+def to_text(plan: Plan, manifests: Sequence[Manifest], lookups: Lookups, missing: Sequence[Outside]) -> str:
     """The plan for people: one block a job, in the order in which jobs would start."""
     lines: list[str] = []
     count = len(plan.tasks)

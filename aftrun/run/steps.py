@@ -108,7 +108,8 @@ class Steps:
     @staticmethod
     def _undelivered(decision: NotProcessed) -> str:
         asked = f" and asks to wait {format_duration(decision.retry_after)}" if decision.retry_after else ""
-        return f"{decision.message}{asked}; given up at submitTimeout, no job was created"
+        given_up = f"{decision.message}{asked}; given up at submitTimeout, no job was created"
+        return f"{given_up}\n{decision.hint}" if decision.hint else given_up
 
     def _accepted(self, live: Live, created: Created) -> Step:
         live.phase = Phase.WATCH
@@ -271,10 +272,7 @@ class Steps:
         live.job_id = attempt.job_id or ""
         live.handed = Handed(attempt.job_id, dict(seen.outputs))
         if seen.phase == "submitting":
-            message = (
-                "aftrun was stopped between sending the request and its answer; the job may or may not have been "
-                "created, so it is not submitted again: look on the server"
-            )
+            message = f"aftrun was stopped between sending the request and its answer\n{policy.MAY_EXIST}"
             return self.attempt_over(live, Ended(Outcome.UNKNOWN, Reason.CRASHED, message))
         if seen.phase == "deferred":
             live.attempt -= 1

@@ -7,6 +7,7 @@ import base64
 import email.utils
 import functools
 import json
+import os
 import socket
 import struct
 import urllib.parse
@@ -23,6 +24,9 @@ from aftrun.sandbox.rules import Answer, refusal
 from aftrun.sandbox.shapes import Fault, Kind, RetryAfter
 
 _MIB = 1 << 20
+_CHUNK = 1 << 16
+_LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+"""`struct linger`: on, for 0 seconds."""
 _HTML = "<!doctype html><html><head><title>Sign in</title></head><body><h1>Please sign in</h1></body></html>"
 _GARBAGE = b"\x16\x03\x01\x00\x02SSH-2.0-not-http\r\n\x00\xff\xfe\r\n\r\n"
 
@@ -70,7 +74,7 @@ def abort(transport: asyncio.BaseTransport | None) -> None:
         return
     raw: socket.socket | None = transport.get_extra_info("socket")
     if raw is not None:
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
     transport.abort()
 
 
@@ -172,8 +176,10 @@ async def _huge(wire: Wire) -> web.StreamResponse:
     try:
         await response.prepare(wire.request)
         await response.write(b'{"padding":"')
-        for _ in range(wire.fault.size):
-            await response.write(b"0" * _MIB)
+        for _ in range(wire.fault.size * (_MIB // _CHUNK)):
+            await response.write(b"0" * _CHUNK)
+            # Writing alone does not let the loop turn, and so would not notice a client that is gone.
+            await asyncio.sleep(0)
         await response.write(b'",' + json.dumps(wire.answer.body).encode()[1:])
         await response.write_eof()
     except ConnectionError:

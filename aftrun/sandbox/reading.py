@@ -57,7 +57,7 @@ class Mapping:
     def __init__(self, data: Json, path: str, known: Sequence[str]) -> None:
         if not isinstance(data, dict):
             raise wrong(path, f"should be a mapping of keys to values, but is {article(data)}")
-        self.data = {_name(key): value for key, value in data.items()}
+        self.data = {name_of(key): value for key, value in data.items()}
         self.path = path
         for key in self.data:
             if key not in known and not key.startswith("x-"):
@@ -119,7 +119,7 @@ class Mapping:
             yield f"{self.at(key)}[{index}]", item
 
 
-def _name(key: object) -> str:
+def name_of(key: object) -> str:
     """A key as text. The key `on` is true to those who read YAML 1.1, and it must mean the same to them."""
     return "on" if key is True else str(key)
 

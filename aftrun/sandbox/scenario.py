@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from aftrun.model import Json
-from aftrun.sandbox.reading import Mapping, article, seconds, wrong
+from aftrun.sandbox.reading import Mapping, article, name_of, seconds, wrong
 from aftrun.sandbox.shapes import (
     Behaviour,
     Dialect,
@@ -148,7 +148,7 @@ def _match(item: Json, path: str) -> Match:
         for name, glob in given.items():
             if glob is None or isinstance(glob, dict | list):
                 raise wrong(f"{node.at('params')}.{name}", f"should be a glob such as eu-*, but is {article(glob)}")
-            params.append((str(name), as_text(glob)))
+            params.append((name_of(name), as_text(glob)))
     return Match(
         script_name=node.text("scriptName", "") if "scriptName" in node else None,
         script_id=node.text("scriptId", "") if "scriptId" in node else None,

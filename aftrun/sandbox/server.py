@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import socket
 import ssl
 import threading
 import time
@@ -77,6 +78,7 @@ class Sandbox:
         self._speed = speed
         self._certificate = certificate
         self._thread: _LoopThread | None = None
+        self._listening: socket.socket | None = None
         self._ledger = Ledger()
         self._store = Store(scenario, time.time, speed)
 
@@ -129,6 +131,7 @@ class Sandbox:
                 f"the sandbox cannot listen on {self._host} port {self._port}: {error.strerror or error}",
                 hint="choose another port, or port 0 for any free one",
             ) from error
+        self._listening = listening
         self._port = listening.getsockname()[1]
         now = steady_clock()
         self._ledger = ledger
@@ -160,6 +163,8 @@ class Sandbox:
             thread.stop()
         finally:
             self._ledger.close()
+            if self._listening is not None:
+                self._listening.close()  # Stopped before it ever listened: nobody else has closed it.
 
     def __enter__(self) -> Self:
         self.start()
@@ -188,9 +193,15 @@ class _LoopThread:
         self._thread = threading.Thread(target=self._run, name="aftrun-sandbox", daemon=True)
 
     def start(self) -> None:
-        """Return once the loop turns."""
+        """Return once the loop turns.
+
+        Raises:
+            Exception: whatever kept it from turning.
+        """
         self._thread.start()
         self._ready.wait()
+        if self._task is None and self._error is not None:
+            raise self._error
 
     def stop(self) -> None:
         """Cancel the coroutine and wait for the thread. An error that ended it early is raised here."""

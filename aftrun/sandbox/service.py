@@ -82,7 +82,10 @@ class Service:
         """Answer one request."""
         if request.path.startswith(OWN_PATH):
             return mischief.plain(self._own(request))
-        body = await request.read()
+        try:
+            body = await request.read()
+        except (ConnectionError, web.RequestPayloadError):
+            return mischief.Gone()  # The client left in the middle of its request, so there was none.
         entry = Entry(
             sequence=0,
             time=self._now(),

@@ -75,6 +75,15 @@ class _Adapter(requests.adapters.HTTPAdapter):
         place = {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port}
         return place, {"ssl_context": self._context} if parts.scheme == "https" else {}
 
+    def close(self) -> None:
+        """Close the idle connections now. The original leaves that to the garbage collector."""
+        for manager in (self.poolmanager, *list(self.proxy_manager.values())):
+            for key in manager.pools.keys():  # noqa: SIM118 -- no mapping: it refuses to be iterated over
+                pool = manager.pools.get(key)
+                if pool is not None:
+                    pool.close()
+        super().close()
+
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: the context has it all, and the original would change the pool behind its back."""
 
@@ -229,6 +238,8 @@ class Door:
             response = self._adapter.send(request, stream=True, timeout=timeout, proxies=self._proxies)
         except _NETWORK_ERRORS as error:
             return self._failure(trace.error or error)
+        finally:
+            trace.error = None  # its traceback holds the whole request, key included
         try:
             return self._answer(method, response)
         finally:
@@ -278,6 +289,10 @@ class Door:
         coding = response.headers.get("Content-Encoding", "")
         try:
             return bodies.collect(response.raw.stream(bodies.STEP, decode_content=False), coding)
+        except (bodies.Unreadable, bodies.CutShort):
+            raise
+        except ValueError as error:  # a chunk of negative size, say
+            raise http.client.HTTPException("its chunks make no sense") from error
         except _NETWORK_ERRORS as error:
             if isinstance(_first_cause(error), Oversize):
                 raise bodies.too_large() from error

@@ -98,7 +98,7 @@ def read(body: Json, mapping: JobInfoMap, location: str = "", *, scrub: Callable
     if seen is None:
         seen = reading.state(found, words, has_id=name is not None)
     state = seen.state
-    if words.is_over(seen.word) and exit_code.code is not None and state is State.UNLISTED:
+    if mapping.status is not None and exit_code.code is not None and words.is_over(seen.word):
         state = State.SUCCEEDED
     if state is State.SUCCEEDED and (exit_code.code or exit_code.odd):
         state = State.FAILED if exit_code.code else State.UNLISTED

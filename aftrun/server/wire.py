@@ -132,13 +132,35 @@ class _TimedReader(io.RawIOBase):
         super().close()
 
 
+class _Lines(io.BufferedReader):
+    """The head of an answer, where the end of the connection is not the end of the head.
+
+    http.client takes it for one, and would read `HTTP/1.1 201 Cre` as a success with no headers.
+    """
+
+    in_head = False
+    _begun = False
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if self.in_head and not line.endswith(b"\n") and (line or self._begun) and len(line) != size:
+            raise http.client.IncompleteRead(line)
+        self._begun = True
+        return line
+
+
 class _Response(http.client.HTTPResponse):
     """An answer that has to be complete by the deadline, and that passes over interim answers."""
 
     def __init__(self, deadline: Deadline, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
-        self.fp = io.BufferedReader(_TimedReader(sock, deadline))
+        self.fp = self._lines = _Lines(_TimedReader(sock, deadline))
+
+    def begin(self) -> None:
+        self._lines.in_head = True
+        super().begin()
+        self._lines.in_head = False
 
     def _read_status(self) -> tuple[str, int, str]:
         # http.client passes over 100 only and would take 103 (Early Hints) for the answer, and the answer for

@@ -87,8 +87,9 @@ def issued(*names: str, days: int = 30, ca: str = "authority") -> Identity:
 
 
 @functools.cache
-def self_signed(name: str = "aft.example") -> Identity:
+def self_signed() -> Identity:
     """What a local AFT! installation has by default: a certificate that nobody vouches for."""
+    name = "aft.example"
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name(
         [x509.NameAttribute(NameOID.COMMON_NAME, name), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Tests")]
@@ -191,6 +192,7 @@ class RawServer:
         self.connections = 0
         self.over = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
 
@@ -208,6 +210,9 @@ class RawServer:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for sock in self._sockets:  # clients that were not closed must not keep a handler waiting
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
         self.settle()
 
     def settle(self) -> None:
@@ -228,6 +233,7 @@ class RawServer:
             except OSError:
                 return
             self.connections += 1
+            self._sockets.append(sock)
             self._start(self._serve, sock)
 
     def _serve(self, sock: socket.socket) -> None:

@@ -6,10 +6,12 @@ import email.utils
 import gzip
 import http.client
 import json
+import logging
 import socket
 import ssl
 import time
 import zlib
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -28,10 +30,20 @@ def sandbox(*faults: Json, **rest: Json) -> Sandbox:
     return Sandbox(parse({"defaults": defaults, **rest}))
 
 
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever goes wrong on purpose, the server itself has nothing to complain about."""
+    yield
+    assert [record for record in caplog.get_records("call") if record.levelno >= logging.WARNING] == []
+
+
 def connect(server: Sandbox, timeout: float = 5.0) -> http.client.HTTPConnection:
-    """A connection that trusts the sandbox's certificate and nothing else."""
+    """An open connection that trusts the sandbox's certificate and nothing else; `timeout` is for its answers."""
     context = ssl.create_default_context(cadata=server.ca_pem.decode())
-    return http.client.HTTPSConnection("127.0.0.1", server.port, timeout=timeout, context=context)
+    connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=5.0, context=context)
+    connection.connect()
+    connection.sock.settimeout(timeout)
+    return connection
 
 
 def send(connection: http.client.HTTPConnection, method: str, path: str, body: str | None = None) -> None:
@@ -312,3 +324,14 @@ def test_always() -> None:
     with sandbox({"on": "status", "kind": "status", "code": 403, "times": "always"}) as server:
         job_id = json.loads(post(server)[2])["id"]
         assert [get(server, job_id)[0] for _ in range(3)] == [403] * 3
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body(caplog: pytest.LogCaptureFixture) -> None:
+    """Half a request has no effect, leaves no entry, and does the server no harm."""
+    with sandbox() as server:
+        with closing(connect(server)) as client:
+            client.putrequest("POST", "/v1/jobs")
+            client.putheader("Content-Length", "1000")
+            client.endheaders(b"{")
+        assert post(server)[0] == 201
+        assert len(server.ledger()) == 1

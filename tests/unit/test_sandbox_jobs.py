@@ -23,6 +23,7 @@ class Clock:
     at: float = START
 
     def __call__(self) -> float:
+        """Epoch seconds."""
         return self.at
 
 
@@ -225,7 +226,7 @@ def struck(picker: FaultPicker, faults: list[Fault], jobs: str) -> str:
 
 def test_reads_are_counted_for_each_job() -> None:
     """On status each job has its own count, unless the rule says otherwise."""
-    assert struck(FaultPicker(), [Fault(Kind.NOT_FOUND, On.STATUS, times=2)], "aabab") == "0000."
+    assert struck(FaultPicker(), [Fault(Kind.NOT_FOUND, On.STATUS, times=2)], "aabab") == "000.0"
     assert struck(FaultPicker(), [Fault(Kind.NOT_FOUND, On.STATUS, times=2, per=Per.RULE)], "abab") == "00.."
 
 

@@ -143,6 +143,11 @@ def test_reads_the_key_on_in_either_version_of_yaml() -> None:
     assert parse(yaml.safe_load(FULL)) == parse(load(FULL))
 
 
+def test_the_schema_is_a_schema() -> None:
+    """It is itself valid, so that editors can use it."""
+    jsonschema.Draft202012Validator.check_schema(VALIDATOR.schema)
+
+
 def test_an_empty_file_is_the_default_scenario() -> None:
     """Nothing, and an empty mapping, mean the same as no scenario."""
     assert parse(None) == parse({}) == Scenario()

@@ -59,6 +59,7 @@ SHAPES: list[tuple[Any, str | None, State, int | None]] = [
     ({"id": "1", "status": "ended", "exitCode": 0}, "1", S, 0),
     ({"id": "1", "status": "ended", "exitCode": 2}, "1", F, 2),
     ({"id": "1", "status": "exited"}, "1", U, None),
+    ({"id": "1", "status": "ended", "exitCode": 0, "conclusion": "neutral"}, "1", U, 0),
     # envelopes: all from the same object
     ({"status": "success", "data": {"id": "1", "status": "running"}}, "1", R, None),
     ({"status": "ok", "job": {"id": 1}}, "1", M, None),
@@ -304,6 +305,14 @@ def test_given_word_wins_over_defaults_and_doubts() -> None:
     info = jobinfo.read({"id": "1", "status": "ok", "exitCode": 1}, mapping)
     assert info is not None
     assert info.state is F
+
+
+def test_mapped_status_that_only_says_over() -> None:
+    """`ended` in a mapped field is decided by the exit code, as by default."""
+    for code, state in ((0, S), (3, F), (None, U)):
+        info = jobinfo.read({"id": "1", "x": "ended", "rc": code}, JobInfoMap(status="x"))
+        assert info is not None
+        assert info.state is state
 
 
 def test_word_in_two_given_lists_takes_the_worse() -> None:

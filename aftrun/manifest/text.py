@@ -1,0 +1,71 @@
+"""Words for messages: names kept short, near misses, and literal secrets hidden."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+_KEPT_WORD = 60
+_SECRET_WORDS = (  # words that secrets go by
+    r"(?:api[-_]?key|token|passw(?:or)?d|passphrase|pwd|secret|credential|authorization|cookie|private[-_]?key)"  # noqa: S105 - no secret
+)
+_AFTER_SECRET_KEY = re.compile(
+    rf"""(?ix) (?: ["']? [\w.-]* {_SECRET_WORDS} [\w.-]* ["']? \s* [:=]
+               | \b name ["']? \s* : \s* ["']? [\w.-]* {_SECRET_WORDS} [\w.-]* ["']? \s* , \s* ["']? value ["']? \s* :
+               | ^ \s* ["']? (?: value ) ["']? \s* : ) \s* """
+)
+_SECRET_NAME = re.compile(rf"(?i){_SECRET_WORDS}|(?:^|[-_.])key$|[a-z]Key$")
+_HARMLESS_NAME = re.compile(
+    r"(?i)(?:^|[-_.])(?:public|primary|foreign|sort|partition|object)[-_]?key$|(?:id|name|file|path|count|length)$"
+)
+_USERINFO = re.compile(r"(?<=://)[^\s/@\"']+(?=@)")
+_HARMLESS_VALUE = re.compile(r"""["']?(?:\$\{|\$\$|[{\[|>&*]\s*$|$)""")
+
+
+def looks_secret(name: str) -> bool:
+    """Whether a name is one that people give to secrets: `token`, `dbPassword`, `api-key`."""
+    return bool(_SECRET_NAME.search(name)) and not _HARMLESS_NAME.search(name)
+
+
+def _stars(text: str) -> str:
+    return re.sub(r"""[^\s"',}\]]""", "*", text)
+
+
+def masked(line: str) -> str:
+    """The line without what looks like a literal secret. Nothing moves, so that the caret still fits."""
+    line = _USERINFO.sub(lambda match: "*" * len(match.group()), line)
+    done = 0
+    while (match := _AFTER_SECRET_KEY.search(line, done)) is not None:
+        done = match.end()
+        rest = line[done:]
+        if _HARMLESS_VALUE.match(rest):
+            continue
+        if rest[:1] in ('"', "'"):
+            closing = rest.find(rest[0], 1)
+            end = len(rest) if closing < 0 else closing + 1
+            # An escaped quote would end the value too early; then hide all that is left.
+            end = len(rest) if "\\" in rest[:end] or rest[end : end + 1] == rest[0] else end
+        else:
+            end = next((at for at, char in enumerate(rest) if char in ",}]"), len(rest))
+            end = len(rest) if "{" not in line[:done] else end
+        line = line[:done] + _stars(rest[:end]) + rest[end:]
+        done += end
+    return line
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`did you mean 'timeout'?`, or nothing where no known name is near."""
+    names = list(known)
+    folded = {candidate.casefold().replace("_", "").replace("-", ""): candidate for candidate in names}
+    same = folded.get(name.casefold().replace("_", "").replace("-", ""))
+    if same is None and len(name) <= 200:
+        near = difflib.get_close_matches(name, names[:2000], n=1, cutoff=0.6)
+        same = near[0] if near else None
+    return f"did you mean {same!r}?" if same is not None else ""
+
+
+def shorten(text: str) -> str:
+    """A name as it may stand in a message: on one line, of bearable length."""
+    text = "".join(char if char.isprintable() else "?" for char in text)
+    return text if len(text) <= _KEPT_WORD else text[: _KEPT_WORD - 1] + "…"

@@ -1,0 +1,95 @@
+"""What all tests share: sandboxes on free ports, and the program as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aftrun.model import Json
+from aftrun.sandbox.scenario import parse
+from aftrun.sandbox.server import Sandbox
+
+ROOT = Path(__file__).resolve().parent.parent
+
+FAST: dict[str, Json] = {"defaults": {"queue": "0s", "duration": "10ms"}}
+"""A scenario in which jobs take next to no time."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished process."""
+
+    code: int
+    out: str
+    err: str
+    folder: Path
+
+    def report(self) -> dict[str, Any]:
+        """The newest `report.json` of the state folder."""
+        newest = max((self.folder / ".aftrun" / "runs").glob("*/report.json"), key=lambda path: path.stat().st_mtime_ns)
+        data: dict[str, Any] = json.loads(newest.read_text(encoding="utf-8"))
+        return data
+
+
+def clean_environ(**extra: str) -> dict[str, str]:
+    """The environment of a person who has set nothing up: no keys, no flags, no CI."""
+    keep = {"PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT", "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"}
+    environ = {key: value for key, value in os.environ.items() if key in keep}
+    return {**environ, "NO_PROXY": "*", **extra}
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Callable[..., Sandbox]]:
+    """Starts sandboxes; they stop at the end of the test."""
+    with ExitStack() as stack:
+
+        def start(scenario: Mapping[str, Json] | None = None, **settings: Any) -> Sandbox:
+            parsed = parse(dict(FAST if scenario is None else scenario))
+            return stack.enter_context(Sandbox(parsed, **settings))
+
+        yield start
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def aftrun(tmp_path: Path) -> Run:
+    """Runs the program as a process in an empty folder. `server` adds the flags and the key that reach it."""
+
+    def run(
+        *arguments: str,
+        server: Sandbox | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: str | bytes = "",
+        timeout: float = 60,
+    ) -> Done:
+        command = [*program(), *arguments, *(reach(server) if server is not None else ())]
+        key = {"AFT_API_KEY": server.api_key} if server is not None else {}
+        environ = clean_environ(**{**key, **(env or {})})
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environ, input=data, capture_output=True, timeout=timeout, check=False
+        )
+        return Done(done.returncode, done.stdout.decode(), done.stderr.decode(), tmp_path)
+
+    return run
+
+
+def program() -> Sequence[str]:
+    """The command line that starts aftrun."""
+    return (sys.executable, "-m", "aftrun")
+
+
+def reach(server: Sandbox) -> Sequence[str]:
+    """The flags that make aftrun talk to a sandbox."""
+    return ("--server", server.url, "--fingerprint", server.fingerprint)

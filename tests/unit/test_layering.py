@@ -1,0 +1,100 @@
+"""Which way imports go: the table of ARCHITECTURE.md, enforced."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "aftrun"
+
+BASE = {"durations", "errors", "events", "files", "gitinfo", "model", "resources", "secrets", "values"}
+FLOOR = {"manifest", "server", "run", "report", "sandbox"}
+TOP = {"app", "runner", "cli", "__main__"}
+
+MAY_IMPORT = {
+    **dict.fromkeys(BASE, BASE),
+    **{floor: BASE | {floor} for floor in FLOOR},
+    "airflow": BASE | {"manifest", "server", "airflow"},
+    "app": BASE | FLOOR | {"", "app"},
+    "runner": BASE | FLOOR | {"", "app", "runner"},
+    "__init__": BASE | FLOOR | {"", "app", "runner"},
+    "cli": BASE | FLOOR | {"", "app", "runner", "cli"},
+    "__main__": {"cli"},
+}
+"""What each part may import of aftrun; `""` is the package itself, for its version."""
+
+ONLY_IMPORTER = {
+    "yaml": {"manifest/source.py"},
+    "jsonschema": {"manifest/schema.py"},
+    "requests": {"server/client.py"},
+    "sqlite3": {"run/log.py"},
+    "typer": {"cli/"},
+    "rich": {"cli/"},
+    "click": set(),
+    "aiohttp": {"sandbox/"},
+    "threading": {"run/pool.py", "sandbox/", "cli/sandbox.py", "server/client.py", "server/wire.py"},
+    "concurrent": set(),
+    "multiprocessing": set(),
+    "asyncio": {"sandbox/", "airflow/"},
+}
+"""Modules that only these files (or all files of these folders) may import."""
+
+
+def imports(tree: ast.AST, module: str) -> Iterator[str]:
+    """Every module that a file imports, at whatever depth, under its full name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module} uses a relative import"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+
+
+def violations(path: str, text: str) -> list[str]:
+    """What is wrong with the imports of one file; `path` is relative to the package."""
+    part = path.split("/", maxsplit=1)[0].removesuffix(".py")
+    found = []
+    for name in imports(ast.parse(text), path):
+        top, _, rest = name.partition(".")
+        if top == "aftrun" and rest != "__version__":
+            target = rest.split(".", maxsplit=1)[0]
+            known = target in MAY_IMPORT
+            if (target if known else "") not in MAY_IMPORT[part]:
+                found.append(f"{path} may not import {name}")
+        owners = ONLY_IMPORTER.get(top)
+        if owners is not None and not any(
+            path == owner or (owner[-1] == "/" and path.startswith(owner)) for owner in owners
+        ):
+            found.append(f"{path} may not import {top}: only {sorted(owners)} may")
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_follow_the_table(path: Path) -> None:
+    """No file of the package imports what its place does not allow."""
+    assert violations(path.relative_to(PACKAGE).as_posix(), path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("model.py", "from aftrun.manifest import load_all"),
+        ("run/policy.py", "from aftrun.server.client import Door"),
+        ("run/policy.py", "def f():\n    from aftrun.server import client"),
+        ("report/json.py", "import aftrun.run.fold"),
+        ("manifest/build.py", "import yaml"),
+        ("server/tls.py", "import requests.adapters"),
+        ("run/scheduler.py", "import threading"),
+        ("run/fold.py", "import sqlite3"),
+        ("sandbox/server.py", "from aftrun import manifest"),
+        ("app.py", "from aftrun.cli import apply"),
+        ("cli/main.py", "import click"),
+    ],
+)
+def test_a_forbidden_import_is_found(path: str, text: str) -> None:
+    """The test above would notice: here are imports that it must refuse."""
+    assert violations(path, text)
