@@ -21,16 +21,19 @@ from aftrun.files import write_atomic
 from aftrun.gitinfo import git_facts
 from aftrun.manifest import references, shown_names
 from aftrun.model import Endpoint, Json, Manifest, RunReport, ServerSpec, Tls
+from aftrun.options import RunOptions
 from aftrun.report import json as json_report
-from aftrun.run.plan import Plan, Task, headers, make_plan
+from aftrun.run.plan import Plan, Task, apply_overrides, headers, make_plan
 from aftrun.run.ports import Clock, Journal, Listener, Pool, SystemClock
-from aftrun.run.render import RunFacts, lookup_for
+from aftrun.run.render import Handed, RunFacts, lookup_for
+from aftrun.run.select import keep_jobs, key
 from aftrun.secrets import Scrubber
 from aftrun.values import Bindings, Inside, Lookup, Outside, Value, bound, nothing_inside, render
 
 if TYPE_CHECKING:
     from aftrun.run.fold import Folder
     from aftrun.run.scheduler import Scheduler
+    from aftrun.sandbox.server import Sandbox
     from aftrun.server.client import Door
 
 DEFAULT_STATE_DIR = Path(".aftrun")
@@ -161,11 +164,24 @@ class Setup:
     endpoints: tuple[Endpoint, ...]
     scrubber: Scrubber
     facts: RunFacts
-    sandbox: bool = False
+    options: RunOptions = field(default_factory=RunOptions)
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether it runs against the sandbox, not a real server."""
+        return self.options.sandbox
+
+    def inherited(self, stage: int, name: str) -> Handed | None:
+        """What a job of the run that is being retried handed on, where that job does not run again."""
+        found = self.options.inherited.get(key(self.plan.stages[stage].name, name))
+        if found is None:
+            return None
+        job_id, outputs = found.get("id"), found.get("outputs")
+        return Handed(job_id if isinstance(job_id, str) else None, outputs if isinstance(outputs, dict) else {})
 
     def lookup(self, task: Task) -> Callable[[Inside], str | None]:
         """What a job's `${{ … }}` are before the run: ids and outputs of other jobs are not known yet."""
-        return lookup_for(task, self.facts, self.bindings, lambda _: None)
+        return lookup_for(task, self.facts, self.bindings, lambda name: self.inherited(task.stage, name))
 
     def opening(self) -> RunStarted:
         """The first event of the run."""
@@ -194,23 +210,43 @@ class Setup:
         )
 
 
+def prepare(manifests: Sequence[Manifest], options: RunOptions, sandbox: Sandbox | None = None) -> tuple[Manifest, ...]:
+    """The manifests as this run sees them: flags applied, jobs left out that are not wanted, servers replaced.
+
+    Raises:
+        UsageError: flags contradict each other, or leave no job.
+    """
+    override = ServerOverride(options.url, None, options.ca_file, options.fingerprints, options.insecure)
+    changed = apply_overrides(
+        override_servers(manifests, override),
+        max_parallel=options.max_parallel,
+        sequential=options.sequential,
+        fail_fast=options.fail_fast,
+        wait=False if options.no_wait else None,
+        timeout=options.timeout,
+    )
+    if options.only:
+        changed = keep_jobs(changed, frozenset(options.only))
+    if sandbox is not None:
+        changed = to_sandbox(changed, sandbox.url, sandbox.api_key, sandbox.fingerprint)
+    return changed
+
+
 def make_setup(
     manifests: Sequence[Manifest],
     bindings: Bindings,
+    options: RunOptions = RunOptions(),  # noqa: B008  # frozen
     *,
     run_id: str = "",
     started_at: float | None = None,
-    keep_going: bool = False,
-    sandbox: bool = False,
     clock: Clock | None = None,
 ) -> Setup:
-    """Put a run together from manifests whose values have all been checked.
+    """Put a run together from prepared manifests whose values have all been checked.
 
-    Raises:
-        UsageError: a file that a server's TLS settings name cannot be used.
+    `run_id` and `started_at` are those of the original run where one is taken up again.
     """
     now = started_at if started_at is not None else (clock or SystemClock()).now()
-    plan = make_plan(manifests, keep_going=keep_going)
+    plan = make_plan(manifests, keep_going=options.fail_fast is False)
     endpoints = tuple(endpoint(server, bindings) for server in plan.servers)
     return Setup(
         manifests=tuple(manifests),
@@ -219,7 +255,7 @@ def make_setup(
         endpoints=endpoints,
         scrubber=make_scrubber(manifests, endpoints, bindings),
         facts=RunFacts(run_id or new_run_id(now), now),
-        sandbox=sandbox,
+        options=options,
     )
 
 
@@ -328,6 +364,7 @@ def make_scheduler(
         scrubber=setup.scrubber,
         listeners=listeners,
         history=history,
+        inherited=setup.inherited,
     )
 
 
@@ -353,5 +390,6 @@ __all__ = [
     "opening_events",
     "override_servers",
     "pool_size",
+    "prepare",
     "to_sandbox",
 ]

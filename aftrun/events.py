@@ -220,6 +220,8 @@ class JobEnded:
     outcome: Outcome
     reason: Reason
     message: str = ""
+    seconds: float | None = None
+    """From the acceptance of its last attempt to the end that was seen; None where either was not."""
     type: ClassVar[str] = "jobEnded"
 
 

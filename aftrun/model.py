@@ -350,6 +350,8 @@ class Answer:
     retry_after: float | None = None
     """Seconds, from the `Retry-After` header, a date already turned into a distance from now."""
     location: str = ""
+    server_time: float | None = None
+    """The server's clock when it answered, from the `Date` header: epoch seconds, whole seconds."""
 
 
 Reply = Answer | Failure

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aftrun.app import ReportFile, Setup, make_scheduler, open_doors, opening_events, pool_size
 from aftrun.errors import ExitCode, StateError
 from aftrun.events import Event, RunResumed, RunStarted
-from aftrun.model import Json, RunReport
+from aftrun.model import RunReport
 from aftrun.run.lock import RunLock
 from aftrun.run.log import Log, RunJournal, StoredFile, process_name
 from aftrun.run.ports import Clock, Listener, SystemClock
@@ -50,14 +50,13 @@ class Runner:
         state_dir: Path,
         *,
         files: Sequence[StoredFile] = (),
-        options: dict[str, Json] | None = None,
         listeners: Sequence[Listener] = (),
         clock: Clock | None = None,
         resume: bool = False,
     ) -> None:
         self.setup = setup
         self._state_dir = state_dir
-        self._files, self._options = files, options or {}
+        self._files = files
         self._listeners = listeners
         self._clock: Clock = clock or SystemClock()
         self._resume = resume
@@ -124,5 +123,5 @@ class Runner:
             return history, opening
         start, *others = opening_events(self.setup, self.setup.warnings())
         assert isinstance(start, RunStarted), "a run begins with its start"  # noqa: S101  # for the type checker
-        log.begin(start, others, self._files, self._options)
+        log.begin(start, others, self._files, self.setup.options.to_json())
         return [], [start, *others]

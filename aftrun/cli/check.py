@@ -83,7 +83,7 @@ def plan(
     server: options.Server = None,
 ) -> None:
     """Show the order and the exact requests, with secrets as they were written. Sends nothing."""
-    from aftrun.cli.apply import load  # noqa: PLC0415  # the parser is for commands that read manifests
+    from aftrun.cli.running import load  # noqa: PLC0415  # the parser is for commands that read manifests
 
     loaded = load(files, options.parse_variables(var), None)
     manifests = apply_overrides(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import aftrun
-from aftrun.cli import apply, check, sandbox
+from aftrun.cli import apply, check, runs, sandbox
 from aftrun.cli.boundary import emit, guarded
 
 app = typer.Typer(
@@ -41,6 +41,10 @@ def _root(
 
 
 app.command("apply")(apply.apply)
+app.command("resume")(runs.resume)
+app.command("retry")(runs.retry)
+app.command("history")(runs.history)
+app.command("show")(runs.show)
 app.command("validate")(check.validate)
 app.command("plan")(check.plan)
 app.command("schema")(check.schema)

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from aftrun.cli.running import Output
+
 
 def option(*names: str, help: str, **settings: Any) -> Any:  # noqa: A002  # typer's own name for it
     """A typer option whose environment variable follows from its longest flag."""
@@ -54,6 +56,14 @@ Insecure = Annotated[
 ]
 Verbose = Annotated[int, option("--verbose", "-v", help="Say more; twice: tracebacks too.", count=True)]
 Quiet = Annotated[bool, option("--quiet", "-q", help="Only errors, and the result.")]
+
+ReportJson = Annotated[
+    list[Path] | None,
+    option("--report-json", help="Write the report as JSON here too (repeatable).", metavar="PATH", show_default=False),
+]
+OutputFormat = Annotated[Output, option("--output", "-o", help="What to print at the end.")]
+NoProgress = Annotated[bool, option("--no-progress", help="Say only how jobs end, not what they do.")]
+NoExitStatus = Annotated[bool, option("--no-exit-status", help="Exit with 0 even if jobs did not succeed.")]
 
 
 def parse_variables(pairs: list[str] | None) -> dict[str, str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from aftrun.cli.progress import COLOURS, MARKS, paint
 from aftrun.durations import human_duration
 from aftrun.model import JobResult, Outcome, RunReport
+from aftrun.run.log import RunRow
 
 
 def width(text: str) -> int:
@@ -60,23 +62,41 @@ def _outcome(job: JobResult) -> str:
     return f"{word}, allowed" if job.allow_failure and MARKS.get(job.outcome or Outcome.SKIPPED) == "FAIL" else word
 
 
-def render(report: RunReport, *, colour: bool, columns: int | None = None) -> str:
-    """One line a job in manifest order, then one line for the run. Messages are cut at `columns`, where given."""
+def _usual(job: JobResult, usual: Mapping[str, float]) -> str:
+    """The usual time of a job, and how this one compares where it is far off."""
+    median = usual.get(f"{job.manifest}/{job.name}")
+    if median is None:
+        return ""
+    text = human_duration(median)
+    if job.duration is not None and job.outcome is Outcome.SUCCEEDED and median >= 1:
+        ratio = job.duration / median
+        if ratio >= 2 or ratio <= 0.5:
+            return f"{text} (×{ratio:.1f})"
+    return text
+
+
+def render(
+    report: RunReport, *, colour: bool, columns: int | None = None, usual: Mapping[str, float] | None = None
+) -> str:
+    """One line a job in manifest order, then one line for the run.
+
+    Messages are cut at `columns`, where given. With `usual`, the median seconds by job key, times are compared.
+    """
     names = labels(report)
     rows = [
         [
             one_line(names[f"{job.manifest}/{job.name}"]),
             _outcome(job),
             "" if job.duration is None else human_duration(job.duration),
+            *(() if usual is None else (_usual(job, usual),)),
             one_line(job.job_id or ""),
             one_line(job.message.partition("\n")[0]),
         ]
         for job in report.jobs
     ]
     lines: list[str] = []
-    for cells, job in zip(
-        rows_to_text(["JOB", "OUTCOME", "TIME", "ID", "MESSAGE"], rows), [None, *report.jobs], strict=True
-    ):
+    header = ["JOB", "OUTCOME", "TIME", *(() if usual is None else ("USUAL",)), "ID", "MESSAGE"]
+    for cells, job in zip(rows_to_text(header, rows), [None, *report.jobs], strict=True):
         if job is None:
             lines.append(paint("  ".join(cells).rstrip(), "1", colour=colour))
             continue
@@ -98,3 +118,46 @@ def summary(report: RunReport, *, colour: bool) -> str:
     took = "" if report.duration is None else f" in {human_duration(report.duration)}"
     word = paint(report.outcome, "32" if report.exit_code == 0 else "31", colour=colour)
     return f"{word}: {total} job{'' if total == 1 else 's'}{took}: {counts or 'nothing to do'}"
+
+
+def _local(text: str) -> str:
+    """An RFC 3339 instant as local time, to the second."""
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def history(rows: Sequence[RunRow], counts: Mapping[str, Mapping[str, int]], *, colour: bool) -> str:
+    """One line a run."""
+    cells = []
+    for row in rows:
+        took = ""
+        if row.ended_at is not None:
+            span = datetime.fromisoformat(row.ended_at) - datetime.fromisoformat(row.started_at)
+            took = human_duration(span.total_seconds())
+        ends = counts.get(row.id, {})
+        open_jobs = row.jobs - sum(ends.values())
+        words = [f"{count} {word}" for word, count in sorted(ends.items(), key=lambda end: -end[1])]
+        words += [f"{open_jobs} open"] if open_jobs else []
+        names = ", ".join(row.manifests) + (" (sandbox)" if row.options.get("sandbox") else "")
+        cells.append([row.id, _local(row.started_at), took, row.outcome, one_line(names), ", ".join(words)])
+    lines = []
+    table = rows_to_text(["RUN", "STARTED", "TIME", "OUTCOME", "MANIFEST", "JOBS"], cells)
+    for number, line in enumerate(table):
+        if number == 0:
+            lines.append(paint("  ".join(line).rstrip(), "1", colour=colour))
+            continue
+        code = {"succeeded": "32", "running": "36", "interrupted": "33"}.get(rows[number - 1].outcome, "31")
+        line[3] = paint(line[3], code, colour=colour)
+        lines.append("  ".join(line).rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def details(report: RunReport) -> str:
+    """What a run was made from, above its table."""
+    lines = [f"run      {report.id}" + (" (sandbox)" if report.sandbox else "")]
+    lines.append(f"started  {datetime.fromtimestamp(report.started_at).astimezone():%Y-%m-%d %H:%M:%S %z}")
+    lines += [f"from     {file.path} (sha256 {file.sha256[:12]})" for file in report.manifests]
+    git = dict(report.git)
+    if git:
+        lines.append(f"git      {git.get('commit', '')[:12]} {git.get('branch', '')}".rstrip())
+    lines += [f"warning  {one_line(text)}" for text in report.warnings]
+    return "\n".join(lines) + "\n"

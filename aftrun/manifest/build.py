@@ -70,7 +70,7 @@ def _notify(node: MapNode | None, fields: Fields) -> Notify:
             fields.findings.late_error(item, "AFT057", "the URL to notify must begin with https:// or http://", hint)
         elif url:
             urls.append(url)
-    if not urls:
+    if not items:
         where = node.key("urls") or node
         fields.findings.late_error(where, "AFT022", "'notify' names nobody to tell", "give it urls: [https://…]")
     return Notify(urls=tuple(urls), on=on or Notify().on)

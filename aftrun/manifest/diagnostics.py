@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from aftrun.errors import Problem, Severity
 from aftrun.manifest.nodes import Node, Source
-from aftrun.manifest.text import masked
+from aftrun.manifest.text import masked, stars
 from aftrun.values import Origin
 
 CODES: Mapping[str, str] = MappingProxyType(
@@ -71,18 +71,26 @@ CODES: Mapping[str, str] = MappingProxyType(
 _LINE_WIDTH = 160
 
 
-def _excerpt(line: str, column: int, end_column: int) -> tuple[str, str]:
-    """A line and the marks below it, cut to a bearable width around the column."""
-    line = "".join(char if char.isprintable() else " " if char == "\t" else "?" for char in masked(line))
-    start = max(0, column - 1)
-    width = max(1, min(end_column - column if end_column > column else 1, max(1, len(line) - start)))
-    if len(line) > _LINE_WIDTH:
-        first = max(0, start - _LINE_WIDTH // 2)
-        cut = line[first : first + _LINE_WIDTH]
-        line = ("…" if first else "") + cut + ("…" if first + _LINE_WIDTH < len(line) else "")
-        start = start - first + (1 if first else 0)
-        width = min(width, max(1, _LINE_WIDTH - start))
-    return line.rstrip(), " " * start + "^" * width
+_NEIGHBOURHOOD = 4_000
+"""Characters either side of a place that are looked at: a minified file is one line of megabytes."""
+_ABOUT_SECRETS = frozenset({"AFT103", "AFT105"})
+
+
+def _excerpt(line: str, start: int, end: int, *, secret: bool) -> tuple[str, str]:
+    """A line and the marks below it, from `start` to `end`, cut to a bearable width."""
+    width = max(1, min(end, len(line)) - start)
+    shift = max(0, start - _NEIGHBOURHOOD)
+    near = masked(line[shift : start + _NEIGHBOURHOOD])
+    if secret:  # the value may stand on a line of its own, without the key that gives it away
+        near = near[: start - shift] + stars(near[start - shift :])
+    near = "".join(char if char.isprintable() else " " if char == "\t" else "?" for char in near)
+    if len(line) <= _LINE_WIDTH:
+        return near.rstrip(), " " * start + "^" * width
+    first = max(0, start - _LINE_WIDTH // 2)
+    cut = near[first - shift : first - shift + _LINE_WIDTH]
+    before, after = "…" if first else "", "…" if first + _LINE_WIDTH < len(line) else ""
+    offset = start - first + len(before)
+    return f"{before}{cut}{after}".rstrip(), " " * offset + "^" * min(width, _LINE_WIDTH - offset)
 
 
 def render(problems: Sequence[Problem], files: Iterable[tuple[str, bytes]] = ()) -> str:
@@ -98,13 +106,11 @@ def render(problems: Sequence[Problem], files: Iterable[tuple[str, bytes]] = ())
         source = sources.get(problem.path)
         text = source.line(problem.line) if source is not None else ""
         if text.strip():
-            end = (
-                problem.end_column
-                if problem.end_line == problem.line
-                else (0 if problem.end_line == 0 else len(text) + 1)
-            )
+            start = problem.column - 1
+            same = problem.end_line == problem.line and problem.end_column > problem.column
+            end = problem.end_column - 1 if same else len(text) if problem.end_line > problem.line else start + 1
             number = str(problem.line)
-            shown, marks = _excerpt(text, problem.column, end)
+            shown, marks = _excerpt(text, start, end, secret=problem.code in _ABOUT_SECRETS)
             lines.append(f"  {number} | {shown}")
             lines.append(f"  {' ' * len(number)} | {marks}")
         if problem.hint:

@@ -67,8 +67,7 @@ def _has_reference(text: str) -> bool:
     return any(match.group() != "$$" for match in _INTEREST.finditer(text))
 
 
-def _outside(content: str, origin: Origin | None, folder: str) -> Outside:
-    text = "${" + content + "}"
+def _outside(content: str, text: str, origin: Origin | None, folder: str) -> Outside:
     match = _SOURCE.match(content)
     source = match.group(1) if match else "env"
     if source not in _SOURCES:
@@ -139,7 +138,7 @@ def parse(text: str, report: Report, place: Callable[[int], Origin] | None = Non
             if double:
                 part: Outside | Inside = _inside(text[start + 3 : end], text[start:stop], origin)
             else:
-                part = _outside(text[start + 2 : end], origin, folder)
+                part = _outside(text[start + 2 : end], text[start:stop], origin, folder)
         except _Malformed as mistake:
             report(start, mistake.message, mistake.hint)
             literal.append(text[start:stop])

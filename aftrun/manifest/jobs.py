@@ -144,13 +144,13 @@ class Jobs:
 
     def _params(self, node: MapNode | None) -> dict[str, Param]:
         found: dict[str, Param] = {}
-        for key, item in node.pairs() if node is not None else ():
+        for name, item in node.items() if node is not None else ():
             value = self.fields.value(item)
             if value is None or not isinstance(item, ScalarNode):
                 continue
             kind = scalars.kind(item.text) if item.plain and isinstance(value, str) else ParamKind.TEXT
-            found[key.text] = Param(key.text, value, kind)
-            lint.param(key, item, value, self.findings)
+            found[name] = Param(name, value, kind)
+            lint.param(name, item, value, self.findings)
         return found
 
     def _constant(self, node: MapNode) -> dict[str, Any]:
@@ -159,10 +159,10 @@ class Jobs:
         for source in (self.defaults, node):
             if source is None:
                 continue
-            for key, value in source.pairs():
-                if key.text == "tags":
+            for name, value in source.items():
+                if name == "tags":
                     found["tags"] = tuple(dict.fromkeys(text for text, _ in self.fields.fixed_list(value, "a tag")))
-                elif key.text == "when":
+                elif name == "when":
                     word = self.fields.fixed(value, "'when'")
                     if word in {when.value for when in When}:
                         found["when"] = When(word)
@@ -174,17 +174,16 @@ class Jobs:
         if self.defaults is None:
             return own
         if axes or self._common is None:
-            common = self._read(self.defaults, axes, skip={key.text for key in node.keys} if axes else frozenset())
+            common = self._read(self.defaults, axes, skip=frozenset(node.names) if axes else frozenset())
             if not axes:
                 self._common = common
         else:
             common = self._common
         return {**common, **own} if common else own
 
-    def _read(self, node: MapNode, axes: Axes, skip: set[str] | frozenset[str] = frozenset()) -> dict[str, Any]:
+    def _read(self, node: MapNode, axes: Axes, skip: frozenset[str] = frozenset()) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for key, value in node.pairs():
-            name = key.text
+        for name, value in node.items():
             if name in _SETTLED_PER_COPY and name not in skip:
                 attribute, result = self._field(name, value, axes)
                 if result is not None:

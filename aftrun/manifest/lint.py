@@ -23,12 +23,12 @@ def job(node: MapNode, findings: Findings) -> None:
         findings.warning(path, "AFT102", message, "it names a script file on the server's disk")
 
 
-def param(key: ScalarNode, node: ScalarNode, value: Value, findings: Findings) -> None:
+def param(name: str, node: ScalarNode, value: Value, findings: Findings) -> None:
     """A literal value under a name that is given to secrets."""
-    if isinstance(value, str) and value and looks_secret(key.text) and node.text not in ("true", "false"):
-        name = "".join(char if char.isalnum() else "_" for char in key.text).upper()
-        message = f"param {shorten(key.text)!r} looks like a secret, and its value stands in the manifest"
-        hint = f'write {shorten(key.text)}: "${{{shorten(name)}}}" and set that variable; its value is then never shown'
+    if isinstance(value, str) and value and looks_secret(name) and node.text not in ("true", "false"):
+        variable = "".join(char if char.isalnum() else "_" for char in name).upper()
+        message = f"param {shorten(name)!r} looks like a secret, and its value stands in the manifest"
+        hint = f'write {shorten(name)}: "${{{shorten(variable)}}}" and set that variable; its value is then never shown'
         findings.warning(node, "AFT105", message, hint)
 
 

@@ -15,7 +15,8 @@ from aftrun.errors import ManifestError, Problem, Severity, UsageError
 from aftrun.manifest import build, include, schema
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.nodes import MapNode, Source
-from aftrun.manifest.source import MAX_BYTES, documents
+from aftrun.manifest.source import documents
+from aftrun.manifest.syntax import MAX_BYTES
 from aftrun.manifest.text import did_you_mean
 from aftrun.model import Manifest
 

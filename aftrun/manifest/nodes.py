@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from aftrun.errors import Problem, Severity
 from aftrun.manifest import scalars
@@ -17,6 +18,8 @@ from aftrun.model import Json
 from aftrun.values import Origin
 
 _BREAK = re.compile(rb"\r\n|\n|\r|\xc2\x85|\xe2\x80[\xa8\xa9]")
+_KEY_PLACE = struct.Struct("<4I")
+_PLACE = _KEY_PLACE.pack
 _DOLLAR = re.compile(r"\$")
 _BOM = b"\xef\xbb\xbf"
 
@@ -147,9 +150,13 @@ class ListNode(Node):
 
 
 class MapNode(Node):
-    """A mapping: unique keys, in order, each beside its value."""
+    """A mapping: unique keys, in order, each beside its value.
 
-    __slots__ = ("keys", "values")
+    Keys are kept as their names, which jobs of one making share, and their places packed into bytes: as nodes they
+    would take more memory than everything else. `keys` makes nodes of them when somebody asks.
+    """
+
+    __slots__ = ("_places", "names", "values")
 
     def __init__(  # noqa: PLR0917 - as above
         self,
@@ -158,34 +165,51 @@ class MapNode(Node):
         column: int,
         end_line: int,
         end_column: int,
-        keys: tuple[ScalarNode, ...],
+        names: tuple[str, ...],
+        places: bytes | tuple[ScalarNode, ...],
         values: tuple[Node, ...],
     ) -> None:
         super().__init__(source, line, column, end_line, end_column)
-        self.keys = keys
+        self.names = names
         self.values = values
+        self._places = places
+
+    @staticmethod
+    def packed(keys: Iterable[ScalarNode]) -> bytes:
+        """The places of keys, all of one file."""
+        return b"".join([_PLACE(key.line, key.column, key.end_line, key.end_column) for key in keys])
+
+    def _key(self, position: int) -> ScalarNode:
+        if isinstance(self._places, tuple):
+            return self._places[position]
+        line, column, end_line, end_column = _KEY_PLACE.unpack_from(self._places, position * _KEY_PLACE.size)
+        return ScalarNode(self.source, line, column, end_line, end_column, self.names[position], True)
+
+    @property
+    def keys(self) -> tuple[ScalarNode, ...]:
+        """The keys as nodes."""
+        return tuple(self._key(position) for position in range(len(self.names)))
+
+    def items(self) -> Iterator[tuple[str, Node]]:
+        """Names and values, in order."""
+        return zip(self.names, self.values, strict=True)
 
     def pairs(self) -> Iterator[tuple[ScalarNode, Node]]:
-        """Keys and values, in order."""
+        """Keys as nodes, and values, in order."""
         return zip(self.keys, self.values, strict=True)
 
     def get(self, name: str) -> Node | None:
         """The value of a key, or None."""
-        for key, value in zip(self.keys, self.values, strict=True):
-            if key.text == name:
-                return value
-        return None
+        return self.values[self.names.index(name)] if name in self.names else None
 
     def key(self, name: str) -> ScalarNode | None:
         """The key itself, or None."""
-        for key in self.keys:
-            if key.text == name:
-                return key
-        return None
+        return self._key(self.names.index(name)) if name in self.names else None
 
     def copy(self, keys: tuple[ScalarNode, ...], values: tuple[Node, ...]) -> MapNode:
-        """A mapping in the same place with other contents."""
-        return MapNode(self.source, self.line, self.column, self.end_line, self.end_column, keys, values)
+        """A mapping in the same place with other contents, which may come from several files."""
+        place = (self.line, self.column, self.end_line, self.end_column)
+        return MapNode(self.source, *place, tuple(key.text for key in keys), keys, values)
 
 
 def plain(node: Node) -> Json:
@@ -195,5 +219,5 @@ def plain(node: Node) -> Json:
     if isinstance(node, ListNode):
         return [plain(item) for item in node.items]
     if isinstance(node, MapNode):
-        return {key.text: plain(value) for key, value in node.pairs()}
+        return {name: plain(value) for name, value in node.items()}
     raise TypeError(node)

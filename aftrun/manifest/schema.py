@@ -47,7 +47,7 @@ def _validator(part: str) -> Any:
 
 def is_single(document: MapNode) -> bool:
     """Whether a document is the one-job form: a script of its own and no list of jobs."""
-    present = {key.text for key in document.keys}
+    present = document.names
     if "jobs" in present:
         return False
     return any(name in present for name in _ONE_JOB) and "include" not in present
@@ -60,9 +60,9 @@ def check(document: Node, findings: Findings) -> MapNode | None:
         findings.error(document, "AFT020", message)
         return None
     if is_single(document):
-        _report("single", nodes.plain(document), document, findings, "")
+        _report("single", _data(document), document, findings, "")
         return document
-    if not any(document.key(name) for name in _MANY_JOBS):
+    if not any(name in document.names for name in _MANY_JOBS):
         messages.no_script(document, "the manifest", findings, also=" or a list of jobs")
     jobs = document.get("jobs")
     items = jobs.items if isinstance(jobs, ListNode) else ()
@@ -87,8 +87,22 @@ def _check_jobs(items: Iterable[Node], findings: Findings) -> None:
         shape = _shape(job)
         if shape is not None and shape in good:
             continue
-        if not _report("job", nodes.plain(job), job, findings, messages.job_title(job, number)) and shape is not None:
+        if not _report("job", _data(job), job, findings, messages.job_title(job, number)) and shape is not None:
             good.add(shape)
+
+
+def _data(job: Node) -> Json:
+    """A job as plain data. Params that are all scalars are left out: a million of them would take long to validate."""
+    if isinstance(job, MapNode):
+        params = job.get("params")
+        if isinstance(params, MapNode) and _are_scalars(params):
+            return {name: {} if value is params else nodes.plain(value) for name, value in job.items()}
+    return nodes.plain(job)
+
+
+def _are_scalars(params: MapNode) -> bool:
+    """All that the schema asks of params."""
+    return all(isinstance(item, ScalarNode) and not item.is_null for item in params.values)
 
 
 def _kind(node: ScalarNode) -> int:
@@ -103,13 +117,12 @@ def _shape(job: Node) -> Hashable | None:
     if not isinstance(job, MapNode):
         return None
     shape: list[Hashable] = []
-    for key, value in job.pairs():
-        name = key.text
+    for name, value in job.items():
         shape.append(name)
         if isinstance(value, ScalarNode):
             shape.append(_kind(value) if name in FREE_TEXT else (value.plain, value.text))
         elif name == "params" and isinstance(value, MapNode):
-            if not all(isinstance(item, ScalarNode) and not item.is_null for item in value.values):
+            if not _are_scalars(value):
                 return None
         elif name in FREE_LISTS and isinstance(value, ListNode):
             if not all(isinstance(item, ScalarNode) and _kind(item) == 1 for item in value.items):

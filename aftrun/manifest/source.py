@@ -7,113 +7,19 @@ reads `on` as true and `12:30` as 750.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from aftrun.errors import ManifestError, Problem
 from aftrun.manifest import nodes, scalars
 from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode, Source
+from aftrun.manifest.syntax import MAX_BYTES, Stop, check_text, join_surrogates, syntax_problem
 from aftrun.manifest.tags import kind_of_scalar, wrong_collection_tag
 from aftrun.manifest.text import shorten
 from aftrun.model import Json
 
-MAX_BYTES = 64 * 1024 * 1024
 MAX_NODES = 1_000_000
 """Values of a file, each alias counted with everything below it. A key counts together with its value."""
 MAX_DEPTH = 64
-
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
-_SURROGATES = re.compile(rb"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
-
-
-class _Stop(Exception):
-    """Reading cannot go on; carries the one problem that ends it."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
-
-
-def _line_and_column(data: bytes, position: int) -> tuple[int, int]:
-    before = data[:position].decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
-    return before.count("\n") + 1, len(before) - before.rfind("\n")
-
-
-def _check_text(source: Source) -> None:
-    """Refuse what is not UTF-8 text of bearable size."""
-    data = source.data
-    if len(data) > MAX_BYTES:
-        raise _Stop(
-            source.problem(
-                "AFT008",
-                f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB",
-                hint="split it into several manifests and give them to one command",
-            )
-        )
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or (len(data) > 1 and 0 in data[:2]):
-        raise _Stop(source.problem("AFT002", "the file is UTF-16 or UTF-32, not UTF-8", hint="save it again as UTF-8"))
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line, column = _line_and_column(data, error.start)
-        message = f"byte 0x{data[error.start]:02x} is not valid UTF-8"
-        hint = "save the file as UTF-8; it may be in an older encoding such as Windows-1252"
-        raise _Stop(source.problem("AFT002", message, hint=hint, line=line, column=column)) from None
-    control = _CONTROL.search(text)
-    if control is not None:
-        line, column = _line_and_column(data, len(text[: control.start()].encode()))
-        raise _Stop(
-            source.problem(
-                "AFT003",
-                f"control character U+{ord(control.group()):04X} in the file",
-                hint=r'remove it; inside double quotes it can be written as an escape such as "\u001b"',
-                line=line,
-                column=column,
-            )
-        )
-
-
-def _join_surrogates(data: bytes) -> bytes:
-    r"""JSON writes characters beyond U+FFFF as two `\u` escapes, which YAML does not know: make them one `\U`."""
-
-    def joined(match: re.Match[bytes]) -> bytes:
-        high, low = int(match.group(2), 16), int(match.group(3), 16)
-        return match.group(1) + b"\\U%08X" % (0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
-
-    return _SURROGATES.sub(joined, data)
-
-
-def _syntax_problem(source: Source, error: Any) -> Problem:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    if "quoted scalar" in str(getattr(error, "context", "")) and "end of" in str(getattr(error, "problem", "")):
-        mark = error.context_mark
-        place = {"line": mark.line + 1, "column": mark.column + 1}
-        return source.problem("AFT001", "this is not valid YAML: the quote is never closed", **place)
-    line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
-    text = source.line(line)
-    if text[: column - 1].strip(" ") == "" and "\t" in text[: len(text) - len(text.lstrip())]:
-        column = text.index("\t") + 1
-        message = "a tab is used as indentation, which YAML does not allow"
-        return source.problem("AFT004", message, hint="indent with spaces", line=line, column=column)
-    what = getattr(error, "problem", None) or "the text cannot be read"
-    if "undefined alias" in what:
-        name = re.match(r"[^\s,\]}]*", text[column:])
-        message = f"the alias *{name.group() if name else ''} has no anchor before it"
-        return source.problem(
-            "AFT009", message, hint="write &name before the value it stands for", line=line, column=column
-        )
-    if "%TAG" in text or "tag handle" in what or "parsing a tag" in str(getattr(error, "context", "")):
-        return source.problem(
-            "AFT006", f"this tag cannot be read: {what}", hint="remove the tag", line=line, column=column
-        )
-    hint = ""
-    if "found character" in what or "alias" in str(getattr(error, "context", "")):
-        hint = "put the text in quotes if it begins with a special character (@ ` % & * ! { [ |)"
-    elif "mapping values are not allowed" in what:
-        hint = "put the text in quotes if it contains ': '; otherwise check the indentation"
-    elif "expected ':'" in what:
-        hint = "check the indentation, and that every key is followed by ': '"
-    return source.problem("AFT001", f"this is not valid YAML: {what}", hint=hint, line=line, column=column)
 
 
 class _Frame:
@@ -146,19 +52,20 @@ class _Reader:
         self.open_anchors: set[str] = set()
         self.total = 0
         self.memo: dict[str, str] = {}
+        self.shapes: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.last_line = 0
 
     def read(self) -> None:
         """Go through all events.
 
         Raises:
-            _Stop: a limit was passed, or the text is not YAML.
+            Stop: a limit was passed, or the text is not YAML.
         """
         import yaml  # noqa: PLC0415 - commands that read no manifest need not pay for it
 
         loader_class: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         data = (
-            _join_surrogates(self.source.data)
+            join_surrogates(self.source.data)
             if b"\\u" in self.source.data[:MAX_BYTES] and self._is_json()
             else self.source.data
         )
@@ -179,7 +86,7 @@ class _Reader:
                 if handler is not None:
                     handler(event)
         except (yaml.YAMLError, ValueError, OverflowError) as error:
-            raise _Stop(_syntax_problem(self.source, error)) from None
+            raise Stop(syntax_problem(self.source, error)) from None
         finally:
             loader.dispose()
 
@@ -206,12 +113,12 @@ class _Reader:
         """Add nodes to the count.
 
         Raises:
-            _Stop: that makes too many, or too deep.
+            Stop: that makes too many, or too deep.
         """
         self.total += size
         depth = len(self.frames) + height
         if self.total > MAX_NODES:
-            raise _Stop(
+            raise Stop(
                 self.problem(
                     event,
                     "AFT008",
@@ -220,7 +127,7 @@ class _Reader:
                 )
             )
         if depth > MAX_DEPTH:
-            raise _Stop(self.problem(event, "AFT008", f"the file is nested more than {MAX_DEPTH} levels deep"))
+            raise Stop(self.problem(event, "AFT008", f"the file is nested more than {MAX_DEPTH} levels deep"))
         if self.frames and depth > self.frames[-1].deepest:
             self.frames[-1].deepest = depth
 
@@ -250,10 +157,10 @@ class _Reader:
         name: str = event.anchor
         if name in self.open_anchors:
             message = f"the alias *{name} stands inside what it stands for, which would never end"
-            raise _Stop(self.problem(event, "AFT009", message))
+            raise Stop(self.problem(event, "AFT009", message))
         if name not in self.anchors:
             hint = "write &name before the value it stands for"
-            raise _Stop(self.problem(event, "AFT009", f"the alias *{name} has no anchor before it", hint))
+            raise Stop(self.problem(event, "AFT009", f"the alias *{name} has no anchor before it", hint))
         node, size, height = self.anchors[name]
         self.count(event, size, height)
         self.add(node, None, size, height)
@@ -294,9 +201,12 @@ class _Reader:
         """A mapping is complete."""
         frame, place, size, height = self._close(event)
         keys, values = self.merge(frame.children)
-        self.add(MapNode(*place, keys, values), frame.anchor, size, height)
+        names = tuple(keys)
+        if len(names) < 40 and len(self.shapes) < 10_000:
+            names = self.shapes.setdefault(names, names)
+        self.add(MapNode(*place, names, MapNode.packed(keys.values()), values), frame.anchor, size, height)
 
-    def merge(self, children: list[Node]) -> tuple[tuple[ScalarNode, ...], tuple[Node, ...]]:
+    def merge(self, children: list[Node]) -> tuple[dict[str, ScalarNode], tuple[Node, ...]]:
         """Sort keys from values, refuse what cannot be a key, and follow `<<`."""
         seen: dict[str, ScalarNode] = {}
         values: list[Node] = []
@@ -330,7 +240,7 @@ class _Reader:
                 if key.text not in seen:
                     seen[key.text] = key
                     values.append(value)
-        return tuple(seen.values()), tuple(values)
+        return seen, tuple(values)
 
     def end_document(self, _event: Any) -> None:
         """Anchors are forgotten at the end of their document."""
@@ -346,9 +256,9 @@ def documents(source: Source, problems: list[Problem]) -> list[Node]:
     """
     reader = _Reader(source, problems)
     try:
-        _check_text(source)
+        check_text(source)
         reader.read()
-    except _Stop as stop:
+    except Stop as stop:
         problems.append(stop.problem)
     return [node for node in reader.documents if not (isinstance(node, ScalarNode) and node.is_null)]
 

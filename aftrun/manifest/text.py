@@ -10,12 +10,14 @@ _KEPT_WORD = 60
 _SECRET_WORDS = (  # words that secrets go by
     r"(?:api[-_]?key|token|passw(?:or)?d|passphrase|pwd|secret|credential|authorization|cookie|private[-_]?key)"  # noqa: S105 - no secret
 )
+# No quantifier without bounds stands before a word: a line may be megabytes long.
 _AFTER_SECRET_KEY = re.compile(
-    rf"""(?ix) (?: ["']? [\w.-]* {_SECRET_WORDS} [\w.-]* ["']? \s* [:=]
-               | \b name ["']? \s* : \s* ["']? [\w.-]* {_SECRET_WORDS} [\w.-]* ["']? \s* , \s* ["']? value ["']? \s* :
-               | ^ \s* ["']? (?: value ) ["']? \s* : ) \s* """
+    rf"""(?ix) (?: {_SECRET_WORDS} [\w.-]{{0,60}} ["']? \s{{0,9}} [:=]
+               | \b name ["']? \s{{0,9}} : \s{{0,9}} ["']? [\w.-]{{0,60}} {_SECRET_WORDS} [\w.-]{{0,60}} ["']?
+                 \s{{0,9}} , \s{{0,9}} ["']? value ["']? \s{{0,9}} :
+               | ^ \s* ["']? value ["']? \s{{0,9}} : ) \s* """
 )
-_SECRET_NAME = re.compile(rf"(?i){_SECRET_WORDS}|(?:^|[-_.])key$|[a-z]Key$")
+_SECRET_NAME = re.compile(rf"(?i:{_SECRET_WORDS}|(?:^|[-_.])key$)|[a-z]Key$")
 _HARMLESS_NAME = re.compile(
     r"(?i)(?:^|[-_.])(?:public|primary|foreign|sort|partition|object)[-_]?key$|(?:id|name|file|path|count|length)$"
 )
@@ -28,7 +30,8 @@ def looks_secret(name: str) -> bool:
     return bool(_SECRET_NAME.search(name)) and not _HARMLESS_NAME.search(name)
 
 
-def _stars(text: str) -> str:
+def stars(text: str) -> str:
+    """The text with all but blanks, quotes and brackets hidden."""
     return re.sub(r"""[^\s"',}\]]""", "*", text)
 
 
@@ -49,7 +52,7 @@ def masked(line: str) -> str:
         else:
             end = next((at for at, char in enumerate(rest) if char in ",}]"), len(rest))
             end = len(rest) if "{" not in line[:done] else end
-        line = line[:done] + _stars(rest[:end]) + rest[end:]
+        line = line[:done] + stars(rest[:end]) + rest[end:]
         done += end
     return line
 

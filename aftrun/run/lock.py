@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import IO, Self
 
-from aftrun.errors import StateError
+from aftrun.errors import StateError, UsageError
 
 if sys.platform == "win32":  # pragma: no cover  # no Windows among the machines that measure coverage
     import msvcrt
@@ -31,7 +31,8 @@ class RunLock:
         """Take the lock of the run whose folder this is.
 
         Raises:
-            StateError: another process holds it, or its file cannot be written.
+            UsageError: another process holds it.
+            StateError: its file cannot be written.
         """
         self.path = folder / "lock"
         try:
@@ -47,7 +48,7 @@ class RunLock:
         except OSError as error:
             holder = self._holder()
             self._file.close()
-            raise StateError(
+            raise UsageError(
                 f"another aftrun is working on this run: {holder}",
                 hint="wait for it, or stop it first; two at once could submit twice",
             ) from error

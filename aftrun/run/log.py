@@ -10,13 +10,13 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from aftrun.errors import StateError
-from aftrun.events import FORMAT, Event, RunEnded, RunResumed, RunStarted, from_json, instant, to_json
+from aftrun.events import FORMAT, Event, JobEnded, RunEnded, RunResumed, RunStarted, from_json, instant, to_json
 from aftrun.model import Json
 
 SCHEMA_VERSION = 1
@@ -34,6 +34,14 @@ CREATE TABLE runs (
     options    TEXT NOT NULL DEFAULT '{}'
 ) WITHOUT ROWID;
 CREATE INDEX runs_by_start ON runs (started_at);
+CREATE TABLE ends (
+    run     TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    job     TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    seconds REAL,
+    PRIMARY KEY (job, run)
+) WITHOUT ROWID;
+CREATE INDEX ends_by_run ON ends (run, outcome);
 CREATE TABLE events (
     run  TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
     seq  INTEGER NOT NULL,
@@ -225,6 +233,12 @@ class Log:
             return
         with self._explained(), self._transaction():
             first = self._insert(run, events)
+            ends = [event for event in events if isinstance(event, JobEnded)]
+            if ends:
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO ends (run, job, outcome, seconds) VALUES (?, ?, ?, ?)",
+                    [(run, event.job, event.outcome.value, event.seconds) for event in ends],
+                )
             for event in events:
                 if isinstance(event, RunEnded):
                     ended = (instant(event.at), event.outcome, event.exit_code, run)
@@ -289,14 +303,48 @@ class Log:
             found = self._db.execute("SELECT path, content FROM files WHERE run = ? ORDER BY seq", (run,)).fetchall()
         return [StoredFile(row[0], bytes(row[1])) for row in found]
 
-    def prune(self, before: str) -> int:
-        """Forget runs that ended before an RFC 3339 instant (UTC, as stored). Returns how many.
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many jobs of each run ended in which way, by run and outcome.
+
+        Raises:
+            StateError: they cannot be read.
+        """
+        result: dict[str, dict[str, int]] = {}
+        with self._explained():
+            for run, outcome, count in self._db.execute(
+                "SELECT run, outcome, COUNT(*) FROM ends GROUP BY run, outcome"
+            ):
+                result.setdefault(run, {})[outcome] = count
+        return result
+
+    def durations(self, keys: Collection[str], *, but: str = "") -> list[tuple[str, float]]:
+        """Key and seconds of each successful end of these jobs, the newest run first.
+
+        Raises:
+            StateError: they cannot be read.
+        """
+        result: list[tuple[str, float]] = []
+        query = (
+            "SELECT seconds FROM ends WHERE job = ? AND run <> ? AND outcome = 'succeeded' AND seconds IS NOT NULL "
+            "ORDER BY run DESC LIMIT 100"
+        )
+        with self._explained():
+            for key in keys:
+                result += [(key, row[0]) for row in self._db.execute(query, (key, but))]
+        return result
+
+    def prune(self, before: str) -> list[str]:
+        """Forget runs that ended before an RFC 3339 instant (UTC, as stored). Returns their ids.
 
         Raises:
             StateError: the file cannot be written.
         """
         with self._explained(), self._transaction():
-            return self._db.execute("DELETE FROM runs WHERE ended_at IS NOT NULL AND ended_at < ?", (before,)).rowcount
+            found = self._db.execute(
+                "SELECT id FROM runs WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY id", (before,)
+            ).fetchall()
+            self._db.executemany("DELETE FROM runs WHERE id = ?", found)
+        return [row[0] for row in found]
 
 
 class RunJournal:

@@ -58,6 +58,7 @@ class Scheduler:
         scrubber: Scrubber = NOTHING_SECRET,
         listeners: Sequence[Listener] = (),
         history: Sequence[Event] = (),
+        inherited: Callable[[int, str], Handed | None] = lambda _stage, _name: None,
     ) -> None:
         self._plan, self._doors, self._journal, self._pool = plan, doors, journal, pool
         self._clock, self._listeners = clock, listeners
@@ -82,7 +83,7 @@ class Scheduler:
 
         def handed(stage: int, name: str) -> Handed | None:
             live = by_name.get((stage, name))
-            return None if live is None else live.handed
+            return inherited(stage, name) if live is None else live.handed
 
         self._steps = Steps(
             plan,
@@ -109,8 +110,7 @@ class Scheduler:
         try:
             self._adopt()
             self._loop()
-            end = verdict(self._folder.jobs().values(), signal=self._signal, state_failed=self._state_error is not None)
-            self._emit(RunEnded(self._now(), end.outcome, int(end.exit_code)))
+            self._emit(self._run_ended())
             self._flush()
         except BaseException:
             self._emit(RunEnded(self._now(), "error", 70))
@@ -133,9 +133,14 @@ class Scheduler:
             self._turn()
             if self._gate.done or (self._signal and not self._posts_flying):
                 return
-            for ticket, reply in self._pool.wait(self._patience()):
+            # A bug comes last, so that ids that arrive beside it are still put on record.
+            for ticket, reply in sorted(self._pool.wait(self._patience()), key=_is_bug):
                 if ticket is not WAKE:
                     self._take(ticket, reply)
+
+    def _run_ended(self) -> RunEnded:
+        end = verdict(self._folder.jobs().values(), signal=self._signal, state_failed=self._state_error is not None)
+        return RunEnded(self._now(), end.outcome, int(end.exit_code))
 
     def _patience(self) -> float | None:
         """How long to wait for a reply before something else is to be done, seconds; None: as long as it takes."""
@@ -218,7 +223,12 @@ class Scheduler:
         self._skips.extend(Skip(index, Reason.STATE, message) for index in sorted(idle | waiting))
         self._pool.wake()
         warning = Warned(now, f"{error.message}; nothing more is submitted, running jobs are watched to their end")
-        return [*(event for event in events if not isinstance(event, SubmitIntended)), warning]
+        kept = [event for event in events if not isinstance(event, SubmitIntended | RunEnded)]
+        # The run's end stays the last event, and says what became of the record where it does not speak of a bug.
+        last = [
+            event if event.exit_code == 70 else self._run_ended() for event in events if isinstance(event, RunEnded)
+        ]
+        return [*kept, warning, *last]
 
     # --- what may start now ---------------------------------------------------------------------------------------
 
@@ -312,7 +322,8 @@ class Scheduler:
     def _end(self, live: Live, ended: Ended) -> None:
         live.phase = Phase.ENDED
         self._restless = True
-        self._emit(JobEnded(self._clock.now(), live.task.key, ended.outcome, ended.reason, ended.message))
+        seconds = round(self._clock.monotonic() - live.accepted, 3) if live.job_id and live.task.job.wait else None
+        self._emit(JobEnded(self._clock.now(), live.task.key, ended.outcome, ended.reason, ended.message, seconds))
         self._skips.extend(self._gate.end(live.task.index, _mark(live, ended.outcome, ended.reason)))
 
     def _check_finish(self) -> None:
@@ -342,6 +353,10 @@ class Scheduler:
         self._advance()
         for live, seen in under_way:
             self._follow(live, self._steps.adopt(live, seen))
+
+
+def _is_bug(result: tuple[Ticket, Reply | BaseException]) -> bool:
+    return isinstance(result[1], BaseException)
 
 
 def _mark(live: Live, outcome: Outcome, reason: Reason) -> Mark:

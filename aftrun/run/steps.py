@@ -25,7 +25,7 @@ from aftrun.events import (
     SubmitIntended,
     Warned,
 )
-from aftrun.model import JobResult, Json, Outcome, Reply
+from aftrun.model import JobResult, Json, Outcome, Reply, State
 from aftrun.run import policy
 from aftrun.run.live import Live, Phase
 from aftrun.run.plan import Plan
@@ -76,13 +76,18 @@ class Steps:
         lookup = lookup_for(task, self._facts, self._bindings, lambda name: self._handed(task.stage, name))
         correlation = f"{self._facts.id}/{task.key}/{live.attempt}"
         try:
-            live.request = make_request(task.job, server, self._bindings, lookup, correlation)
+            request = make_request(task.job, server, self._bindings, lookup, correlation)
         except Unbound as error:
             live.attempt -= 1
             message = (
                 f"{error} has no value, since the job that it names handed nothing of that name on; nothing was sent"
             )
             return Step(end=Ended(Outcome.REJECTED, Reason.VALUE, message))
+        # What another job handed on can echo a secret.
+        shown = {
+            name: self._scrubbed(value) if isinstance(value, dict) else value for name, value in request.shown.items()
+        }
+        live.request = replace(request, shown=self._scrubbed(shown))
         return Step(due=now)
 
     def intend(self, live: Live) -> SubmitIntended:
@@ -283,6 +288,8 @@ class Steps:
             return self.after_attempt(live, ended, (), waited)
         live.phase = Phase.WATCH
         live.accepted = now - max(0.0, wall - (attempt.accepted_at or wall))
+        if seen.phase == "running":
+            live.status, live.state = attempt.state, State.RUNNING
         if not live.task.job.wait:
             return self.attempt_over(live, Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"))
         return Step(due=now)

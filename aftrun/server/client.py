@@ -151,11 +151,16 @@ def retry_after(value: str | None, now: float) -> float | None:
     value = (value or "").strip()
     if re.fullmatch(r"[0-9]+", value):
         return float(min(int(value[:20]), _LONGEST_WAIT))
+    at = _http_date(value)
+    return None if at is None else min(max(0.0, at - now), float(_LONGEST_WAIT))
+
+
+def _http_date(value: str | None) -> float | None:
+    """The epoch seconds of an HTTP date; None where it is none."""
     try:
-        at = parsedate_to_datetime(value).timestamp()
+        return parsedate_to_datetime(value or "").timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-    return min(max(0.0, at - now), float(_LONGEST_WAIT))
 
 
 class Door:
@@ -279,6 +284,7 @@ class Door:
             problem=self._clean(problem),
             retry_after=retry_after(response.headers.get("Retry-After"), self._clock()),
             location=location,
+            server_time=_http_date(response.headers.get("Date")),
         )
 
     @staticmethod

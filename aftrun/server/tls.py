@@ -9,7 +9,7 @@ import re
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,6 +37,8 @@ class PeerCertificate:
     not_before: float
     not_after: float
     self_signed: bool
+    der: bytes = field(default=b"", repr=False)
+    """The certificate itself."""
 
 
 class WrongFingerprint(ssl.SSLError):
@@ -197,7 +199,7 @@ def describe(der: bytes) -> PeerCertificate:
     try:
         fields = x509.read(der)
     except ValueError:
-        return PeerCertificate(fingerprint(der), "", "", (), 0.0, 0.0, self_signed=False)
+        return PeerCertificate(fingerprint(der), "", "", (), 0.0, 0.0, self_signed=False, der=der)
     return PeerCertificate(
         fingerprint(der),
         fields.subject,
@@ -206,6 +208,7 @@ def describe(der: bytes) -> PeerCertificate:
         fields.not_before,
         fields.not_after,
         fields.self_issued,
+        der,
     )
 
 

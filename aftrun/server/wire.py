@@ -11,6 +11,7 @@ import functools
 import http.client
 import io
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -290,6 +291,14 @@ class PlainConnection(HTTPConnection):
 
 class SecureConnection(PlainConnection, HTTPSConnection):
     """The same with TLS. A pinned certificate is checked right after the handshake, before any byte of HTTP."""
+
+    def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> ssl.SSLSocket:
+        # urllib3 (some versions of it) would judge the proxy by what was said about the server.
+        context = self.proxy_config.ssl_context if self.proxy_config is not None else None
+        if context is None:
+            context = tls.verifying_context()
+        self.proxy_is_verified = True
+        return context.wrap_socket(sock, server_hostname=hostname)
 
     def _check_peer(self) -> None:
         if self.wire.pins:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import datetime
 import functools
@@ -49,11 +50,8 @@ class Identity:
 @functools.cache
 def _folder() -> Path:
     holder = tempfile.TemporaryDirectory(prefix="aftrun-certs-")
-    _kept.append(holder)
+    atexit.register(holder.cleanup)
     return Path(holder.name)
-
-
-_kept: list[tempfile.TemporaryDirectory[str]] = []
 
 
 @functools.cache

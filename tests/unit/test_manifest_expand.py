@@ -94,7 +94,8 @@ def test_parts_and_places() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "${", "${}", "${A", "${A B}", "${1A}", "${A-x}", "${A:+x}", "${x:y}", "${file:}", "${keyring:a}", "${keyring:/a}",
+        "${", "${}", "${A", "${A B}", "${1A}", "${A-x}", "${A:+x}", "${x:y}", "${file:}", "${keyring:a}",
+        "${keyring:/a}",
         "${env: A}", "${{", "${{ }}", "${{ a }", "${{ jobs.id }}", "${{ run }}", "${{ env.A }}", "${A:-${B}}", "${:-x}",
     ],
 )  # fmt: skip

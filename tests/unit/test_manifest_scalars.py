@@ -71,7 +71,7 @@ def test_duration(text: str, seconds: float) -> None:
     assert scalars.duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "5", "h", "1 h", "1h1h", "-1s", "1w", "999999999d", "1h\n", "۱s"])
+@pytest.mark.parametrize("text", ["", "5", "h", "1 h", "1h1h", "-1s", "1w", "999999999d", "1h\n", "\u06f1s"])
 def test_no_duration(text: str) -> None:
     """What is no duration, or an absurd one."""
     assert scalars.duration(text) is None

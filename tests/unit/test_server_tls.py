@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -603,3 +604,31 @@ def test_certificate_that_cannot_be_looked_at() -> None:
         reply = client.submit({})
     assert isinstance(reply, Failure)
     assert "aftrun trust" in reply.hint
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 403 No\r\n\r\n", b"HTTP/1.1", b"x" * 20_000])
+def test_tunnel_refused(answer: bytes) -> None:
+    """A look at a certificate through a proxy that will not have it is an OSError."""
+
+    def handle(visit: Visit) -> None:
+        visit.request()
+        visit.send(answer)
+
+    with RawServer(handle) as middle:
+        found = proxy.find("https", "aft.example", 1, {"https_proxy": f"http://127.0.0.1:{middle.port}"})
+        with pytest.raises(OSError, match="proxy"):
+            tls.peer_certificate("aft.example", 1, 2.0, proxy=found)
+    with pytest.raises(OSError, match="https proxy"):
+        tls.peer_certificate("h", 1, 2.0, proxy=proxy.find("https", "h", 1, {"https_proxy": "https://127.0.0.1:1"}))
+
+
+def test_proxy_of_the_operating_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the environment says nothing, the settings of Windows or macOS count, exceptions included."""
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(urllib.request, "getproxies", lambda: {"https": "http://p:1"})
+    monkeypatch.setattr(urllib.request, "proxy_bypass", lambda host: host == "inside")
+    found = proxy.find("https", "outside", 443)
+    assert found is not None
+    assert (found.place, found.variable) == ("p:1", "system")
+    assert proxy.find("https", "inside", 443) is None

@@ -10,7 +10,7 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -61,6 +61,7 @@ class World:
         self.latency = 0.0
         """Set by a server while it handles a request: how long its answer takes."""
         self._plans: list[tuple[float, int, Callable[[], None]]] = []
+        self._planned = 0
 
     def now(self) -> float:
         """Wall clock."""
@@ -72,7 +73,8 @@ class World:
 
     def at(self, time: float, action: Callable[[], None]) -> None:
         """Let something happen at a time."""
-        heapq.heappush(self._plans, (time, len(self._plans), action))
+        self._planned += 1
+        heapq.heappush(self._plans, (time, self._planned, action))
 
     @property
     def next_plan(self) -> float:
@@ -335,6 +337,8 @@ class SimJournal:
             self.world.trace.extend(("recorded", event) for event in events)
         if failing:
             assert self._error is not None
+            if isinstance(self._error, Crash):
+                self.world.trace.append(("crash", None))
             raise self._error
 
 
@@ -506,10 +510,7 @@ def write_ahead(trace: Sequence[tuple[str, Any]]) -> None:
             script = what[Selector.NAME.value]
             intents[script] -= 1
             assert intents[script] >= 0, f"a POST for {script} left before its intent was on record"
+        elif kind == "crash":
+            intents.clear()  # an intent of a process that died is no leave for the next one
         elif kind == "get":
             assert what in known, f"the id {what} was used before it was on record"
-
-
-def with_retry_free(each: Job) -> Job:
-    """The job without retries."""
-    return replace(each, retry=replace(each.retry, limit=0))

@@ -1,0 +1,179 @@
+"""Running with a person, or a log file, looking on: what `apply`, `resume`, `retry` and `start` share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aftrun.cli.boundary import colour, emit, report_error, say
+from aftrun.durations import parse_duration
+from aftrun.errors import ExitCode, StateError, UsageError
+
+if TYPE_CHECKING:
+    from aftrun.app import Setup
+    from aftrun.manifest import Loaded
+    from aftrun.runner import Finished, Runner
+    from aftrun.sandbox.server import Sandbox
+
+
+class Output(StrEnum):
+    """What goes to standard output after a run."""
+
+    TABLE = "table"
+    JSON = "json"
+    NONE = "none"
+
+
+def duration(text: str | None, flag: str = "--timeout") -> float | None:
+    """A duration flag.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{flag}: {error}") from error
+
+
+def load(files: list[str], variables: dict[str, str], environ: Mapping[str, str] | None) -> Loaded:
+    """Read manifests, and say their warnings."""
+    from aftrun.manifest import load_all  # noqa: PLC0415  # the parser is for commands that read manifests
+
+    loaded = load_all(files, environ=environ, stdin=sys.stdin.buffer, variables=variables)
+    if loaded.warnings:
+        from aftrun.manifest.diagnostics import render  # noqa: PLC0415  # only warnings pay for it
+
+        say(render(loaded.warnings, loaded.files).rstrip("\n"))
+    return loaded
+
+
+@contextlib.contextmanager
+def sandbox_for(wanted: bool) -> Iterator[Sandbox | None]:
+    """A sandbox for the time of the run, where one is wanted."""
+    if not wanted:
+        yield None
+        return
+    from aftrun.sandbox.server import Sandbox  # noqa: PLC0415  # an extra
+
+    with Sandbox() as server:
+        say(
+            f"sandbox: running against {server.url}, which is our assumption of AFT!, not AFT! itself; "
+            "no real job is started"
+        )
+        yield server
+
+
+@contextlib.contextmanager
+def signals(runner: Runner, resume_line: str) -> Iterator[None]:
+    """The first signal asks the run to stop, the second stops it at once."""
+    seen: list[int] = []
+
+    def handle(number: int, _: object) -> None:
+        if seen:
+            os._exit(128 + number)  # at once, as asked: threads may be waiting for a server
+        seen.append(number)
+        runner.interrupt(number)
+        # os.write, since a signal may arrive in the middle of a print.
+        with contextlib.suppress(OSError):  # nobody may be there to read it any more
+            os.write(2, f"\nstopping: nothing new is started; jobs go on, on the server.\n  {resume_line}\n".encode())
+
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP"):
+        wanted.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How much is said while jobs run."""
+
+    quiet: bool = False
+    no_progress: bool = False
+    verbose: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is done with the report at the end."""
+
+    output: Output = Output.TABLE
+    paths: tuple[Path, ...] = ()
+    no_exit_status: bool = False
+
+
+def execute(
+    setup: Setup, state_dir: Path, *, files: Sequence[tuple[str, bytes]] = (), view: View, resume: bool = False
+) -> Finished:
+    """Run a setup, or take its run up again, and show how it goes."""
+    from aftrun.cli.progress import Lines  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.manifest.redact import without_keys  # noqa: PLC0415  # the same
+    from aftrun.run.log import StoredFile  # noqa: PLC0415  # the same
+    from aftrun.runner import Runner  # noqa: PLC0415  # the same
+
+    level = 0 if view.no_progress else 1 + view.verbose
+    names = {task.key: setup.plan.label(task) for task in setup.plan.tasks}
+    listeners = [] if view.quiet else [Lines(say, names, level=level, colour=colour(sys.stderr))]
+    stored = [StoredFile(path, without_keys(path, data)) for path, data in files]
+    runner = Runner(setup, state_dir, files=stored, listeners=listeners, resume=resume)
+
+    def ready(run: str) -> None:
+        number = len(setup.plan.tasks)
+        if not view.quiet:
+            say(f"run {run}: {number} job{'' if number == 1 else 's'}" + (", taken up again" if resume else ""))
+
+    with signals(runner, resume_line(setup, state_dir)):
+        return runner.run(ready)
+
+
+def resume_line(setup: Setup, state_dir: Path) -> str:
+    """How to take an interrupted run up again."""
+    if setup.sandbox:
+        return "it ran against a sandbox, which ends with it, so it cannot be taken up again"
+    from aftrun.app import DEFAULT_STATE_DIR  # noqa: PLC0415  # with the rest of the machinery
+
+    where = "" if state_dir == DEFAULT_STATE_DIR else f" --state-dir {state_dir}"
+    return f"take it up again with: aftrun resume {setup.facts.id}{where}"
+
+
+def conclude(finished: Finished, ending: Ending) -> int:
+    """Print and write what was asked for, and work out the exit code."""
+    from aftrun.files import write_atomic  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.report import json as json_report  # noqa: PLC0415  # the same
+    from aftrun.runner import worst  # noqa: PLC0415  # the same
+
+    errors = list(finished.errors)
+    for path in ending.paths:
+        try:
+            write_atomic(path, json_report.render(finished.report))
+        except StateError as error:
+            errors.append(error)
+    if ending.output is Output.JSON:
+        emit(json_report.render(finished.report))
+    elif ending.output is Output.TABLE:
+        from aftrun.cli import table  # noqa: PLC0415  # only for this output
+
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        emit("\n" + table.render(finished.report, colour=colour(sys.stdout), columns=columns))
+        say(f"report: {finished.report_path}")
+    for problem in errors:
+        report_error(problem)
+    code = worst((finished.exit_code, ExitCode.STATE)) if errors else finished.exit_code
+    if ending.no_exit_status and code not in (ExitCode.BUG, ExitCode.STATE, ExitCode.SIGINT, ExitCode.SIGTERM):
+        return 0
+    return int(code)

@@ -1,0 +1,217 @@
+"""`aftrun resume`, `retry`, `history` and `show`: runs that are on record."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aftrun.app import DEFAULT_STATE_DIR
+from aftrun.cli import options
+from aftrun.cli.boundary import colour, emit, say
+from aftrun.cli.running import Ending, Output, View, conclude, duration, execute, sandbox_for
+from aftrun.errors import UsageError
+from aftrun.events import instant
+from aftrun.model import Outcome
+
+if TYPE_CHECKING:
+    from aftrun.model import Json
+    from aftrun.options import RunOptions
+    from aftrun.run.log import RunRow
+
+Run = Annotated[
+    str | None,
+    typer.Argument(help="The run's id, or enough of its beginning; the newest run without one.", metavar="[RUN]"),
+]
+
+
+class ListFormat(StrEnum):
+    """How a list is shown."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def _with_tls(kept: RunOptions, cacert: Path | None, fingerprint: list[str] | None) -> RunOptions:
+    """The run's options with another way to verify the certificate, which may have been renewed since."""
+    if cacert is None and not fingerprint:
+        return kept
+    ca_file = str(cacert.absolute()) if cacert else None
+    return replace(kept, ca_file=ca_file, fingerprints=tuple(fingerprint or ()), insecure=False)
+
+
+def resume(
+    run: Run = None,
+    state_dir: options.StateDir = DEFAULT_STATE_DIR,
+    cacert: options.CaCert = None,
+    fingerprint: options.Fingerprint = None,
+    report_json: options.ReportJson = None,
+    output: options.OutputFormat = Output.TABLE,
+    no_progress: options.NoProgress = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+    no_exit_status: options.NoExitStatus = False,
+) -> None:
+    """Take up a run that was interrupted or killed.
+
+    Jobs that have ended keep their outcome, accepted ones are watched, the rest run. A job whose request was under
+    way when aftrun died is `unknown`, since it may have been created: nothing is ever submitted twice. The manifests
+    are those of the run's beginning, kept with it; secrets come from the environment again.
+    """
+    from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
+
+    with past.open_log(state_dir) as log:
+        rows = log.runs()
+        open_rows = [row for row in rows if row.ended_at is None or row.outcome == "interrupted"]
+        row = past.find(rows if run is not None or not open_rows else open_rows, run)
+        found = past.read(log, row)
+        found = replace(found, options=_with_tls(found.options, cacert, fingerprint))
+        setup = past.resume_setup(log, found, os.environ)
+    finished = execute(setup, state_dir, view=View(quiet, no_progress, verbose), resume=True)
+    raise typer.Exit(conclude(finished, Ending(output, tuple(report_json or ()), no_exit_status)))
+
+
+def retry(
+    run: Run = None,
+    include_unknown: Annotated[
+        bool,
+        options.option("--include-unknown", help="Run again also jobs that may have run, or be running still, unseen."),
+    ] = False,
+    state_dir: options.StateDir = DEFAULT_STATE_DIR,
+    cacert: options.CaCert = None,
+    fingerprint: options.Fingerprint = None,
+    report_json: options.ReportJson = None,
+    output: options.OutputFormat = Output.TABLE,
+    no_progress: options.NoProgress = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+    no_exit_status: options.NoExitStatus = False,
+) -> None:
+    """Start a new run of just the jobs that did not succeed, and of those that need them.
+
+    The manifests are those of the old run, kept with it; ids and outputs of jobs that succeeded are at hand for
+    those that need them.
+    """
+    from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
+
+    with past.open_log(state_dir) as log:
+        found = past.read(log, past.find(log.runs(), run))
+        if found.row.ended_at is None:
+            raise UsageError(
+                f"run {found.row.id} has not ended", hint=f"take it up first: aftrun resume {found.row.id}"
+            )
+        chosen = _with_tls(past.retry_options(found, include_unknown=include_unknown), cacert, fingerprint)
+        with sandbox_for(chosen.sandbox) as server:
+            setup, stored = past.retry_setup(log, found, chosen, os.environ, server)
+            if not quiet:
+                say(f"retry of run {found.row.id}: {len(chosen.only)} of {len(found.report.jobs)} jobs")
+            finished = execute(setup, state_dir, files=stored, view=View(quiet, no_progress, verbose))
+    raise typer.Exit(conclude(finished, Ending(output, tuple(report_json or ()), no_exit_status)))
+
+
+def _row_data(row: RunRow, counts: dict[str, int]) -> dict[str, Json]:
+    retry_of = row.options.get("retry_of")
+    return {
+        "id": row.id,
+        "startedAt": row.started_at,
+        "endedAt": row.ended_at,
+        "outcome": row.outcome,
+        "exitCode": row.exit_code,
+        "manifests": list(row.manifests),
+        "jobs": row.jobs,
+        "counts": dict(counts),
+        "retryOf": retry_of if isinstance(retry_of, str) else None,
+        "sandbox": bool(row.options.get("sandbox")),
+    }
+
+
+def history(
+    status: Annotated[
+        list[str] | None,
+        options.option(
+            "--status", help="Only runs with this outcome (repeatable).", metavar="OUTCOME", show_default=False
+        ),
+    ] = None,
+    last: Annotated[
+        str | None, options.option("--last", help="Only runs started within this time, such as 7d.", metavar="D")
+    ] = None,
+    manifest: Annotated[
+        str | None, options.option("--manifest", help="Only runs of the manifest of this name.", metavar="NAME")
+    ] = None,
+    limit: Annotated[int, options.option("--limit", "-n", help="At most so many, the newest first.", min=1)] = 20,
+    form: Annotated[ListFormat, options.option("--format", help="How to show them.")] = ListFormat.TABLE,
+    prune: Annotated[
+        str | None,
+        options.option("--prune", help="Forget runs that ended longer ago than this, such as 90d.", metavar="D"),
+    ] = None,
+    state_dir: options.StateDir = DEFAULT_STATE_DIR,
+) -> None:
+    """List past runs, the newest first. Nothing is ever forgotten but by --prune."""
+    from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
+
+    with past.open_log(state_dir) as log:
+        if prune is not None:
+            before = instant(time.time() - (duration(prune, "--prune") or 0.0))
+            gone = past.prune(log, state_dir, before)
+            say(f"forgot {len(gone)} run{'' if len(gone) == 1 else 's'} that ended before {before}")
+            return
+        since = "" if last is None else instant(time.time() - (duration(last, "--last") or 0.0))
+        rows = [
+            row
+            for row in log.runs()
+            if (not status or row.outcome in status)
+            and row.started_at >= since
+            and (manifest is None or manifest in row.manifests)
+        ]
+        counts = log.counts()
+    shown = rows[:limit]
+    if form is ListFormat.JSON:
+        data = [_row_data(row, counts.get(row.id, {})) for row in shown]
+        emit(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+        return
+    from aftrun.cli import table  # noqa: PLC0415  # only for this format
+
+    emit(table.history(shown, counts, colour=colour(sys.stdout)))
+    if len(rows) > limit:
+        say(f"{len(rows) - limit} more: see --limit")
+    if not rows:
+        say("no run fits")
+
+
+def show(
+    run: Run = None,
+    status: Annotated[
+        list[Outcome] | None,
+        options.option("--status", help="Only jobs with this outcome (repeatable).", show_default=False),
+    ] = None,
+    form: Annotated[ListFormat, options.option("--format", help="How to show it.")] = ListFormat.TABLE,
+    state_dir: options.StateDir = DEFAULT_STATE_DIR,
+) -> None:
+    """Show one run, job by job, with each job's time beside its usual one."""
+    from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.report import json as json_report  # noqa: PLC0415  # the same
+
+    with past.open_log(state_dir) as log:
+        found = past.read(log, past.find(log.runs(), run))
+        keys = [header.key for header in found.start.jobs]
+        usual = past.medians(log, keys, but=found.row.id)
+    report = found.report
+    if status:
+        report = replace(report, jobs=tuple(job for job in report.jobs if job.outcome in status))
+    if form is ListFormat.JSON:
+        data = json_report.to_data(report)
+        emit(json.dumps({**data, "usualSeconds": dict(usual)}, indent=2, ensure_ascii=False) + "\n")
+        return
+    from aftrun.cli import table  # noqa: PLC0415  # only for this format
+
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    emit(table.details(found.report) + "\n")
+    emit(table.render(report, colour=colour(sys.stdout), columns=columns, usual=usual))

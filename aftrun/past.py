@@ -1,0 +1,223 @@
+"""Runs that are on record: finding them, taking them up again, running again what did not succeed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from aftrun.app import Setup, make_setup, prepare
+from aftrun.errors import StateError, UsageError
+from aftrun.events import Event, RunStarted
+from aftrun.manifest import bind, load_all
+from aftrun.model import JobResult, Json, RunReport
+from aftrun.options import RunOptions
+from aftrun.run.fold import Folder
+from aftrun.run.log import Log, RunRow
+from aftrun.run.select import dependants, key, may_be_running, to_retry
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """One run as it is on record."""
+
+    row: RunRow
+    events: tuple[Event, ...]
+    report: RunReport
+    options: RunOptions
+
+    @property
+    def start(self) -> RunStarted:
+        """Its first event."""
+        first = self.events[0]
+        if not isinstance(first, RunStarted):
+            raise StateError(f"the record of run {self.row.id} is damaged: it does not begin with its start")
+        return first
+
+
+def find(rows: Sequence[RunRow], wanted: str | None) -> RunRow:
+    """The run of that id, or of the only id that begins so; the newest without one.
+
+    Raises:
+        UsageError: there is no such run, or several.
+    """
+    if not rows:
+        raise UsageError("no run is on record here", hint="run one with `aftrun apply`, or say where with --state-dir")
+    if wanted is None:
+        return rows[0]
+    found = [row for row in rows if row.id == wanted] or [row for row in rows if row.id.startswith(wanted)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(f"no run {wanted} is on record here", hint="`aftrun history` lists them")
+    ids = ", ".join(row.id for row in found[:5])
+    raise UsageError(f"{wanted} stands for several runs: {ids}", hint="give more of the id")
+
+
+def read(log: Log, row: RunRow) -> PastRun:
+    """One run, from its record.
+
+    Raises:
+        StateError: the record cannot be read.
+    """
+    events = tuple(log.events(row.id))
+    return PastRun(row, events, Folder(events).report(), RunOptions.from_json(row.options))
+
+
+def open_log(state_dir: Path) -> Log:
+    """The record, which must be there.
+
+    Raises:
+        StateError: it cannot be read.
+        UsageError: there is none.
+    """
+    if not (state_dir / "state.db").exists():
+        raise UsageError(
+            f"no run is on record in {state_dir}", hint="run one with `aftrun apply`, or say where with --state-dir"
+        )
+    return Log(state_dir, create=False)
+
+
+def _reload(log: Log, past: PastRun, environ: Mapping[str, str]) -> tuple[tuple[str, bytes], ...]:
+    stored = tuple((file.path, file.content) for file in log.files(past.row.id))
+    if not stored:
+        raise StateError(f"the record of run {past.row.id} holds no manifests, so it cannot be taken up again")
+    return stored
+
+
+def _setup(
+    stored: Sequence[tuple[str, bytes]],
+    options: RunOptions,
+    environ: Mapping[str, str],
+    *,
+    run_id: str = "",
+    started_at: float | None = None,
+    sandbox: object = None,
+) -> Setup:
+    """A setup from the run's own copy of its manifests, with secrets from the environment of now."""
+    contents = dict(stored)
+
+    def content(path: str) -> bytes:
+        if path not in contents:
+            raise FileNotFoundError(2, "it is not among the files kept with the run", path)
+        return contents[path]
+
+    loaded = load_all(options.paths, environ=environ, variables=dict(options.variables), read=content)
+    manifests = prepare(loaded.manifests, options, sandbox)  # type: ignore[arg-type]  # a Sandbox, which is an extra
+    return make_setup(manifests, bind(manifests, environ), options, run_id=run_id, started_at=started_at)
+
+
+def resume_setup(log: Log, past: PastRun, environ: Mapping[str, str]) -> Setup:
+    """What it takes to go on with a run.
+
+    Raises:
+        ManifestError: a value that it needs is not in this environment.
+        StateError: the record does not fit what it was made from.
+        UsageError: the run has ended, or cannot be taken up.
+    """
+    if past.row.ended_at is not None and past.row.outcome not in ("interrupted", "error", "stateError"):
+        again = "" if past.row.outcome == "succeeded" else f"; `aftrun retry {past.row.id}` runs the rest again"
+        raise UsageError(
+            f"run {past.row.id} has ended ({past.row.outcome}), so there is nothing to take up",
+            hint=f"`aftrun show {past.row.id}` shows it"
+            + (
+                ""
+                if past.row.outcome == "succeeded"
+                else f"; `aftrun retry {past.row.id}` runs again what did not succeed"
+            ),
+        )
+    if past.options.sandbox:
+        raise UsageError(
+            f"run {past.row.id} was against a sandbox, which ended with it",
+            hint="start it anew with `aftrun apply --sandbox`",
+        )
+    stored = _reload(log, past, environ)
+    setup = _setup(stored, past.options, environ, run_id=past.row.id, started_at=past.start.at)
+    recorded = [header.key for header in past.start.jobs]
+    if [task.key for task in setup.plan.tasks] != recorded:
+        raise StateError(
+            f"the manifests kept with run {past.row.id} no longer make the jobs that it began with",
+            hint="use the version of aftrun that started it",
+        )
+    return setup
+
+
+def _label(job: JobResult) -> str:
+    return job.name if job.job_id is None else f"{job.name} (job {job.job_id})"
+
+
+def retry_options(past: PastRun, *, include_unknown: bool) -> RunOptions:
+    """The options of a new run of what did not succeed, and of what needs it.
+
+    Raises:
+        UsageError: there is nothing to run again, or a job may still be running and nobody has said to risk it.
+    """
+    jobs = {key(job.manifest, job.name): job for job in past.report.jobs}
+    again = to_retry(past.report.jobs)
+    if not again:
+        raise UsageError(f"every job of run {past.row.id} succeeded, so there is nothing to run again")
+    risky = [jobs[each] for each in sorted(again) if may_be_running(jobs[each])]
+    if risky and not include_unknown:
+        names = ", ".join(_label(job) for job in risky[:5]) + (f" and {len(risky) - 5} more" if len(risky) > 5 else "")
+        raise UsageError(
+            f"nobody saw how these jobs ended, and they may have run, or be running still: {names}",
+            hint="look on the server (`aftrun status JOB_ID`); to run them again all the same, add --include-unknown",
+        )
+    only = dependants({each: job.needs for each, job in jobs.items()}, again)
+    inherited: dict[str, Mapping[str, Json]] = dict(past.options.inherited)
+    for each, job in jobs.items():
+        if each not in only:
+            inherited[each] = {"id": job.job_id, "outputs": dict(job.outputs)}
+    ordered = tuple(each for each in jobs if each in only)
+    return replace(past.options, only=ordered, retry_of=past.row.id, inherited=inherited)
+
+
+def retry_setup(
+    log: Log, past: PastRun, options: RunOptions, environ: Mapping[str, str], sandbox: object = None
+) -> tuple[Setup, tuple[tuple[str, bytes], ...]]:
+    """A new run from an old one's copy of its manifests, and that copy.
+
+    Raises:
+        ManifestError: a value that it needs is not in this environment.
+        StateError: the record cannot be read.
+    """
+    stored = _reload(log, past, environ)
+    return _setup(stored, options, environ, sandbox=sandbox), stored
+
+
+def prune(log: Log, state_dir: Path, before: str) -> list[str]:
+    """Forget the runs that ended before an RFC 3339 instant (UTC), with their folders. Returns their ids.
+
+    Raises:
+        StateError: the record or a folder could not be changed.
+    """
+    gone = log.prune(before)
+    for run in gone:
+        folder = state_dir / "runs" / run
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            continue  # somebody tidied up by hand
+        except OSError as error:
+            raise StateError(f"cannot remove {folder}: {error.strerror or error}") from error
+    return gone
+
+
+def medians(log: Log, keys: Collection[str], *, runs: int = 20, but: str = "") -> dict[str, float]:
+    """The usual duration of jobs, seconds: the median over their last successful runs, by key.
+
+    Args:
+        log: the record.
+        keys: which jobs.
+        runs: how many of the newest ends of each job count.
+        but: a run that does not count, since it is the one to be compared.
+    """
+    import statistics  # noqa: PLC0415  # 10 ms for those who compare
+
+    found: dict[str, list[float]] = {}
+    for job, seconds in log.durations(keys, but=but):
+        times = found.setdefault(job, [])
+        if len(times) < runs:
+            times.append(seconds)
+    return {job: statistics.median(times) for job, times in found.items()}

@@ -1,0 +1,102 @@
+"""What several report formats say of a job or a run, worked out in one place."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from aftrun.durations import human_duration
+from aftrun.model import JobResult, Outcome, RunReport
+from aftrun.report.text import one_line
+
+PENDING = "pending"
+"""The word for a job that has not ended, beside the outcomes."""
+
+
+class Kind(StrEnum):
+    """How a job counts, in the terms of test reports."""
+
+    PASSED = "passed"
+    FAILURE = "failure"
+    """What the job did: it failed, a condition of `expect` did not hold, or somebody cancelled it."""
+    ERROR = "error"
+    """What aftrun could not do: create the job, deliver the request, see the end."""
+    SKIPPED = "skipped"
+    ALLOWED = "allowed"
+    """A bad end that `allowFailure` forgives."""
+
+
+_KINDS = {
+    Outcome.SUCCEEDED: Kind.PASSED,
+    Outcome.SUBMITTED: Kind.PASSED,
+    Outcome.FAILED: Kind.FAILURE,
+    Outcome.CANCELLED: Kind.FAILURE,
+    Outcome.REJECTED: Kind.ERROR,
+    Outcome.UNDELIVERED: Kind.ERROR,
+    Outcome.TIMED_OUT: Kind.ERROR,
+    Outcome.UNKNOWN: Kind.ERROR,
+    Outcome.SKIPPED: Kind.SKIPPED,
+}
+
+
+def kind(job: JobResult) -> Kind:
+    """How the job counts. One that has not ended is an error: nobody saw it succeed."""
+    if job.outcome is None:
+        return Kind.ERROR
+    found = _KINDS[job.outcome]
+    if job.allow_failure and found in (Kind.FAILURE, Kind.ERROR) and job.outcome is not Outcome.UNKNOWN:
+        return Kind.ALLOWED
+    return found
+
+
+def word(job: JobResult) -> str:
+    """The job's outcome, or `pending`."""
+    return PENDING if job.outcome is None else job.outcome.value
+
+
+def labels(report: RunReport) -> tuple[str, ...]:
+    """A name for each job, in order: its own, or `manifest/job` where that stands for several. All different."""
+    short = Counter(job.name for job in report.jobs)
+    seen: set[str] = set()
+    result = []
+    for job in report.jobs:
+        label = base = one_line(job.name if short[job.name] == 1 else f"{job.manifest}/{job.name}")
+        number = 1
+        while label in seen:  # two names can differ in what is not seen only
+            number += 1
+            label = f"{base} ({number})"
+        seen.add(label)
+        result.append(label)
+    return tuple(result)
+
+
+def keys(report: RunReport) -> tuple[str, ...]:
+    """The key of each job, in order, as `needs` names them."""
+    return tuple(f"{job.manifest}/{job.name}" for job in report.jobs)
+
+
+def title(report: RunReport) -> str:
+    """What the run is called: the names of its manifests."""
+    names = dict.fromkeys(one_line(file.name or file.path) for file in report.manifests)
+    names = names or dict.fromkeys(one_line(job.manifest) for job in report.jobs)
+    return ", ".join(names) or report.id
+
+
+def summary(report: RunReport) -> str:
+    """The run in one line: `9 jobs in 2m5s: 8 succeeded, 1 failed`."""
+    total = len(report.jobs)
+    counts = ", ".join(f"{count} {name}" for name, count in report.counts().items() if count)
+    took = "" if report.duration is None else f" in {human_duration(report.duration)}"
+    return f"{total} job{'' if total == 1 else 's'}{took}: {counts or 'nothing to do'}"
+
+
+def hosts(jobs: Sequence[JobResult]) -> str:
+    """The hosts of the servers that the jobs ran on, `aft.example.com:44399, …`."""
+    return ", ".join(dict.fromkeys(one_line(urlsplit(job.server).netloc or job.server) for job in jobs))
+
+
+def first_line(job: JobResult, limit: int = 0) -> str:
+    """The cause, without its remedy."""
+    return one_line(job.message.partition("\n")[0], limit)

@@ -1,0 +1,50 @@
+"""The report formats by name. A format is a module with one `render(RunReport) -> str`, and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
+
+from aftrun.model import RunReport
+
+Render = Callable[[RunReport], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One report format."""
+
+    name: str
+    """As in `--report-NAME`."""
+    module: str
+    suffix: str
+    title: str
+    """What it is for, for help texts."""
+
+    def renderer(self) -> Render:
+        """The format's `render`. Imports its module, which others need not pay for."""
+        return cast("Render", import_module(self.module).render)
+
+
+FORMATS = {
+    each.name: each
+    for each in (
+        Format("json", "aftrun.report.json", ".json", "everything, for programs"),
+        Format("junit", "aftrun.report.junit", ".xml", "JUnit XML, for CI servers"),
+        Format("html", "aftrun.report.html", ".html", "one page with a timeline, for people"),
+        Format("markdown", "aftrun.report.markdown", ".md", "for pull requests and chats"),
+        Format("tap", "aftrun.report.tap", ".tap", "the Test Anything Protocol, version 14"),
+    )
+}
+"""All formats by name, in the order in which help texts list them."""
+
+
+def render(name: str, report: RunReport) -> str:
+    """The report in the named format.
+
+    Raises:
+        KeyError: there is no such format.
+    """
+    return FORMATS[name].renderer()(report)

@@ -1,0 +1,215 @@
+"""One server on its own, without a run: what `status`, `wait` and `doctor` talk to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import aftrun
+from aftrun.app import Setup, make_scheduler, make_setup, open_doors, pool_size
+from aftrun.errors import Ambiguous, Refused, Unreachable, UsageError
+from aftrun.events import Accepted, Event, RunStarted
+from aftrun.manifest import bind
+from aftrun.model import (
+    DEFAULT_KEY_VARIABLE,
+    Failure,
+    Job,
+    Manifest,
+    Order,
+    Outcome,
+    Reply,
+    RunReport,
+    Script,
+    Selector,
+    ServerSpec,
+    State,
+    Strategy,
+)
+from aftrun.run.ports import Clock, Listener, SystemClock
+from aftrun.run.preview import url_of
+from aftrun.values import Bindings, Origin, Outside, Template
+
+if TYPE_CHECKING:
+    from aftrun.run.scheduler import Scheduler
+    from aftrun.server.client import Door
+
+HERE = Origin("the command line", 1, 1)
+"""Where things come from that stand in no file."""
+
+OUTCOMES: Mapping[State, Outcome | None] = {
+    State.QUEUED: None,
+    State.RUNNING: None,
+    State.SUCCEEDED: Outcome.SUCCEEDED,
+    State.FAILED: Outcome.FAILED,
+    State.CANCELLED: Outcome.CANCELLED,
+    State.UNLISTED: Outcome.UNKNOWN,
+    State.MISSING: Outcome.UNKNOWN,
+}
+"""What a single look at a job amounts to; None: it has not ended."""
+
+
+def key_reference(source: str = "env", name: str = DEFAULT_KEY_VARIABLE) -> Template:
+    """`${AFT_API_KEY}`, `${file:…}` or `${keyring:…}` as the value of a server's key."""
+    text = f"${{{name}}}" if source == "env" else f"${{{source}:{name}}}"
+    return Template((Outside(source, name, text, origin=HERE),), text)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server with everything filled in, and what must not be seen of it."""
+
+    spec: ServerSpec
+    setup: Setup
+    bindings: Bindings = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """Its address as it may be shown."""
+        return url_of(self.spec).removesuffix(self.spec.submit_path)
+
+    def door(self) -> Door:
+        """A connection to it.
+
+        Raises:
+            UsageError: its settings cannot be used.
+        """
+        return open_doors(self.setup, 1)[0]
+
+
+def _manifest(spec: ServerSpec, jobs: Sequence[Job] = ()) -> Manifest:
+    spec = replace(spec, name="")
+    strategy = Strategy(Order.PARALLEL, max(1, len(jobs)), fail_fast=False)
+    return Manifest(name="wait", path="", jobs=tuple(jobs), servers=(spec,), strategy=strategy)
+
+
+def _a_job(job_id: str, timeout: float | None) -> Job:
+    # Nothing is ever submitted here, so the script is one that cannot exist.
+    job = Job(name=job_id, script=Script(Selector.NAME, ""), origin=HERE)
+    return job if timeout is None else replace(job, timeout=timeout)
+
+
+def make_target(spec: ServerSpec, environ: Mapping[str, str], jobs: Sequence[Job] = ()) -> Target:
+    """Fill in a server's values.
+
+    Raises:
+        ManifestError: a value is not there.
+        UsageError: a file that its TLS settings name cannot be used.
+    """
+    manifest = _manifest(spec, jobs or (_a_job("none", None),))
+    bindings = bind([manifest], environ)
+    return Target(spec, make_setup([manifest], bindings), bindings)
+
+
+def look(target: Target, job_id: str) -> Reply:
+    """One status read."""
+    door = target.door()
+    try:
+        return door.status(job_id)
+    finally:
+        door.close()
+
+
+ALLOW_LIST = (
+    "check the key in AFT_API_KEY, and that the key's IP allow-list in AFT! (API Keys) includes this machine; "
+    "reading jobs may need a right of its own"
+)
+
+
+def must_answer(reply: Reply, job_id: str) -> None:
+    """Refuse a reply that says nothing of a job, in words that suit somebody who asks about one.
+
+    Raises:
+        Unreachable: no connection.
+        Refused: the key or the address.
+        Ambiguous: anything else from which nothing can be told.
+    """
+    if isinstance(reply, Failure):
+        kind = Ambiguous if reply.sent else Unreachable
+        raise kind(reply.message, hint=reply.hint)
+    said = f": {reply.message or reply.problem}" if reply.message or reply.problem else ""
+    if reply.status in (401, 403):
+        raise Refused(f"the server refused to show job {job_id} (HTTP {reply.status}{said})", hint=ALLOW_LIST)
+    if reply.status in (404, 410):
+        hint = "check the id and the server; AFT! may also forget finished jobs after a while"
+        raise Ambiguous(f"the server knows no job {job_id} (HTTP {reply.status}{said})", hint=hint)
+    if not 200 <= reply.status < 300:
+        raise Ambiguous(f"the server gave no answer about job {job_id} (HTTP {reply.status}{said})")
+    if reply.info is None:
+        why = reply.problem or "it is no job info"
+        raise Ambiguous(f"the server's answer about job {job_id} cannot be read: {why}")
+
+
+class Watch:
+    """Follows jobs that somebody else submitted to their ends, by the same rules as a run."""
+
+    def __init__(
+        self,
+        spec: ServerSpec,
+        job_ids: Sequence[str],
+        environ: Mapping[str, str],
+        *,
+        timeout: float | None = None,
+        listeners: Sequence[Listener] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        if not job_ids:
+            raise UsageError("no job id was given", hint="aftrun prints them, and so does the server's own web page")
+        self._clock: Clock = clock or SystemClock()
+        self.ids = tuple(dict.fromkeys(job_ids))
+        self._listeners = listeners
+        self.target = make_target(spec, environ, [_a_job(each, timeout) for each in self.ids])
+        self._scheduler: Scheduler | None = None
+        self._signal = 0
+
+    def interrupt(self, signal: int) -> None:
+        """Stop watching; safe in a signal handler."""
+        self._signal = signal
+        if self._scheduler is not None:
+            self._scheduler.interrupt(signal)
+
+    def run(self) -> RunReport:
+        """Watch until all jobs have ended or a clock has run out.
+
+        Raises:
+            Refused: the first look was refused (401, 403).
+            Unreachable: the server could not even be reached for the first look.
+        """
+        from aftrun.run.log import MemoryJournal  # noqa: PLC0415  # the record is for runs; this one is for watchers
+        from aftrun.run.pool import ThreadPool  # noqa: PLC0415  # threads are for watching only
+
+        setup = self.target.setup
+        first = look(self.target, self.ids[0])
+        if (isinstance(first, Failure) and not first.sent) or getattr(first, "status", 0) in (401, 403):
+            must_answer(first, self.ids[0])
+        pool = ThreadPool(pool_size(setup.plan))
+        doors = open_doors(setup, pool.size)
+        try:
+            scheduler = make_scheduler(
+                setup,
+                doors,
+                MemoryJournal(),
+                pool,
+                clock=self._clock,
+                listeners=self._listeners,
+                history=self._history(),
+            )
+            self._scheduler = scheduler
+            if self._signal:
+                scheduler.interrupt(self._signal)
+            return scheduler.run()
+        finally:
+            pool.close()
+            for door in doors:
+                door.close()
+
+    def _history(self) -> list[Event]:
+        """As if an earlier process had submitted the jobs just now: their clocks start here."""
+        now = self._clock.now()
+        start = self.target.setup.opening()
+        headers = tuple(replace(header, request={}) for header in start.jobs)
+        opening = RunStarted(now, start.run, headers, (), aftrun.__version__)
+        return [opening, *(Accepted(now, header.key, 1, header.name) for header in headers)]
+
+
+__all__ = ["HERE", "OUTCOMES", "Target", "Watch", "key_reference", "look", "make_target", "must_answer"]
