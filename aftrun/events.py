@@ -358,7 +358,7 @@ def from_json(data: Mapping[str, Any]) -> Event:
         cls = _CLASSES[data["type"]]
         return typing.cast("Event", _build(cls, data))
     except (KeyError, TypeError, ValueError) as error:
-        kind = data.get("type")
+        kind = data.get("type") if isinstance(data, Mapping) else None
         raise StateError(
             f"the record of the run holds an event that this version cannot read: {kind!r} ({error})",
             hint="it was written by another version of aftrun, or the file is damaged",

@@ -10,6 +10,10 @@ from pathlib import Path
 from aftrun.errors import StateError
 
 
+_ERRORS = "backslashreplace"
+"""Half a surrogate pair, which JSON of a server and file names can hold, becomes `\\ud800`: right in JSON, harmless elsewhere."""
+
+
 def write_atomic(path: Path, text: str) -> None:
     """Put `text` into `path`: all of it or, whatever happens, none of it. Missing folders are made.
 
@@ -20,13 +24,13 @@ def write_atomic(path: Path, text: str) -> None:
     """
     try:
         if path.exists() and not path.is_file():
-            with path.open("w", encoding="utf-8", newline="\n") as device:
+            with path.open("w", encoding="utf-8", errors=_ERRORS, newline="\n") as device:
                 device.write(text)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            with os.fdopen(handle, "w", encoding="utf-8", errors=_ERRORS, newline="\n") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())

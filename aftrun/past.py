@@ -120,12 +120,7 @@ def resume_setup(log: Log, past: PastRun, environ: Mapping[str, str]) -> Setup:
         again = "" if past.row.outcome == "succeeded" else f"; `aftrun retry {past.row.id}` runs the rest again"
         raise UsageError(
             f"run {past.row.id} has ended ({past.row.outcome}), so there is nothing to take up",
-            hint=f"`aftrun show {past.row.id}` shows it"
-            + (
-                ""
-                if past.row.outcome == "succeeded"
-                else f"; `aftrun retry {past.row.id}` runs again what did not succeed"
-            ),
+            hint=f"`aftrun show {past.row.id}` shows it{again}",
         )
     if past.options.sandbox:
         raise UsageError(

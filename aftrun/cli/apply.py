@@ -9,7 +9,7 @@ import typer
 
 from aftrun.app import DEFAULT_STATE_DIR
 from aftrun.cli import options
-from aftrun.cli.running import Ending, Output, View, conclude, duration, execute, load, sandbox_for
+from aftrun.cli.running import Ending, Output, View, bind_all, conclude, duration, execute, load, sandbox_for
 from aftrun.options import RunOptions
 
 
@@ -57,7 +57,6 @@ def apply(
     is kept in DIR/runs/RUN/report.json.
     """
     from aftrun.app import make_setup, prepare  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.manifest import bind  # noqa: PLC0415  # the same
 
     variables = options.parse_variables(var)
     loaded = load(files, variables, os.environ)
@@ -82,6 +81,6 @@ def apply(
         return
     with sandbox_for(sandbox) as server_here:
         manifests = prepare(loaded.manifests, chosen, server_here)
-        setup = make_setup(manifests, bind(manifests, os.environ), chosen)
+        setup = make_setup(manifests, bind_all(manifests, os.environ, loaded), chosen)
         finished = execute(setup, state_dir, files=loaded.files, view=View(quiet, no_progress, verbose))
     raise typer.Exit(conclude(finished, Ending(output, tuple(report_json or ()), no_exit_status)))

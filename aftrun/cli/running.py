@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 from aftrun.cli.boundary import colour, emit, report_error, say
 from aftrun.durations import parse_duration
-from aftrun.errors import ExitCode, StateError, UsageError
+from aftrun.errors import ExitCode, ManifestError, StateError, UsageError
 
 if TYPE_CHECKING:
     from aftrun.app import Setup
     from aftrun.manifest import Loaded
+    from aftrun.model import Manifest
     from aftrun.runner import Finished, Runner
     from aftrun.sandbox.server import Sandbox
 
@@ -56,6 +57,20 @@ def load(files: list[str], variables: dict[str, str], environ: Mapping[str, str]
 
         say(render(loaded.warnings, loaded.files).rstrip("\n"))
     return loaded
+
+
+def bind_all(manifests: Sequence[Manifest], environ: Mapping[str, str], loaded: Loaded) -> dict[tuple[str, str], str]:
+    """Every value from outside, checked before anything is sent; what is missing is shown with its line.
+
+    Raises:
+        ManifestError: a value is missing.
+    """
+    from aftrun.manifest import bind  # noqa: PLC0415  # the parser is for commands that read manifests
+
+    try:
+        return bind(manifests, environ)
+    except ManifestError as error:
+        raise ManifestError(error.problems, files=loaded.files) from error
 
 
 @contextlib.contextmanager

@@ -39,11 +39,9 @@ def _verdict(job: JobResult) -> list[str]:
     reason = job.reason or word(job)
     message = clip(one_line(f"{word(job)}: {job.message}" if job.message else word(job)), _MESSAGE)
     if found in (Kind.SKIPPED, Kind.ALLOWED):
-        forgiven = found is Kind.ALLOWED
-        attributes = _attributes(
-            type="allowedFailure" if forgiven else reason,
-            message=f"allowed to fail: {message}" if forgiven else message,
-        )
+        if found is Kind.ALLOWED:
+            reason, message = "allowedFailure", f"allowed to fail: {message}"
+        attributes = _attributes(type=reason, message=message)
         return [f"      <skipped{attributes}/>"]
     text = "\n".join(part for part in (clean(job.message), f"at {clean(str(job.origin))}") if part)
     return [f"      <{found.value}{_attributes(type=reason, message=message)}>{escape(text)}</{found.value}>"]

@@ -71,12 +71,15 @@ def render(report: RunReport, *, jobs: int | None = None) -> str:
     bad = [(job, label) for job, label in pairs if kind(job) in (Kind.FAILURE, Kind.ERROR)]
     well = report.exit_code == 0
     mark = "⏳" if report.exit_code is None else "✅" if well else "❌"
+    facts = [f"Run {code(report.id)}", f"started {instant(report.started_at)}"]
+    facts += [f"exit code {report.exit_code}"] if report.exit_code is not None else []
+    facts += [f"aftrun {plain(report.aftrun)}"] if report.aftrun else []
     lines = [
         f"## {mark} {plain(title(report))}: {report.outcome}",
         "",
-        f"{plain(summary(report))}. Run {code(report.id)}, started {instant(report.started_at)}"
-        f"{', exit code ' + str(report.exit_code) if report.exit_code is not None else ''}"
-        f"{', aftrun ' + plain(report.aftrun) if report.aftrun else ''}.",
+        plain(summary(report)),
+        "",
+        ", ".join(facts),
         "",
     ]
     if report.sandbox:

@@ -15,7 +15,7 @@ from aftrun.report.text import clean, one_line
 
 
 def _text(text: str) -> str:
-    """Text in a description or directive: `\\` and `#` are the two characters that mean something there."""
+    r"""Text in a description or directive: `\` and `#` are the two characters that mean something there."""
     return one_line(text).replace("\\", "\\\\").replace("#", "\\#")
 
 

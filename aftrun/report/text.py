@@ -1,7 +1,7 @@
-"""Text of strangers (names, messages of a server) made harmless and legible, before a format escapes it its own way.
+r"""Text of strangers (names, messages of a server) made harmless and legible, before a format escapes it its own way.
 
 Colour codes are dropped. What a reader would not see, or what could make text read differently from what it says
-(control characters, marks that reverse the writing direction), is written out: `\\u202e`. `report.json` alone keeps
+(control characters, marks that reverse the writing direction), is written out: `\u202e`. `report.json` alone keeps
 every byte.
 """
 
@@ -28,7 +28,7 @@ def _written_out(match: re.Match[str]) -> str:
 
 
 def clean(text: str) -> str:
-    """Text of one or several lines with nothing in it that is not seen. Newlines are `\\n`; tabs are kept."""
+    r"""Text of one or several lines with nothing in it that is not seen. Newlines are `\n`; tabs are kept."""
     if text.isascii() and text.isprintable():
         return text  # nearly always so, and reports hold many texts
     text = _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")

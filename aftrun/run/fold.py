@@ -149,6 +149,8 @@ def _advance(job: JobResult, event: JobEvent) -> JobResult:
             )
             return replace(job, phase="accepted", job_id=event.job_id)
         case StateSeen():
+            if not job.attempts:
+                raise StateError(f"the record of the run tells the state of a job that was never sent: {event.job!r}")
             changes: dict[str, object] = {"state": event.state}
             if event.phase == State.RUNNING and job.attempts[-1].running_at is None:
                 changes["running_at"] = event.at

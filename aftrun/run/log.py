@@ -256,7 +256,8 @@ class Log:
             query = "SELECT COALESCE(MAX(seq) + 1, 0) FROM events WHERE run = ?"
             first = int(self._db.execute(query, (run,)).fetchone()[0])
         rows = [
-            (run, first + offset, json.dumps(to_json(event), ensure_ascii=False, separators=(",", ":")))
+            # ASCII only: JSON of a server can hold half a surrogate pair, which SQLite takes in no other form.
+            (run, first + offset, json.dumps(to_json(event), separators=(",", ":")))
             for offset, event in enumerate(events)
         ]
         self._db.executemany("INSERT INTO events (run, seq, body) VALUES (?, ?, ?)", rows)

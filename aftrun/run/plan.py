@@ -177,15 +177,14 @@ def finish_time(text: str, started_at: float) -> float | None:
     """
     if not text:
         return None
-    if "T" not in text and " " not in text:
-        start = datetime.fromtimestamp(started_at).astimezone()
+    if "-" not in text:
+        # Local time without an offset: only so does the clock's change in the night between count.
+        start = datetime.fromtimestamp(started_at)  # noqa: DTZ006  # the same
         hours, minutes = (int(part) for part in text.split(":"))
-        then = start.replace(hour=hours, minute=minutes, second=0, microsecond=0)
-        if then <= start:
-            then += timedelta(days=1)
-        return then.timestamp()
-    instant = datetime.fromisoformat(text)
-    return instant.timestamp()
+        then = start.replace(hour=hours, minute=minutes, second=0, microsecond=0, fold=0)
+        times = (then, then.replace(fold=1), then + timedelta(days=1))
+        return next(time for time in (each.timestamp() for each in times) if time > started_at)
+    return datetime.fromisoformat(text.upper()).timestamp()
 
 
 def apply_overrides(

@@ -244,7 +244,11 @@ def retry_delay(retry: Retry, attempt: int, outcome: Outcome) -> float | None:
         return None
     if outcome not in (Outcome.FAILED, Outcome.CANCELLED, Outcome.REJECTED, Outcome.UNDELIVERED):
         return None
-    return float(min(retry.duration * retry.factor ** (attempt - 1), retry.cap))
+    try:
+        delay = retry.duration * retry.factor ** (attempt - 1)
+    except OverflowError:  # after hundreds of attempts; the cap was reached long ago
+        delay = retry.cap if retry.duration else 0.0
+    return float(min(delay, retry.cap))
 
 
 def may_resubmit(policy: OnAmbiguous, ended: Ended) -> bool:

@@ -12,6 +12,10 @@ from aftrun.run.plan import Task
 from aftrun.values import Bindings, Inside, Text, Unbound, render
 
 
+_LONGEST_INTEGER = 400
+"""Characters. Longer ones stay text: Python refuses to convert them."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """What `${{ run.… }}` can say. `started_at` is epoch seconds, and stays that of the original run on resume."""
@@ -95,7 +99,7 @@ def _typed(param: Param, text: Text) -> Json:
     match param.kind:
         case ParamKind.BOOLEAN:
             return text.value.lower() == "true"
-        case ParamKind.INTEGER:
+        case ParamKind.INTEGER if len(text.value) <= _LONGEST_INTEGER:
             return int(text.value, 0) if text.value[:2].lower() in ("0x", "0o") else int(text.value)
         case ParamKind.NUMBER:
             number = float(text.value.replace(".inf", "inf").replace(".nan", "nan"))

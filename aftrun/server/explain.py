@@ -14,7 +14,7 @@ from typing import Any
 
 from aftrun.events import instant
 from aftrun.model import JobInfo, JobInfoMap, Json, State
-from aftrun.server import jobinfo, messages, reading, states
+from aftrun.server import jobinfo, messages, reading, states, text
 from aftrun.server.fields import exit_code_of, first_instant, job_id, word_of
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -80,14 +80,16 @@ def _find(body: Json, kind: _Kind, wanted: Any) -> str:
             rank = len(kind.keys)
         if rank is None or value is None or isinstance(value, dict | list):
             continue
-        if kind.convert(value) == wanted:
+        converted = kind.convert(value)
+        if (text.clean(converted) if isinstance(converted, str) and kind.name != "id" else converted) == wanted:
             found.append((rank, len(found), path))
     return min(found)[2] if found else ""
 
 
 def explain(body: Json, mapping: JobInfoMap, info: JobInfo) -> tuple[FieldRead, ...]:
-    """Where each field of `info` stands in `body`, which it was read from with `mapping`. Values are as `info` has
-    them, so they hold no secrets that it does not hold.
+    """Where each field of `info` stands in `body`, which it was read from with `mapping`.
+
+    Values are as `info` has them, so they hold no secrets that it does not hold.
     """
     return tuple(_explained(kind, body, mapping, info) for kind in _KINDS)
 
@@ -125,7 +127,7 @@ def suggest(body: Json, mapping: JobInfoMap, info: JobInfo) -> str:
     guessed = {each.name: each.source for each in explain(body, mapping, info) if each.source and not each.given}
     by_name = {kind.name: kind.attribute for kind in _KINDS}
     proposal = replace(mapping, **{by_name[name]: path for name, path in guessed.items()})  # type: ignore[arg-type]  # paths are text
-    if not _same(jobinfo.read(body, proposal, scrub=_as_it_is), replace(info, status=info.status)):
+    if not _same(jobinfo.read(body, proposal), info):
         # The state hangs on more than one field. Pinning one of them down would lose the caution of the others.
         guessed.pop("status", None)
     needs_state = info.state is State.UNLISTED and not _is_listed(mapping, info.status)
@@ -143,9 +145,6 @@ def _is_listed(mapping: JobInfoMap, word: str) -> bool:
     return any(states.normal(word) in map(states.normal, words) for _, words in mapping.states)
 
 
-def _as_it_is(text: str) -> str:
-    return text
-
-
-def _scalar(text: str) -> str:
-    return text if _PLAIN_SCALAR.fullmatch(text) else "'" + text.replace("'", "''") + "'"
+def _scalar(words: str) -> str:
+    plain = _PLAIN_SCALAR.fullmatch(words) and words.lower() not in ("true", "false", "null")
+    return words if plain else "'" + words.replace("'", "''") + "'"

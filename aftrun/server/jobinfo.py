@@ -19,7 +19,7 @@ from aftrun.server.fields import View, exit_code_of, first_instant, job_id, loca
 STATUS_LIMIT = 200
 """Longest word for a state that is kept."""
 
-_MESSAGES = ("message", "statusmessage", "statustext", "reason", "detail", "details", "description")
+MESSAGES = ("message", "statusmessage", "statustext", "reason", "detail", "details", "description")
 _MAPPED = ("id", "status", "exit_code", "message", "started_at", "ended_at")
 
 error_message = messages.error_message
@@ -103,7 +103,7 @@ def read(body: Json, mapping: JobInfoMap, location: str = "", *, scrub: Callable
     if state is State.SUCCEEDED and (exit_code.code or exit_code.odd):
         state = State.FAILED if exit_code.code else State.UNLISTED
     bad = state in (State.FAILED, State.CANCELLED)
-    names = (*reading.ERRORS, *_MESSAGES) if bad else (*_MESSAGES, *reading.ERRORS)
+    names = (*reading.ERRORS, *MESSAGES) if bad else (*MESSAGES, *reading.ERRORS)
     message = next(filter(None, map(messages.words, values(mapping.message, names))), "")
     return JobInfo(
         id=name,

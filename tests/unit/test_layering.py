@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "aftrun"
 
 BASE = {"durations", "errors", "events", "files", "gitinfo", "model", "options", "resources", "secrets", "values"}
-FLOOR = {"manifest", "server", "run", "report", "sandbox"}
+FLOOR = {"importer", "manifest", "server", "run", "report", "sandbox"}
 TOP = {"app", "runner", "cli", "__main__"}
 
 MAY_IMPORT = {
@@ -21,8 +21,10 @@ MAY_IMPORT = {
     "app": BASE | FLOOR | {"", "app"},
     "runner": BASE | FLOOR | {"", "app", "runner"},
     "past": BASE | FLOOR | {"", "app", "past"},
+    "target": BASE | FLOOR | {"", "app", "target"},
+    "checkup": BASE | FLOOR | {"", "app", "checkup", "target"},
     "__init__": BASE | FLOOR | {"", "app", "past", "runner"},
-    "cli": BASE | FLOOR | {"", "app", "past", "runner", "cli"},
+    "cli": BASE | FLOOR | {"", "app", "checkup", "past", "runner", "target", "cli"},
     "__main__": {"cli"},
 }
 """What each part may import of aftrun; `""` is the package itself, for its version."""

@@ -45,7 +45,7 @@ def test_bad_ends_come_first_with_their_whole_message() -> None:
     """What a reader opens the page for."""
     text = render(sample())
     page = unescape(HTML.render(text))
-    assert text.startswith("## ❌ nightly: unknown\n\n12 jobs in 2m5s: 2 succeeded")
+    assert text.startswith("## ❌ nightly: unknown\n\n12 jobs in 2m5s: 1 succeeded")
     assert page.index("<h3>❌ load[eu]: failed</h3>") < page.index("<table>")
     assert "HTTP 401\ncheck the key" in text
     assert "(allowed)" in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tap.parser import Parser
+from tap.parser import Parser  # type: ignore[import-untyped]  # it has no types
 
 from aftrun.model import RunReport
 from aftrun.report.tap import render

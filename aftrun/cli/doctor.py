@@ -1,0 +1,147 @@
+"""`aftrun doctor`: what is between this machine and a job that runs, step by step."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aftrun.cli import options, serverflags
+from aftrun.cli.boundary import colour, emit
+from aftrun.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from aftrun.checkup import Check, Checkup
+    from aftrun.model import Json, ServerSpec
+
+_COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
+
+
+class Format(StrEnum):
+    """How the findings are shown."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def doctor(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(help="Manifests; each server of theirs is looked at.", metavar="[FILE…]", show_default=False),
+    ] = None,
+    job: Annotated[
+        str | None,
+        options.option("--job", help="Also read this job, and show how each field is read.", metavar="JOB_ID"),
+    ] = None,
+    form: Annotated[Format, options.option("--format", help="How to show it.")] = Format.TEXT,
+    server: options.Server = None,
+    cacert: options.CaCert = None,
+    fingerprint: options.Fingerprint = None,
+    insecure: options.Insecure = False,
+    api_key: serverflags.ApiKey = None,
+    api_key_file: serverflags.ApiKeyFile = None,
+    api_key_keyring: serverflags.ApiKeyKeyring = None,
+    server_name: serverflags.ServerName = None,
+) -> None:
+    """Check name, connection, certificate, clock, key and job info of a server. Starts no job.
+
+    Each finding comes with its remedy. Exit codes: 0 nothing stands in the way (warnings count as such); 2 a value is
+    missing; 3 the server cannot be reached, or its certificate is not accepted; 4 the key is refused; 6 the job info
+    cannot be read.
+    """
+    from aftrun.checkup import Doctor, check_flags  # noqa: PLC0415  # with the rest of the machinery
+
+    key = serverflags.KeyFlags(api_key, api_key_file, api_key_keyring)
+    flags = serverflags.ServerFlags(server, cacert, tuple(fingerprint or ()), insecure, key)
+    specs = _specs(files or [], flags, server_name)
+    check_flags(len(specs), job)
+    environ = dict(os.environ)
+    if key.literal is not None:
+        environ |= key.environ("", needed=False)
+    checkups = [Doctor(spec, environ, job_id=job).examine() for spec in specs]
+    emit(_as_json(checkups) if form is Format.JSON else "\n".join(map(_as_text, checkups)))
+    codes = [checkup.exit_code for checkup in checkups]
+    order = (ExitCode.USAGE, ExitCode.UNREACHABLE, ExitCode.REFUSED, ExitCode.UNKNOWN)
+    raise typer.Exit(int(next((code for code in order if code in codes), ExitCode.OK)))
+
+
+def _specs(files: list[str], flags: serverflags.ServerFlags, server_name: str | None) -> list[ServerSpec]:
+    """The servers to look at, each once."""
+    if not files:
+        if server_name is not None:
+            raise UsageError("--server-name needs a manifest, which holds the servers")
+        return [flags.spec()]
+    from aftrun.app import ServerOverride  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.cli.running import load  # noqa: PLC0415  # the same
+
+    flags.key.check()
+    override = ServerOverride(
+        url=None if flags.server is None else serverflags.full_url(flags.server),
+        ca_file=None if flags.cacert is None else str(flags.cacert),
+        fingerprints=flags.fingerprint,
+        insecure=flags.insecure,
+    )
+    override.check()
+    found: dict[ServerSpec, None] = {}
+    for manifest in load(files, {}, os.environ).manifests:
+        for spec in manifest.servers:
+            if server_name is None or spec.name == server_name:
+                if flags.key.given:
+                    spec = replace(spec, api_key=flags.key.reference())  # noqa: PLW2901  # the same server, its key given
+                found[replace(override.apply(spec), name="", origin=None)] = None
+    if not found:
+        raise UsageError(f"no manifest has a server {server_name!r}", hint="see `servers` in the manifest")
+    return list(found)
+
+
+def _as_text(checkup: Checkup) -> str:
+    from aftrun.cli.progress import paint  # noqa: PLC0415  # only for this output
+    from aftrun.cli.shown import safe  # noqa: PLC0415  # the same
+
+    coloured = colour(sys.stdout)
+    lines = [safe(checkup.server)]
+    for check in checkup.checks:
+        mark = paint(f"{check.level.value:<8}", _COLOURS[check.level.value], colour=coloured)
+        lines.append(f"  {mark} {check.name:<12} {safe(check.message)}")
+        if check.remedy:
+            lines.append(f"  {'':<21} -> {safe(check.remedy)}")
+    text = "\n".join(lines) + "\n"
+    if checkup.info is None or checkup.target is None:
+        return text
+    from aftrun.cli.status import raw_text  # noqa: PLC0415  # only for this output
+
+    return text + "\n" + raw_text(checkup.info, checkup.target.spec.job_info, checkup.target.setup.scrubber.scrub)
+
+
+def _check(check: Check) -> dict[str, Json]:
+    return {"name": check.name, "level": check.level.value, "message": check.message, "remedy": check.remedy}
+
+
+def _as_json(checkups: list[Checkup]) -> str:
+    from aftrun.cli.shown import dumps, scrubbed  # noqa: PLC0415  # only for this output
+    from aftrun.server.explain import explain, suggest  # noqa: PLC0415  # the same
+
+    servers: list[Json] = []
+    for checkup in checkups:
+        data: dict[str, Json] = {
+            "server": checkup.server,
+            "exitCode": int(checkup.exit_code),
+            "checks": [_check(check) for check in checkup.checks],
+        }
+        if checkup.info is not None and checkup.target is not None:
+            info, mapping = checkup.info, checkup.target.spec.job_info
+            data["job"] = {
+                "raw": info.raw,
+                "state": info.state.value,
+                "fields": {each.name: each.value for each in explain(info.raw, mapping, info)},
+                "readFrom": {each.name: each.source or None for each in explain(info.raw, mapping, info)},
+                "jobInfo": suggest(info.raw, mapping, info),
+            }
+            servers.append(scrubbed(data, checkup.target.setup.scrubber.scrub))
+        else:
+            servers.append(data)
+    return dumps({"version": 1, "servers": servers}) + "\n"

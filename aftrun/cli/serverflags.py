@@ -1,0 +1,193 @@
+"""The flags that name a server and its key, where there is no manifest or only its server matters."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from aftrun.cli import options
+from aftrun.cli.boundary import say
+from aftrun.errors import UsageError
+from aftrun.model import DEFAULT_KEY_VARIABLE, ServerSpec
+
+if TYPE_CHECKING:
+    from aftrun.values import Template
+
+ApiKey = Annotated[
+    str | None,
+    options.option(
+        "--api-key",
+        "-a",
+        help="The API key itself. Other users of this machine can see it there; prefer AFT_API_KEY.",
+        metavar="KEY",
+        show_envvar=False,
+    ),
+]
+ApiKeyFile = Annotated[
+    Path | None, options.option("--api-key-file", help="Read the API key from this file.", metavar="FILE")
+]
+ApiKeyKeyring = Annotated[
+    str | None,
+    options.option("--api-key-keyring", help="Read the API key from the keyring.", metavar="SERVICE/USER"),
+]
+ManifestFile = Annotated[
+    Path | None,
+    options.option("--manifest", "-m", help="Take the server's settings from this manifest.", metavar="FILE"),
+]
+ServerName = Annotated[
+    str | None,
+    options.option("--server-name", help="Which of the manifest's `servers`; default: the first.", metavar="NAME"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFlags:
+    """Where the key is said to come from. At most one is set; none: AFT_API_KEY, or whatever the manifest says."""
+
+    literal: str | None = field(default=None, repr=False)
+    file: Path | None = None
+    keyring: str | None = None
+
+    def check(self) -> None:
+        """Refuse what contradicts itself, and warn of a key that others can see.
+
+        Raises:
+            UsageError: several places were given, or a place that cannot be one.
+        """
+        given = [
+            flag
+            for flag, value in (
+                ("--api-key", self.literal),
+                ("--api-key-file", self.file),
+                ("--api-key-keyring", self.keyring),
+            )
+            if value is not None
+        ]
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join(given)} exclude each other", hint="keep one of them")
+        if self.keyring is not None and not all(self.keyring.rpartition("/")[::2]):
+            raise UsageError("--api-key-keyring needs SERVICE/USER", hint="for example --api-key-keyring aft/backup")
+        if self.literal is not None and not self.literal:
+            raise UsageError("--api-key is empty", hint=f"set {DEFAULT_KEY_VARIABLE} instead")
+        if self.literal is not None and any(self.literal in word for word in sys.argv):
+            say(
+                "warning: an API key on the command line can be seen by every user of this machine, and stays in the "
+                f"shell's history\n  set {DEFAULT_KEY_VARIABLE}, or use --api-key-file or --api-key-keyring"
+            )
+
+    @property
+    def given(self) -> bool:
+        """Whether the command line says anything of the key."""
+        return self.literal is not None or self.file is not None or self.keyring is not None
+
+    def reference(self) -> Template:
+        """The key as a manifest would name it."""
+        from aftrun.target import key_reference  # noqa: PLC0415  # with the rest of the machinery
+
+        if self.file is not None:
+            return key_reference("file", str(self.file.absolute()))
+        if self.keyring is not None:
+            return key_reference("keyring", self.keyring)
+        return key_reference()
+
+    def environ(self, url: str, *, needed: bool) -> Mapping[str, str]:
+        """The environment with the key in it, asked for where a person is there to answer.
+
+        Raises:
+            UsageError: it is `needed`, and there is none.
+        """
+        if self.literal is not None:
+            return {**os.environ, DEFAULT_KEY_VARIABLE: self.literal}
+        if not needed or self.file is not None or self.keyring is not None or os.environ.get(DEFAULT_KEY_VARIABLE):
+            return os.environ
+        if sys.stdin.isatty() and sys.stderr.isatty():
+            import getpass  # noqa: PLC0415  # only where there is a person
+
+            key = getpass.getpass(f"API key for {url}: ").strip()
+            if key:
+                return {**os.environ, DEFAULT_KEY_VARIABLE: key}
+        raise UsageError(
+            f"there is no API key: {DEFAULT_KEY_VARIABLE} is not set",
+            hint=f"export {DEFAULT_KEY_VARIABLE}=…, or use --api-key-file FILE or --api-key-keyring SERVICE/USER",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFlags:
+    """The flags as they were given."""
+
+    server: str | None = None
+    cacert: Path | None = None
+    fingerprint: tuple[str, ...] = ()
+    insecure: bool = False
+    key: KeyFlags = KeyFlags()
+    manifest: Path | None = None
+    server_name: str | None = None
+
+    def spec(self) -> ServerSpec:
+        """The server that they stand for, values from outside not yet filled in.
+
+        Raises:
+            ManifestError: the manifest is wrong.
+            UsageError: flags contradict each other, or the manifest has no such server.
+        """
+        from aftrun.app import ServerOverride  # noqa: PLC0415  # with the rest of the machinery
+
+        self.key.check()
+        spec = self._from_manifest() if self.manifest is not None else ServerSpec(api_key=self.key.reference())
+        if self.server_name is not None and self.manifest is None:
+            raise UsageError("--server-name needs --manifest FILE, which holds the servers")
+        if self.key.given:
+            spec = replace(spec, api_key=self.key.reference())
+        override = ServerOverride(
+            url=None if self.server is None else full_url(self.server),
+            ca_file=None if self.cacert is None else str(self.cacert),
+            fingerprints=self.fingerprint,
+            insecure=self.insecure,
+        )
+        override.check()
+        spec = override.apply(spec)
+        if spec.tls.insecure:
+            say("warning: the certificate is NOT verified (--insecure): anyone on the way can read the API key")
+            say("  pin it instead; `aftrun trust URL` prints the line")
+        return spec
+
+    def _from_manifest(self) -> ServerSpec:
+        from aftrun.cli.running import load  # noqa: PLC0415  # the parser is for commands that read manifests
+
+        manifest = load([str(self.manifest)], {}, os.environ).manifests[0]
+        try:
+            return manifest.server(self.server_name or "")
+        except KeyError:
+            names = ", ".join(each.name for each in manifest.servers if each.name) or "one server without a name"
+            raise UsageError(f"{self.manifest} has no server {self.server_name!r}", hint=f"it has: {names}") from None
+
+    def environ(self, spec: ServerSpec) -> Mapping[str, str]:
+        """The environment that the server's values come from.
+
+        Raises:
+            UsageError: there is no key.
+        """
+        from aftrun.run.preview import url_of  # noqa: PLC0415  # with the rest of the machinery
+        from aftrun.values import Template  # noqa: PLC0415  # the same
+
+        wanted = isinstance(spec.api_key, Template) and any(
+            each.name == DEFAULT_KEY_VARIABLE and each.source == "env" and each.default is None
+            for each in spec.api_key.outsides()
+        )
+        return self.key.environ(url_of(spec).removesuffix(spec.submit_path), needed=wanted)
+
+
+def full_url(text: str) -> str:
+    """A server as people name it: `https://HOST:PORT`, or `HOST` or `HOST:PORT` as `aft start --host` takes it.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    from aftrun.server.probe import place_of  # noqa: PLC0415  # with the rest of the machinery
+
+    return place_of(text).url

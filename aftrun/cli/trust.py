@@ -1,0 +1,140 @@
+"""`aftrun trust URL`: the certificate that a server shows, and the lines that pin it."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aftrun.cli import options
+from aftrun.cli.boundary import emit, say
+from aftrun.durations import parse_duration
+from aftrun.errors import Unreachable, UsageError
+
+if TYPE_CHECKING:
+    from aftrun.server.probe import Place, Trust
+    from aftrun.server.tls import PeerCertificate
+
+
+class Format(StrEnum):
+    """How it is shown."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def trust(
+    url: Annotated[
+        str, typer.Argument(help="The server: https://HOST:PORT, or HOST or HOST:PORT.", metavar="URL")
+    ] = "https://127.0.0.1:44399",
+    pem: Annotated[bool, options.option("--pem", help="Print the certificate itself, for a `caFile`.")] = False,
+    form: Annotated[Format, options.option("--format", help="How to show it.")] = Format.TEXT,
+    cert: Annotated[
+        Path | None, options.option("--cert", help="Our own certificate, where the server asks for one.")
+    ] = None,
+    key: Annotated[Path | None, options.option("--key", help="The key of our own certificate.")] = None,
+    timeout: Annotated[str, options.option("--timeout", help="How long to wait for the server.", metavar="D")] = "10s",
+) -> None:
+    """Show the certificate of a server, and the lines that pin it.
+
+    It shows what is there now; whether that is your server is for you to check, as it says. Sends no request and no
+    key. Exit codes: 0 there is a certificate; 3 there is none, or no server.
+    """
+    from aftrun.model import Endpoint  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.server import probe  # noqa: PLC0415  # the same
+
+    place = probe.place_of(url)
+    if not place.secure:
+        raise UsageError(f"{place.url} is plain HTTP, which has no certificate", hint="try https:// instead")
+    try:
+        seconds = parse_duration(timeout)
+    except ValueError as error:
+        raise UsageError(f"--timeout: {error}") from error
+    endpoint = Endpoint(
+        url=place.url,
+        connect_timeout=max(0.1, seconds),
+        cert_file=None if cert is None else str(cert),
+        key_file=None if key is None else str(key),
+    )
+    found = probe.trust(place, endpoint)
+    if found.certificate is None:
+        raise Unreachable(found.error, hint=f"`aftrun doctor --server {place.url}` looks at it step by step")
+    if pem:
+        emit(ssl.DER_cert_to_PEM_cert(found.certificate.der))
+        say(f"this is what {place.netloc} shows; compare before you trust it: {found.certificate.fingerprint}")
+    elif form is Format.JSON:
+        emit(_as_json(place, found, found.certificate))
+    else:
+        emit(_as_text(place, found, found.certificate, time.time()))
+
+
+def _as_json(place: Place, found: Trust, certificate: PeerCertificate) -> str:
+    from aftrun.events import instant  # noqa: PLC0415  # only for this output
+
+    data = {
+        "url": place.url,
+        "fingerprint": certificate.fingerprint,
+        "subject": certificate.subject,
+        "issuer": certificate.issuer,
+        "names": list(certificate.names),
+        "notBefore": instant(certificate.not_before) if certificate.not_before else None,
+        "notAfter": instant(certificate.not_after) if certificate.not_after else None,
+        "selfSigned": certificate.self_signed,
+        "trustedByThisMachine": found.accepted,
+        "namesTheHost": found.fits_host,
+        "pem": ssl.DER_cert_to_PEM_cert(certificate.der),
+    }
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def _as_text(place: Place, found: Trust, certificate: PeerCertificate, now: float) -> str:
+    from aftrun.server import probe, tls  # noqa: PLC0415  # only for this output
+
+    validity = probe.expiry(certificate, now)
+    issuer = f"{certificate.issuer or '?'}{' (self-signed)' if certificate.self_signed else ''}"
+    facts = {
+        "subject": certificate.subject or "-",
+        "issuer": issuer,
+        "names": ", ".join(certificate.names[:20]) or "-",
+        "valid": f"from {tls.day(certificate.not_before)}, {validity.detail}" if validity.detail else "",
+        "warning": validity.error,
+        "fingerprint": certificate.fingerprint,
+    }
+    lines = [f"{place.netloc} shows this certificate:", ""]
+    lines += [f"  {name:<12} {value}" for name, value in facts.items() if value]
+    lines.append("")
+    if found.accepted:
+        lines.append("This machine trusts it already, so it needs no pin. A pin would still work, until it is renewed.")
+    else:
+        lines.append(f"This machine does not trust it: {found.error}.")
+        lines.append("That is usual for a local AFT! installation, which makes its own certificate.")
+    lines += [
+        "",
+        "This only shows what is there now: somebody in between could show another one. So compare first. On the",
+        "server itself, with the certificate file that AFT! uses:",
+        "",
+        "  openssl x509 -in cert.pem -noout -fingerprint -sha256",
+        "",
+        "or run this same command there, where nobody is in between:",
+        "",
+        f"  aftrun trust https://127.0.0.1:{place.port}",
+        "",
+        "If the fingerprint is the same (colons and upper case make no difference), put these lines into the manifest:",
+        "",
+        "server:",
+        f"  url: {place.url}",
+        "  tls:",
+        f"    fingerprint: {certificate.fingerprint}",
+        "",
+        f"or give the flag: --fingerprint {certificate.fingerprint}",
+        "",
+        "Before the certificate is renewed, list the next one beside it: fingerprint: [sha256:…, sha256:…]",
+    ]
+    if not found.fits_host:
+        lines.append(f"It does not name {place.host}. A pin makes that unimportant; a caFile would refuse it.")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,393 @@
+"use strict";
+(() => {
+  const byId = (id) => document.getElementById(id);
+  const data = JSON.parse(byId("data").textContent);
+  const { words, tones } = JSON.parse(byId("words").textContent);
+  const jobs = data.jobs;
+  const CHUNK = 150;
+  const BAD = { error: 0, failure: 1, allowed: 2, skipped: 3, passed: 4 };
+  const SVG = "http://www.w3.org/2000/svg";
+
+  // Text goes into the page as text, never as markup.
+  const el = (tag, props = {}, ...children) => {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(props)) {
+      if (value === undefined || value === null) continue;
+      if (name === "class") node.className = value;
+      else node.setAttribute(name, value);
+    }
+    node.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
+    return node;
+  };
+  const svg = (tag, props) => {
+    const node = document.createElementNS(SVG, tag);
+    for (const [name, value] of Object.entries(props)) node.setAttribute(name, value);
+    return node;
+  };
+  const icon = (name) => {
+    const node = svg("svg", { class: "icon", "aria-hidden": "true" });
+    node.append(svg("use", { href: `#i-${name}` }));
+    return node;
+  };
+  const say = (word) => words[word] || word;
+  const human = (seconds) => {
+    if (seconds === undefined || seconds === null) return "";
+    if (seconds < 59.95) return `${Math.max(0, seconds).toFixed(1)}s`.replace(".0s", "s");
+    let rest = Math.round(seconds);
+    if (rest >= 3600) rest = Math.round(rest / 60) * 60;
+    let text = "";
+    for (const [unit, size] of [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]]) {
+      const count = Math.floor(rest / size);
+      rest -= count * size;
+      if (count) text += `${count}${unit}`;
+    }
+    return text;
+  };
+  const begin = Date.parse(data.start);
+  const clock = (seconds) =>
+    seconds === undefined || seconds === null
+      ? ""
+      : new Date(begin + seconds * 1000).toLocaleTimeString(undefined, { hour12: false });
+
+  // What is worked out of each job once.
+  const span = Math.max(data.span, 0.001);
+  const dependants = jobs.map(() => []);
+  jobs.forEach((job, number) => {
+    job.number = number;
+    job.q = job.q || [];
+    job.a = job.a || [];
+    job.tone = job.k === "allowed" ? "warn" : tones[job.o];
+    job.q.forEach((need) => dependants[need].push(number));
+  });
+  const first = (job) => (job.a.length ? job.a[0][0] : undefined);
+  const last = (job) => (job.a.length ? (job.a[job.a.length - 1][3] ?? span) : undefined);
+  const known = new Map();
+  const haystack = (job) => {
+    if (!known.has(job)) {
+      const texts = [job.n, job.m, job.o, say(job.o), job.i, job.g, job.f, job.x, data.servers[job.s], ...(job.t || [])];
+      known.set(job, texts.concat(job.a.map((attempt) => attempt[5])).join("\n").toLowerCase());
+    }
+    return known.get(job);
+  };
+
+  // --- the timeline -------------------------------------------------------------------------------------------
+  const percent = (seconds) => `${((100 * seconds) / span).toFixed(4)}%`;
+  const segment = (name, from, to) => {
+    const node = el("i", { class: `seg ${name}` });
+    node.style.left = percent(from);
+    node.style.width = percent(Math.max(0, to - from));
+    return node;
+  };
+  const track = (job) => {
+    const parts = [];
+    const told = [];
+    const ready = Math.max(0, ...job.q.map((need) => last(jobs[need]) ?? 0));
+    let seen = ready;
+    job.a.forEach(([submitted, accepted, running, ended, outcome]) => {
+      if (submitted === null) return;
+      if (submitted > seen) parts.push(segment("wait", seen, submitted));
+      const end = ended ?? span;
+      const posted = accepted ?? end;
+      parts.push(segment("post", submitted, posted));
+      told.push(`sent at ${human(submitted)}`);
+      if (accepted !== null) {
+        // Not seen to run: it ran between two looks if it came to an end of its own, else it was waiting all along.
+        const ran = running ?? (["succeeded", "failed", "cancelled"].includes(outcome) ? accepted : end);
+        if (ran > accepted) {
+          parts.push(segment("queue", accepted, ran));
+          told.push(`queued for ${human(ran - accepted)}`);
+        }
+        if (end > ran) {
+          parts.push(segment(ended === null ? "run open-end" : "run", ran, end));
+          told.push(`${ended === null ? "running for" : "ran for"} ${human(end - ran)}`);
+        }
+      }
+      seen = end;
+    });
+    const label = told.length ? told.join(", ") : "never sent";
+    return el("div", { class: "track", role: "img", "aria-label": label, title: label }, ...parts);
+  };
+  const step = () => {
+    const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200];
+    const most = innerWidth < 704 ? 4 : 7;
+    return steps.find((each) => span / each <= most) || Math.ceil(span / most / 86400) * 86400;
+  };
+  const drawAxis = () => {
+    const size = step();
+    const marks = [];
+    for (let at = 0; at <= span * 1.0001; at += size) {
+      if (at > span - size * 0.35 && at < span * 0.999) continue;
+      const mark = el("span", at > span * 0.97 ? { class: "last" } : {}, human(Number(at.toFixed(3))) || "0s");
+      mark.style.left = percent(at);
+      marks.push(mark);
+    }
+    byId("axis").replaceChildren(...marks);
+    byId("rows").style.setProperty("--tick", percent(size));
+  };
+
+  // --- rows ---------------------------------------------------------------------------------------------------
+  const rows = byId("rows");
+  const state = { outcomes: new Set(), text: "", sort: "order", shown: [], built: 0 };
+  const opened = new Set();
+  const many = data.manifests > 1;
+
+  const row = (job) => {
+    const word = say(job.o) + (job.k === "allowed" ? ", allowed" : "");
+    const open = el(
+      "button",
+      { type: "button", class: "open", "aria-expanded": String(opened.has(job.number)), "aria-controls": `detail-${job.number}`, title: job.n },
+      el("bdi", {}, job.n, many && !job.n.startsWith(`${job.m}/`) ? el("small", {}, ` ${job.m}`) : ""),
+    );
+    const cell = (name, ...children) => el("td", { role: "cell", class: name }, ...children);
+    const node = el(
+      "tr",
+      { role: "row", id: `job-${job.number}`, class: `job tone-${job.tone}${BAD[job.k] < 2 ? " bad" : ""}` },
+      cell("", open),
+      cell("outcome-cell", el("span", { class: "outcome" }, icon(job.o), word)),
+      cell("line", track(job)),
+      cell("time", human(job.d)),
+      cell("id", el("bdi", { title: job.i }, job.i)),
+    );
+    node.dataset.number = job.number;
+    return node;
+  };
+  const link = (number) => el("a", { href: `#job-${number}` }, el("bdi", {}, jobs[number].n));
+  const fact = (name, ...value) => (value.some((each) => each) ? [el("dt", {}, name), el("dd", {}, ...value)] : []);
+  const attemptLine = (attempt, number) => {
+    const [submitted, accepted, running, ended, outcome, id, code, message, status, tries] = attempt;
+    const parts = [
+      outcome ? say(outcome) : "not ended",
+      id && `job ${id}`,
+      submitted !== null && `sent ${clock(submitted)}${tries > 1 ? ` (${tries} tries)` : ""}`,
+      accepted !== null && `accepted ${clock(accepted)}`,
+      running !== null && `running ${clock(running)}`,
+      ended !== null && `ended ${clock(ended)}`,
+      code !== null && `exit code ${code}`,
+      status && `the server says “${status}”`,
+    ].filter(Boolean);
+    return el("li", { value: number + 1 }, parts.join(" · "), message && number + 1 ? el("div", {}, message) : "");
+  };
+  const detail = (job) => {
+    const list = el(
+      "dl",
+      {},
+      ...fact("Server", data.servers[job.s]),
+      ...fact("Described in", job.f),
+      ...fact("Reason", job.r),
+      ...fact("Tags", (job.t || []).join(", ")),
+      ...fact("Needs", ...job.q.map((need) => el("span", { class: "links" }, link(need)))),
+      ...fact("Needed by", ...dependants[job.number].slice(0, 30).map((each) => el("span", { class: "links" }, link(each)))),
+    );
+    const parts = [job.x ? el("p", {}, job.x) : null, job.g ? el("pre", { class: "why-not" }, job.g) : null, list];
+    if (job.a.length) parts.push(el("h3", {}, "Attempts"), el("ol", {}, ...job.a.map(attemptLine)));
+    if (job.p) parts.push(el("h3", {}, "Request"), el("pre", { tabindex: "0" }, job.p));
+    if (job.u) parts.push(el("h3", {}, "Outputs"), el("pre", { tabindex: "0" }, job.u));
+    const cell = el("td", { role: "cell", colspan: "5" }, ...parts.filter(Boolean));
+    return el("tr", { role: "row", class: `detail tone-${job.tone}`, id: `detail-${job.number}` }, cell);
+  };
+  const nodes = (job) => (opened.has(job.number) ? [row(job), detail(job)] : [row(job)]);
+
+  const build = (count) => {
+    const next = state.shown.slice(state.built, state.built + count);
+    const batch = document.createDocumentFragment();
+    next.forEach((job) => batch.append(...nodes(job)));
+    rows.append(batch);
+    state.built += next.length;
+    const left = state.shown.length - state.built;
+    byId("rest").hidden = left === 0;
+    byId("more").textContent = `Show more (${left} left)`;
+  };
+  const orders = {
+    order: (a, b) => a.number - b.number,
+    bad: (a, b) => BAD[a.k] - BAD[b.k] || a.number - b.number,
+    start: (a, b) => (first(a) ?? Infinity) - (first(b) ?? Infinity) || a.number - b.number,
+    long: (a, b) => (b.d ?? -1) - (a.d ?? -1) || a.number - b.number,
+    name: (a, b) => a.n.localeCompare(b.n, undefined, { numeric: true }) || a.number - b.number,
+  };
+  const show = () => {
+    const wanted = state.text.toLowerCase().split(/\s+/).filter(Boolean);
+    state.shown = jobs.filter(
+      (job) =>
+        (!state.outcomes.size || state.outcomes.has(job.o)) && wanted.every((each) => haystack(job).includes(each)),
+    );
+    if (state.sort !== "order") state.shown.sort(orders[state.sort]);
+    state.built = 0;
+    rows.replaceChildren();
+    clearLines();
+    build(CHUNK);
+    if (!state.shown.length) {
+      rows.append(el("tr", { role: "row", class: "none" }, el("td", { role: "cell", colspan: "5" }, "No job matches.")));
+    }
+    const all = state.shown.length === jobs.length;
+    byId("status").textContent = all ? `${jobs.length} jobs` : `${state.shown.length} of ${jobs.length} jobs`;
+    document.querySelectorAll(".filter").forEach((button) => {
+      const name = button.dataset.outcome;
+      button.setAttribute("aria-pressed", String(name ? state.outcomes.has(name) : !state.outcomes.size));
+    });
+    document.querySelectorAll("th button").forEach((button) => {
+      const on = button.dataset.sort === state.sort;
+      const header = button.closest("th");
+      if (on) header.setAttribute("aria-sort", state.sort === "long" ? "descending" : "ascending");
+      else header.removeAttribute("aria-sort");
+    });
+    byId("sort").value = state.sort;
+  };
+
+  // --- needs as lines -----------------------------------------------------------------------------------------
+  const lines = byId("needs");
+  const clearLines = () => {
+    lines.replaceChildren();
+    rows.querySelectorAll(".kin, .on").forEach((node) => node.classList.remove("kin", "on"));
+  };
+  const drawLines = (job) => {
+    clearLines();
+    const here = byId(`job-${job.number}`);
+    if (!here) return;
+    here.classList.add("on");
+    const frame = lines.getBoundingClientRect();
+    const point = (node, seconds) => {
+      const box = node.querySelector(".track").getBoundingClientRect();
+      const share = Math.min(1, Math.max(0, seconds / span));
+      return [box.left - frame.left + box.width * share, box.top - frame.top + box.height / 2];
+    };
+    const join = (before, after, name) => {
+      const [from, to] = [byId(`job-${before.number}`), byId(`job-${after.number}`)];
+      if (!from || !to) return;
+      (before === job ? to : from).classList.add("kin");
+      const [x1, y1] = point(from, last(before) ?? first(after) ?? 0);
+      const [x2, y2] = point(to, first(after) ?? last(before) ?? 0);
+      const bend = Math.max(14, Math.abs(x2 - x1) / 2);
+      lines.append(
+        svg("path", { class: name, d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}` }),
+        svg("circle", { cx: x1, cy: y1, r: 3 }),
+        svg("circle", { cx: x2, cy: y2, r: 3 }),
+      );
+    };
+    job.q.forEach((need) => join(jobs[need], job, "before"));
+    dependants[job.number].slice(0, 200).forEach((each) => join(job, jobs[each], "after"));
+  };
+  const jobOf = (event) => {
+    const node = event.target.closest && event.target.closest("tr.job");
+    return node ? jobs[Number(node.dataset.number)] : null;
+  };
+  rows.addEventListener("mouseover", (event) => jobOf(event) && drawLines(jobOf(event)));
+  rows.addEventListener("focusin", (event) => jobOf(event) && drawLines(jobOf(event)));
+  rows.addEventListener("mouseleave", clearLines);
+  rows.addEventListener("focusout", clearLines);
+
+  // --- what people do -----------------------------------------------------------------------------------------
+  const toggle = (job, open) => {
+    const node = byId(`job-${job.number}`);
+    const shown = byId(`detail-${job.number}`);
+    if (open) opened.add(job.number);
+    else opened.delete(job.number);
+    node.querySelector(".open").setAttribute("aria-expanded", String(open));
+    if (open && !shown) node.after(detail(job));
+    if (!open && shown) shown.remove();
+    clearLines();
+  };
+  rows.addEventListener("click", (event) => {
+    const job = jobOf(event);
+    if (job && !String(getSelection())) toggle(job, !opened.has(job.number));
+  });
+  const jump = () => {
+    const job = jobs[Number((location.hash.match(/^#job-(\d+)$/) || [])[1])];
+    if (!job) return;
+    if (!state.shown.includes(job)) {
+      state.outcomes.clear();
+      state.text = byId("search").value = "";
+      show();
+    }
+    const place = state.shown.indexOf(job);
+    if (place >= state.built) build(place + 1 - state.built);
+    toggle(job, true);
+    const node = byId(`job-${job.number}`);
+    node.scrollIntoView({ block: "center" });
+    node.querySelector(".open").focus({ preventScroll: true });
+  };
+  addEventListener("hashchange", jump);
+  document.addEventListener("click", (event) => {
+    const anchor = event.target.closest && event.target.closest('a[href^="#job-"]');
+    if (anchor && anchor.hash === location.hash) jump(); // the same link a second time is no hashchange
+  });
+  document.querySelectorAll(".filter").forEach((button) =>
+    button.addEventListener("click", () => {
+      const name = button.dataset.outcome;
+      if (!name) state.outcomes.clear();
+      else if (!state.outcomes.delete(name)) state.outcomes.add(name);
+      show();
+    }),
+  );
+  let timer = 0;
+  byId("search").addEventListener("input", (event) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      state.text = event.target.value;
+      show();
+    }, 60);
+  });
+  const sortBy = (name) => {
+    state.sort = name;
+    show();
+  };
+  byId("sort").addEventListener("change", (event) => sortBy(event.target.value));
+  document.querySelectorAll("th button").forEach((button) =>
+    button.addEventListener("click", () => sortBy(state.sort === button.dataset.sort ? "order" : button.dataset.sort)),
+  );
+  byId("more").addEventListener("click", () => build(CHUNK * 4));
+  if ("IntersectionObserver" in window) {
+    new IntersectionObserver(
+      (entries) => entries.some((entry) => entry.isIntersecting) && build(CHUNK),
+      { rootMargin: "600px" },
+    ).observe(byId("rest"));
+  }
+  addEventListener("beforeprint", () => build(state.shown.length));
+  addEventListener("resize", () => {
+    drawAxis();
+    clearLines();
+  });
+
+  // --- light and dark -----------------------------------------------------------------------------------------
+  const theme = byId("theme");
+  const remember = (value) => {
+    try {
+      if (value) localStorage.setItem("aftrun-theme", value);
+      return localStorage.getItem("aftrun-theme");
+    } catch {
+      return null; // a page from a file may not be allowed to remember
+    }
+  };
+  const dark = () =>
+    (document.documentElement.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  const label = () => {
+    theme.textContent = dark() ? "Light" : "Dark";
+    theme.setAttribute("aria-label", dark() ? "Use light colours" : "Use dark colours");
+  };
+  if (remember()) document.documentElement.dataset.theme = remember();
+  theme.addEventListener("click", () => {
+    document.documentElement.dataset.theme = dark() ? "light" : "dark";
+    remember(document.documentElement.dataset.theme);
+    label();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", label);
+
+  // --- begin --------------------------------------------------------------------------------------------------
+  document.querySelectorAll("time").forEach((node) => {
+    const at = new Date(node.dateTime);
+    node.title = node.textContent;
+    node.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long", hour12: false });
+  });
+  document.querySelectorAll(".filter[data-outcome]").forEach((button) => {
+    const count = Number(button.querySelector("b").textContent);
+    if (!button.dataset.outcome || !count) return;
+    const part = el("i", { class: [...button.classList].find((name) => name.startsWith("tone-")) });
+    part.style.flexGrow = count;
+    byId("share").append(part);
+  });
+  byId("app").hidden = false;
+  theme.hidden = false;
+  label();
+  drawAxis();
+  show();
+  jump();
+})();

@@ -1,0 +1,282 @@
+"""`resume`, `retry`, `history` and `show`, and what signals do, with the real program."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aftrun.run.log import Log
+from aftrun.sandbox.server import Sandbox
+from tests.conftest import Run, clean_environ, program, reach
+
+Start = Callable[..., Sandbox]
+
+STUCK = {"defaults": {"outcome": "stuck", "queue": "0s"}}
+
+
+def posted(server: Sandbox) -> list[Any]:
+    """The bodies of all POSTs."""
+    return [entry.parsed for entry in server.ledger() if entry.method == "POST"]
+
+
+def begin(folder: Path, server: Sandbox, *arguments: str, **env: str) -> subprocess.Popen[bytes]:
+    """The program, going on in the background."""
+    environ = clean_environ(AFT_API_KEY=server.api_key, **env)
+    return subprocess.Popen(
+        [*program(), *arguments], cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait for another process to get somewhere."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_the_run_and_resume_takes_it_up(
+    sandbox: Start, aftrun: Run, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Nothing new starts, the resume line is printed, jobs go on; resume watches them and runs the rest."""
+    server = sandbox({"defaults": {"queue": "0s", "duration": "1500ms"}})
+    (tmp_path / "m.yaml").write_text("jobs:\n  - {scriptName: one}\n  - {scriptName: two}\n", encoding="utf-8")
+    process = begin(tmp_path, server, "apply", "m.yaml", *reach(server))
+    until(server.jobs)
+    time.sleep(0.2)  # the answer is on its way
+    process.send_signal(number)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == (130 if number is signal.SIGINT else 143)
+    report = next((tmp_path / ".aftrun" / "runs").glob("*/report.json"))
+    before = json.loads(report.read_text())
+    run = before["run"]["id"]
+    assert f"aftrun resume {run}" in error.decode()
+    assert before["run"]["outcome"] == "interrupted"
+    assert [job["outcome"] for job in before["jobs"]] == [None, None]
+    assert before["jobs"][0]["jobId"] == server.jobs()[0].id
+    (tmp_path / "m.yaml").unlink()  # the run has its own copy
+    done = aftrun("resume", env={"AFT_API_KEY": server.api_key})
+    assert done.code == 0, done.err
+    after = done.report()
+    assert after["run"]["id"] == run
+    assert [job["outcome"] for job in after["jobs"]] == ["succeeded", "succeeded"]
+    assert [body["scriptName"] for body in posted(server)] == ["one", "two"]
+
+
+def test_a_second_signal_ends_it_at_once(sandbox: Start, tmp_path: Path) -> None:
+    """Even while an answer is awaited that never comes."""
+    faults = [{"on": "submit", "kind": "hang", "times": "always"}]
+    server = sandbox({"defaults": {"faults": faults}})
+    (tmp_path / "m.yaml").write_text("scriptName: one\n", encoding="utf-8")
+    process = begin(tmp_path, server, "apply", "m.yaml", *reach(server))
+    until(server.ledger)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    assert process.poll() is None, "the first waits for the answer under way"
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 2
+
+
+def test_resume_keeps_the_date_of_the_original_run(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """`${{ run.id }}` and `${{ run.started }}` are those of the run, not of the resume."""
+    server = sandbox({"defaults": {"queue": "0s", "duration": "1200ms"}})
+    params_text = '{at: "${{ run.started }}", run: "${{ run.id }}"}'
+    text = f"jobs:\n  - {{scriptName: one}}\n  - {{scriptName: two, params: {params_text}}}\n"
+    (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
+    process = begin(tmp_path, server, "apply", "m.yaml", *reach(server), TZ="UTC")
+    until(server.jobs)
+    time.sleep(0.1)
+    process.kill()
+    process.communicate()
+    time.sleep(1.1)  # a new start would be a second later
+    done = aftrun("resume", env={"AFT_API_KEY": server.api_key, "TZ": "UTC"})
+    assert done.code == 0, done.err
+    report = done.report()
+    params = posted(server)[1]["params"]
+    assert params["run"] == report["run"]["id"]
+    assert params["at"] == report["run"]["startedAt"][:19] + "+0000"
+
+
+def test_resume_needs_the_secrets_again_and_keeps_no_literal_key(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """Neither the value of a variable nor a key written in the manifest is in the state folder."""
+    server = sandbox(STUCK, api_key="literal-key-4711")
+    text = f"server: {{url: '{server.url}', apiKey: literal-key-4711, tls: {{fingerprint: '{server.fingerprint}'}}}}\n"
+    text += "jobs: [{scriptName: one, params: {t: '${TOKEN}'}, timeout: 600ms}, {scriptName: two}]\n"
+    (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
+    process = begin(tmp_path, server, "apply", "m.yaml", TOKEN="token-value-0815")
+    until(server.jobs)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    kept = b"".join(path.read_bytes() for path in (tmp_path / ".aftrun").rglob("*") if path.is_file())
+    assert b"literal-key-4711" not in kept
+    assert b"token-value-0815" not in kept
+    missing = aftrun("resume")
+    assert missing.code == 2
+    assert "AFT_API_KEY" in missing.err
+    assert "TOKEN" in missing.err
+    done = aftrun("resume", env={"AFT_API_KEY": server.api_key, "TOKEN": "token-value-0815"}, timeout=60)
+    assert done.code == 124, done.err
+    assert len(posted(server)) == 1, "sequential: nothing starts after the bad end but what runs always"
+
+
+def test_an_unanswered_post_is_unknown_after_resume(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """Killed between POST and answer: the job is never submitted again, exit 6; with `resubmit` it is."""
+    slow = [{"on": "submit", "kind": "slow", "delay": "1s", "strikes": "after"}]
+    for policy, code, posts in (("fail", 6, 1), ("resubmit", 0, 2)):
+        server = sandbox({"defaults": {"queue": "0s", "duration": "10ms", "faults": slow}})
+        folder = tmp_path / policy
+        folder.mkdir()
+        (folder / "m.yaml").write_text(f"scriptName: x\nonAmbiguous: {policy}\n", encoding="utf-8")
+        process = begin(folder, server, "apply", "m.yaml", *reach(server))
+        until(server.jobs)
+        process.kill()
+        process.communicate()
+        done = aftrun("resume", "--state-dir", str(folder / ".aftrun"), env={"AFT_API_KEY": server.api_key})
+        assert done.code == code, done.err
+        assert len(posted(server)) == posts
+
+
+def test_retry_runs_what_did_not_succeed_and_what_needs_it(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """Ids and outputs of jobs that succeeded are still at hand; the succeeded ones do not run again."""
+    behaviours = [
+        {"match": {"scriptName": "flaky"}, "flaky": {"failFirst": 1}, "queue": "0s", "duration": "10ms"},
+        {"match": {"scriptName": "source"}, "queue": "0s", "duration": "10ms", "outputs": {"file": "a.csv"}},
+    ]
+    server = sandbox({"defaults": {"queue": "0s", "duration": "10ms"}, "behaviours": behaviours})
+    text = (
+        "strategy: {order: parallel}\njobs:\n  - {name: source, scriptName: source, outputs: {file: file}}\n"
+        "  - {name: flaky, scriptName: flaky, needs: [source], "
+        "params: {id: '${{ jobs.source.id }}', file: '${{ jobs.source.outputs.file }}'}}\n"
+        "  - {name: after, scriptName: after, needs: [flaky]}\n  - {name: other, scriptName: other}\n"
+    )
+    (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
+    first = aftrun("apply", "m.yaml", server=server)
+    assert first.code == 1, first.err
+    old = first.report()["run"]["id"]
+    before = len(posted(server))
+    assert before == 3
+    done = aftrun("retry", env={"AFT_API_KEY": server.api_key})
+    assert done.code == 0, done.err
+    again = posted(server)[before:]
+    assert [body["scriptName"] for body in again] == ["flaky", "after"]
+    source = next(job for job in server.jobs() if job.body == {"scriptName": "source"})
+    assert again[0]["params"] == {"id": source.id, "file": "a.csv"}
+    data = json.loads(aftrun("history", "--format", "json").out)
+    assert [run["retryOf"] for run in data] == [old, None]
+    nothing = aftrun("retry", env={"AFT_API_KEY": server.api_key})
+    assert nothing.code == 2
+    assert "nothing to run again" in nothing.err
+
+
+def test_retry_asks_before_it_touches_unknown_jobs(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """They may have run: exit 2 with the reason, until `--include-unknown` says so."""
+    faults = [{"on": "submit", "kind": "reset", "strikes": "after"}]
+    server = sandbox({"defaults": {"queue": "0s", "duration": "10ms", "faults": faults}})
+    (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
+    assert aftrun("apply", "m.yaml", server=server).code == 6
+    refused = aftrun("retry", env={"AFT_API_KEY": server.api_key})
+    assert refused.code == 2
+    assert "may have run" in refused.err
+    assert "--include-unknown" in refused.err
+    assert len(posted(server)) == 1
+    assert aftrun("retry", "--include-unknown", env={"AFT_API_KEY": server.api_key}).code == 0
+    assert len(posted(server)) == 2
+
+
+def test_retry_in_the_manifest_submits_anew_after_a_definite_bad_end(
+    sandbox: Start, aftrun: Run, tmp_path: Path
+) -> None:
+    """With backoff, each attempt on record, and each told apart by `correlation`."""
+    behaviours = [{"match": {"scriptName": "flaky"}, "flaky": {"failFirst": 2}, "queue": "0s", "duration": "10ms"}]
+    server = sandbox({"behaviours": behaviours})
+    text = "name: m\njobs:\n  - name: f\n    scriptName: flaky\n    correlation: trace\n"
+    text += "    retry: {limit: 3, backoff: {duration: 50ms, factor: 2}}\n"
+    (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
+    done = aftrun("apply", "m.yaml", server=server)
+    assert done.code == 0, done.err
+    report = done.report()
+    assert [attempt["outcome"] for attempt in report["jobs"][0]["attempts"]] == ["failed", "failed", "succeeded"]
+    run = report["run"]["id"]
+    assert [body["params"]["trace"] for body in posted(server)] == [f"{run}/m/f/{number}" for number in (1, 2, 3)]
+
+
+def test_history_and_show(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """Lists with filters, one run in detail with its usual times, and forgetting on request only."""
+    server = sandbox({"defaults": {"queue": "0s", "duration": "10ms"}})
+    (tmp_path / "good.yaml").write_text("scriptName: x\n", encoding="utf-8")
+    (tmp_path / "bad.yaml").write_text("scriptName: x\nexpect: [nothing.there]\n", encoding="utf-8")
+    assert aftrun("history").code == 2
+    assert aftrun("apply", "good.yaml", server=server).code == 0
+    assert aftrun("apply", "good.yaml", server=server).code == 0
+    assert aftrun("apply", "bad.yaml", server=server).code == 1
+    rows = json.loads(aftrun("history", "--format", "json").out)
+    assert [(row["outcome"], row["manifests"]) for row in rows] == [
+        ("failed", ["bad"]),
+        ("succeeded", ["good"]),
+        ("succeeded", ["good"]),
+    ]
+    assert rows[0]["counts"] == {"failed": 1}
+    assert len(json.loads(aftrun("history", "--format", "json", "--status", "failed").out)) == 1
+    assert len(json.loads(aftrun("history", "--format", "json", "--manifest", "good", "-n", "1").out)) == 1
+    assert json.loads(aftrun("history", "--format", "json", "--last", "1ms").out) == []
+    table = aftrun("history").out
+    assert table.splitlines()[0].split() == ["RUN", "STARTED", "TIME", "OUTCOME", "MANIFEST", "JOBS"]
+    assert rows[0]["id"] in table
+    shown = aftrun("show", rows[0]["id"])
+    assert "expect" in shown.out
+    data = json.loads(aftrun("show", rows[1]["id"], "--format", "json").out)
+    assert data["usualSeconds"]["good/x"] > 0
+    assert json.loads(aftrun("show", rows[1]["id"], "--format", "json", "--status", "failed").out)["jobs"] == []
+    wrong = aftrun("show", "nope")
+    assert wrong.code == 2
+    assert "aftrun history" in wrong.err
+    assert aftrun("history", "--prune", "1d").code == 0
+    assert len(json.loads(aftrun("history", "--format", "json").out)) == 3
+    assert aftrun("history", "--prune", "0s").code == 0
+    assert json.loads(aftrun("history", "--format", "json").out) == []
+    assert list((tmp_path / ".aftrun" / "runs").iterdir()) == []
+
+
+def test_resume_of_what_has_ended_is_refused(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """It says how the run ended, and what can be done instead."""
+    server = sandbox()
+    (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
+    assert aftrun("apply", "m.yaml", server=server).code == 0
+    done = aftrun("resume", env={"AFT_API_KEY": server.api_key})
+    assert done.code == 2
+    assert "nothing to take up" in done.err
+
+
+def test_a_bug_ends_the_stream_and_leaves_a_true_report(sandbox: Start, tmp_path: Path) -> None:
+    """An exception in the middle: exit 70, the report says `error`, and the run can be resumed."""
+    server = sandbox(STUCK)
+    (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
+    script = (
+        "import sys\nfrom aftrun.cli.main import run\nfrom aftrun.run.steps import Steps\n"
+        "def broken(*_): raise RuntimeError('secret text')\nSteps.looked = broken\n"
+        "sys.argv[0] = 'aftrun'\nsys.exit(run())\n"
+    )
+    (tmp_path / "broken.py").write_text(script, encoding="utf-8")
+    command = [program()[0], "broken.py", "apply", "m.yaml", "-v", *reach(server)]
+    environ = clean_environ(AFT_API_KEY=server.api_key)
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 70
+    assert b"a bug in aftrun: RuntimeError" in done.stderr
+    assert b"secret text" not in done.stderr
+    report = json.loads(next((tmp_path / ".aftrun" / "runs").glob("*/report.json")).read_text())
+    assert (report["run"]["outcome"], report["run"]["exitCode"]) == ("error", 70)
+    assert report["jobs"][0]["jobId"] == server.jobs()[0].id
+    with Log(tmp_path / ".aftrun", create=False) as log:
+        assert log.runs()[0].outcome == "error"

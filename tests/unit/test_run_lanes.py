@@ -1,0 +1,69 @@
+"""How the pool's places are shared among servers, and how rates are kept."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from aftrun.run.lanes import Lanes
+
+
+def test_due_jobs_leave_in_the_order_in_which_they_came() -> None:
+    """First come, first served, each server for itself."""
+    lanes = Lanes([None, None], 4)
+    for lane, index in [(0, 5), (1, 6), (0, 7)]:
+        lanes.push(lane, index)
+    assert [lanes.pop(0), lanes.pop(0), lanes.pop(0), lanes.pop(1)] == [5, 7, None, 6]
+
+
+def test_one_server_has_all_places() -> None:
+    """Nothing is kept free for nobody."""
+    lanes = Lanes([None], 3)
+    for _ in range(3):
+        assert lanes.open(0.0) == [0]
+        lanes.fly(0, 0.0)
+    assert lanes.full
+    assert lanes.open(0.0) == []
+
+
+@pytest.mark.parametrize(
+    ("servers", "places", "share"), [(2, 4, 3), (3, 4, 2), (4, 4, 1), (2, 2, 1), (9, 4, 1), (2, 1, 1)]
+)
+def test_a_place_is_kept_for_each_other_server(servers: int, places: int, share: int) -> None:
+    """One server can hold all places but one for each of the others, and at least one."""
+    lanes = Lanes([None] * servers, places)
+    held = 0
+    while 0 in lanes.open(0.0):
+        lanes.fly(0, 0.0)
+        held += 1
+    assert held == share
+    assert lanes.full == (places == share)
+
+
+def test_a_landing_frees_the_place() -> None:
+    """What was full is open again."""
+    lanes = Lanes([None], 1)
+    lanes.fly(0, 0.0)
+    assert lanes.full
+    lanes.land(0)
+    assert lanes.open(0.0) == [0]
+
+
+def test_a_rate_closes_its_lane_for_a_while() -> None:
+    """Four a second: closed for a quarter of a second; the other lane stays open."""
+    lanes = Lanes([4.0, None], 8)
+    lanes.fly(0, 10.0)
+    assert lanes.open(10.2) == [1]
+    assert lanes.next_opening(10.2) == 10.25
+    assert lanes.open(10.25) == [0, 1]
+    assert lanes.next_opening(10.25) == math.inf
+
+
+def test_a_rate_saves_nothing_up() -> None:
+    """A pause does not earn a burst afterwards."""
+    lanes = Lanes([1.0], 8)
+    lanes.fly(0, 0.0)
+    lanes.fly(0, 100.0)
+    assert lanes.open(100.5) == []
+    assert lanes.open(101.0) == [0]

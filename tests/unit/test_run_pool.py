@@ -1,0 +1,133 @@
+"""The threads for requests in flight."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import pytest
+
+from aftrun.model import Answer, Reply
+from aftrun.run.pool import MAX_THREADS, Result, ThreadPool
+from aftrun.run.ports import WAKE, SystemClock, Ticket
+
+OK = Answer(200)
+LONG = 30.0
+"""Seconds that no test waits in full: what it waits for comes at once, or the test fails."""
+
+
+def collect(pool: ThreadPool, count: int) -> list[Result]:
+    """The next `count` results."""
+    found: list[Result] = []
+    end = time.monotonic() + LONG
+    while len(found) < count and time.monotonic() < end:
+        found += pool.wait(end - time.monotonic())
+    return found
+
+
+def test_results_come_back_with_their_tickets() -> None:
+    """Every request's result, whatever the order."""
+    pool = ThreadPool(4)
+    for index in range(20):
+        pool.start(Ticket(index, submits=index % 2 == 0), lambda index=index: Answer(200 + index))  # type: ignore[misc]  # the default binds
+    found = collect(pool, 20)
+    pool.close()
+    assert {(ticket.index, reply.status) for ticket, reply in found if isinstance(reply, Answer)} == {
+        (n, 200 + n) for n in range(20)
+    }
+
+
+def test_requests_run_side_by_side_up_to_the_size() -> None:
+    """Three requests that wait for each other end, so they were in flight at once; threads are not made in advance."""
+    pool = ThreadPool(3)
+    meet = threading.Barrier(3, timeout=LONG)
+
+    def call() -> Reply:
+        meet.wait()
+        return OK
+
+    assert pool._threads == 0
+    for index in range(3):
+        pool.start(Ticket(index, submits=False), call)
+    assert len(collect(pool, 3)) == 3
+    for _ in range(5):
+        pool.start(Ticket(0, submits=False), lambda: OK)
+        collect(pool, 1)
+    assert pool._threads == 3
+    pool.close()
+
+
+def test_a_thread_is_used_again() -> None:
+    """One request after another needs one thread."""
+    pool = ThreadPool(8)
+    for _ in range(5):
+        pool.start(Ticket(0, submits=False), lambda: OK)
+        assert len(collect(pool, 1)) == 1
+    assert pool._threads == 1
+    pool.close()
+
+
+@pytest.mark.parametrize(("asked", "size"), [(0, 1), (1, 1), (32, 32), (10_000, MAX_THREADS)])
+def test_the_size_has_bounds(asked: int, size: int) -> None:
+    """At least one, never thousands."""
+    assert ThreadPool(asked).size == size
+
+
+def test_whatever_a_call_raises_is_handed_over() -> None:
+    """`SystemExit` too: it is for the scheduler's thread to decide."""
+    pool = ThreadPool(1)
+    for error in (ZeroDivisionError("x"), SystemExit(3)):
+
+        def call(error: BaseException = error) -> Reply:
+            raise error
+
+        pool.start(Ticket(1, submits=True), call)
+        assert collect(pool, 1) == [(Ticket(1, submits=True), error)]
+    pool.close()
+
+
+def test_waiting_ends_with_the_time_out() -> None:
+    """Nothing there: nothing comes; negative times are none."""
+    pool = ThreadPool(1)
+    assert pool.wait(0.0) == []
+    assert pool.wait(-5.0) == []
+
+
+def test_wake_ends_a_wait_from_a_signal_handler() -> None:
+    """A wait without end is ended by a signal, as Ctrl-C does it."""
+    pool = ThreadPool(1)
+    before = signal.signal(signal.SIGUSR1, lambda *_: pool.wake())
+    timer = threading.Timer(0.05, lambda: signal.raise_signal(signal.SIGUSR1))
+    main = threading.main_thread().ident
+    assert main is not None
+    timer = threading.Timer(0.05, lambda: signal.pthread_kill(main, signal.SIGUSR1))
+    timer.start()
+    try:
+        ((ticket, reply),) = pool.wait(None)
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert ticket is WAKE
+    assert isinstance(reply, InterruptedError)
+    assert pool._busy == 0
+
+
+def test_closing_lets_threads_go() -> None:
+    """Idle threads end."""
+    pool = ThreadPool(2)
+    names = []
+    pool.start(Ticket(0, submits=False), lambda: (names.append(threading.current_thread()), OK)[1])
+    collect(pool, 1)
+    pool.close()
+    names[0].join(LONG)
+    assert not names[0].is_alive()
+
+
+def test_the_clocks_of_the_machine() -> None:
+    """Wall clock in whole milliseconds, and one that never goes back."""
+    clock = SystemClock()
+    now = clock.now()
+    assert now == round(now, 3)
+    assert abs(now - time.time()) < LONG
+    assert clock.monotonic() <= clock.monotonic()
