@@ -26,7 +26,7 @@ from aftrun.report import json as json_report
 from aftrun.run.plan import Plan, Task, apply_overrides, headers, make_plan
 from aftrun.run.ports import Clock, Journal, Listener, Pool, SystemClock
 from aftrun.run.render import Handed, RunFacts, lookup_for
-from aftrun.run.select import keep_jobs, key
+from aftrun.run.select import choose, keep_jobs, key
 from aftrun.secrets import Scrubber
 from aftrun.values import Bindings, Inside, Lookup, Outside, Value, bound, nothing_inside, render
 
@@ -214,7 +214,7 @@ def prepare(manifests: Sequence[Manifest], options: RunOptions, sandbox: Sandbox
     """The manifests as this run sees them: flags applied, jobs left out that are not wanted, servers replaced.
 
     Raises:
-        UsageError: flags contradict each other, or leave no job.
+        UsageError: flags contradict each other, stand for no job, or leave none.
     """
     override = ServerOverride(options.url, None, options.ca_file, options.fingerprints, options.insecure)
     changed = apply_overrides(
@@ -225,6 +225,7 @@ def prepare(manifests: Sequence[Manifest], options: RunOptions, sandbox: Sandbox
         wait=False if options.no_wait else None,
         timeout=options.timeout,
     )
+    changed = choose(changed, options.select, options.exclude).manifests
     if options.only:
         changed = keep_jobs(changed, frozenset(options.only))
     if sandbox is not None:

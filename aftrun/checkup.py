@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -88,19 +88,20 @@ class Doctor:
 
     def examine(self) -> Checkup:
         """Run all checks, each as far as those before it allow."""
-        checks: list[Check] = []
-        broken = ""
-        for check in self._checks():
-            checks.append(check)
-            if check.level is Level.FAILED and check.exit_code in (ExitCode.USAGE, ExitCode.UNREACHABLE):
-                broken = check.name
-                if check.name != "settings":
-                    break
-        if broken and broken != "settings":
-            done = {check.name for check in checks}
-            rest = [name for name in ("certificate", "expiry", "clock", "key", "job info") if name not in done]
-            checks += [_skipped(name, f"{broken} failed") for name in rest if name != "job info" or self._job_id]
-        return Checkup(self._url(), tuple(checks), self._info, self._target)
+        checks = tuple(self._checks())
+        done = {check.name for check in checks}
+        why = next((check.name for check in checks if check.level is Level.FAILED), "")
+        names = (
+            "name",
+            "connection",
+            "certificate",
+            "expiry",
+            "clock",
+            "key",
+            *(("job info",) if self._job_id else ()),
+        )
+        left = [_skipped(name, f"{why} failed") for name in names if why and name not in done]
+        return Checkup(self._url(), (*checks, *left), self._info, self._target)
 
     def _url(self) -> str:
         if self._target is not None:
@@ -115,7 +116,7 @@ class Doctor:
             stand_ins = _key_only(self._spec, without)
             if stand_ins:
                 # The way to the server can be looked at without a key; only the key itself cannot.
-                environ = {**environ, **dict.fromkeys(stand_ins, "no-key-is-set")}
+                environ = {**environ, **dict.fromkeys(stand_ins, "")}
             self._target = make_target(self._spec, environ)
             endpoint = self._target.setup.endpoints[0]
             place = probe.place_of(endpoint.url)
@@ -131,9 +132,11 @@ class Doctor:
             )
         else:
             yield Check("settings", Level.OK, "every value is there")
-        yield from self._way(place, endpoint)
+        if not (yield from self._way(place, endpoint)):
+            return
         if place.secure:
-            yield from self._certificate(place, endpoint)
+            if not (yield from self._certificate(place, endpoint)):
+                return
         else:
             loopback = proxy.is_loopback(place.host)
             level = Level.OK if loopback else Level.WARNING
@@ -141,14 +144,14 @@ class Doctor:
             yield Check("certificate", level, text, "" if loopback else "use https:// and pin the certificate")
         yield from self._requests(has_key=not stand_ins)
 
-    def _way(self, place: probe.Place, endpoint: Endpoint) -> Iterator[Check]:
+    def _way(self, place: probe.Place, endpoint: Endpoint) -> Generator[Check, None, bool]:
         through = proxy.find(urlsplit(endpoint.url).scheme, place.host, place.port)
         if through is None:
             seen = probe.name(place)
             if seen.error:
                 remedy = "check the host in `server.url`, and that this machine can resolve names"
                 yield _failed("name", seen.error, remedy, ExitCode.UNREACHABLE)
-                return
+                return False
             yield Check("name", Level.OK, f"{place.host} is {seen.detail}")
         else:
             yield Check("name", Level.OK, f"resolved by the proxy {through.place} (from {through.variable})")
@@ -158,16 +161,17 @@ class Doctor:
             if through is not None:
                 remedy = f"check the proxy in {through.variable}, or name the server in NO_PROXY to go without it"
             yield _failed("connection", seen.error, remedy, ExitCode.UNREACHABLE)
-            return
+            return False
         yield Check("connection", Level.OK, seen.detail)
+        return True
 
-    def _certificate(self, place: probe.Place, endpoint: Endpoint) -> Iterator[Check]:
+    def _certificate(self, place: probe.Place, endpoint: Endpoint) -> Generator[Check, None, bool]:
         found = probe.trust(place, endpoint)
         shown = found.certificate
         if shown is None:
             remedy = "check that this port speaks HTTPS with TLS 1.2 or newer"
             yield _failed("certificate", found.error, remedy, ExitCode.UNREACHABLE)
-            return
+            return False
         if not found.accepted:
             remedy = (
                 f"`aftrun trust {place.url}` shows it and how to compare it; if it is your server's, put this line "
@@ -189,6 +193,7 @@ class Doctor:
             yield Check("expiry", Level.WARNING, seen.error, remedy)
         else:
             yield Check("expiry", Level.OK, seen.detail)
+        return found.accepted
 
     def _requests(self, *, has_key: bool) -> Iterator[Check]:
         if self._target is None:

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from aftrun.errors import StateError
 
-
 _ERRORS = "backslashreplace"
-"""Half a surrogate pair, which JSON of a server and file names can hold, becomes `\\ud800`: right in JSON, harmless elsewhere."""
+"""Half a surrogate pair (JSON and file names can hold one) becomes `\\ud800`: right in JSON, harmless elsewhere."""
 
 
 def write_atomic(path: Path, text: str) -> None:

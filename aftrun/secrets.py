@@ -29,7 +29,7 @@ def _base64_forms(raw: bytes) -> Iterable[str]:
         start = (0, 2, 3)[offset]
         total_bits = (offset + len(raw)) * 8
         stable = encoded[start : total_bits // 6]
-        if len(stable) >= _MIN_LENGTH + 2:
+        if len(stable) >= _MIN_LENGTH:
             yield stable
             yield stable.replace("+", "-").replace("/", "_")
 
@@ -51,8 +51,21 @@ def spellings(secret: str) -> set[str]:
         raw.hex(),
         *_base64_forms(raw),
     }
-    forms |= {form.lower() for form in forms if "%" in form}
     return {form for form in forms if form}
+
+
+def _escapes(char: str) -> str:
+    """A pattern for one character in every escaped form: JSON's (`\\u00e9`, `\\/`, `\\n`) and the URL's (`%C3%A9`, `+`).
+
+    Writers differ in what they escape and in the case of the digits, so a secret is looked for character by character.
+    """
+    if char.isascii() and char.isalnum():
+        return char
+    percent = "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogateescape"))
+    units = char.encode("utf-16-be", "surrogatepass").hex()
+    code = "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+    forms = [char, json.dumps(char)[1:-1], f"\\{char}", *("+" if char == " " else "")]
+    return f"(?:{'|'.join(map(re.escape, forms))}|(?i:{re.escape(percent)}|{re.escape(code)}))"
 
 
 class Scrubber:
@@ -62,15 +75,17 @@ class Scrubber:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         short: set[str] = set()
-        forms: set[str] = set()
+        long: set[str] = set()
         for secret in secrets:
             if len(secret) < _MIN_LENGTH:
                 short |= {secret} if secret.strip() else set()
             else:
-                forms |= spellings(secret)
+                long.add(secret)
         self._exact = frozenset(short)
+        forms = {form: re.escape(form) for secret in long for form in spellings(secret)}
+        forms |= {secret: "".join(map(_escapes, secret)) for secret in long}
         ordered = sorted(forms, key=lambda form: (-len(form), form))
-        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+        self._pattern = re.compile("|".join(forms[form] for form in ordered)) if ordered else None
 
     def scrub(self, text: str) -> str:
         """The text without any secret in it. Values under four characters are hidden only as whole words."""

@@ -101,7 +101,7 @@ def _as_text(place: Place, found: Trust, certificate: PeerCertificate, now: floa
         "subject": certificate.subject or "-",
         "issuer": issuer,
         "names": ", ".join(certificate.names[:20]) or "-",
-        "valid": f"from {tls.day(certificate.not_before)}, {validity.detail}" if validity.detail else "",
+        "valid": f"from {tls.day(certificate.not_before)} {validity.detail}" if validity.detail else "",
         "warning": validity.error,
         "fingerprint": certificate.fingerprint,
     }

@@ -173,7 +173,7 @@ def _poll(node: MapNode | None, fields: Fields) -> Poll:
     if node is None:
         return Poll()
     default = Poll()
-    minimum = fields.duration(node.get("min"), "'min'")
+    minimum = fields.duration(node.get("min"), "'min'", zero=True)
     maximum = fields.duration(node.get("max"), "'max'")
     fraction = fields.number(node.get("fraction"), "'fraction'", 0, 1)
     least = default.minimum if minimum is None else minimum

@@ -18,7 +18,7 @@ from aftrun.durations import human_duration
 from aftrun.errors import UsageError
 from aftrun.events import instant
 from aftrun.model import Attempt, JobResult, Json, RunReport
-from aftrun.report.facts import Kind, keys, kind, labels, summary, title, word
+from aftrun.report.facts import Kind, keys, kind, labels, title, word
 from aftrun.report.text import clean, clip, one_line
 
 _NOSCRIPT_ROWS = 1_000
@@ -132,7 +132,7 @@ def _row(job: JobResult, label: str, number: int) -> dict[str, Any]:
     found = kind(job)
     return {
         "number": number,
-        "label": clip(label, 200),
+        "label": clip(label, 100),
         "word": WORDS.get(word(job), word(job)) + (", allowed" if found is Kind.ALLOWED else ""),
         "outcome": word(job),
         "tone": "warn" if found is Kind.ALLOWED else TONES[word(job)],
@@ -164,6 +164,7 @@ def render(report: RunReport) -> str:
     """
     try:
         import jinja2  # noqa: PLC0415  # only pages need it
+        from markupsafe import Markup  # noqa: PLC0415  # comes with Jinja2
     except ImportError as error:
         raise UsageError("the HTML report needs Jinja2", hint="install it with: pip install jinja2") from error
     style, script = _resource("report.css"), _resource("report.js")
@@ -181,12 +182,11 @@ def render(report: RunReport) -> str:
     return (
         environment.get_template("report.html.j2").render(
             # The two texts of ours, and they alone, stand in the page as they are.
-            style=jinja2.utils.markupsafe.Markup(style),  # noqa: S704  # our own file
-            script=jinja2.utils.markupsafe.Markup(script),  # noqa: S704  # our own file
+            style=Markup(style),  # noqa: S704  # our own file
+            script=Markup(script),  # noqa: S704  # our own file
             policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; "
             "base-uri 'none'; form-action 'none'",
             title=title(report),
-            summary=summary(report),
             outcome=report.outcome,
             word=WORDS.get(report.outcome, report.outcome),
             tone=TONES.get(report.outcome, "bad"),

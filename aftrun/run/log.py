@@ -60,6 +60,9 @@ CREATE TABLE files (
 _MIGRATIONS: dict[int, str] = {}
 """From version N to N + 1. A database is brought up to date, one step at a time, when it is opened for writing."""
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+"""Made once: `json.dumps` makes an encoder at every call that asks for anything but its defaults."""
+
 BUSY_SECONDS = 30.0
 """How long to wait for another aftrun that is writing to the same file."""
 

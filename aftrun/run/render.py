@@ -11,7 +11,6 @@ from aftrun.model import Job, Json, Param, ParamKind, Request, ServerSpec
 from aftrun.run.plan import Task
 from aftrun.values import Bindings, Inside, Text, Unbound, render
 
-
 _LONGEST_INTEGER = 400
 """Characters. Longer ones stay text: Python refuses to convert them."""
 

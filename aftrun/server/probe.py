@@ -204,4 +204,4 @@ def expiry(certificate: tls.PeerCertificate, now: float) -> Seen:
         return Seen(error=f"it expired on {end}")
     if left < SOON:
         return Seen(error=f"it expires on {end}, in {left} day{'' if left == 1 else 's'}")
-    return Seen(f"until {end}, {left} days from now")
+    return Seen(f"until {end} ({left} days from now)")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from aftrun.events import Accepted, SubmitIntended
+from aftrun.model import Json
 from aftrun.run.log import Log
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox

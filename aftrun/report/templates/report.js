@@ -104,7 +104,11 @@
       }
       seen = end;
     });
-    const label = told.length ? told.join(", ") : "never sent";
+    if (!told.length) {
+      const why = job.k === "skipped" || job.o === "pending" ? "not sent" : "never accepted";
+      return el("span", { class: "never" }, el("bdi", {}, (job.g || "").split("\n")[0] || why));
+    }
+    const label = told.join(", ");
     return el("div", { class: "track", role: "img", "aria-label": label, title: label }, ...parts);
   };
   const step = () => {
@@ -195,7 +199,7 @@
     state.built += next.length;
     const left = state.shown.length - state.built;
     byId("rest").hidden = left === 0;
-    byId("more").textContent = `Show more (${left} left)`;
+    byId("more").textContent = `Show more (${left.toLocaleString("en")} left)`;
   };
   const orders = {
     order: (a, b) => a.number - b.number,
@@ -219,7 +223,9 @@
       rows.append(el("tr", { role: "row", class: "none" }, el("td", { role: "cell", colspan: "5" }, "No job matches.")));
     }
     const all = state.shown.length === jobs.length;
-    byId("status").textContent = all ? `${jobs.length} jobs` : `${state.shown.length} of ${jobs.length} jobs`;
+    const some = (count) => count.toLocaleString("en");
+    const total = `${some(jobs.length)} job${jobs.length === 1 ? "" : "s"}`;
+    byId("status").textContent = all ? total : `${some(state.shown.length)} of ${total}`;
     document.querySelectorAll(".filter").forEach((button) => {
       const name = button.dataset.outcome;
       button.setAttribute("aria-pressed", String(name ? state.outcomes.has(name) : !state.outcomes.size));
@@ -246,7 +252,7 @@
     here.classList.add("on");
     const frame = lines.getBoundingClientRect();
     const point = (node, seconds) => {
-      const box = node.querySelector(".track").getBoundingClientRect();
+      const box = node.querySelector(".line").firstElementChild.getBoundingClientRect();
       const share = Math.min(1, Math.max(0, seconds / span));
       return [box.left - frame.left + box.width * share, box.top - frame.top + box.height / 2];
     };
@@ -378,7 +384,7 @@
     node.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long", hour12: false });
   });
   document.querySelectorAll(".filter[data-outcome]").forEach((button) => {
-    const count = Number(button.querySelector("b").textContent);
+    const count = Number(button.dataset.count);
     if (!button.dataset.outcome || !count) return;
     const part = el("i", { class: [...button.classList].find((name) => name.startsWith("tone-")) });
     part.style.flexGrow = count;

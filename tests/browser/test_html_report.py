@@ -1,0 +1,289 @@
+"""The HTML report in a real browser: headless Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aftrun.model import RunReport
+from aftrun.report.html import render
+from tests.unit.report_samples import big, nasty, sample
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None and not os.environ.get("CI"), reason="Chromium is not installed (Debian: apt-get install chromium)"
+)
+
+
+class Visit:
+    """A page, with everything that it said and asked for."""
+
+    def __init__(self, page: Any, path: Path) -> None:
+        self.page = page
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        page.on("console", lambda message: self.said.append(message.text))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("dialog", self._refuse)
+        start = time.monotonic()
+        page.goto(path.as_uri())
+        page.wait_for_selector("tr.job")
+        self.took = time.monotonic() - start
+        self.url = path.as_uri()
+
+    def _refuse(self, dialog: Any) -> None:
+        self.said.append("dialog")
+        dialog.dismiss()
+
+    def names(self) -> list[str]:
+        """The names of the jobs that are shown, in order."""
+        names: list[str] = self.page.locator("tr.job .open bdi").all_inner_texts()
+        return names
+
+    def wait(self, selector: str, count: int) -> None:
+        """Until so many elements match. The page's policy forbids `wait_for_function`, which evaluates text."""
+        from playwright.sync_api import expect  # noqa: PLC0415  # as below
+
+        expect(self.page.locator(selector)).to_have_count(count)
+
+    def quiet(self) -> bool:
+        """Whether the page neither complained nor asked for anything but itself."""
+        return not self.said and [url for url in self.asked if not url.startswith("data:")] == [self.url]
+
+
+Open = Callable[..., Visit]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One Chromium for all tests."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  # where Chromium is missing, it may be too
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Any, tmp_path: Path) -> Iterator[Open]:
+    """Opens a report as a file, in a browser that knows nothing of the last one."""
+    contexts = []
+
+    def start(report: RunReport, *, width: int = 1280, height: int = 900, **options: Any) -> Visit:
+        path = tmp_path / "report.html"
+        path.write_text(render(report), encoding="utf-8")
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        return Visit(context.new_page(), path)
+
+    yield start
+    for context in contexts:
+        context.close()
+
+
+def test_the_counts_and_the_problems_are_what_the_run_saw(visit: Open) -> None:
+    """What a reader sees first."""
+    page = visit(sample())
+    assert page.page.title() == "unknown: nightly – aftrun"
+    shown = [" ".join(text.split()) for text in page.page.locator(".filter").all_inner_texts()]
+    assert shown == [
+        "All 12",
+        "succeeded 1",
+        "failed 3",
+        "rejected 1",
+        "undelivered 1",
+        "cancelled 1",
+        "timed out 1",
+        "unknown 1",
+        "skipped 1",
+        "submitted 1",
+        "pending 1",
+    ]
+    assert page.page.locator(".attention li").count() == 6
+    assert page.page.locator(".more").inner_text() == "and 2 more below"
+    assert page.names()[:3] == ["extract", "load[eu]", "check"]
+    assert page.page.locator("#job-9 .outcome").inner_text() == "failed, allowed"
+    assert page.quiet()
+
+
+def test_filter_search_and_sort(visit: Open) -> None:
+    """Each alone, and together; the count says how many are left."""
+    page = visit(sample())
+    page.page.click(".filter[data-outcome=failed]")
+    assert page.names() == ["load[eu]", "check", "flaky"]
+    assert page.page.locator("#status").inner_text() == "3 of 12 jobs"
+    assert page.page.get_attribute(".filter[data-outcome=failed]", "aria-pressed") == "true"
+    page.page.click(".filter[data-outcome=skipped]")
+    assert page.names() == ["load[eu]", "check", "tell", "flaky"]
+    page.page.select_option("#sort", "name")
+    assert page.names() == ["check", "flaky", "load[eu]", "tell"]
+    assert page.page.get_attribute("th.c-name", "aria-sort") == "ascending"
+    page.page.click(".filter[data-outcome='']")
+    page.page.fill("#search", "no such FILE")
+    page.wait("tr.job", 1)
+    assert page.names() == ["load[eu]"]
+    page.page.fill("#search", "nothing has this")
+    page.page.wait_for_selector("tr.none")
+    page.page.fill("#search", "")
+    page.wait("tr.job", 12)
+    page.page.click("th.c-time button")
+    assert page.names()[0] == "extract"
+    page.page.click("th.c-time button")
+    assert page.names() == [job.name for job in sample().jobs]
+    assert page.quiet()
+
+
+def test_the_bars_of_the_timeline_are_at_their_places(visit: Open) -> None:
+    """Two attempts of `extract`: sent, queued, run, waited, and once more, each to the pixel."""
+    page = visit(sample())
+    track = page.page.locator("#job-0 .track").bounding_box()
+    found = []
+    for number in range(page.page.locator("#job-0 .seg").count()):
+        segment = page.page.locator("#job-0 .seg").nth(number)
+        box = segment.bounding_box()
+        left = (box["x"] - track["x"]) / track["width"] * 125
+        found.append((segment.get_attribute("class").split()[1], left, left + box["width"] / track["width"] * 125))
+    expected = [
+        ("post", 0, 0.2),
+        ("queue", 0.2, 1),
+        ("run", 1, 20),
+        ("wait", 20, 30),
+        ("post", 30, 30.2),
+        ("queue", 30.2, 31),
+        ("run", 31, 62),
+    ]
+    assert [name for name, _, _ in found] == [name for name, _, _ in expected]
+    smallest = 3.1 / track["width"] * 125  # bars are at least three pixels wide, to be seen at all
+    for (_, left, right), (_, begin, end) in zip(found, expected, strict=True):
+        assert left == pytest.approx(begin, abs=0.3)
+        assert right == pytest.approx(max(end, begin + (smallest if right - left > end - begin else 0)), abs=0.4)
+    assert "queued for 0.8s, ran for 19s" in page.page.get_attribute("#job-0 .track", "aria-label")
+
+
+def test_needs_are_lines_on_hover_and_on_focus(visit: Open) -> None:
+    """From the end of the one to the start of the other, for mouse and keyboard alike."""
+    page = visit(sample())
+    page.page.hover("#job-1 .outcome")
+    assert page.page.locator("#needs path").count() == 2
+    assert page.page.locator("tr.kin").count() == 2
+    track = page.page.locator("#job-0 .track").bounding_box()
+    dot = page.page.locator("#needs circle").first.bounding_box()
+    assert (dot["x"] + dot["width"] / 2 - track["x"]) / track["width"] * 125 == pytest.approx(62, abs=0.5)
+    page.page.mouse.move(1, 1)
+    page.wait("#needs path", 0)
+    page.page.focus("#job-8 .open")
+    assert page.page.locator("#needs path").count() == 1
+
+
+def test_everything_is_there_for_the_keyboard(visit: Open) -> None:
+    """Skip link, then a job opened with Enter; its needs are links that open the other job."""
+    page = visit(sample())
+    page.page.keyboard.press("Tab")
+    assert page.page.evaluate("document.activeElement.className") == "skip"
+    page.page.focus("#job-1 .open")
+    page.page.keyboard.press("Enter")
+    assert page.page.get_attribute("#job-1 .open", "aria-expanded") == "true"
+    detail = page.page.locator("#detail-1").inner_text()
+    assert "exit code 3: no such file" in detail
+    assert "manifests/nightly.yaml:14:5" in detail
+    assert '"token": "${TOKEN}"' in detail
+    page.page.click("#detail-1 a")
+    assert page.page.get_attribute("#job-0 .open", "aria-expanded") == "true"
+    assert "sent" in page.page.locator("#detail-0").inner_text()
+    page.page.focus("#job-0 .open")
+    page.page.keyboard.press("Enter")
+    assert page.page.locator("#detail-0").count() == 0
+    assert page.quiet()
+
+
+def test_dark_mode_follows_the_system_and_the_button(visit: Open) -> None:
+    """And is remembered over a reload."""
+    page = visit(sample(), color_scheme="dark")
+    background = "getComputedStyle(document.body).backgroundColor"
+    assert page.page.evaluate(background) == "rgb(14, 18, 23)"
+    page.page.click("#theme")
+    assert page.page.evaluate(background) == "rgb(245, 246, 248)"
+    page.page.reload()
+    page.page.wait_for_selector("tr.job")
+    assert page.page.evaluate(background) == "rgb(245, 246, 248)"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_serious(visit: Open, scheme: str, width: int) -> None:
+    """With a job opened and a filter pressed, as the page is used."""
+    # As the browser itself, a tool of these tests alone.
+    from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # noqa: PLC0415  # no types
+
+    page = visit(sample(), color_scheme=scheme, width=width)
+    page.page.click("#job-1 .open")
+    page.page.click(".filter[data-outcome=failed]")
+    found = Axe().run(page.page).response["violations"]
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")] == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_is_wider_than_the_window(visit: Open, width: int) -> None:
+    """Not even names and ids of ten thousand letters."""
+    page = visit(nasty(), width=width)
+    assert page.page.evaluate("document.documentElement.scrollWidth") <= width
+    page.page.click("#job-6 .open")
+    assert page.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_nasty_texts_stay_texts(visit: Open) -> None:
+    """No script runs, no image loads, no element comes of a name."""
+    page = visit(nasty())
+    for number in range(len(nasty().jobs)):
+        page.page.click(f"#job-{number} .open")
+    assert page.page.locator("img, iframe, main script, #rows script").count() == 0
+    assert page.names()[0] == "0 <script>alert(1)</script> <script>alert(1)</script>", "the job and its manifest"
+    assert page.quiet()
+
+
+def test_ten_thousand_jobs_open_fast_and_stay_quick(visit: Open) -> None:
+    """Under three seconds to open, and to find one of them."""
+    page = visit(big())
+    assert page.took < 3
+    assert page.page.locator("tr.job").count() < 1_000
+    start = time.monotonic()
+    page.page.fill("#search", "copy[9999]")
+    page.wait("tr.job", 1)
+    page.page.fill("#search", "")
+    page.wait("tr.job >> nth=9", 1)
+    page.page.evaluate("location.hash = '#job-5007'")
+    page.page.wait_for_selector("#detail-5007")
+    assert time.monotonic() - start < 5
+    assert page.quiet()
+
+
+def test_without_scripts_there_is_a_plain_table(visit: Open, browser: Any, tmp_path: Path) -> None:
+    """Mail programs and strict browsers show the jobs, too."""
+    path = tmp_path / "plain.html"
+    path.write_text(render(sample()), encoding="utf-8")
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    assert page.locator("table.plain tbody tr").count() == 12
+    assert "exit code 3: no such file" in page.locator("table.plain").inner_text()
+    context.close()
+
+
+def test_it_prints_every_job_and_no_controls(visit: Open) -> None:
+    """Printing builds the rows that scrolling has not reached."""
+    page = visit(big(1_000))
+    page.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.page.emulate_media(media="print")
+    assert page.page.locator("tr.job").count() == 1_000
+    assert not page.page.is_visible("#search")
+    assert not page.page.is_visible("#theme")
+    assert page.page.is_visible("#share")

@@ -1,0 +1,154 @@
+"""Every event becomes JSON and comes back equal."""
+
+from __future__ import annotations
+
+import json
+import typing
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aftrun.events import (
+    Accepted,
+    AttemptEnded,
+    Event,
+    Interrupted,
+    JobEnded,
+    JobHeader,
+    LookFailed,
+    Reason,
+    RetryPlanned,
+    RunEnded,
+    RunResumed,
+    RunStarted,
+    Source,
+    StateSeen,
+    SubmitDeferred,
+    SubmitIntended,
+    Warned,
+    from_json,
+    to_json,
+)
+from aftrun.model import Json, Outcome
+from aftrun.run.log import Log
+
+TEXT = st.text(max_size=12)
+ANY_TEXT = st.text(st.characters(), max_size=12)
+"""With half surrogate pairs, which JSON of a server can hold."""
+AT = st.integers(0, 4_000_000_000_000).map(lambda ms: ms / 1000)
+MAYBE_AT = st.one_of(st.none(), AT)
+COUNT = st.integers(0, 2**40)
+FLOAT = st.floats(0, 1e9)
+JSON: st.SearchStrategy[Json] = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False), ANY_TEXT),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(ANY_TEXT, inner, max_size=3)),
+    max_leaves=8,
+)
+OBJECT = st.dictionaries(TEXT, JSON, max_size=3)
+TEXTS = st.lists(TEXT, max_size=3).map(tuple)
+HEADERS = st.builds(
+    JobHeader,
+    TEXT,
+    TEXT,
+    TEXT,
+    TEXT,
+    TEXT,
+    COUNT,
+    COUNT,
+    OBJECT,
+    TEXTS,
+    TEXT,
+    st.booleans(),
+    st.booleans(),
+    TEXTS,
+    TEXT,
+)
+SOURCES = st.builds(Source, TEXT, TEXT, TEXT)
+OUTCOME = st.sampled_from(Outcome)
+REASON = st.sampled_from(Reason)
+
+BUILDERS: dict[type[typing.Any], st.SearchStrategy[Event]] = {
+    RunStarted: st.builds(
+        RunStarted,
+        AT,
+        TEXT,
+        st.lists(HEADERS, max_size=3).map(tuple),
+        st.lists(SOURCES, max_size=2).map(tuple),
+        TEXT,
+        OBJECT,
+        st.booleans(),
+    ),
+    RunResumed: st.builds(RunResumed, AT, COUNT, TEXT),
+    SubmitIntended: st.builds(SubmitIntended, AT, TEXT, COUNT, OBJECT),
+    SubmitDeferred: st.builds(SubmitDeferred, AT, TEXT, COUNT, ANY_TEXT, FLOAT),
+    Accepted: st.builds(Accepted, AT, TEXT, COUNT, TEXT, TEXT),
+    StateSeen: st.builds(StateSeen, AT, TEXT, COUNT, TEXT, TEXT),
+    LookFailed: st.builds(LookFailed, AT, TEXT, COUNT, ANY_TEXT),
+    AttemptEnded: st.builds(
+        AttemptEnded,
+        AT,
+        TEXT,
+        COUNT,
+        OUTCOME,
+        REASON,
+        ANY_TEXT,
+        st.one_of(st.none(), st.integers()),
+        TEXT,
+        MAYBE_AT,
+        MAYBE_AT,
+        OBJECT,
+    ),
+    RetryPlanned: st.builds(RetryPlanned, AT, TEXT, COUNT, FLOAT, TEXT),
+    JobEnded: st.builds(JobEnded, AT, TEXT, OUTCOME, REASON, ANY_TEXT),
+    Warned: st.builds(Warned, AT, ANY_TEXT, TEXT),
+    Interrupted: st.builds(Interrupted, AT, COUNT, TEXT),
+    RunEnded: st.builds(RunEnded, AT, TEXT, COUNT),
+}
+
+
+def test_no_event_is_forgotten() -> None:
+    """A new event needs a line here."""
+    assert set(BUILDERS) == set(typing.get_args(Event))
+
+
+@pytest.mark.parametrize("cls", BUILDERS)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_events_come_back_equal(cls: type[typing.Any], data: st.DataObject) -> None:
+    """Through JSON text, as the state file and `--events` write it; and nothing but JSON is in it."""
+    event = data.draw(BUILDERS[cls])
+    text = json.dumps(to_json(event), allow_nan=True)
+    back = from_json(json.loads(text))
+    assert back == event
+    assert type(back) is cls
+    assert to_json(back) == to_json(event)
+
+
+@settings(max_examples=60, deadline=None)
+@given(events=st.lists(st.one_of(*(each for cls, each in BUILDERS.items() if cls is not RunStarted)), max_size=8))
+def test_a_log_gives_back_what_it_took(events: list[Event], tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Through SQLite too, whatever the text holds."""
+    start = RunStarted(0.0, "r", ())
+    with Log(tmp_path_factory.mktemp("log")) as log:
+        log.begin(start, [], [], {})
+        log.append("r", events)
+        assert log.events("r") == [start, *events]
+
+
+@given(
+    st.recursive(
+        st.one_of(st.none(), st.integers(), st.text(max_size=5)),
+        lambda inner: st.one_of(
+            st.lists(inner), st.dictionaries(st.sampled_from(["type", "at", "job", "jobs", "outcome", "reason"]), inner)
+        ),
+    )
+)
+def test_nothing_else_is_taken_for_an_event(data: typing.Any) -> None:
+    """Any JSON: an event, or the error that says that it is none."""
+    from aftrun.errors import StateError
+
+    if isinstance(data, dict) and isinstance(data.get("type"), str):
+        data["type"] = "jobEnded"
+    with pytest.raises(StateError):
+        from_json(data)
