@@ -1,3 +1,78 @@
-"""aftrun: a declarative job runner for Syncplify AFT!."""
+"""aftrun: a declarative job runner for Syncplify AFT!.
+
+`load` and `load_all` read manifests, `apply` runs them and returns a `RunReport`, `Client` talks to one server. Nothing
+is imported before it is used, so that importing aftrun costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from aftrun.errors import (
+        AftrunError,
+        Ambiguous,
+        ManifestError,
+        Refused,
+        Rejected,
+        ServerError,
+        StateError,
+        Unreachable,
+        UsageError,
+    )
+    from aftrun.library import Client, apply, load, load_all
+    from aftrun.model import Job, JobInfo, JobResult, Manifest, Outcome, RunReport, State
+
+_HOMES = {
+    **dict.fromkeys(("Client", "apply", "load", "load_all"), "aftrun.library"),
+    **dict.fromkeys(
+        (
+            "AftrunError",
+            "Ambiguous",
+            "ManifestError",
+            "Refused",
+            "Rejected",
+            "ServerError",
+            "StateError",
+            "Unreachable",
+            "UsageError",
+        ),
+        "aftrun.errors",
+    ),
+    **dict.fromkeys(("Job", "JobInfo", "JobResult", "Manifest", "Outcome", "RunReport", "State"), "aftrun.model"),
+}
+
+__all__ = [
+    "AftrunError",
+    "Ambiguous",
+    "Client",
+    "Job",
+    "JobInfo",
+    "JobResult",
+    "Manifest",
+    "ManifestError",
+    "Outcome",
+    "Refused",
+    "Rejected",
+    "RunReport",
+    "ServerError",
+    "State",
+    "StateError",
+    "Unreachable",
+    "UsageError",
+    "__version__",
+    "apply",
+    "load",
+    "load_all",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home), name)

@@ -29,9 +29,8 @@ def _base64_forms(raw: bytes) -> Iterable[str]:
         start = (0, 2, 3)[offset]
         total_bits = (offset + len(raw)) * 8
         stable = encoded[start : total_bits // 6]
-        if len(stable) >= _MIN_LENGTH:
-            yield stable
-            yield stable.replace("+", "-").replace("/", "_")
+        yield stable
+        yield stable.replace("+", "-").replace("/", "_")
 
 
 def spellings(secret: str) -> set[str]:
@@ -55,7 +54,7 @@ def spellings(secret: str) -> set[str]:
 
 
 def _escapes(char: str) -> str:
-    """A pattern for one character in every escaped form: JSON's (`\\u00e9`, `\\/`, `\\n`) and the URL's (`%C3%A9`, `+`).
+    r"""A pattern for one character in every escaped form: JSON's (`\u00e9`, `\/`, `\n`) and the URL's (`%C3%A9`, `+`).
 
     Writers differ in what they escape and in the case of the digits, so a secret is looked for character by character.
     """

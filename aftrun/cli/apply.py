@@ -27,7 +27,10 @@ def apply(
             show_default=False,
         ),
     ] = None,
+    select: options.Select = None,
+    exclude: options.Exclude = None,
     var: options.Variables = None,
+    env_file: options.EnvFiles = None,
     no_wait: Annotated[bool, options.option("--no-wait", help="Accepted is enough; do not wait for the end.")] = False,
     timeout: Annotated[
         str | None,
@@ -57,9 +60,11 @@ def apply(
     is kept in DIR/runs/RUN/report.json.
     """
     from aftrun.app import make_setup, prepare  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
 
     variables = options.parse_variables(var)
-    loaded = load(files, variables, os.environ)
+    environ = with_env_files(os.environ, env_file or ())
+    loaded = load(files, variables, environ)
     chosen = RunOptions(
         paths=tuple(dict.fromkeys(manifest.path for manifest in loaded.manifests)),
         variables=tuple(variables.items()),
@@ -72,15 +77,17 @@ def apply(
         fail_fast=fail_fast,
         no_wait=no_wait,
         timeout=duration(timeout),
+        select=tuple(select or ()),
+        exclude=tuple(exclude or ()),
         sandbox=sandbox,
     )
     if dry_run:
-        from aftrun.cli.check import show_plan  # noqa: PLC0415  # only for this flag
+        from aftrun.cli.check import PlanFormat, show_plan  # noqa: PLC0415  # only for this flag
 
-        show_plan(prepare(loaded.manifests, chosen), json=output is Output.JSON)
+        show_plan(loaded.manifests, chosen, environ, PlanFormat.JSON if output is Output.JSON else PlanFormat.TEXT)
         return
     with sandbox_for(sandbox) as server_here:
         manifests = prepare(loaded.manifests, chosen, server_here)
-        setup = make_setup(manifests, bind_all(manifests, os.environ, loaded), chosen)
+        setup = make_setup(manifests, bind_all(manifests, environ, loaded), chosen)
         finished = execute(setup, state_dir, files=loaded.files, view=View(quiet, no_progress, verbose))
     raise typer.Exit(conclude(finished, Ending(output, tuple(report_json or ()), no_exit_status)))

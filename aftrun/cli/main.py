@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import aftrun
-from aftrun.cli import apply, check, doctor, runs, sandbox, status, trust
+from aftrun.cli import apply, check, doctor, runs, sandbox, start, status, trust
 from aftrun.cli.boundary import emit, guarded
 
 app = typer.Typer(
@@ -45,6 +45,7 @@ app.command("resume")(runs.resume)
 app.command("retry")(runs.retry)
 app.command("history")(runs.history)
 app.command("show")(runs.show)
+app.command("start")(start.start)
 app.command("status")(status.status)
 app.command("wait")(status.wait)
 app.command("trust")(trust.trust)

@@ -29,6 +29,28 @@ Variables = Annotated[
     list[str] | None,
     option("--var", help="Set a variable of `vars` (repeatable).", metavar="NAME=VALUE", show_default=False),
 ]
+EnvFiles = Annotated[
+    list[Path] | None,
+    option(
+        "--env-file",
+        help="Values for ${VAR} from NAME=value lines; the environment wins (repeatable).",
+        metavar="FILE",
+        show_default=False,
+    ),
+]
+Select = Annotated[
+    list[str] | None,
+    option(
+        "--select",
+        help="Only these jobs: name, manifest/job, glob, tag:x; +name with its needs, name+ with dependants (repeatable).",
+        metavar="EXPR",
+        show_default=False,
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    option("--exclude", help="Not these jobs; as --select (repeatable).", metavar="EXPR", show_default=False),
+]
 StateDir = Annotated[
     Path,
     option("--state-dir", help="Where runs are recorded.", metavar="DIR"),

@@ -50,6 +50,7 @@ def _with_tls(kept: RunOptions, cacert: Path | None, fingerprint: list[str] | No
 
 def resume(
     run: Run = None,
+    env_file: options.EnvFiles = None,
     state_dir: options.StateDir = DEFAULT_STATE_DIR,
     cacert: options.CaCert = None,
     fingerprint: options.Fingerprint = None,
@@ -67,14 +68,16 @@ def resume(
     are those of the run's beginning, kept with it; secrets come from the environment again.
     """
     from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
 
+    environ = with_env_files(os.environ, env_file or ())
     with past.open_log(state_dir) as log:
         rows = log.runs()
         open_rows = [row for row in rows if row.ended_at is None or row.outcome == "interrupted"]
         row = past.find(rows if run is not None or not open_rows else open_rows, run)
         found = past.read(log, row)
         found = replace(found, options=_with_tls(found.options, cacert, fingerprint))
-        setup = past.resume_setup(log, found, os.environ)
+        setup = past.resume_setup(log, found, environ)
     finished = execute(setup, state_dir, view=View(quiet, no_progress, verbose), resume=True)
     raise typer.Exit(conclude(finished, Ending(output, tuple(report_json or ()), no_exit_status)))
 
@@ -85,6 +88,7 @@ def retry(
         bool,
         options.option("--include-unknown", help="Run again also jobs that may have run, or be running still, unseen."),
     ] = False,
+    env_file: options.EnvFiles = None,
     state_dir: options.StateDir = DEFAULT_STATE_DIR,
     cacert: options.CaCert = None,
     fingerprint: options.Fingerprint = None,
@@ -101,7 +105,9 @@ def retry(
     those that need them.
     """
     from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
 
+    environ = with_env_files(os.environ, env_file or ())
     with past.open_log(state_dir) as log:
         found = past.read(log, past.find(log.runs(), run))
         if found.row.ended_at is None:
@@ -110,7 +116,7 @@ def retry(
             )
         chosen = _with_tls(past.retry_options(found, include_unknown=include_unknown), cacert, fingerprint)
         with sandbox_for(chosen.sandbox) as server:
-            setup, stored = past.retry_setup(log, found, chosen, os.environ, server)
+            setup, stored = past.retry_setup(log, found, chosen, environ, server)
             if not quiet:
                 say(f"retry of run {found.row.id}: {len(chosen.only)} of {len(found.report.jobs)} jobs")
             finished = execute(setup, state_dir, files=stored, view=View(quiet, no_progress, verbose))

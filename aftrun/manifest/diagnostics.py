@@ -93,7 +93,14 @@ def _excerpt(line: str, start: int, end: int, *, secret: bool) -> tuple[str, str
     return f"{before}{cut}{after}".rstrip(), " " * offset + "^" * min(width, _LINE_WIDTH - offset)
 
 
-def render(problems: Sequence[Problem], files: Iterable[tuple[str, bytes]] = ()) -> str:
+_BOLD, _RED, _YELLOW, _CYAN, _PLAIN = "1", "1;31", "1;33", "36", "0"
+
+
+def _paint(text: str, style: str, *, colour: bool) -> str:
+    return f"\x1b[{style}m{text}\x1b[{_PLAIN}m" if colour and text else text
+
+
+def render(problems: Sequence[Problem], files: Iterable[tuple[str, bytes]] = (), *, colour: bool = False) -> str:
     """The problems as text for people: place, code, message, the line with a mark under the place, the remedy.
 
     `files` are the bytes of the files by path; a problem in another file is shown without its line. What looks like
@@ -102,7 +109,9 @@ def render(problems: Sequence[Problem], files: Iterable[tuple[str, bytes]] = ())
     sources = {path: Source(path, data) for path, data in files}
     lines: list[str] = []
     for problem in problems:
-        lines.append(f"{problem.place}: {problem.severity}[{problem.code}]: {problem.message}")
+        style = _RED if problem.severity is Severity.ERROR else _YELLOW
+        kind = _paint(f"{problem.severity}[{problem.code}]", style, colour=colour)
+        lines.append(f"{_paint(problem.place, _BOLD, colour=colour)}: {kind}: {problem.message}")
         source = sources.get(problem.path)
         text = source.line(problem.line) if source is not None else ""
         if text.strip():
@@ -112,9 +121,10 @@ def render(problems: Sequence[Problem], files: Iterable[tuple[str, bytes]] = ())
             number = str(problem.line)
             shown, marks = _excerpt(text, start, end, secret=problem.code in _ABOUT_SECRETS)
             lines.append(f"  {number} | {shown}")
-            lines.append(f"  {' ' * len(number)} | {marks}")
+            blank = marks[: len(marks) - len(marks.lstrip())]
+            lines.append(f"  {' ' * len(number)} | {blank}{_paint(marks.lstrip(), style, colour=colour)}")
         if problem.hint:
-            lines.append(f"  hint: {problem.hint}")
+            lines.append(f"  {_paint('hint:', _CYAN, colour=colour)} {problem.hint}")
     return "\n".join(lines)
 
 

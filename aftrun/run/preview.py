@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 
 from aftrun.durations import format_duration
 from aftrun.model import Json, Manifest, ServerSpec, When
-from aftrun.run.plan import Plan, Task, shown_request, waves
+from aftrun.run.curl import to_curl
+from aftrun.run.pieces import calls
+from aftrun.run.plan import Plan, Task, shown_request, start_order, waves
+from aftrun.run.powershell import to_powershell
+from aftrun.run.select import LeftOut
 from aftrun.values import Inside, Outside, nothing_inside, preview
 
 VERSION = 1
@@ -29,7 +34,13 @@ def url_of(server: ServerSpec) -> str:
     return preview(server.url, nothing_inside).rstrip("/") + server.submit_path
 
 
-def to_data(plan: Plan, manifests: Sequence[Manifest], lookups: Lookups, missing: Sequence[Outside]) -> dict[str, Json]:
+def to_data(
+    plan: Plan,
+    manifests: Sequence[Manifest],
+    lookups: Lookups,
+    missing: Sequence[Outside],
+    left_out: Sequence[LeftOut] = (),
+) -> dict[str, Json]:
     """The plan as plain data, for `plan --format json`."""
     layers = waves(plan)
     wave = {task.index: number for stage in layers for number, layer in enumerate(stage, 1) for task in layer}
@@ -49,6 +60,7 @@ def to_data(plan: Plan, manifests: Sequence[Manifest], lookups: Lookups, missing
             for number, (stage, manifest) in enumerate(zip(plan.stages, manifests, strict=True))
         ],
         "jobs": [_job(plan, task, wave[task.index], lookups(task)) for task in plan.tasks],
+        "skipped": [{"manifest": each.manifest, "name": each.name, "why": each.why} for each in left_out],
         "missingVariables": [
             {"name": each.name, "source": each.source, "text": each.text, "where": str(each.origin or "")}
             for each in missing
@@ -104,7 +116,22 @@ def _details(task: Task) -> str:
     return "; ".join(parts)
 
 
-def to_text(plan: Plan, manifests: Sequence[Manifest], lookups: Lookups, missing: Sequence[Outside]) -> str:
+def to_shell(plan: Plan, lookups: Lookups, *, powershell: bool) -> str:
+    """The plan as commands to paste, in the order in which jobs would start."""
+    order: list[Task] = []
+    for stage in plan.stages:
+        order += start_order(plan.tasks[stage.first : stage.first + stage.count])
+    found = calls(plan, order, lookups)
+    return to_powershell(found) if powershell else to_curl(found)
+
+
+def to_text(
+    plan: Plan,
+    manifests: Sequence[Manifest],
+    lookups: Lookups,
+    missing: Sequence[Outside],
+    left_out: Sequence[LeftOut] = (),
+) -> str:
     """The plan for people: one block a job, in the order in which jobs would start."""
     lines: list[str] = []
     count = len(plan.tasks)
@@ -115,6 +142,10 @@ def to_text(plan: Plan, manifests: Sequence[Manifest], lookups: Lookups, missing
         for place, layer in enumerate(layers[number], 1):
             for task in layer:
                 lines += _block(plan, task, place, lookups(task))
+        lines.append("")
+    if left_out:
+        lines.append("Skipped:")
+        lines += [f"  {each.manifest}/{each.name}  ({each.why})" for each in left_out]
         lines.append("")
     if missing:
         lines.append("Not set in this environment, and needed by `apply`:")
@@ -131,7 +162,13 @@ def _block(plan: Plan, task: Task, place: int, lookup: Callable[[Inside], str | 
     for name, value in shown_request(task.job, lookup).items():
         if isinstance(value, dict):
             lines.append("     params:")
-            lines += [f"       {key}: {text}" for key, text in value.items()]
+            lines += [f"       {key}: {_one_line(text)}" for key, text in value.items()]
         else:
-            lines.append(f"     {name}: {value}")
+            lines.append(f"     {name}: {_one_line(value)}")
     return lines
+
+
+def _one_line(value: Json) -> str:
+    """A value on one line: as it is, or as JSON where it holds what a line cannot show."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if text.isprintable() and text == text.strip() and text else json.dumps(text, ensure_ascii=False)

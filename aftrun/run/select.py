@@ -148,7 +148,7 @@ class _Index:
         names = [name for name in known if "/" not in name]
         if len(names) <= _FEW:
             return "there are " + ", ".join(names)
-        return "give a job's name, manifest/job, a glob such as load*, or tag:x; + before it adds needs, after it dependants"
+        return "give a job's name, manifest/job, a glob such as load*, or tag:x"
 
 
 _MOST_NAMES = 2000

@@ -254,7 +254,7 @@ class Steps:
             if found is None:
                 why = problem or "the job info has nothing there"
                 text = f"{live.task.job.name}: output {name} ({path}) is empty: {why}"
-                events.append(Warned(self._clock.now(), text, live.task.key))
+                events.append(Warned(self._clock.now(), self._scrubber.scrub(text), live.task.key))
             outputs[name] = found
         return outputs
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aftrun.errors import StateError
 from aftrun.events import (
     Accepted,
     AttemptEnded,
@@ -146,8 +147,6 @@ def test_a_log_gives_back_what_it_took(events: list[Event], tmp_path_factory: py
 )
 def test_nothing_else_is_taken_for_an_event(data: typing.Any) -> None:
     """Any JSON: an event, or the error that says that it is none."""
-    from aftrun.errors import StateError
-
     if isinstance(data, dict) and isinstance(data.get("type"), str):
         data["type"] = "jobEnded"
     with pytest.raises(StateError):

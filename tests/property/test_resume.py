@@ -1,4 +1,4 @@
-"""Killed at any instant, resumed, and resumed again: nothing is submitted twice, no id is lost, the ends are the same."""
+"""Killed anywhere and resumed, again and again: nothing is submitted twice, no id is lost, the ends are the same."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from aftrun.errors import StateError
 from aftrun.events import Accepted, Event, Reason, RunEnded, RunResumed
 from aftrun.model import Answer, Job, Manifest, OnAmbiguous, Order, Outcome, Retry, ServerSpec, State, When
 from aftrun.run.fold import fold
@@ -59,10 +60,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The end of a process: killed at its n-th write (which it may still have made), or interrupted at a time."""
+    """The end of a process: killed at its n-th write (which it may still have made), out of disk, or interrupted."""
 
     write: int = 0
     written: bool = False
+    full: bool = False
+    """Not killed: from the n-th write on the disk is full, and the process ends in good order."""
     signal_at: float | None = None
     gap: float = 0.0
     """Seconds until the next process takes over."""
@@ -83,7 +86,7 @@ class Story:
 
 
 def tell(case: Case, cuts: Sequence[Cut]) -> Story:
-    """Run a case; each cut ends a process, and the next takes the run up from the record. The last one is left alone."""
+    """Run a case; each cut ends a process, the next takes the run up from the record, the last one is left alone."""
     world = World()
     setting = case.setting(world)
     history: list[Event] = []
@@ -92,7 +95,8 @@ def tell(case: Case, cuts: Sequence[Cut]) -> Story:
     for cut in [*cuts, None]:
         journal = SimJournal(world)
         if cut is not None and cut.signal_at is None:
-            journal = SimJournal(world, fails_at=cut.write, error=Crash(), keeps=cut.written)
+            error = StateError("the disk is full") if cut.full else Crash()
+            journal = SimJournal(world, fails_at=cut.write, error=error, keeps=cut.written and not cut.full)
         setting.journal = journal
         setting.interrupt_at = None if cut is None or cut.signal_at is None else world.time + cut.signal_at
         begun = history or None
@@ -103,12 +107,13 @@ def tell(case: Case, cuts: Sequence[Cut]) -> Story:
             assert begun is not None
         assert ran.error is None or isinstance(ran.error, Crash), f"a bug: {ran.error!r}"
         seen = fold(history)
-        if ran.error is not None:
+        lost = ran.scheduler is not None and ran.scheduler.state_error is not None
+        if ran.error is not None or lost:
             under_way |= {each.name for each in seen.jobs if each.phase == "submitting"}
         finished.append(frozenset(each.name for each in seen.jobs if each.outcome is not None))
         if cut is not None:
             world.advance(world.time + cut.gap)
-        if ran.error is None and ran.report.exit_code != 130:
+        if ran.error is None and not lost and ran.report.exit_code != 130:
             break
     return Story(setting, tuple(history), frozenset(under_way), tuple(finished), ran)
 
@@ -204,6 +209,12 @@ WRITES = len(tell(RICH, ()).last.journal.batches)
 def test_killed_at_every_write(write: int, *, written: bool) -> None:
     """A run with retries, refusals, two servers and two manifests, killed before and after each of its writes."""
     check(RICH, tell(RICH, [Cut(write, written)]))
+
+
+@pytest.mark.parametrize("write", range(1, WRITES + 1))
+def test_out_of_disk_at_every_write(write: int) -> None:
+    """The disk fills up, the run ends with 74, and is taken up when there is space again."""
+    check(RICH, tell(RICH, [Cut(write, full=True, gap=2.0)]))
 
 
 @pytest.mark.parametrize("second", range(1, WRITES, 2))
@@ -303,11 +314,12 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 KILLS = st.builds(Cut, write=st.integers(1, 25), written=st.booleans(), gap=st.sampled_from([0.0, 1.0, 100.0]))
+FULL = st.builds(Cut, write=st.integers(1, 25), full=st.just(value=True), gap=st.sampled_from([0.0, 100.0]))
 SIGNALS = st.builds(Cut, signal_at=st.floats(0, 60), gap=st.sampled_from([0.0, 1.0, 100.0]))
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(cases(), st.lists(st.one_of(KILLS, SIGNALS), min_size=1, max_size=3))
+@given(cases(), st.lists(st.one_of(KILLS, SIGNALS, FULL), min_size=1, max_size=3))
 @example(RICH, [Cut(3), Cut(1, written=True), Cut(2)])
 def test_any_run_killed_anywhere_and_resumed(case: Case, cuts: list[Cut]) -> None:
     """Random plans, servers and cuts, up to three processes dying: at most one creation per attempt, the same ends."""

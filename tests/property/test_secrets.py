@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import urllib.parse
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -24,7 +25,7 @@ def lower_hex(text: str) -> str:
     return "%".join([parts[0], *(part[:2].lower() + part[2:] for part in parts[1:])])
 
 
-ENCODERS = {
+ENCODERS: dict[str, Callable[[str], str]] = {
     "raw": lambda text: text,
     "json": lambda text: json.dumps(text)[1:-1],
     "json in UTF-8": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
@@ -36,7 +37,6 @@ ENCODERS = {
     "url as in browsers": lambda text: urllib.parse.quote(text, safe="!'()~"),
     "url in small digits": lambda text: lower_hex(urllib.parse.quote(text, safe="")),
     "url form in small digits": lambda text: lower_hex(urllib.parse.quote_plus(text)),
-    "every byte": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
 }
 
 
@@ -46,8 +46,6 @@ ENCODERS = {
 def test_no_encoded_secret_is_left(name: str, secret: str, before: str, after: str) -> None:
     """Inside any other text of the same encoding."""
     encode = ENCODERS[name]
-    if name == "every byte" and secret.isascii() and any(char.isalnum() for char in secret):
-        return  # nobody escapes letters and digits
     found = Scrubber([secret]).scrub(encode(before + secret + after))
     form = encode(secret)
     assert form not in found

@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "past": BASE | FLOOR | {"", "app", "past"},
     "target": BASE | FLOOR | {"", "app", "target"},
     "checkup": BASE | FLOOR | {"", "app", "checkup", "target"},
-    "__init__": BASE | FLOOR | {"", "app", "past", "runner"},
+    "library": BASE | FLOOR | {"", "app", "runner", "library"},
+    "__init__": BASE | {"library"},
     "cli": BASE | FLOOR | {"", "app", "checkup", "past", "runner", "target", "cli"},
     "__main__": {"cli"},
 }
@@ -63,7 +64,7 @@ def violations(path: str, text: str) -> list[str]:
     found = []
     for name in imports(ast.parse(text), path):
         top, _, rest = name.partition(".")
-        if top == "aftrun" and rest != "__version__":
+        if top == "aftrun" and rest not in ("", "__version__"):
             target = rest.split(".", maxsplit=1)[0]
             known = target in MAY_IMPORT
             if (target if known else "") not in MAY_IMPORT[part]:

@@ -16,7 +16,7 @@ SCHEMAS = ("manifest", "report", "event", "scenario")
 def test_each_schema_is_there_and_is_a_schema(name: str) -> None:
     """JSON, valid as a JSON Schema of the draft that it names."""
     schema = json.loads(schema_text(name))
-    jsonschema.validators.validator_for(schema, default=None).check_schema(schema)
+    jsonschema.validators.validator_for(schema).check_schema(schema)
     assert schema["$schema"].startswith("https://json-schema.org/")
 
 

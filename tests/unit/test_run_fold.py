@@ -24,7 +24,7 @@ from aftrun.events import (
     SubmitIntended,
     Warned,
 )
-from aftrun.model import Attempt, FileRef, JobResult, Outcome
+from aftrun.model import Attempt, FileRef, JobResult, Json, Outcome
 from aftrun.run.fold import Folder, fold
 
 KEY = "m/a"
@@ -40,7 +40,7 @@ START = RunStarted(
     git={"commit": "c0ffee"},
     sandbox=True,
 )
-REQUEST = {"scriptName": "a", "params": {"x": "${S}"}}
+REQUEST: dict[str, Json] = {"scriptName": "a", "params": {"x": "${S}"}}
 
 STEPS: list[tuple[Event, dict[str, object]]] = [
     (SubmitIntended(2.0, KEY, 1, REQUEST), {"phase": "submitting", "started_at": 2.0, "request": REQUEST}),
@@ -170,6 +170,6 @@ def test_a_report_is_not_changed_by_what_comes_later() -> None:
     ],
 )
 def test_events_that_make_no_run_are_an_error(events: list[Event]) -> None:
-    """Empty, without a start, about a job that nobody named, a state before any submission: StateError, no traceback."""
+    """Empty, without a start, about a job that nobody named, a state before any submission."""
     with pytest.raises(StateError):
         fold(events)

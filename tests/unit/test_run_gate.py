@@ -188,7 +188,7 @@ def test_a_whole_stage_adopted_is_passed_over() -> None:
 
 
 @given(st.integers(0, 2**32), st.integers(1, 9), st.integers(1, 4), st.booleans())
-def test_every_job_is_handed_out_or_skipped_exactly_once(seed: int, count: int, slots: int, fail_fast: bool) -> None:  # noqa: FBT001  # Hypothesis passes it
+def test_every_job_is_handed_out_or_skipped_exactly_once(seed: int, count: int, slots: int, fail_fast: bool) -> None:
     """Random graphs, ends and orders of ends: never more than the slots, never before a need, nobody left over."""
     random = Random(seed)  # noqa: S311  # a test's dice
     jobs = [

@@ -30,6 +30,10 @@ CREATED = JobInfo("17", State.QUEUED, "queued")
 KINDS = list(FailureKind)
 
 
+def _dice(seed: int) -> Random:
+    return Random(seed)  # noqa: S311  # a test's dice
+
+
 def info(state: State, **fields: object) -> JobInfo:
     """A job info of the job `17`."""
     values: dict[str, object] = {"id": "17", "status": state.value.title(), **fields}
@@ -325,14 +329,14 @@ def test_poll_interval_is_the_clamped_fraction_within_ten_percent(
     """`clamp(fraction × elapsed, min, max)` ± 10 %."""
     poll = Poll(minimum, minimum + more, fraction)
     expected = min(max(fraction * elapsed, poll.minimum), poll.maximum)
-    found = policy.poll_interval(poll, elapsed, Random(seed))
+    found = policy.poll_interval(poll, elapsed, _dice(seed))
     assert expected * 0.9 - 1e-9 <= found <= expected * 1.1 + 1e-9
 
 
 @pytest.mark.parametrize(("elapsed", "base"), [(0, 0.5), (4, 0.5), (50, 5.0), (300, 30.0), (1e6, 30.0)])
 def test_the_default_poll(elapsed: float, base: float) -> None:
     """Half a second at first, a tenth of the age, half a minute at last; and it is spread, not one number."""
-    found = [policy.poll_interval(Poll(), elapsed, Random(seed)) for seed in range(200)]
+    found = [policy.poll_interval(Poll(), elapsed, _dice(seed)) for seed in range(200)]
     assert base * 0.9 <= min(found) < base * 0.95
     assert base * 1.05 < max(found) <= base * 1.1
 
@@ -342,7 +346,7 @@ def test_backoff_keeps_its_bounds(tries: int, first: float, more: float, seed: i
     """Between half and all of the doubled wait, never over the longest; no number of tries overflows."""
     longest = first + more
     full = min(first * 2.0 ** min(tries - 1, 1000), longest)
-    found = policy.backoff(tries, (first, longest), Random(seed))
+    found = policy.backoff(tries, (first, longest), _dice(seed))
     assert full / 2 * 0.999 <= found <= full * 1.001
 
 

@@ -116,8 +116,13 @@ def test_wake_ends_a_wait_from_a_signal_handler() -> None:
 def test_closing_lets_threads_go() -> None:
     """Idle threads end."""
     pool = ThreadPool(2)
-    names = []
-    pool.start(Ticket(0, submits=False), lambda: (names.append(threading.current_thread()), OK)[1])
+    names: list[threading.Thread] = []
+
+    def call() -> Reply:
+        names.append(threading.current_thread())
+        return OK
+
+    pool.start(Ticket(0, submits=False), call)
     collect(pool, 1)
     pool.close()
     names[0].join(LONG)

@@ -16,6 +16,7 @@ from tests.unit.world import EPOCH
 FACTS = RunFacts("20260101-000000-abcd", EPOCH)
 OUTSIDE = Outside("env", "S", "${S}")
 JSON_SERVER = ServerSpec(typed_params=True)
+TEXT_SERVER = ServerSpec()
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_values_of_a_job_info_as_text(value: Json, text: str) -> None:
     assert as_text(value) == text
 
 
-def request(*params: Param, server: ServerSpec = ServerSpec(), correlation: str = "") -> tuple[Json, Json]:
+def request(*params: Param, server: ServerSpec = TEXT_SERVER, correlation: str = "") -> tuple[Json, Json]:
     """Body and shown form of a request with these params."""
     job = Job("j", Script(Selector.FILE, "/x.syncjs"), Origin("m", 1, 1), params=params, correlation=correlation)
     made = make_request(job, server, {("env", "S"): "hunter2"}, nothing_inside, "run/m/j/1")

@@ -26,6 +26,7 @@ from aftrun.model import (
     Failure,
     FailureKind,
     JobInfo,
+    Json,
     OnAmbiguous,
     Outcome,
     Param,
@@ -572,9 +573,27 @@ def test_outputs_that_echo_a_secret_are_handed_on_but_not_recorded() -> None:
     assert secret not in repr(ran.journal.events)
 
 
+def test_errors_of_expressions_that_quote_a_secret_are_scrubbed() -> None:
+    """JMESPath quotes the value that it could not take; neither the warning nor the end may."""
+    secret = "hunter2-and-more"
+    ran = run(
+        manifest(
+            job("a", outputs=(("t", "join(',', token)"),), expect=("join(',', token) == 'x'",)),
+            job("b"),
+            fail_fast=False,
+        ),
+        acts={"a": Acts((Life(raw={"token": secret}),))},
+        scrubber=Scrubber([secret]),
+    )
+    assert ran.outcome("a") == "failed"
+    assert "***" in message(ran, "a")
+    assert any("***" in each.message for each in ran.of(Warned))
+    assert secret not in repr(ran.told)
+
+
 def test_expect_turns_a_success_into_a_failure() -> None:
     """A condition that is false or null on the final job info fails the job, and says which."""
-    raw = {"files": 0}
+    raw: Json = {"files": 0}
     ran = run(
         manifest(
             job("ok", expect=("files == `0`",)),
@@ -709,10 +728,10 @@ def test_an_interruption_waits_for_posts_under_way() -> None:
 
 def test_an_interruption_before_the_first_request_sends_nothing() -> None:
     """A signal that comes while the run is being set up is not forgotten."""
-    setting = Setting((manifest(job("a")),), interrupt_at=0.0)
-    setting.world.advance(0.0)
-    plan_ran = setting.go()
-    assert plan_ran.report.exit_code in (130,)
+    ran = run(manifest(job("a")), interrupt_at=0.0)
+    assert posts(ran) == []
+    assert ran.outcome("a") == "pending"
+    assert ran.report.exit_code == 130
 
 
 def test_an_interruption_does_not_wait_for_looks_or_retries() -> None:
@@ -757,7 +776,7 @@ def test_a_record_that_cannot_be_written_stops_submissions(n: int) -> None:
 
 
 def write_ahead_but_for_ids(ran: Ran) -> None:
-    """Intents are on record before POSTs leave. Ids may be used once the record has failed: nothing else can be done."""
+    """Intents are on record before POSTs leave. Ids may be used once the record has failed."""
     intended = {(each.job, each.attempt) for each in ran.journal.events if isinstance(each, SubmitIntended)}
     for kind, body in ran.world.trace:
         if kind == "post":

@@ -1,7 +1,7 @@
-"""A simulated world for the scheduler: one clock, a pool without threads, servers with a ledger, a journal that can fail.
+"""A simulated world for the scheduler: a clock, a pool without threads, servers with a ledger, a journal that can fail.
 
-Nothing here sleeps. Time passes only inside `SimPool.wait`, which jumps to the next thing that happens. Servers, journal
-and pool write into one common `World.trace`, so that a test can say in which order things were sent and recorded.
+Nothing here sleeps. Time passes only inside `SimPool.wait`, which jumps to the next thing that happens. Servers and
+journal write into one common `World.trace`, so that a test can say in which order things were sent and recorded.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class Life:
         if age < self.queued + self.runs:
             return JobInfo(job_id, State.RUNNING, "running", raw={"id": job_id})
         word = self.word or self.end.value
-        raw = {"id": job_id} if self.raw is None else self.raw
+        raw: Json = {"id": job_id} if self.raw is None else self.raw
         return JobInfo(job_id, self.end, word, self.exit_code, self.message, raw=raw)
 
 
@@ -337,8 +337,7 @@ class SimJournal:
             self.world.trace.extend(("recorded", event) for event in events)
         if failing:
             assert self._error is not None
-            if isinstance(self._error, Crash):
-                self.world.trace.append(("crash", None))
+            self.world.trace.append(("crash" if isinstance(self._error, Crash) else "lost", None))
             raise self._error
 
 
@@ -468,7 +467,9 @@ class Setting:
             listeners=(hear, *self.listeners),
             history=history or (),
         )
-        if self.interrupt_at is not None:
+        if self.interrupt_at is not None and self.interrupt_at <= world.time:
+            scheduler.interrupt(self.signal)
+        elif self.interrupt_at is not None:
             world.at(self.interrupt_at, lambda: scheduler.interrupt(self.signal))
         world.trace.extend(("recorded", event) for event in opening)
         error: BaseException | None = None
@@ -489,7 +490,7 @@ def run(*manifests: Manifest, acts: Mapping[str, Acts] | None = None, **fields: 
 
 
 def check(ran: Ran) -> None:
-    """What must hold of every run: the write-ahead rule, and a stream that ends with `RunEnded` and folds to the report."""
+    """What must hold of every run: the write-ahead rule, and a stream with one end that folds to the report."""
     write_ahead(ran.world.trace)
     assert isinstance(ran.told[-1], RunEnded)
     assert sum(isinstance(event, RunEnded) for event in ran.told) == 1
@@ -498,18 +499,24 @@ def check(ran: Ran) -> None:
 
 
 def write_ahead(trace: Sequence[tuple[str, Any]]) -> None:
-    """No POST starts before its intent was recorded, and no id is used before its acceptance was."""
+    """No POST starts before its intent was recorded, and no id is used before its acceptance was.
+
+    Once the record is lost, an id may be used that could only be told: the job is on the server already.
+    """
+    lost = False
     intents: Counter[str] = Counter()
     known: set[str] = set()
     for kind, what in trace:
         if kind == "recorded" and isinstance(what, SubmitIntended):
             intents[what.job.partition("/")[2]] += 1
-        elif kind == "recorded" and isinstance(what, Accepted):
+        elif (kind == "recorded" or (kind == "told" and lost)) and isinstance(what, Accepted):
             known.add(what.job_id)
         elif kind == "post":
             script = what[Selector.NAME.value]
             intents[script] -= 1
             assert intents[script] >= 0, f"a POST for {script} left before its intent was on record"
+        elif kind == "lost":
+            lost = True
         elif kind == "crash":
             intents.clear()  # an intent of a process that died is no leave for the next one
         elif kind == "get":

@@ -177,7 +177,7 @@
       {},
       ...fact("Server", data.servers[job.s]),
       ...fact("Described in", job.f),
-      ...fact("Reason", job.r),
+      ...fact("Reason", job.r === "done" ? "" : job.r),
       ...fact("Tags", (job.t || []).join(", ")),
       ...fact("Needs", ...job.q.map((need) => el("span", { class: "links" }, link(need)))),
       ...fact("Needed by", ...dependants[job.number].slice(0, 30).map((each) => el("span", { class: "links" }, link(each)))),

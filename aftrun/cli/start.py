@@ -1,0 +1,223 @@
+"""`aftrun start`: one job without a manifest, with the flags of `aft start`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aftrun.app import DEFAULT_STATE_DIR
+from aftrun.cli import options, serverflags
+from aftrun.cli.boundary import say
+from aftrun.cli.running import Ending, Output, View, bind_all, conclude, duration, execute, sandbox_for
+from aftrun.errors import UsageError
+from aftrun.options import RunOptions
+
+if TYPE_CHECKING:
+    from aftrun.manifest import Loaded
+    from aftrun.model import Json
+
+_FLAT = "params are flat: each value is text, a number, true or false"
+_EXAMPLE = """for example --params '{"character": "goofy"}'"""
+
+
+def start(
+    name: Annotated[
+        str | None, options.option("--name", "-n", help="Run the stored script of this name.", metavar="SCRIPT")
+    ] = None,
+    script_id: Annotated[
+        str | None, options.option("--script-id", "-s", help="Run the stored script with this id (v3).", metavar="ID")
+    ] = None,
+    file: Annotated[
+        str | None,
+        options.option("--file", "-f", help="Run this .syncjs file, which is on the server's disk.", metavar="PATH"),
+    ] = None,
+    params: Annotated[
+        str | None,
+        options.option(
+            "--params",
+            "-p",
+            help="The params as a JSON object, or as v3's list of {name, value}.",
+            metavar="JSON",
+        ),
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        options.option(
+            "--param",
+            help="One param (repeatable); it wins over --params.",
+            metavar="NAME=VALUE",
+            show_default=False,
+        ),
+    ] = None,
+    host: Annotated[
+        str | None,
+        options.option("--host", help="The server; default 127.0.0.1:44399.", metavar="HOST:PORT"),
+    ] = None,
+    server: options.Server = None,
+    api_key: serverflags.ApiKey = None,
+    api_key_file: serverflags.ApiKeyFile = None,
+    api_key_keyring: serverflags.ApiKeyKeyring = None,
+    wait: Annotated[
+        bool,
+        options.option("--wait/--no-wait", help="Wait for the end, or be content once it is accepted, as `aft start`."),
+    ] = True,
+    timeout: Annotated[
+        str | None,
+        options.option("--timeout", help="How long the job may take from its acceptance; default 24h.", metavar="D"),
+    ] = None,
+    cacert: options.CaCert = None,
+    fingerprint: options.Fingerprint = None,
+    insecure: options.Insecure = False,
+    state_dir: options.StateDir = DEFAULT_STATE_DIR,
+    report_json: options.ReportJson = None,
+    output: options.OutputFormat = Output.TABLE,
+    no_progress: options.NoProgress = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+    no_exit_status: options.NoExitStatus = False,
+    dry_run: Annotated[bool, options.option("--dry-run", help="Show the request and send nothing.")] = False,
+    sandbox: Annotated[
+        bool, options.option("--sandbox", help="Run against a sandbox on this machine; starts no real job.")
+    ] = False,
+) -> None:
+    """Start one job without a manifest, and wait for its end. Takes the flags of `aft start`.
+
+    The key comes from AFT_API_KEY, a file, the keyring, or is asked for. As in a manifest, ${VAR} in a param is
+    filled in from the environment and never shown, and $$ stands for a literal $. The run is on record as any other:
+    `aftrun resume` takes it up after an interruption.
+    """
+    from aftrun.app import make_setup, prepare  # noqa: PLC0415  # with the rest of the machinery
+
+    if host is not None and server is not None:
+        raise UsageError("--host and --server exclude each other", hint="keep one of them")
+    key = serverflags.KeyFlags(api_key, api_key_file, api_key_keyring)
+    key.check()
+    address = server if server is not None else host
+    text = manifest_text(name, script_id, file, params, param or (), key)
+    loaded = _load(text)
+    chosen = RunOptions(
+        paths=("start",),
+        url=None if address is None else serverflags.full_url(address),
+        ca_file=str(cacert.absolute()) if cacert else None,
+        fingerprints=tuple(fingerprint or ()),
+        insecure=insecure,
+        no_wait=not wait,
+        timeout=duration(timeout),
+        sandbox=sandbox,
+    )
+    if dry_run:
+        from aftrun.cli.check import show_plan  # noqa: PLC0415  # only for this flag
+
+        show_plan(prepare(loaded.manifests, chosen), json=output is Output.JSON)
+        return
+    with sandbox_for(sandbox) as server_here:
+        manifests = prepare(loaded.manifests, chosen, server_here)
+        environ = key.environ(chosen.url or "https://127.0.0.1:44399", needed=not sandbox)
+        setup = make_setup(manifests, bind_all(manifests, environ, loaded), chosen)
+        finished = execute(setup, state_dir, files=loaded.files, view=View(quiet, no_progress, verbose))
+    raise typer.Exit(conclude(finished, Ending(output, tuple(report_json or ()), no_exit_status)))
+
+
+def manifest_text(
+    name: str | None,
+    script_id: str | None,
+    file: str | None,
+    params: str | None,
+    param: Sequence[str],
+    key: serverflags.KeyFlags,
+) -> str:
+    """The flags as a manifest, which is what is run and kept, so that `resume` and `retry` work as for any other.
+
+    Raises:
+        UsageError: not exactly one script, or params that are none.
+    """
+    given = {"scriptName": name, "scriptId": script_id, "filePath": file}
+    chosen = {field: value for field, value in given.items() if value is not None}
+    if len(chosen) != 1:
+        flags = {"scriptName": "--name", "scriptId": "--script-id", "filePath": "--file"}
+        said = " and ".join(flags[field] for field in chosen) or "none"
+        raise UsageError(
+            f"exactly one of --name, --script-id and --file says which script runs; given: {said}",
+            hint="for example aftrun start -n 'My Backup Job'",
+        )
+    values = {**(parse_params(params) if params is not None else {}), **parse_pairs(param)}
+    job: dict[str, Any] = dict(chosen)
+    if not next(iter(chosen.values())):
+        raise UsageError("the script's name is empty", hint="for example aftrun start -n 'My Backup Job'")
+    if values:
+        job["params"] = values
+    server: dict[str, Json] = {"apiKey": key.reference().raw}
+    if any(not isinstance(value, str) for value in values.values()):
+        server["paramValues"] = "json"  # `aft start` sends numbers and booleans as what they are
+    return json.dumps({"version": 1, "name": "start", "server": server, "jobs": [job]}, indent=2, ensure_ascii=False)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"--params holds {twice!r} twice", hint="keep one of the two")
+    return result
+
+
+def parse_params(text: str) -> dict[str, Json]:
+    """`--params`: a JSON object, or v3's `[{"name": …, "value": …}]`.
+
+    Raises:
+        UsageError: it is neither, or a value is null, a list or a map.
+    """
+    try:
+        data: Any = json.loads(text, object_pairs_hook=_once)
+    except ValueError as error:
+        # The text itself is not shown: params may hold what is not for everybody.
+        where = f": {error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        quotes = "; the shell may have taken the quotes away" if '"' not in text else ""
+        raise UsageError(f"--params is no JSON{where}{quotes}", hint=_EXAMPLE) from error
+    if isinstance(data, list) and data:
+        if not all(isinstance(item, dict) and set(item) == {"name", "value"} for item in data):
+            raise UsageError("--params is a list, but not of {name, value}", hint=_EXAMPLE)
+        data = _once([(str(item["name"]), item["value"]) for item in data])
+    if not isinstance(data, dict):
+        if data == []:
+            return {}
+        raise UsageError("--params is no JSON object", hint=_EXAMPLE)
+    for name, value in data.items():
+        if value is None or isinstance(value, list | dict):
+            what = "null" if value is None else "a list" if isinstance(value, list) else "a map"
+            raise UsageError(f"--params: the value of {name!r} is {what}", hint=_FLAT)
+    return data
+
+
+def parse_pairs(pairs: Sequence[str]) -> dict[str, Json]:
+    """`--param NAME=VALUE`; the last of a name wins.
+
+    Raises:
+        UsageError: one has no `=` or no name.
+    """
+    result: dict[str, Json] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            shown = name if equals else "a --param"
+            raise UsageError(f"{shown or '--param'}: not of the form NAME=VALUE", hint="for example --param year=2027")
+        result[name] = value
+    return result
+
+
+def _load(text: str) -> Loaded:
+    """Load the manifest, with what it warns of said in the words of the command line."""
+    from aftrun.manifest import load_all  # noqa: PLC0415  # the parser is for commands that read manifests
+
+    loaded = load_all(["start"], read=lambda _: text.encode())
+    if any(problem.code == "AFT105" for problem in loaded.warnings) and len(sys.argv) > 1:
+        say("warning: a param looks like a secret; on the command line other users of this machine can see it, and it")
+        say("  is shown in reports. Set a variable and write, in single quotes: --param 'token=${TOKEN}'")
+    return loaded
+
+
+__all__ = ["manifest_text", "parse_pairs", "parse_params", "start"]
