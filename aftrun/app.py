@@ -111,15 +111,15 @@ def to_sandbox(manifests: Sequence[Manifest], url: str, api_key: str, fingerprin
     return tuple(replace(manifest, servers=tuple(map(here, manifest.servers))) for manifest in manifests)
 
 
-def endpoint(server: ServerSpec, bindings: Bindings) -> Endpoint:
-    """A server with everything filled in.
+def endpoint(server: ServerSpec, bindings: Bindings, lookup: Lookup = nothing_inside) -> Endpoint:
+    """A server with everything filled in. `lookup` knows what `${{ run.… }}` are.
 
     Raises:
         Unbound: a reference has no value; `manifest.bind` finds these with file and line.
     """
 
     def text(value: Value) -> str:
-        return render(value, bindings, nothing_inside).value
+        return render(value, bindings, lookup).value
 
     def maybe(value: Value | None) -> str | None:
         return None if value is None else text(value)
@@ -248,14 +248,15 @@ def make_setup(
     """
     now = started_at if started_at is not None else (clock or SystemClock()).now()
     plan = make_plan(manifests, keep_going=options.fail_fast is False)
-    endpoints = tuple(endpoint(server, bindings) for server in plan.servers)
+    facts = RunFacts(run_id or new_run_id(now), now)
+    endpoints = tuple(endpoint(server, bindings, facts.get) for server in plan.servers)
     return Setup(
         manifests=tuple(manifests),
         plan=plan,
         bindings=bindings,
         endpoints=endpoints,
         scrubber=make_scrubber(manifests, endpoints, bindings),
-        facts=RunFacts(run_id or new_run_id(now), now),
+        facts=facts,
         options=options,
     )
 

@@ -15,6 +15,7 @@ from aftrun.model import JobResult, Json, RunReport
 from aftrun.options import RunOptions
 from aftrun.run.fold import Folder
 from aftrun.run.log import Log, RunRow
+from aftrun.run.render import handed_on
 from aftrun.run.select import dependants, key, may_be_running, to_retry
 
 
@@ -163,7 +164,8 @@ def retry_options(past: PastRun, *, include_unknown: bool) -> RunOptions:
     inherited: dict[str, Mapping[str, Json]] = dict(past.options.inherited)
     for each, job in jobs.items():
         if each not in only:
-            inherited[each] = {"id": job.job_id, "outputs": dict(job.outputs)}
+            handed = handed_on(job)
+            inherited[each] = {"id": handed.id, "outputs": dict(handed.outputs or {})}
     ordered = tuple(each for each in jobs if each in only)
     return replace(past.options, only=ordered, retry_of=past.row.id, inherited=inherited)
 

@@ -29,7 +29,7 @@ from aftrun.events import (
     Warned,
 )
 from aftrun.model import JobResult, Outcome, State
-from aftrun.report.text import clean, one_line
+from aftrun.report.text import clean, clip, one_line
 from aftrun.run.fold import Folder
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ REDRAW = 0.1
 
 Due = Callable[[str], float | None]
 """When something is done about a job next, in epoch seconds; None where nothing is planned."""
+
+_MESSAGE = 2_000
+"""Characters of a message that are printed; the report has all of them."""
 
 _STYLES = {"32": "green", "2": "dim", "31": "red", "33": "yellow", "35": "magenta", "36": "cyan", "1": "bold"}
 
@@ -211,7 +214,7 @@ class LiveView:
         clock = datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
         line = Text(f"{clock} ", style="dim")
         # The first line is the cause, the others the remedy, indented.
-        line.append(clean(text).replace("\n", "\n" + " " * 14), style=_STYLES.get(colour, "not dim"))
+        line.append(clip(clean(text), _MESSAGE).replace("\n", "\n" + " " * 14), style=_STYLES.get(colour, "not dim"))
         self._above.append(line)
 
     def _say_end(self, event: JobEnded, job: JobResult) -> None:
@@ -221,7 +224,7 @@ class LiveView:
         took = f" in {human_duration(job.duration)}" if job.duration is not None else ""
         good = event.outcome in (Outcome.SUCCEEDED, Outcome.SUBMITTED, Outcome.SKIPPED)
         place = "" if good else f" ({clean(str(job.origin))})"
-        why = f": {clean(event.message)}".replace("\n", "\n" + " " * 14) if event.message else ""
+        why = f": {clip(clean(event.message), _MESSAGE)}".replace("\n", "\n" + " " * 14) if event.message else ""
         clock = datetime.fromtimestamp(event.at).astimezone().strftime("%H:%M:%S")
         label = one_line(self._labels.get(event.job, event.job))
         line = Text(f"{clock} ", style="dim")
@@ -244,8 +247,6 @@ class LiveView:
         """Print what has ended above the picture, all at once."""
         if self._above:
             above, self._above = self._above, []
-            for line in above:
-                line.rstrip()
             from rich.text import Text  # noqa: PLC0415  # as above
 
             self._console.print(Text("\n").join(above), overflow="fold")
@@ -255,8 +256,8 @@ class LiveView:
         from rich.text import Text  # noqa: PLC0415  # as above
 
         columns, lines = self._console.size
-        # One line is the bar, one tells of those that are not shown, one stays free for the cursor.
-        room = max(1, lines - 4)
+        # One line is the bar, one tells of those that are not shown, and a quarter is left to what has ended.
+        room = max(1, lines - 4 - lines // 4)
         active = list(self._active.items())
         shown = active if len(active) <= room + 1 else active[:room]
         rows = [self._row(key, job, now, columns) for key, job in shown]
@@ -295,7 +296,9 @@ class LiveView:
             return ""
         end = job.since + usual
         if now > end:
-            return f"{_whole(now - end)} overdue"
+            return f"{_whole(now - end)} overdue" if now - end >= 1 else "any moment"
+        if end - now < 1:
+            return "any moment"
         left = f"~{_whole(end - now)} left"
         return left if short else f"{left}, ends {datetime.fromtimestamp(end).astimezone():%H:%M:%S}"
 
@@ -305,7 +308,7 @@ class LiveView:
         if at is None:
             return ""
         what = "sends" if job.phase in ("deferred", "waiting") else "looks"
-        return f"{what} in {_whole(max(0.0, at - now))}"
+        return f"{what} in {_whole(at - now)}" if at - now >= 1 else f"{what} now"
 
     def _cut(self, text: str, columns: int) -> str:
         """The text, exactly so wide."""
@@ -341,3 +344,9 @@ class LiveView:
 def _whole(seconds: float) -> str:
     """A length of time without tenths, which would flicker."""
     return human_duration(float(int(max(0.0, seconds))))
+
+
+def wanted(file: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether `file` is a terminal that can be drawn on, with a person before it and not a CI's log."""
+    ci = environ.get("CI", "").lower() not in ("", "0", "false")
+    return file.isatty() and environ.get("TERM") != "dumb" and not ci

@@ -42,7 +42,7 @@ Select = Annotated[
     list[str] | None,
     option(
         "--select",
-        help="Only these jobs: name, manifest/job, glob, tag:x; +name with its needs, name+ with dependants (repeatable).",
+        help="Only these jobs: name, manifest/job, glob, tag:x; +name adds needs, name+ dependants (repeatable).",
         metavar="EXPR",
         show_default=False,
     ),

@@ -64,7 +64,7 @@ def _notify(node: MapNode | None, fields: Fields) -> Notify:
     items = getattr(urls_node, "items", None) or ((urls_node,) if urls_node is not None else ())
     urls = []
     for item in items:
-        url = fields.value(item)
+        url = fields.early(item)
         if isinstance(url, str) and not url.startswith(("https://", "http://")):
             hint = "the form is https://HOST/PATH"
             fields.findings.late_error(item, "AFT057", "the URL to notify must begin with https:// or http://", hint)

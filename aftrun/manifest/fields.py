@@ -51,13 +51,25 @@ class Fields:
         place = node.places()
         return expand.parse(node.text, report, place, node.source.folder)
 
+    def early(self, node: Node | None) -> Value | None:
+        """A kept field that is needed before any job is at hand: `${{ vars.x }}` become what they stand for."""
+        value = self.value(node)
+        if not isinstance(value, Template):
+            return value
+        parts: list[str | Outside | Inside] = []
+        for part in value.parts:
+            known = self.vars.get(part.path[1]) if isinstance(part, Inside) and part.path[0] == "vars" else None
+            parts += (part,) if known is None else (known,) if isinstance(known, str) else known.parts
+        texts = [part for part in parts if isinstance(part, str)]
+        return "".join(texts) if len(texts) == len(parts) else Template(tuple(parts), value.raw)
+
     def path(self, node: Node | None) -> Value | None:
         """A kept field that is a path on this machine, made relative to the file that it stands in.
 
         A path that begins with a reference is taken as it comes, relative to the working directory: whoever sets a
         variable does not know where manifests lie.
         """
-        value = self.value(node)
+        value = self.early(node)
         if value is None or node is None:
             return None
         folder = node.source.folder

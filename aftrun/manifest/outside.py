@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from aftrun.errors import ManifestError, Problem
-from aftrun.model import Manifest, ServerSpec
+from aftrun.model import DEFAULT_KEY_VARIABLE, Manifest, ServerSpec
 from aftrun.values import Outside, Value, bound
 
 _LARGEST_FILE = 1024 * 1024
+
+KEY_HINT = (
+    "create a key in AFT!'s web UI under API Keys, add this machine's address to its allow-list, "
+    f"then: export {DEFAULT_KEY_VARIABLE}=…"
+)
+"""What to do where nobody has set a key up yet."""
 
 
 class Unavailable(Exception):
@@ -36,7 +42,8 @@ def _from_file(name: str) -> str | None:
     if len(data) > _LARGEST_FILE:
         raise Unavailable(f"the file {name} is larger than 1 MiB", "a value this large is hardly meant") from None
     try:
-        return data.decode("utf-8").removesuffix("\n").removesuffix("\r")
+        text = data.decode("utf-8")
+        return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
     except UnicodeDecodeError:
         raise Unavailable(f"the file {name} is not UTF-8 text", "store the value as UTF-8 text") from None
 
@@ -79,6 +86,8 @@ def missing(reference: Outside) -> tuple[str, str]:
     if reference.source == "env":
         message = f"the environment variable {name} is not set"
         hint = f"set it before aftrun starts, put it in a file for --env-file, or give a default: ${{{name}:-…}}"
+        if name == DEFAULT_KEY_VARIABLE:
+            hint = KEY_HINT
     elif reference.source == "file":
         message, hint = f"the file {name} does not exist", "create it, or give a default with :-"
     else:
@@ -152,7 +161,7 @@ def shown_names(manifests: Sequence[Manifest]) -> frozenset[tuple[str, str]]:
     )
 
 
-def bind(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> dict[tuple[str, str], str]:
+def fetch_all(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> dict[tuple[str, str], str]:
     """The values of all references still in the manifests, by `(source, name)`; absent where a default serves.
 
     Raises:

@@ -54,7 +54,7 @@ def url_fault(text: str) -> str:
 
 
 def _url(node: Node | None, fields: Fields) -> Value | None:
-    value = fields.value(node)
+    value = fields.early(node)
     if value is None or node is None:
         return None
     if isinstance(value, Template):
@@ -82,7 +82,7 @@ def _fingerprints(node: Node | None, fields: Fields) -> tuple[Value, ...]:
     items = getattr(node, "items", None) or ((node,) if node is not None else ())
     found: list[Value] = []
     for item in items:
-        value = fields.value(item)
+        value = fields.early(item)
         if value is None:
             continue
         if isinstance(value, str):
@@ -151,7 +151,7 @@ def _headers(node: MapNode | None, fields: Fields) -> tuple[tuple[str, Value], .
     found: dict[str, tuple[str, Value]] = {}
     for key, item in node.pairs() if node is not None else ():
         name = key.text
-        value = fields.value(item)
+        value = fields.early(item)
         if not _HEADER_NAME.fullmatch(name):
             message = "a header's name may hold letters, digits and - only"
             fields.findings.error(key, "AFT061", message)
@@ -193,7 +193,7 @@ def server(node: MapNode, fields: Fields, name: str = "") -> ServerSpec:
     default = ServerSpec()
     paths = mapping(node.get("paths"))
     key_node = node.get("apiKey")
-    api_key = fields.value(key_node)
+    api_key = fields.early(key_node)
     if isinstance(api_key, str) and isinstance(key_node, ScalarNode):
         message = "an API key stands in the manifest, for all to read who can read the file"
         hint = "write apiKey: ${AFT_API_KEY} and set that variable"

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from aftrun.model import Job, Json, Param, ParamKind, Request, ServerSpec
+from aftrun.model import Job, JobResult, Json, Param, ParamKind, Request, ServerSpec
 from aftrun.run.plan import Task
+from aftrun.secrets import MARK
 from aftrun.values import Bindings, Inside, Text, Unbound, render
 
 _LONGEST_INTEGER = 400
@@ -43,6 +44,16 @@ class Handed:
 
     id: str | None = None
     outputs: Mapping[str, Json] | None = None
+
+
+def handed_on(job: JobResult) -> Handed:
+    """What a job of the record handed on.
+
+    An output that held a secret is on record without it, so it is not at hand any more: better no value than a wrong
+    one.
+    """
+    kept = {name: value for name, value in job.outputs if MARK not in as_text(value)}
+    return Handed(job.job_id, kept)
 
 
 def as_text(value: Json) -> str:

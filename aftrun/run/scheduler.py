@@ -31,7 +31,7 @@ from aftrun.run.live import Live, Phase
 from aftrun.run.plan import Plan, finish_time
 from aftrun.run.policy import Ended, is_bad
 from aftrun.run.ports import WAKE, Clock, Door, Journal, Listener, Pool, Ticket
-from aftrun.run.render import Handed, RunFacts
+from aftrun.run.render import Handed, RunFacts, handed_on
 from aftrun.run.steps import Step, Steps
 from aftrun.run.verdict import verdict
 from aftrun.secrets import NOTHING_SECRET, Scrubber
@@ -345,7 +345,7 @@ class Scheduler:
         for live, seen in zip(self._lives, self._folder.jobs().values(), strict=True):
             if seen.outcome is not None:
                 live.phase = Phase.ENDED
-                live.handed = Handed(seen.job_id, dict(seen.outputs))
+                live.handed = handed_on(seen)
                 self._gate.adopt(live.task.index, _mark(live, seen.outcome, Reason(seen.reason)))
             elif seen.attempts:
                 self._gate.adopt(live.task.index, None)

@@ -31,7 +31,7 @@ from aftrun.run.live import Live, Phase
 from aftrun.run.plan import Plan
 from aftrun.run.policy import Blind, Created, Ended, Going, NotProcessed
 from aftrun.run.ports import Clock
-from aftrun.run.render import Handed, RunFacts, as_text, lookup_for, make_request
+from aftrun.run.render import Handed, RunFacts, as_text, handed_on, lookup_for, make_request
 from aftrun.secrets import Scrubber
 from aftrun.values import Bindings, Unbound
 
@@ -275,7 +275,7 @@ class Steps:
         now, wall = self._clock.monotonic(), self._clock.now()
         live.attempt, live.tries = attempt.number, attempt.tries
         live.job_id = attempt.job_id or ""
-        live.handed = Handed(attempt.job_id, dict(seen.outputs))
+        live.handed = handed_on(seen)
         if seen.phase == "submitting":
             message = f"aftrun was stopped between sending the request and its answer\n{policy.MAY_EXIST}"
             return self.attempt_over(live, Ended(Outcome.UNKNOWN, Reason.CRASHED, message))

@@ -18,7 +18,7 @@ from tests.conftest import Run, clean_environ
 Start = Callable[..., Sandbox]
 
 AWKWARD = {
-    "QUOTES": "it's \"quoted\" `here` \\ and $HOME ${HOME} $(id) !! %s %d \\n",
+    "QUOTES": 'it\'s "quoted" `here` \\ and $HOME ${HOME} $(id) !! %s %d \\n',
     "LINES": "one\ntwo\r\nthree\n\n",
     "TAB": "\ta\x01b\x7f\x1b",
     "UNICODE": "Zürich ’ 😀 \u2028 é",
@@ -65,7 +65,10 @@ def test_curl_sends_what_apply_sends(aftrun: Run, sandbox: Start, tmp_path: Path
     server = sandbox()
     (tmp_path / "ca.pem").write_bytes(server.ca_pem)
     (tmp_path / "value.txt").write_bytes(b"from\n'a' \"file\" \xc3\xbc\n\n")
-    manifest = write(tmp_path, MANIFEST)
+    text = MANIFEST
+    if shell == "dash":  # it does not hand on variables whose names it could not use itself
+        text = text.replace('      odd: "${env:odd.name}"\n', "")
+    manifest = write(tmp_path, text)
     env = {**AWKWARD, "odd.name": "odd", "TARGET": server.url + "//", "CA": "ca.pem", "AFT_API_KEY": server.api_key}
     done = aftrun("apply", manifest, env=env)
     assert done.code == 0, done.err
@@ -160,7 +163,7 @@ class PowerShell:
         if name is not None:
             return self.variables[name]
         for opening, convert in (
-            (r"\(ConvertTo-Json -Compress \(\[string\]", lambda text: json.dumps(text)),
+            (r"\(ConvertTo-Json -Compress \(\[string\]", json.dumps),
             (r"\(ConvertFrom-Json ", json.loads),
             (r"\(", str),
         ):
@@ -179,7 +182,7 @@ class PowerShell:
 
 
 def test_powershell_bodies(aftrun: Run, sandbox: Start, tmp_path: Path) -> None:
-    """By PowerShell's rules of quoting, the bodies are those that `apply` sends. (Not run in a real PowerShell.)"""
+    """By PowerShell's rules of quoting, the bodies are those that `apply` sends; no real PowerShell is run."""
     server = sandbox()
     (tmp_path / "ca.pem").write_bytes(server.ca_pem)
     (tmp_path / "value.txt").write_text("from file\n")
