@@ -8,15 +8,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aftrun.app import Setup, make_setup, prepare
-from aftrun.errors import StateError, UsageError
+from aftrun.errors import ExitCode, StateError, UsageError
 from aftrun.events import Event, RunStarted
+from aftrun.files import write_atomic
 from aftrun.manifest import bind, load_all
 from aftrun.model import JobResult, Json, RunReport
 from aftrun.options import RunOptions
+from aftrun.report import json as json_report
 from aftrun.run.fold import Folder
 from aftrun.run.log import Log, RunRow
 from aftrun.run.render import handed_on
 from aftrun.run.select import dependants, key, may_be_running, to_retry
+from aftrun.runner import Finished, run_folder
+
+
+GOES_ON = ("interrupted", "error", "stateError")
+"""Outcomes of a run that can be taken up again, although the process that worked on it came to an end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,27 @@ def _setup(
     return make_setup(manifests, bind(manifests, environ), options, run_id=run_id, started_at=started_at)
 
 
+def unreported(past: PastRun, state_dir: Path) -> Finished | None:
+    """A run that has ended, but whose process was killed before its report said so; the report is brought up to date.
+
+    None for all other runs.
+
+    Raises:
+        StateError: the report cannot be written.
+    """
+    if past.row.ended_at is None or past.report.exit_code is None or past.row.outcome in GOES_ON:
+        return None
+    path = run_folder(state_dir, past.row.id) / "report.json"
+    text = json_report.render(past.report)
+    try:
+        if path.read_text(encoding="utf-8") == text:
+            return None
+    except (OSError, UnicodeDecodeError):
+        pass  # missing or unreadable is as stale as it gets
+    write_atomic(path, text)
+    return Finished(past.report, ExitCode(past.report.exit_code), path)
+
+
 def resume_setup(log: Log, past: PastRun, environ: Mapping[str, str]) -> Setup:
     """What it takes to go on with a run.
 
@@ -117,7 +145,7 @@ def resume_setup(log: Log, past: PastRun, environ: Mapping[str, str]) -> Setup:
         StateError: the record does not fit what it was made from.
         UsageError: the run has ended, or cannot be taken up.
     """
-    if past.row.ended_at is not None and past.row.outcome not in ("interrupted", "error", "stateError"):
+    if past.row.ended_at is not None and past.row.outcome not in GOES_ON:
         again = "" if past.row.outcome == "succeeded" else f"; `aftrun retry {past.row.id}` runs the rest again"
         raise UsageError(
             f"run {past.row.id} has ended ({past.row.outcome}), so there is nothing to take up",

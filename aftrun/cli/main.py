@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import aftrun
-from aftrun.cli import apply, check, doctor, runs, sandbox, start, status, trust
+from aftrun.cli import apply, check, doctor, explain, importing, init, runs, sandbox, start, status, trust
 from aftrun.cli.boundary import emit, guarded
 
 app = typer.Typer(
@@ -48,10 +48,13 @@ app.command("show")(runs.show)
 app.command("start")(start.start)
 app.command("status")(status.status)
 app.command("wait")(status.wait)
+app.command("import")(importing.import_)
 app.command("trust")(trust.trust)
 app.command("doctor")(doctor.doctor)
 app.command("validate")(check.validate)
 app.command("plan")(check.plan)
+app.command("explain")(explain.explain)
+app.command("init")(init.init)
 app.command("schema")(check.schema)
 app.command("sandbox")(sandbox.sandbox)
 

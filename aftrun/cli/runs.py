@@ -76,6 +76,10 @@ def resume(
         open_rows = [row for row in rows if row.ended_at is None or row.outcome == "interrupted"]
         row = past.find(rows if run is not None or not open_rows else open_rows, run)
         found = past.read(log, row)
+        ended = past.unreported(found, state_dir)
+        if ended is not None:
+            say(f"run {row.id} had ended, but was killed before its report said so; the report is up to date now")
+            raise typer.Exit(conclude(ended, Ending(output, tuple(report_json or ()), no_exit_status)))
         found = replace(found, options=_with_tls(found.options, cacert, fingerprint))
         setup = past.resume_setup(log, found, environ)
     finished = execute(setup, state_dir, view=View(quiet, no_progress, verbose), resume=True)

@@ -70,7 +70,7 @@ def params_of(data: Any, offset: int, notebook: Notebook) -> tuple[tuple[str, Sc
     """
     if isinstance(data, list):
         if not all(isinstance(item, dict) and {"name", "value"} == set(item) for item in data):
-            raise Trouble("params is a list, but not of {name, value}", offset, "write a map: {\"name\": \"value\"}")
+            raise Trouble("params is a list, but not of {name, value}", offset, 'write a map: {"name": "value"}')
         if data:
             notebook.remark(offset, "the params were v3's list of {name, value}; they are a map now")
         names = [item["name"] for item in data]
@@ -172,7 +172,9 @@ def script_of(body: Word, notebook: Notebook) -> tuple[str, str, tuple[tuple[str
     selectors = [name for name in _SELECTORS if name in known]
     if len(selectors) != 1:
         said = " and ".join(selectors) or "none of them"
-        raise Trouble(f"exactly one of {', '.join(_SELECTORS)} says which script runs; this body has {said}", body.offset)
+        raise Trouble(
+            f"exactly one of {', '.join(_SELECTORS)} says which script runs; this body has {said}", body.offset
+        )
     script = known[selectors[0]]
     if not isinstance(script, str) or not script:
         raise Trouble(f"{selectors[0]} is empty or no text", body.offset)

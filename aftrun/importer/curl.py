@@ -20,16 +20,48 @@ _SHORT_WITH_VALUE = dict(
     )
 )
 _SHORT_FLAGS = {
-    **{"k": "insecure", "s": "silent", "S": "show-error", "v": "verbose", "i": "include", "f": "fail", "L": "location"},
-    **{"g": "globoff", "N": "no-buffer", "q": "disable", "#": "progress-bar", "4": "ipv4", "6": "ipv6", "0": "http1.0"},
-    **{"1": "tlsv1", "2": "sslv2", "3": "sslv3", "O": "remote-name", "G": "get", "I": "head", "j": "junk-session-cookies"},
-    **{"a": "append", "n": "netrc", "J": "remote-header-name", "R": "remote-time", "Z": "parallel", ":": "next"},
+    "k": "insecure",
+    "s": "silent",
+    "S": "show-error",
+    "v": "verbose",
+    "i": "include",
+    "f": "fail",
+    "L": "location",
+    "g": "globoff",
+    "N": "no-buffer",
+    "q": "disable",
+    "#": "progress-bar",
+    "4": "ipv4",
+    "6": "ipv6",
+    "0": "http1.0",
+    "1": "tlsv1",
+    "2": "sslv2",
+    "3": "sslv3",
+    "O": "remote-name",
+    "G": "get",
+    "I": "head",
+    "j": "junk-session-cookies",
+    "a": "append",
+    "n": "netrc",
+    "J": "remote-header-name",
+    "R": "remote-time",
+    "Z": "parallel",
+    ":": "next",
 }
 _DROPPED_FLAGS = {
     *("silent", "show-error", "verbose", "include", "fail", "fail-with-body", "fail-early", "globoff", "no-buffer"),
     *("disable", "progress-bar", "ipv4", "ipv6", "http1.0", "http1.1", "http2", "http2-prior-knowledge", "tlsv1"),
     *("tlsv1.0", "tlsv1.1", "tlsv1.2", "tlsv1.3", "remote-name", "compressed", "no-progress-meter", "no-keepalive"),
-    *("tcp-nodelay", "ssl-no-revoke", "no-alpn", "no-sessionid", "path-as-is", "raw", "styled-output", "netrc-optional"),
+    *(
+        "tcp-nodelay",
+        "ssl-no-revoke",
+        "no-alpn",
+        "no-sessionid",
+        "path-as-is",
+        "raw",
+        "styled-output",
+        "netrc-optional",
+    ),
     *("retry-connrefused", "retry-all-errors", "create-dirs", "no-silent", "no-verbose", "remote-time", "ssl-reqd"),
 }
 _DROPPED_WITH_VALUE = {
@@ -177,7 +209,9 @@ class Curl:
     def _url(self, word: Word) -> None:
         draft = self._drafts[-1]
         if draft.url is not None:
-            raise Trouble("this command has two URLs", word.offset, "one command starts one job; use --next or two lines")
+            raise Trouble(
+                "this command has two URLs", word.offset, "one command starts one job; use --next or two lines"
+            )
         draft.url = word
 
     def _header(self, draft: _Draft, value: Word) -> None:
@@ -294,5 +328,3 @@ def config_line(line: str, offset: int) -> list[Word]:
     elif rest and not rest.startswith("#"):
         words.append(Word(rest.split()[0] if not rest.startswith("{") else rest, offset))
     return words
-
-

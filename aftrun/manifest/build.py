@@ -114,6 +114,7 @@ def _jobs(document: MapNode, items: list[Node], fields: Fields, names: tuple[str
         for where, need in zip(graph.needs[position].nodes, graph.needs[position].drafts, strict=True):
             lint.need(built[start], first[need], where, fields.findings)
         graph.check(position, built[start:end], first)
+    lint.never_run(first, [(needs.drafts, needs.nodes) for needs in graph.needs], fields.findings)
     return tuple(built)
 
 

@@ -60,10 +60,12 @@ CODES: Mapping[str, str] = MappingProxyType(
         "AFT104": "certificate not verified",
         "AFT105": "secret in the manifest",
         "AFT106": "need that is not waited for",
-        "AFT107": "when: failure without needs",
+        "AFT107": "when: failure that nothing can trigger",
         "AFT108": "unencrypted connection",
         "AFT109": "manifest name given twice",
         "AFT110": "param filled twice",
+        "AFT111": "job that can never run",
+        "AFT112": "outputs of a job that is not waited for",
     }
 )
 """Every code with its title. Codes are stable; from AFT100 on they are warnings."""

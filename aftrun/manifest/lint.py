@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.nodes import MapNode, Node, ScalarNode
@@ -55,7 +55,48 @@ def finished(built: Job, node: MapNode, findings: Findings) -> None:
         where = node.key("when") or node
         message = "when: failure without needs: there is nothing whose failure would start this job"
         findings.warning(where, "AFT107", message, "name the jobs that it watches: needs: [...]")
+    if not built.wait and (built.outputs or built.expect):
+        what = "outputs" if built.outputs else "expect"
+        where = node.key(what) or node
+        message = f"wait: false, so {what!r} is never looked at: aftrun does not see how the job ends"
+        findings.warning(where, "AFT112", message, f"remove {what!r}, or let the job be waited for")
     if built.correlation and any(param.name == built.correlation for param in built.params):
         where = node.key("correlation") or node
         message = f"param {shorten(built.correlation)!r} is filled by correlation; the value given under params is lost"
         findings.warning(where, "AFT110", message, "remove one of the two")
+
+
+def never_run(
+    first: Mapping[int, Job], needs: Sequence[tuple[Sequence[int], Sequence[Node]]], findings: Findings
+) -> None:
+    """Jobs that no end of any other job can start.
+
+    `first` holds one built copy of each job by its position; `needs` the positions that each needs, and where it
+    names them.
+    """
+    dependants: dict[int, list[int]] = {}
+    for position, (wanted, where) in enumerate(needs):
+        for need in wanted:
+            dependants.setdefault(need, []).append(position)
+        job = first.get(position)
+        if job is None or job.when is not When.FAILURE or not wanted:
+            continue
+        if all(first[need].allow_failure for need in wanted if need in first):
+            message = "when: failure, but every need has allowFailure: true, so what they do wrong does not count"
+            findings.warning(where[0], "AFT107", message, "remove allowFailure there, or use when: always here")
+    dead = {position for position, job in first.items() if job.when is When.FAILURE and not needs[position][0]}
+    stack = sorted(dead, reverse=True)
+    while stack:
+        culprit = stack.pop()
+        for position in dependants.get(culprit, ()):
+            job = first.get(position)
+            if job is None or position in dead or job.when is When.ALWAYS:
+                continue
+            wanted, where = needs[position]
+            if job.when is When.FAILURE and not dead.issuperset(wanted):
+                continue
+            dead.add(position)
+            stack.append(position)
+            name = shorten(first[culprit].template or first[culprit].name)
+            message = f"this job can never run: it needs {name!r}, which never runs"
+            findings.warning(where[wanted.index(culprit)], "AFT111", message, "mend that one, or use when: always here")

@@ -249,6 +249,22 @@ def test_history_and_show(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
     assert list((tmp_path / ".aftrun" / "runs").iterdir()) == []
 
 
+def test_a_report_that_a_kill_kept_back_is_brought_up_to_date(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """Killed after the end was on record, before the report said so: resume completes the report, and no more."""
+    server = sandbox()
+    (tmp_path / "m.yaml").write_text("scriptName: x\nexpect: [nothing]\n", encoding="utf-8")
+    done = aftrun("apply", "m.yaml", server=server)
+    assert done.code == 1
+    (report,) = (tmp_path / ".aftrun" / "runs").glob("*/report.json")
+    whole = report.read_bytes()
+    report.write_bytes(whole.replace(b'"failed"', b'"running"'))
+    again = aftrun("resume", env={"AFT_API_KEY": server.api_key})
+    assert again.code == 1
+    assert report.read_bytes() == whole
+    assert len(posted(server)) == 1
+    assert aftrun("resume", env={"AFT_API_KEY": server.api_key}).code == 2
+
+
 def test_resume_of_what_has_ended_is_refused(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
     """It says how the run ended, and what can be done instead."""
     server = sandbox()

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "airflow": BASE | {"manifest", "server", "airflow"},
     "app": BASE | FLOOR | {"", "app"},
     "runner": BASE | FLOOR | {"", "app", "runner"},
-    "past": BASE | FLOOR | {"", "app", "past"},
+    "past": BASE | FLOOR | {"", "app", "past", "runner"},
     "target": BASE | FLOOR | {"", "app", "target"},
     "checkup": BASE | FLOOR | {"", "app", "checkup", "target"},
     "library": BASE | FLOOR | {"", "app", "runner", "library"},

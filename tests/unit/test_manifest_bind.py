@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from aftrun.errors import ManifestError
+from aftrun.app import endpoint
+from aftrun.errors import ManifestError, UsageError
 from aftrun.manifest import bind, load_all, references, shown_names
 from aftrun.model import Manifest
+from aftrun.run.render import RunFacts
 
 
 def manifests(content: str, path: str = "f.yaml") -> tuple[Manifest, ...]:
@@ -45,8 +48,9 @@ def test_bind() -> None:
     environ = {
         name: name.lower() for name in ("HOST", "KEY", "HEADER", "PIN", "CERT", "CERT_KEY", "HOOK", "SCRIPT", "A")
     }
+    environ |= {"PIN": "sha256:" + "ab" * 32, "HOOK": "https://hook"}
     values = bind(manifests(EVERYWHERE), environ)
-    assert values == {("env", name): name.lower() for name in environ}
+    assert values == {("env", name): value for name, value in environ.items()}
 
 
 def test_every_missing_variable() -> None:
@@ -114,3 +118,71 @@ def test_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ["not installed" in texts[0], "holds nothing" in texts[1], "could not be read" in texts[2]] == [True] * 3
     assert "hunter2" not in "".join(texts)
     assert bind(manifests(content.replace("USER", "locked:-x")), {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("url: '${X}'", "127.0.0.1:44399", "the server's URL, which comes from ${X}, is not usable: it must begin"),
+        ("url: 'https://${X}:44399'", "a b", "the server's URL, which comes from ${X}, is not usable: it needs a host"),
+        ("url: '${{ vars.u }}'", "ftp://hunter2", "the server's URL, which comes from ${X}"),
+        ("tls: {fingerprint: '${X}'}", "sha256:hunter2", "the fingerprint, which comes from ${X}, is not usable"),
+        ("tls: {fingerprint: ['sha256:${X}']}", "ab" * 31, "it is no SHA-256 fingerprint"),
+        ("apiKey: '${X}'", "hunter2\nhunter2", "the API key, which comes from ${X}, is not usable: it holds a line"),
+        ("apiKey: '${X}'", "", "the API key, which comes from ${X}, is not usable: it is empty"),
+        ("apiKey: '${X}'", " hunter2", "it begins or ends with a blank"),
+        ("headers: {X-A: '${X}'}", "\u20ac", "the header X-A, which comes from ${X}"),
+    ],
+)
+def test_expanded_values_are_checked(field: str, value: str, text: str) -> None:
+    """What a reference comes to is checked at the reference, and never shown."""
+    content = f"vars: {{u: '${{X}}'}}\njobs: [{{scriptName: x}}]\nserver:\n  apiKey: k\n  {field}\n".replace(
+        "  apiKey: k\n  apiKey", "  apiKey"
+    )
+    with pytest.raises(ManifestError) as caught:
+        bind(manifests(content), {"X": value})
+    (problem,) = caught.value.problems
+    assert text in problem.message
+    assert problem.code == "AFT047"
+    assert problem.line == (1 if "vars" in field else 4 if "apiKey" in field else 5)
+    assert "hunter2" not in str(caught.value.diagnostics())
+
+
+def test_good_expanded_values() -> None:
+    """Fingerprints as openssl prints them, and addresses with a path, pass."""
+    content = "jobs: [{scriptName: x}]\nserver: {apiKey: '${K}', url: '${U}', tls: {fingerprint: '${P}'}}\n"
+    environ = {"K": "k", "U": "https://[::1]:44399/aft/", "P": "SHA256 Fingerprint=" + ":".join(["AB"] * 32)}
+    assert len(bind(manifests(content), environ)) == 3
+
+
+def test_a_flag_with_a_bad_url() -> None:
+    """A URL that no manifest holds can only come from a flag."""
+    (found,) = manifests("scriptName: x\nserver: {apiKey: k}\n")
+    changed = replace(found, servers=(replace(found.servers[0], url="nonsense"),))
+    with pytest.raises(UsageError, match="'nonsense' is not usable"):
+        bind([changed], {})
+
+
+def test_variables_in_server_settings() -> None:
+    """`${{ vars.x }}` in what is needed before the first request becomes what it stands for."""
+    content = (
+        "vars: {host: '${HOST}', port: '44399', dir: certs}\njobs: [{scriptName: x}]\n"
+        "server:\n  url: https://${{ vars.host }}:${{ vars.port }}\n  tls: {caFile: '${{ vars.dir }}/ca.pem'}\n"
+        "  headers: {X-Run: '${{ run.id }} on ${{ vars.port }}'}\n"
+    )
+    (server,) = manifests(content)[0].servers
+    assert [type(part).__name__ for part in getattr(server.url, "parts", ())] == ["str", "Outside", "str", "str"]
+    assert server.tls.ca_file == "certs/ca.pem"
+    filled = endpoint(server, {("env", "HOST"): "aft", ("env", "AFT_API_KEY"): "k"}, RunFacts("r1", 0.0).get)
+    assert (filled.url, filled.headers) == ("https://aft:44399", (("X-Run", "r1 on 44399"),))
+
+
+def test_a_missing_key_has_its_own_remedy() -> None:
+    """Who has no key yet is told where to get one."""
+    with pytest.raises(ManifestError) as caught:
+        bind(manifests("scriptName: x\n"), {})
+    (problem,) = caught.value.problems
+    assert problem.hint == (
+        "create a key in AFT!'s web UI under API Keys, add this machine's address to its allow-list, "
+        "then: export AFT_API_KEY=…"
+    )

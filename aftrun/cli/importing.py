@@ -1,0 +1,85 @@
+"""`aftrun import`: a manifest from pasted curl, PowerShell and aft command lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aftrun.cli import options
+from aftrun.cli.boundary import emit, say
+from aftrun.errors import ManifestError, UsageError
+
+_LARGEST = 16 * 1024 * 1024
+
+
+def import_(
+    file: Annotated[str, typer.Argument(help="The file to read, or - for standard input.", metavar="[FILE]")] = "-",
+    output: Annotated[
+        Path | None,
+        options.option("--output", "-o", help="Write the manifest here, and not to standard output.", metavar="PATH"),
+    ] = None,
+    force: Annotated[bool, options.option("--force", help="Replace the file that --output names.")] = False,
+) -> None:
+    """Make a manifest from pasted commands that start jobs.
+
+    Reads curl (also over several lines and from -K files), PowerShell's Invoke-RestMethod with its variables and maps,
+    aft start and aft run, and crontab and schtasks lines around them. API keys are replaced by ${AFT_API_KEY}, and -k
+    by a hint at `aftrun trust`. What cannot be read is said with its place, and then nothing is printed: exit 2.
+    """
+    from aftrun.importer.emit import manifest  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.importer.read import read_text  # noqa: PLC0415  # the same
+    from aftrun.manifest.text import looks_secret  # noqa: PLC0415  # the same
+
+    if file == "-" and sys.stdin.isatty():
+        say("paste the command, then press Ctrl-D (on Windows: Ctrl-Z, Enter)")
+    imported = read_text(file, _read(file), _file)
+    if imported.problems:
+        raise ManifestError(imported.problems)  # without the lines themselves: they may hold the key
+    text = manifest(imported, looks_secret)
+    _check(text)
+    if output is None:
+        emit(text)
+    else:
+        if output.exists() and not force:
+            raise UsageError(f"{output} exists already", hint="choose another name, or give --force")
+        from aftrun.files import write_atomic  # noqa: PLC0415  # only for this flag
+
+        write_atomic(output, text)
+    count = len(imported.jobs)
+    where = "" if output is None else f" in {output}"
+    say(f"{count} job{'' if count == 1 else 's'}{where}; read the comments at the top")
+
+
+def _read(file: str) -> str:
+    try:
+        if file == "-":
+            data = sys.stdin.buffer.read(_LARGEST + 1)
+        else:
+            with Path(file).open("rb") as stream:
+                data = stream.read(_LARGEST + 1)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror or error}") from error
+    if len(data) > _LARGEST:
+        raise UsageError(f"{file} is larger than 16 MiB", hint="paste only the commands that start jobs")
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"  # PowerShell writes UTF-16
+    try:
+        return data.decode(encoding).replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not UTF-8 text", hint="save it as UTF-8") from None
+
+
+def _file(path: str) -> bytes:
+    """A file that a command names, relative to where we are, as it would be for the command."""
+    with Path(os.path.expanduser(path)).open("rb") as stream:  # noqa: PTH111  # `~` in the middle is no home
+        return stream.read(_LARGEST)
+
+
+def _check(text: str) -> None:
+    """Load what was made. It is ours, so a mistake in it is a bug of ours; this keeps it from being found later."""
+    from aftrun.manifest import load_all  # noqa: PLC0415  # the parser is for commands that read manifests
+
+    load_all(["import.yaml"], read=lambda _: text.encode("utf-8", "surrogatepass"))

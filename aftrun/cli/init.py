@@ -1,0 +1,91 @@
+"""`aftrun init`: a commented manifest to begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aftrun.cli import options
+from aftrun.cli.boundary import emit, say
+from aftrun.errors import UsageError
+
+STARTER = """\
+# yaml-language-server: $schema=https://raw.githubusercontent.com/aftrun/aftrun/main/schemas/manifest.schema.json
+#
+# Jobs for Syncplify AFT!, run by aftrun:
+#
+#   aftrun validate {file}            check it; needs no server and no key
+#   aftrun plan {file}                show what would be sent, in which order; sends nothing
+#   aftrun apply {file} --sandbox     try it here; starts no real job
+#   aftrun apply {file}               run it
+#
+# Every key is described in the schema, which editors show, and which `aftrun schema` prints.
+version: 1
+name: {name}
+
+server:
+  url: https://127.0.0.1:44399
+  # Keys are made in AFT!'s web UI under API Keys; each has an allow-list of addresses, which must hold this machine's.
+  # ${{…}} takes a value from outside (a variable, ${{file:PATH}}, ${{keyring:SERVICE/USER}}) and is never shown.
+  apiKey: ${{AFT_API_KEY}}
+  # AFT! begins with a self-signed certificate. `aftrun trust https://127.0.0.1:44399` prints the line that pins it:
+  # tls: {{fingerprint: "sha256:…"}}
+
+vars:
+  year: "2026" # --var year=2027 overrides
+
+defaults:
+  timeout: 2h # how long a job may take, from its acceptance to its end
+
+strategy:
+  order: sequential # or parallel, with maxParallel: 8
+
+jobs:
+  # Exactly one of scriptName (a script stored on the server), filePath (a .syncjs file on the server's disk), scriptId.
+  - name: backup
+    scriptName: My Backup Job
+    # What the script reads with Param("destination"). Values arrive as the text that is written here.
+    params:
+      destination: "/archive/${{{{ vars.year }}}}" # ${{{{ … }}}} takes a value from inside, and is shown
+      character: goofy
+
+  - name: purge
+    scriptName: purge old files from an archive
+    needs: [backup] # starts only when the backup has succeeded
+    params: {{destination: "/archive/${{{{ vars.year }}}}"}}
+
+  - name: tell
+    scriptName: report to an external workflow API
+    needs: [backup, purge]
+    when: always # or failure; default: success
+    params: {{job_id: "${{{{ jobs.backup.id }}}}"}} # the id that the server gave the job
+"""
+
+
+def starter(file: str, name: str) -> str:
+    """The starter manifest. `file` is its path as comments show it."""
+    return STARTER.format(file=file, name=name)
+
+
+def init(
+    path: Annotated[str, typer.Argument(help="Where to write it; - prints it.", metavar="[FILE]")] = "aft.yaml",
+    force: Annotated[bool, options.option("--force", help="Overwrite what is there.")] = False,
+) -> None:
+    """Write a commented manifest to begin with. It validates as it is, and runs against the sandbox."""
+    if path == "-":
+        emit(starter("FILE", "starter"))
+        return
+    target = Path(path)
+    from aftrun.files import write_atomic  # noqa: PLC0415  # only where a file is written
+
+    if target.is_dir():
+        raise UsageError(f"{path} is a folder", hint=f"name a file, for example {target / 'aft.yaml'}")
+    if target.exists() and not force:
+        raise UsageError(f"{path} is there already, and is left as it is", hint="--force overwrites it")
+    stem = "".join(char if char.isalnum() or char in "-_." else "-" for char in target.stem) or "starter"
+    # Quotes, since a name such as 2026 would be a number; and one line, since comments end with it.
+    shown = "".join(char if char.isprintable() else "?" for char in path)
+    write_atomic(target, starter(shown, stem if stem.isalpha() else f'"{stem}"'))
+    say(f"wrote {path}; check it with: aftrun validate {path}")

@@ -1,0 +1,429 @@
+"""Pasted text → the jobs in it: which language it is, and what each command starts."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from aftrun.errors import Problem
+from aftrun.importer import aft, cron
+from aftrun.importer.body import job_of
+from aftrun.importer.curl import Curl
+from aftrun.importer.pieces import (
+    FoundJob,
+    Notebook,
+    Pasted,
+    Request,
+    Tls,
+    Trouble,
+    Word,
+    basename,
+    has_reference,
+    is_clean,
+    reference,
+    strip_user_words,
+)
+from aftrun.importer.powershell import PowerShell
+from aftrun.importer.psvalues import Encoded, Now, Unknown, date_reference
+from aftrun.importer.shell import Command, Scope, Shell
+from aftrun.importer.windows import Batch
+
+LONGEST = 4 * 1024 * 1024
+"""Characters. Nobody pastes more."""
+
+_REST = ("invoke-restmethod", "irm", "invoke-webrequest", "iwr")
+_HARMLESS = {
+    *("echo", "printf", "set", "exit", "true", ":", "logger", "date", "sleep", "unset", "shopt", "umask", "mkdir"),
+    *("jq", "tee", "grep", "head", "tail", "python3", "cat", "cd", "pushd", "popd", "source", "rm", "wait", "trap"),
+    *("title", "cls", "findstr", "timeout", "chcp", "test", "[", "[[", "awk", "sed", "cut", "tr"),
+}
+_HARMLESS_CMDLETS = {
+    *("write-host", "write-output", "write-verbose", "write-error", "write-warning", "out-null", "out-file"),
+    *("select-object", "select", "format-list", "format-table", "fl", "ft", "start-sleep", "set-location", "cd"),
+    *("set-strictmode", "import-module", "exit", "echo", "out-host", "tee-object", "foreach-object", "%"),
+    *("where-object", "?", "out-string", "start-transcript", "stop-transcript", "add-type", "set-executionpolicy"),
+}
+_PS_OPTIONS = {
+    *("method", "uri", "headers", "body", "contenttype", "skipcertificatecheck", "timeoutsec", "infile"),
+    *("usebasicparsing", "erroraction", "verbose", "outfile", "passthru", "disablekeepalive", "sslprotocol"),
+    *("maximumretrycount", "retryintervalsec", "maximumredirection", "statuscodevariable", "useragent"),
+    *("responseheadersvariable", "skiphttperrorcheck", "noproxy", "proxy", "httpversion", "outvariable"),
+    *("errorvariable", "warningaction", "informationaction", "sessionvariable", "operationtimeoutseconds"),
+    *("connectiontimeoutseconds", "allowunencryptedauthentication", "skipheadervalidation", "ea"),
+    *("allowinsecureredirect", "followrellink", "progressaction", "resume", "transferencoding"),
+}
+_PS_REFUSED = {
+    "credential": "the key belongs into AFT_API_KEY",
+    "authentication": "the key belongs into AFT_API_KEY",
+    "token": "the key belongs into AFT_API_KEY",
+    "usedefaultcredentials": "the API does not use Windows accounts",
+    "certificate": "export the certificate as PEM files and name them in server.tls.certFile and keyFile",
+    "certificatethumbprint": "export the certificate as PEM files and name them in server.tls.certFile and keyFile",
+    "form": "it sends a form, and the API takes JSON",
+    "custommethod": "jobs are started with POST",
+    "websession": "the API uses no cookies",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What was found. With problems there are no jobs to speak of."""
+
+    pasted: Pasted
+    jobs: tuple[FoundJob, ...]
+    remarks: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def read_text(path: str, text: str, read: Callable[[str], bytes]) -> Imported:
+    """Find the jobs in pasted text. `read` gives the bytes of a file that a command names, or raises OSError."""
+    text = text.removeprefix("\ufeff")
+    pasted = Pasted(path, text)
+    notebook = Notebook(pasted, read)
+    problems: list[Problem] = []
+    if len(text) > LONGEST or not is_clean(text) or "\0" in text:
+        problems.append(_problem(pasted, Trouble("this is no text that anybody has pasted", 0)))
+    else:
+        try:
+            Reader(notebook).read(language(path, text))
+        except Trouble as trouble:
+            problems.append(_problem(pasted, trouble))
+        except RecursionError:
+            problems.append(_problem(pasted, Trouble("this is nested too deeply", 0)))
+    if not problems and not notebook.jobs:
+        hint = "it reads curl, Invoke-RestMethod, aft start and aft run, also inside crontab and schtasks lines"
+        problems.append(_problem(pasted, Trouble("no command here starts a job", 0, hint)))
+    return Imported(pasted, tuple(notebook.jobs), tuple(notebook.remarks), tuple(problems))
+
+
+def _problem(pasted: Pasted, trouble: Trouble) -> Problem:
+    line, column = pasted.place(trouble.offset)
+    return Problem("import", trouble.message, pasted.path, line, column, hint=trouble.hint)
+
+
+def language(path: str, text: str) -> str:
+    """`powershell`, `batch` or `shell`: by the file's name, else by what only one of them has."""
+    suffix = path.lower().rpartition(".")[2]
+    if suffix in ("ps1", "psm1"):
+        return "powershell"
+    if suffix in ("bat", "cmd"):
+        return "batch"
+    if suffix in ("sh", "bash", "crontab", "cron"):
+        return "shell"
+    for line in text.splitlines():
+        code = line.strip()
+        if re.match(r"#!.*sh\b", code):
+            return "shell"
+        if code.startswith(("#", "::")):
+            continue
+        if re.match(r"(?i)@?(echo\s+off|rem\s|setlocal|schtasks(\.exe)?\s|set\s+\"?\w+=)", code) or code.endswith(" ^"):
+            return "batch"
+        wrapped = re.search(r"(?i)\b(powershell|pwsh)(\.exe)?[\"']?\s", code)
+        rest = re.search(r"(?i)(?<![\w-])(Invoke-RestMethod|Invoke-WebRequest|irm|iwr)(?![\w-])", code)
+        if (rest and not (wrapped and wrapped.start() < rest.start())) or re.match(
+            r"(?i)(\[\w+\])?\$(env:|script:)?[\w.]+\s*=", code
+        ):
+            return "powershell"
+        if re.match(r"(?i)\S*curl(\.exe)?\s.*%[A-Za-z_]\w*%", code):
+            return "batch"
+    return "shell"
+
+
+class Reader:
+    """Turns commands into jobs, whatever language they stand in."""
+
+    def __init__(self, notebook: Notebook) -> None:
+        self._notebook = notebook
+        self._depth = 0
+
+    def read(self, kind: str) -> None:
+        """Read the whole text.
+
+        Raises:
+            Trouble: something cannot be read.
+        """
+        text = self._notebook.pasted.text
+        if kind == "shell" and cron.looks_like(text):
+            self._crontab(text)
+        else:
+            self._text(kind, text, range(len(text)), Scope())
+
+    def _text(self, kind: str, text: str, offsets: Sequence[int], scope: Scope) -> None:
+        if self._depth > 8:
+            raise Trouble("this is nested too deeply", offsets[0] if offsets else 0)
+        self._depth += 1
+        if kind == "powershell":
+            self._powershell(text, offsets)
+        else:
+            reader = Batch(text, offsets, scope) if kind == "batch" else Shell(text, offsets, scope)
+            for command in reader.commands():
+                self._command(command)
+        self._depth -= 1
+
+    def _crontab(self, text: str) -> None:
+        scope = Scope()
+        for entry in cron.entries(text):
+            if entry.name:
+                scope.values[entry.name] = entry.text
+                continue
+            line = self._notebook.pasted.line(entry.offsets[0])
+            self._notebook.schedule = (
+                f"ran by cron at: {entry.when} (line {line}); keep that line, with: aftrun apply FILE"
+            )
+            self._text("shell", entry.text, entry.offsets, scope)
+            self._notebook.schedule = ""
+
+    # --- commands of shells ---------------------------------------------------------------------------------------
+
+    def _command(self, command: Command) -> None:
+        words = strip_user_words(command.words)
+        if not words:
+            return
+        name = basename(words[0].text)
+        if name == "curl":
+            for request in Curl(self._notebook, words[0].offset, command.stdin).read(words[1:]):
+                self._job(request)
+        elif name == "aft":
+            self._notebook.jobs.append(aft.read(words[1:] or words, self._notebook))
+        elif name in ("powershell", "pwsh"):
+            self._call_powershell(words)
+        elif name in ("bash", "sh", "dash", "zsh", "ksh"):
+            self._call_shell(words)
+        elif name == "cmd":
+            rest = [word for word in words[1:] if not re.match(r"/[a-zA-Z]$", word.text)]
+            self._text("batch", *_joined(rest), Scope())
+        elif name == "schtasks":
+            self._schtasks(words)
+        elif has_reference(words[0].text):
+            hint = "paste the command itself"
+            raise Trouble("the command is in a variable, so it is not known here", words[0].offset, hint)
+        elif name in _HARMLESS:
+            if command.operator not in ("|", "|&", "||"):
+                self._notebook.remark(words[0].offset, f"`{name}` is left out: it starts no job")
+        else:
+            shown = f"`{name}`" if re.fullmatch(r"[\w.-]{1,40}", name) else "this command"
+            hint = "paste only the commands that start jobs: curl, Invoke-RestMethod, aft start, aft run"
+            raise Trouble(f"{shown} cannot be read", words[0].offset, hint)
+
+    def _job(self, request: Request) -> None:
+        job = job_of(request, self._notebook)
+        if job is not None:
+            self._notebook.jobs.append(job)
+
+    def _call_shell(self, words: Sequence[Word]) -> None:
+        for number, word in enumerate(words[1:], 1):
+            if re.fullmatch(r"-[a-z]*c", word.text) and number + 1 < len(words):
+                inner = words[number + 1]
+                self._text("shell", inner.text, [inner.offset] * len(inner.text), Scope())
+                return
+        raise Trouble("this runs another script", words[0].offset, "import that script itself")
+
+    def _call_powershell(self, words: Sequence[Word]) -> None:
+        rest = list(words[1:])
+        while rest:
+            word = rest.pop(0)
+            option = word.text.lower().lstrip("-/")
+            if word.text.startswith(("-", "/")):
+                if "command".startswith(option) or option == "c":
+                    self._text("powershell", *_joined(rest), Scope())
+                    return
+                if "encodedcommand".startswith(option) or option in ("ec", "enc"):
+                    self._encoded(rest, word)
+                    return
+                if "file".startswith(option):
+                    raise Trouble("this runs another script", word.offset, "import that script itself")
+                takes = (
+                    "executionpolicy",
+                    "ep",
+                    "ex",
+                    "windowstyle",
+                    "w",
+                    "configurationname",
+                    "version",
+                    "psconsolefile",
+                )
+                if option in takes or "executionpolicy".startswith(option) or "windowstyle".startswith(option):
+                    rest = rest[1:]
+                continue
+            self._text("powershell", *_joined([word, *rest]), Scope())
+            return
+        raise Trouble("this PowerShell has no command", words[0].offset)
+
+    def _encoded(self, rest: Sequence[Word], word: Word) -> None:
+        try:
+            text = base64.b64decode(rest[0].text, validate=True).decode("utf-16-le") if rest else ""
+        except (binascii.Error, UnicodeDecodeError, ValueError):
+            raise Trouble("the encoded command cannot be decoded", word.offset) from None
+        self._text("powershell", text, [word.offset] * len(text), Scope())
+
+    def _schtasks(self, words: Sequence[Word]) -> None:
+        options: dict[str, Word] = {}
+        rest = list(words[1:])
+        while rest:
+            word = rest.pop(0)
+            if word.text.startswith(("/", "-")) and rest and not rest[0].text.startswith("/"):
+                options[word.text[1:].lower()] = rest.pop(0)
+        task = options.get("tr")
+        if task is None:
+            raise Trouble("this schtasks line has no /tr, so it runs nothing", words[0].offset)
+        when = " ".join(options[key].text for key in ("sc", "mo", "d", "st") if key in options)
+        line = self._notebook.pasted.line(words[0].offset)
+        self._notebook.schedule = (
+            f"ran by the Task Scheduler: {when or 'as set there'} (line {line}); keep the task, with: aftrun apply FILE"
+        )
+        self._text("batch", task.text, [task.offset] * len(task.text), Scope())
+        self._notebook.schedule = ""
+
+    # --- PowerShell -----------------------------------------------------------------------------------------------
+
+    def _powershell(self, text: str, offsets: Sequence[int]) -> None:
+        before = len(self._notebook.jobs)
+        reader = PowerShell(text, offsets, self._cmdlet)
+        reader.read()
+        if reader.skips_certificates:
+            jobs = self._notebook.jobs
+            jobs[before:] = [replace(job, tls=replace(job.tls, insecure=True)) for job in jobs[before:]]
+
+    def _cmdlet(
+        self, name: str, offset: int, plain: Sequence[Word], named: dict[str, tuple[Any, int]], piped: Any
+    ) -> Any:
+        """The value of one command."""
+        lower = name.lower()
+        if lower in _REST:
+            self._rest(offset, plain, named, piped)
+            return Unknown("it is what the server answers")
+        if lower == "convertto-json":
+            given = piped if piped is not None else named.get("inputobject", (None, 0))[0]
+            if isinstance(given, Unknown):
+                return given
+            return Encoded(given)
+        if lower in ("get-content", "gc", "cat", "type"):
+            path = named.get("path", named.get("literalpath", (plain[0].text if plain else None, 0)))[0]
+            if isinstance(path, str) and not has_reference(path):
+                return reference("${file:" + path + "}")
+            return Unknown("it is what a file holds")
+        if lower == "get-date":
+            form = named.get("format", (None, 0))[0]
+            if isinstance(form, str):
+                return date_reference(form) or Unknown("this format of a date is not known here")
+            return Now()
+        if lower in _HARMLESS_CMDLETS:
+            return Unknown("it is what a command returned") if piped is not None else None
+        if basename(name) in ("curl", "aft", "schtasks", "cmd", "powershell", "pwsh"):
+            unescaped = [Word(word.text.replace('\\"', '"'), word.offset) for word in plain]
+            self._command(Command((Word(name, offset), *unescaped), ";", offset))
+            return Unknown("it is what a program prints")
+        shown = f"`{name}`" if re.fullmatch(r"[\w.-]{1,40}", name) else "this command"
+        if piped is not None or lower.startswith(("get-", "new-", "convertfrom-", "join-", "test-", "read-")):
+            return Unknown(f"it is what {shown} returns")
+        hint = "paste only the commands that start jobs, and the variables that they use"
+        raise Trouble(f"{shown} cannot be read", offset, hint)
+
+    def _rest(self, offset: int, plain: Sequence[Word], named: dict[str, tuple[Any, int]], piped: Any) -> None:
+        options = {_full_name(name, at): (value, at) for name, (value, at) in named.items()}
+        for name, why in _PS_REFUSED.items():
+            if name in options:
+                raise Trouble(f"-{name} cannot be translated: {why}", options[name][1])
+        if "uri" not in options:
+            if not plain:
+                raise Trouble("this request has no -Uri", offset)
+            options["uri"] = (plain[0].text, plain[0].offset)
+        headers = self._rest_headers(options)
+        skips = options.get("skipcertificatecheck", (False, 0))[0]
+        timeout, at = options.get("timeoutsec", options.get("operationtimeoutseconds", (None, 0)))
+        if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout < 0):
+            raise Trouble("-TimeoutSec is no number of seconds", at)
+        if "proxy" in options:
+            self._notebook.remark(offset, "-Proxy is left out: set https_proxy in the environment")
+        body = self._rest_body(options, piped, offset)
+        request = Request(
+            method=_text(options.get("method", ("POST" if body is None else "GET", offset))),
+            url=Word(_text(options["uri"]), options["uri"][1]),
+            headers=headers,
+            body=body,
+            tls=Tls(insecure=bool(skips)),
+            read_timeout=f"{timeout}s" if timeout else "",
+        )
+        if "method" not in options:
+            request = replace(request, method="GET")
+        self._job(request)
+
+    @staticmethod
+    def _rest_headers(options: dict[str, tuple[Any, int]]) -> tuple[tuple[str, Word], ...]:
+        value, at = options.get("headers", ({}, 0))
+        if isinstance(value, Unknown) or not isinstance(value, dict):
+            raise Trouble("-Headers is no map that is known here", at, 'write @{ "X-API-Key" = $env:AFT_API_KEY }')
+        headers = [(str(name), Word(_text((item, at)), at)) for name, item in value.items()]
+        if "contenttype" in options:
+            headers = [each for each in headers if each[0].lower() != "content-type"]
+            kind = options["contenttype"]
+            headers.append(("Content-Type", Word(_text(kind), kind[1])))
+        return tuple(headers)
+
+    def _rest_body(self, options: dict[str, tuple[Any, int]], piped: Any, offset: int) -> Word | None:
+        if "infile" in options:
+            path = options["infile"]
+            return Word(self._notebook.file(_text(path), path[1]), path[1])
+        value, at = options.get("body", (piped, offset))
+        if value is None:
+            return None
+        if isinstance(value, Encoded):
+            return Word(_encode(value.value, at), at)
+        if isinstance(value, dict):
+            hint = "put | ConvertTo-Json after the map"
+            raise Trouble("the body is a map, which PowerShell sends as a form and not as JSON", at, hint)
+        return Word(_text((value, at)), at)
+
+
+def _encode(value: Any, offset: int) -> str:
+    def plain(item: Any) -> Any:
+        if isinstance(item, Encoded):
+            return _encode(item.value, offset)
+        if isinstance(item, Unknown):
+            hint = "write the value out, or take it from the environment: $env:NAME"
+            raise Trouble(f"a value in the body is not known here: {item.why}", offset, hint)
+        if isinstance(item, dict):
+            return {str(key): plain(each) for key, each in item.items()}
+        if isinstance(item, list):
+            return [plain(each) for each in item]
+        if isinstance(item, Now):
+            raise Trouble("a date in the body has no format", offset, "write Get-Date -Format yyyy-MM-dd")
+        return item
+
+    return json.dumps(plain(value), ensure_ascii=False)
+
+
+def _full_name(name: str, offset: int) -> str:
+    """A cmdlet's option by its name, or by as much of it as makes it clear."""
+    known = _PS_OPTIONS | set(_PS_REFUSED)
+    if name in known:
+        return name
+    found = sorted(option for option in known if option.startswith(name))
+    if len(found) == 1 or (found and name in ("h", "he", "b", "bo", "m", "me", "u", "ur", "c", "skip")):
+        preferred = {"h": "headers", "b": "body", "m": "method", "u": "uri", "c": "contenttype"}
+        return preferred.get(name[0], found[0]) if len(found) > 1 else found[0]
+    raise Trouble(f"the option -{name} is not known here", offset, "leave it out if it can be")
+
+
+def _text(given: tuple[Any, int]) -> str:
+    value, offset = given
+    if isinstance(value, Unknown):
+        hint = "write the value out, or take it from the environment: $env:NAME"
+        raise Trouble(f"this value is not known here: {value.why}", offset, hint)
+    if isinstance(value, bool | None) or not isinstance(value, str | int | float):
+        raise Trouble("this is no text", offset)
+    return str(value)
+
+
+def _joined(words: Sequence[Word]) -> tuple[str, list[int]]:
+    """Arguments as the one text that a shell makes of them again."""
+    text = " ".join(word.text for word in words)
+    offsets: list[int] = []
+    for number, word in enumerate(words):
+        offsets += [word.offset] * (len(word.text) + (1 if number + 1 < len(words) else 0))
+    return text, offsets

@@ -1,0 +1,76 @@
+"""What all CI servers have in common: which jobs to point at, and keeping text of strangers from giving commands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aftrun.model import JobResult, RunReport
+from aftrun.report.facts import Kind, kind, labels, word
+from aftrun.report.text import clean, clip
+
+Locate = Callable[[str], str]
+"""Turns a manifest's path into what the CI server calls that file."""
+
+_MESSAGE = 4_000
+
+_COMMANDS = re.compile(r"^(\s*):(?=:)|#(?=#(?:\[|vso\[|teamcity\[))", re.MULTILINE | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One job to point at, in its manifest."""
+
+    label: str
+    outcome: str
+    message: str
+    path: str
+    line: int
+    column: int
+    allowed: bool
+    """A bad end that `allowFailure` forgives: a warning, not an error."""
+
+    @property
+    def text(self) -> str:
+        """What to say of it: `load failed: exit code 3`."""
+        return f"{self.label} {self.outcome}: {self.message}" if self.message else f"{self.label} {self.outcome}"
+
+
+def as_is(path: str) -> str:
+    """The `Locate` that changes nothing."""
+    return path
+
+
+def findings(report: RunReport, locate: Locate = as_is) -> tuple[Finding, ...]:
+    """The jobs that did not end well, in manifest order; forgiven ones come last."""
+
+    def finding(job: JobResult, label: str) -> Finding:
+        allowed = kind(job) is Kind.ALLOWED
+        return Finding(
+            label=clip(label, 200),
+            outcome=f"{word(job)}, which is allowed" if allowed else word(job),
+            message=clip(clean(job.message), _MESSAGE),
+            path=clean(locate(job.origin.path)),
+            line=job.origin.line,
+            column=job.origin.column,
+            allowed=allowed,
+        )
+
+    found = [
+        finding(job, label)
+        for job, label in zip(report.jobs, labels(report), strict=True)
+        if kind(job) in (Kind.FAILURE, Kind.ERROR, Kind.ALLOWED)
+    ]
+    return tuple(sorted(found, key=lambda each: each.allowed))
+
+
+def harmless(text: str) -> str:
+    """The text with nothing in it that a CI server would take for a command.
+
+    GitHub reads lines that begin with `::`, Azure Pipelines and TeamCity anything after `##vso[` or `##teamcity[`
+    wherever it stands. A job's name or a server's message could say that; a blank in the middle takes its power.
+    """
+    if ":" not in text and "##" not in text:
+        return text
+    return _COMMANDS.sub(lambda match: f"{match.group()} ", text)

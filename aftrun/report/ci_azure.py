@@ -1,0 +1,64 @@
+"""Azure Pipelines: logging commands.
+
+https://learn.microsoft.com/azure/devops/pipelines/scripts/logging-commands:
+`##vso[area.action property1=value;property2=value;]message`, among them `task.logissue` (type, sourcepath, linenumber,
+columnnumber, code), `task.setvariable` (variable, isoutput), `task.uploadsummary` with the absolute path of a Markdown
+file, and the formatting commands `##[group]` and `##[endgroup]`. The page does not spell the escapes out; they are
+those of Microsoft's own azure-pipelines-task-lib (node/taskcommand.ts): `;`, CR, LF, `]` in properties, CR and LF in
+the message, and in both the percent sign, as `%AZP25`.
+"""
+
+from __future__ import annotations
+
+from aftrun.model import RunReport
+from aftrun.report.ci import Locate, as_is, findings
+from aftrun.report.text import clean, one_line
+
+
+def data(text: str) -> str:
+    """Text after the `]` of a command."""
+    return text.replace("%", "%AZP25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def value(text: str) -> str:
+    """Text of a command's property."""
+    return data(text).replace("]", "%5D").replace(";", "%3B")
+
+
+def command(name: str, message: str, /, **properties: str | int) -> str:
+    """One logging command."""
+    shown = "".join(f"{key}={value(str(each))};" for key, each in properties.items())
+    return f"##vso[{name}{' ' + shown if shown else ''}]{data(message)}"
+
+
+def opening(title: str) -> str:
+    """Begins a group of the log that can be folded."""
+    return f"##[group]{one_line(title)}"
+
+
+def closing() -> str:
+    """Ends the group."""
+    return "##[endgroup]"
+
+
+def result(report: RunReport, locate: Locate = as_is, *, summary_path: str = "") -> tuple[str, ...]:
+    """Issues at the manifest's lines, the variables `aftrun.runId`, `.outcome` and `.failed`, and the summary."""
+    lines = [
+        command(
+            "task.logissue",
+            each.text,
+            type="warning" if each.allowed else "error",
+            sourcepath=each.path,
+            linenumber=each.line,
+            columnnumber=each.column,
+            code=each.outcome.partition(",")[0],
+        )
+        for each in findings(report, locate)
+    ]
+    lines += [command("task.logissue", clean(text), type="warning") for text in report.warnings]
+    failed = ", ".join(each.label for each in findings(report) if not each.allowed)
+    for name, text in (("runId", report.id), ("outcome", report.outcome), ("failed", failed)):
+        lines.append(command("task.setvariable", text, variable=f"aftrun.{name}", isoutput="true"))
+    if summary_path:
+        lines.append(command("task.uploadsummary", summary_path))
+    return tuple(lines)
