@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,7 @@ STARTER = """\
 #
 # Every key is described in the schema, which editors show, and which `aftrun schema` prints.
 version: 1
-name: {name}
+name: "{name}"
 
 server:
   url: https://127.0.0.1:44399
@@ -85,7 +86,6 @@ def init(
     if target.exists() and not force:
         raise UsageError(f"{path} is there already, and is left as it is", hint="--force overwrites it")
     stem = "".join(char if char.isalnum() or char in "-_." else "-" for char in target.stem) or "starter"
-    # Quotes, since a name such as 2026 would be a number; and one line, since comments end with it.
     shown = "".join(char if char.isprintable() else "?" for char in path)
-    write_atomic(target, starter(shown, stem if stem.isalpha() else f'"{stem}"'))
-    say(f"wrote {path}; check it with: aftrun validate {path}")
+    write_atomic(target, starter(shown, stem))
+    say(f"wrote {path}; check it with: aftrun validate {shlex.quote(path)}")

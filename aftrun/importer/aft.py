@@ -62,7 +62,7 @@ def read(words: Sequence[Word], notebook: Notebook) -> FoundJob:
     if "insecure" not in flags:
         notebook.remark(
             command.offset,
-            "`aft` accepts any certificate by itself; aftrun does not: `aftrun trust URL` prints the pin",
+            "aftrun verifies the server's certificate; `aftrun trust URL` prints the line that pins a self-signed one",
         )
     host = values.get("host", Word(DEFAULT_HOST, command.offset))
     return FoundJob(

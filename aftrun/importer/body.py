@@ -44,6 +44,10 @@ def parse_json(word: Word, what: str) -> Any:
     Raises:
         Trouble: it is none.
     """
+    if sole_reference(word.text):
+        raise Trouble(
+            f"{what} is in a variable, so it is not known here", word.offset, "write the JSON out where the variable is"
+        )
     try:
         try:
             return json.loads(word.text, object_pairs_hook=_object)
@@ -54,9 +58,6 @@ def parse_json(word: Word, what: str) -> Any:
     except _Twice as error:
         raise Trouble(f"{what} holds {str(error)!r} twice", word.offset, "keep one of the two") from None
     except json.JSONDecodeError as error:
-        if sole_reference(word.text):
-            hint = "write the JSON out where the variable is"
-            raise Trouble(f"{what} is in a variable, so it is not known here", word.offset, hint) from None
         quotes = "; the quotes in it seem to be missing" if '"' not in word.text else ""
         message = f"{what} is not JSON: {error.msg} at line {error.lineno}, column {error.colno} of it{quotes}"
         raise Trouble(message, word.offset) from None

@@ -35,7 +35,7 @@ def looks_like(text: str) -> bool:
 
 
 def entries(text: str) -> Iterator[Entry]:
-    """The settings and commands of a crontab, in order. `\\%` is the `%` that it stands for.
+    r"""The settings and commands of a crontab, in order. `\%` is the `%` that it stands for.
 
     Raises:
         Trouble: a line is neither, or has a `%` that cron takes for the end of the command.

@@ -77,6 +77,11 @@ _WITH_VALUE = {
     *("continue-at", "quote", "telnet-option", "ftp-port", "aws-sigv4", "max-redirs", "preproxy", "socks5"),
     *("socks5-hostname", "doh-url", "dns-servers", "local-port", "crlfile", "engine", "netrc-file", "request-target"),
 }
+_REMARKS = {
+    **dict.fromkeys(("retry", "retry-delay", "retry-max-time"), "aftrun repeats by itself what is safe to repeat"),
+    **dict.fromkeys(("proxy", "noproxy"), "set https_proxy or NO_PROXY in the environment"),
+    "pinnedpubkey": "it pins a key, and aftrun pins certificates: `aftrun trust URL` prints the line",
+}
 _UNREADABLE = {
     "data-urlencode": "it sends a form, and the API takes JSON",
     "form": "it sends a form, and the API takes JSON",
@@ -104,7 +109,7 @@ class _Draft:
     headers: list[tuple[str, Word]] = field(default_factory=list)
     data: list[tuple[str, int]] = field(default_factory=list)
     is_json: bool = False
-    tls: Tls = Tls()
+    tls: Tls = field(default_factory=Tls)
     connect_timeout: str = ""
     read_timeout: str = ""
 
@@ -161,7 +166,7 @@ class Curl:
             raise Trouble(f"curl's option --{name} has no value", at)
         if name in _UNREADABLE:
             raise Trouble(f"curl's option --{name} cannot be translated: {_UNREADABLE[name]}", at)
-        if name in ("next",):
+        if name == "next":
             self._drafts.append(_Draft())
         elif name in ("insecure", "no-insecure"):
             draft.tls = replace(draft.tls, insecure=name == "insecure")
@@ -175,36 +180,25 @@ class Curl:
             self._valued(draft, name, value)
 
     def _valued(self, draft: _Draft, name: str, value: Word) -> None:
-        at, text = value.offset, value.text
-        if name == "request":
-            draft.method = text
-        elif name == "url":
-            self._url(value)
-        elif name == "header":
-            self._header(draft, value)
-        elif name in ("data", "data-ascii", "data-raw", "data-binary", "json"):
+        if name in ("data", "data-ascii", "data-raw", "data-binary", "json"):
             draft.is_json = draft.is_json or name == "json"
-            draft.data.append((self._data(name, value), at))
-        elif name == "config":
-            self._config(value)
-        elif name == "user":
-            self._user(draft, value)
-        elif name == "oauth2-bearer":
-            draft.headers.append(("Authorization", Word(f"Bearer {text}", at)))
+            draft.data.append((self._data(name, value), value.offset))
+        elif name in _REMARKS:
+            self._notebook.remark(value.offset, f"--{name} is left out: {_REMARKS[name]}")
         elif name in ("cacert", "cert", "key"):
             self._certificate(draft, name, value)
         elif name in ("connect-timeout", "max-time"):
             self._time(draft, name, value)
-        elif name in ("retry", "retry-delay", "retry-max-time"):
-            self._notebook.remark(at, f"--{name} is left out: aftrun repeats by itself what is safe to repeat")
-        elif name in ("proxy", "noproxy"):
-            self._notebook.remark(at, f"--{name} is left out: set https_proxy or NO_PROXY in the environment")
-        elif name == "pinnedpubkey":
-            self._notebook.remark(
-                at, "--pinnedpubkey pins a key; aftrun pins certificates: `aftrun trust URL` prints the line"
-            )
+        elif name == "request":
+            draft.method = value.text
+        elif name == "oauth2-bearer":
+            draft.headers.append(("Authorization", Word(f"Bearer {value.text}", value.offset)))
+        elif name in ("url", "config"):
+            (self._url if name == "url" else self._config)(value)
+        elif name in ("header", "user"):
+            (self._header if name == "header" else self._user)(draft, value)
         elif name not in _DROPPED_WITH_VALUE:
-            raise Trouble(f"curl's option --{name} cannot be translated", at, "leave it out if it can be")
+            raise Trouble(f"curl's option --{name} cannot be translated", value.offset, "leave it out if it can be")
 
     def _url(self, word: Word) -> None:
         draft = self._drafts[-1]
@@ -258,7 +252,7 @@ class Curl:
             text = text.rpartition(":")[0]
             self._notebook.remark(value.offset, "the password of --cert is not copied: aftrun takes unencrypted keys")
         field_name = {"cacert": "ca_file", "cert": "cert_file", "key": "key_file"}[name]
-        draft.tls = replace(draft.tls, **{field_name: text})
+        draft.tls = replace(draft.tls, **{field_name: text})  # type: ignore[arg-type]  # these three are text
 
     def _time(self, draft: _Draft, name: str, value: Word) -> None:
         if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value.text) or float(value.text) <= 0:

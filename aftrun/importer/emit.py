@@ -6,7 +6,7 @@ import json
 import re
 import urllib.parse
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aftrun.importer.pieces import FoundJob, Scalar, Tls, as_manifest, has_reference, only_references, sole_reference
 from aftrun.importer.read import Imported
@@ -94,7 +94,12 @@ class _Writer:
             else:
                 headers.append((name, as_manifest(value)))
         return _Server(
-            as_manifest(job.url), self.key(job), job.tls, tuple(headers), job.connect_timeout, job.read_timeout
+            as_manifest(job.url),
+            self.key(job),
+            replace(job.tls, insecure=False),
+            tuple(headers),
+            job.connect_timeout,
+            job.read_timeout,
         )
 
     def job_name(self, job: FoundJob, number: int) -> str:
@@ -124,12 +129,11 @@ def manifest(imported: Imported, looks_secret: LooksSecret) -> str:
     """The manifest's text. `looks_secret` says of a param's name whether people give it to secrets."""
     writer = _Writer(imported, looks_secret)
     servers: dict[_Server, list[FoundJob]] = {}
-    blocks: list[tuple[_Server, FoundJob, list[str]]] = []
-    for number, job in enumerate(imported.jobs, 1):
-        server = writer.server(job)
-        servers.setdefault(server, []).append(job)
-        blocks.append((server, job, _job(writer, job, number)))
+    for job in imported.jobs:
+        servers.setdefault(writer.server(job), []).append(job)
     names = _server_names(list(servers))
+    chosen = {id(job): names[server] for server, jobs in servers.items() for job in jobs if len(servers) > 1}
+    blocks = [_job(writer, job, number, chosen.get(id(job), "")) for number, job in enumerate(imported.jobs, 1)]
     lines = _head(imported, writer, servers)
     lines += ["version: 1"]
     stem = re.split(r"[/\\]", imported.pasted.path)[-1].partition(".")[0]
@@ -143,9 +147,7 @@ def manifest(imported: Imported, looks_secret: LooksSecret) -> str:
         for server, jobs in servers.items():
             lines += [f"  {scalar(names[server])}:", *_server(server, jobs, "    ")]
     lines.append("jobs:")
-    for server, _, block in blocks:
-        if len(servers) > 1:
-            block.insert(2, f"    server: {scalar(names[server])}")
+    for block in blocks:
         lines += block
     return "\n".join(lines) + "\n"
 
@@ -196,9 +198,9 @@ def _server(server: _Server, jobs: Sequence[FoundJob], indent: str) -> list[str]
     tls = server.tls
     named = (("caFile", tls.ca_file), ("certFile", tls.cert_file), ("keyFile", tls.key_file))
     entries = [f"{key}: {scalar(as_manifest(value))}" for key, value in named if value]
-    if entries and not (tls.insecure and len(entries) == 1 and tls.ca_file):
+    if entries:
         lines += [f"{indent}tls:", *(f"{indent}  {entry}" for entry in entries)]
-    if tls.insecure:
+    if any(job.tls.insecure for job in jobs):
         lines.append(f'{indent}# tls: {{fingerprint: "sha256:…"}} # from: aftrun trust {_comment(server.url)}')
     if server.connect_timeout:
         lines.append(f"{indent}connectTimeout: {server.connect_timeout}")
@@ -212,14 +214,17 @@ def _server(server: _Server, jobs: Sequence[FoundJob], indent: str) -> list[str]
     return lines
 
 
-def _job(writer: _Writer, job: FoundJob, number: int) -> list[str]:
+def _job(writer: _Writer, job: FoundJob, number: int, server: str) -> list[str]:
     line = writer.imported.pasted.line(job.offset)
-    lines = [f"  # line {line}", f"  - {job.selector}: {scalar(as_manifest(job.script))}"]
+    lines = [f"  # line {line}"]
+    for note in job.notes:
+        lines += _wrap(_comment(note), "  ")
+    lines.append(f"  - {job.selector}: {scalar(as_manifest(job.script))}")
     name = writer.job_name(job, number)
     if name:
         lines.append(f"    name: {scalar(name)}")
-    for note in job.notes:
-        lines[1:1] = _wrap(_comment(note), "  ")
+    if server:
+        lines.append(f"    server: {scalar(server)}")
     if job.params:
         lines.append("    params:")
     for key, value in job.params:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 _OPEN, _CLOSE = "\ufdd0", "\ufdd1"
@@ -55,6 +55,16 @@ def reference(text: str) -> str:
 def variable(name: str) -> str:
     """`${NAME}` as it travels inside text."""
     return reference("${" + name + "}")
+
+
+def unknown(why: str) -> str:
+    """What only running the script would tell, as it travels inside text; no trouble until somebody needs it."""
+    return reference("?" + why)
+
+
+def why_unknown(text: str) -> str:
+    """Why a part of a text is not known; empty where all of it is."""
+    return next((found[1:] for found in map(_back, _MARKED.finditer(text)) if found.startswith("?")), "")
 
 
 def _back(match: re.Match[str]) -> str:
@@ -174,8 +184,21 @@ class Notebook:
 
 
 def basename(word: str) -> str:
-    """`/usr/bin/curl` and `C:\\aft\\AFT.EXE` are `curl` and `aft`."""
+    r"""`/usr/bin/curl` and `C:\aft\AFT.EXE` are `curl` and `aft`."""
     return re.split(r"[/\\]", word)[-1].lower().removesuffix(".exe")
+
+
+def must_be_known(words: Iterable[Word]) -> None:
+    """Refuse words that only running the script would tell.
+
+    Raises:
+        Trouble: there is one.
+    """
+    for word in words:
+        why = why_unknown(word.text)
+        if why:
+            hint = "write the value out, or put it into an environment variable of its own"
+            raise Trouble(f"a value here is not known: {why}", word.offset, hint)
 
 
 def strip_user_words(words: Sequence[Word]) -> list[Word]:

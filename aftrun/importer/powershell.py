@@ -10,10 +10,13 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from aftrun.importer.pieces import Trouble, Word, basename, variable
+from aftrun.importer.pieces import Trouble, basename, unknown, variable
 from aftrun.importer.psvalues import ESCAPES, Now, Unknown, as_text, date_reference
 
 _NAME = re.compile(r"(?:(?:script|global|local|private):)?([A-Za-z_]\w*)", re.IGNORECASE)
+_VARIABLE = re.compile(
+    r"\$(?:\{env:([A-Za-z_]\w*)\}|env:([A-Za-z_]\w*)|\{([^}]+)\}|" + _NAME.pattern + r")", re.IGNORECASE
+)
 _NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=[\s,;|)}\]]|$)")
 _CAST = re.compile(r"\[\s*([A-Za-z_][\w.]*(?:\[\])?)\s*\]")
 _KEYWORDS = {
@@ -23,7 +26,7 @@ _KEYWORDS = {
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _KEPT_CASTS = {"string", "ordered", "pscustomobject", "hashtable", "system.collections.hashtable", "uri", "psobject"}
 
-Run = Callable[[str, int, Sequence[Word], dict[str, tuple[Any, int]], Any], Any]
+Run = Callable[[str, int, Sequence[tuple[Any, int]], dict[str, tuple[Any, int]], Any], Any]
 """Told of each command: name, offset, plain arguments, named arguments, what the pipe gives it. Returns its value."""
 
 
@@ -173,7 +176,7 @@ class PowerShell:
             match = re.compile(r"[^\s;|(){},'\"$]+").match(self._text, self._at)
             name = match.group() if match else ""
             self._at += len(name)
-        plain: list[Word] = []
+        plain: list[tuple[Any, int]] = []
         named: dict[str, tuple[Any, int]] = {}
         while True:
             self._blanks()
@@ -203,8 +206,7 @@ class PowerShell:
                 else:
                     named[option.group(1).lower()] = (True, at)
                 continue
-            value = self._argument()
-            plain.append(Word(self._needed_text(value, at), at))
+            plain.append((self._argument(), at))
 
     def _at_end_of_value(self) -> bool:
         """Whether a switch ends here: the next thing is no value."""
@@ -254,8 +256,7 @@ class PowerShell:
 
     def _needed_text(self, value: Any, offset: int) -> str:
         if isinstance(value, Unknown):
-            hint = "write the value out, or take it from the environment: $env:NAME"
-            raise Trouble(f"this value is not known here: {value.why}", offset, hint)
+            return unknown(value.why)
         text = as_text(value)
         if text is None:
             raise Trouble("this is no text", offset)
@@ -330,8 +331,7 @@ class PowerShell:
             return self._map()
         if self._peek(2) == "@(":
             self._at += 2
-            value = self._items(")")
-            return value
+            return self._items(")")
         if char == "(":
             self._at += 1
             value = self._statements(")")
@@ -422,21 +422,20 @@ class PowerShell:
             value = self._statements(")")
             self._at += 1
             return value
-        match = re.compile(r"\$(?:\{?(env:)([A-Za-z_]\w*)\}?|\{([^}]+)\}|" + _NAME.pattern + r")", re.IGNORECASE).match(
-            self._text, self._at
-        )
+        match = _VARIABLE.match(self._text, self._at)
         if match is None:
             raise Trouble("this variable cannot be read", start, "write the value out")
         self._at = match.end()
-        if match.group(1):
-            return self._environment.get(match.group(2), variable(match.group(2)))
+        environment = match.group(1) or match.group(2)
+        if environment:
+            return self._environment.get(environment, variable(environment))
         name = match.group(3) or match.group(4)
         if name.lower() in _CONSTANTS:
             return _CONSTANTS[name.lower()]
         if name.lower() in self._variables:
             return self._variables[name.lower()]
         if not re.fullmatch(r"[A-Za-z_]\w*", name) or name.lower() in ("_", "args", "psitem", "lastexitcode", "error"):
-            raise Trouble(f"${name} is known only while the script runs", start, "write the value out")
+            return Unknown(f"${name} is there only while the script runs")
         return variable(name)
 
     def _postfixed(self, value: Any) -> Any:

@@ -25,8 +25,10 @@ from aftrun.importer.pieces import (
     basename,
     has_reference,
     is_clean,
+    must_be_known,
     reference,
     strip_user_words,
+    unknown,
 )
 from aftrun.importer.powershell import PowerShell
 from aftrun.importer.psvalues import Encoded, Now, Unknown, date_reference
@@ -42,6 +44,8 @@ _HARMLESS = {
     *("jq", "tee", "grep", "head", "tail", "python3", "cat", "cd", "pushd", "popd", "source", "rm", "wait", "trap"),
     *("title", "cls", "findstr", "timeout", "chcp", "test", "[", "[[", "awk", "sed", "cut", "tr"),
 }
+_READ = {"curl", "aft", "schtasks", "cmd", "powershell", "pwsh", "bash", "sh", "dash", "zsh", "ksh"}
+"""Programs whose command lines are read."""
 _HARMLESS_CMDLETS = {
     *("write-host", "write-output", "write-verbose", "write-error", "write-warning", "out-null", "out-file"),
     *("select-object", "select", "format-list", "format-table", "fl", "ft", "start-sleep", "set-location", "cd"),
@@ -185,20 +189,11 @@ class Reader:
         if not words:
             return
         name = basename(words[0].text)
-        if name == "curl":
-            for request in Curl(self._notebook, words[0].offset, command.stdin).read(words[1:]):
-                self._job(request)
-        elif name == "aft":
-            self._notebook.jobs.append(aft.read(words[1:] or words, self._notebook))
-        elif name in ("powershell", "pwsh"):
-            self._call_powershell(words)
-        elif name in ("bash", "sh", "dash", "zsh", "ksh"):
-            self._call_shell(words)
-        elif name == "cmd":
-            rest = [word for word in words[1:] if not re.match(r"/[a-zA-Z]$", word.text)]
-            self._text("batch", *_joined(rest), Scope())
-        elif name == "schtasks":
-            self._schtasks(words)
+        if name in _READ:
+            must_be_known([*words, *([command.stdin] if command.stdin else [])])
+            self._program(name, words, command.stdin)
+        elif command.operator == "$(":
+            pass  # what it prints is not known, which matters only where that is needed
         elif has_reference(words[0].text):
             hint = "paste the command itself"
             raise Trouble("the command is in a variable, so it is not known here", words[0].offset, hint)
@@ -210,7 +205,27 @@ class Reader:
             hint = "paste only the commands that start jobs: curl, Invoke-RestMethod, aft start, aft run"
             raise Trouble(f"{shown} cannot be read", words[0].offset, hint)
 
+    def _program(self, name: str, words: Sequence[Word], stdin: Word | None) -> None:
+        """One of the programs in `_READ`."""
+        if name == "curl":
+            for request in Curl(self._notebook, words[0].offset, stdin).read(words[1:]):
+                self._job(request)
+        elif name == "aft":
+            self._notebook.jobs.append(aft.read(words[1:] or words, self._notebook))
+        elif name in ("powershell", "pwsh"):
+            self._call_powershell(words)
+        elif name == "cmd":
+            rest = [word for word in words[1:] if not re.match(r"/[a-zA-Z]$", word.text)]
+            self._text("batch", *_joined(rest), Scope())
+        elif name == "schtasks":
+            self._schtasks(words)
+        else:
+            self._call_shell(words)
+
     def _job(self, request: Request) -> None:
+        must_be_known(
+            [request.url, *(value for _, value in request.headers), *([request.body] if request.body else [])]
+        )
         job = job_of(request, self._notebook)
         if job is not None:
             self._notebook.jobs.append(job)
@@ -237,17 +252,8 @@ class Reader:
                     return
                 if "file".startswith(option):
                     raise Trouble("this runs another script", word.offset, "import that script itself")
-                takes = (
-                    "executionpolicy",
-                    "ep",
-                    "ex",
-                    "windowstyle",
-                    "w",
-                    "configurationname",
-                    "version",
-                    "psconsolefile",
-                )
-                if option in takes or "executionpolicy".startswith(option) or "windowstyle".startswith(option):
+                takes = ("executionpolicy", "windowstyle", "configurationname", "version", "psconsolefile")
+                if option == "ep" or any(each.startswith(option) for each in takes):
                     rest = rest[1:]
                 continue
             self._text("powershell", *_joined([word, *rest]), Scope())
@@ -276,7 +282,8 @@ class Reader:
         self._notebook.schedule = (
             f"ran by the Task Scheduler: {when or 'as set there'} (line {line}); keep the task, with: aftrun apply FILE"
         )
-        self._text("batch", task.text, [task.offset] * len(task.text), Scope())
+        for command in Batch(task.text, [task.offset] * len(task.text), Scope(), operators=False).commands():
+            self._command(command)
         self._notebook.schedule = ""
 
     # --- PowerShell -----------------------------------------------------------------------------------------------
@@ -290,7 +297,7 @@ class Reader:
             jobs[before:] = [replace(job, tls=replace(job.tls, insecure=True)) for job in jobs[before:]]
 
     def _cmdlet(
-        self, name: str, offset: int, plain: Sequence[Word], named: dict[str, tuple[Any, int]], piped: Any
+        self, name: str, offset: int, plain: Sequence[tuple[Any, int]], named: dict[str, tuple[Any, int]], piped: Any
     ) -> Any:
         """The value of one command."""
         lower = name.lower()
@@ -298,12 +305,12 @@ class Reader:
             self._rest(offset, plain, named, piped)
             return Unknown("it is what the server answers")
         if lower == "convertto-json":
-            given = piped if piped is not None else named.get("inputobject", (None, 0))[0]
+            given = piped if piped is not None else named.get("inputobject", plain[0] if plain else (None, 0))[0]
             if isinstance(given, Unknown):
                 return given
             return Encoded(given)
         if lower in ("get-content", "gc", "cat", "type"):
-            path = named.get("path", named.get("literalpath", (plain[0].text if plain else None, 0)))[0]
+            path = named.get("path", named.get("literalpath", plain[0] if plain else (None, 0)))[0]
             if isinstance(path, str) and not has_reference(path):
                 return reference("${file:" + path + "}")
             return Unknown("it is what a file holds")
@@ -314,8 +321,8 @@ class Reader:
             return Now()
         if lower in _HARMLESS_CMDLETS:
             return Unknown("it is what a command returned") if piped is not None else None
-        if basename(name) in ("curl", "aft", "schtasks", "cmd", "powershell", "pwsh"):
-            unescaped = [Word(word.text.replace('\\"', '"'), word.offset) for word in plain]
+        if basename(name) in _READ:
+            unescaped = [Word(_text(each).replace('\\"', '"'), each[1]) for each in plain]
             self._command(Command((Word(name, offset), *unescaped), ";", offset))
             return Unknown("it is what a program prints")
         shown = f"`{name}`" if re.fullmatch(r"[\w.-]{1,40}", name) else "this command"
@@ -324,7 +331,9 @@ class Reader:
         hint = "paste only the commands that start jobs, and the variables that they use"
         raise Trouble(f"{shown} cannot be read", offset, hint)
 
-    def _rest(self, offset: int, plain: Sequence[Word], named: dict[str, tuple[Any, int]], piped: Any) -> None:
+    def _rest(
+        self, offset: int, plain: Sequence[tuple[Any, int]], named: dict[str, tuple[Any, int]], piped: Any
+    ) -> None:
         options = {_full_name(name, at): (value, at) for name, (value, at) in named.items()}
         for name, why in _PS_REFUSED.items():
             if name in options:
@@ -332,7 +341,7 @@ class Reader:
         if "uri" not in options:
             if not plain:
                 raise Trouble("this request has no -Uri", offset)
-            options["uri"] = (plain[0].text, plain[0].offset)
+            options["uri"] = plain[0]
         headers = self._rest_headers(options)
         skips = options.get("skipcertificatecheck", (False, 0))[0]
         timeout, at = options.get("timeoutsec", options.get("operationtimeoutseconds", (None, 0)))
@@ -385,8 +394,7 @@ def _encode(value: Any, offset: int) -> str:
         if isinstance(item, Encoded):
             return _encode(item.value, offset)
         if isinstance(item, Unknown):
-            hint = "write the value out, or take it from the environment: $env:NAME"
-            raise Trouble(f"a value in the body is not known here: {item.why}", offset, hint)
+            return unknown(item.why)
         if isinstance(item, dict):
             return {str(key): plain(each) for key, each in item.items()}
         if isinstance(item, list):
@@ -413,8 +421,7 @@ def _full_name(name: str, offset: int) -> str:
 def _text(given: tuple[Any, int]) -> str:
     value, offset = given
     if isinstance(value, Unknown):
-        hint = "write the value out, or take it from the environment: $env:NAME"
-        raise Trouble(f"this value is not known here: {value.why}", offset, hint)
+        return unknown(value.why)
     if isinstance(value, bool | None) or not isinstance(value, str | int | float):
         raise Trouble("this is no text", offset)
     return str(value)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from aftrun.importer.pieces import Trouble, Word, reference, variable
+from aftrun.importer.pieces import Trouble, Word, reference, unknown, variable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
@@ -29,12 +29,13 @@ _SIMPLE_ESCAPES = {
     "?": "?",
 }
 _NUMERIC = re.compile(r"x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{1,4})|U([0-9A-Fa-f]{1,8})|([0-7]{1,3})")
+_REDIRECT = re.compile(r"(\d*|&)(<<<|<<-?|<&|<|>>|>&|>\||>)")
 _MAX_DEPTH = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One simple command. `operator` is what stands before it: `;` (or a line end), `&&`, `||`, `|`, `&`."""
+    """One simple command. `operator` is what stands before it: `;` (or a line end), `&&`, `||`, `|`, `&`, `$(`."""
 
     words: tuple[Word, ...]
     operator: str
@@ -45,21 +46,22 @@ class Command:
 
 @dataclass(slots=True)
 class Scope:
-    """The variables that the text itself sets. A `Trouble` is one whose value cannot be known."""
+    """The variables that the text itself sets."""
 
-    values: dict[str, str | Trouble] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)
 
-    def get(self, name: str, offset: int) -> str:
-        """The value: what the text set, or a reference to the environment.
-
-        Raises:
-            Trouble: it cannot be known.
-        """
+    def get(self, name: str) -> str:
+        """The value: what the text set, or a reference to the environment."""
         value = self.values.get(name)
-        if isinstance(value, Trouble):
-            hint = f"set a variable before aftrun starts, and write ${{{name}}} in the manifest"
-            raise Trouble(f"${name} is not known here: {value.message}", offset, value.hint or hint)
         return variable(name) if value is None else value
+
+
+@dataclass(frozen=True, slots=True)
+class _Redirect:
+    """What a redirection gives to a command: its input, or the number of the here-document that will be."""
+
+    stdin: Word | None = None
+    documents: int = 0
 
 
 class Shell:
@@ -117,6 +119,8 @@ class Shell:
                 end = self._operator()
                 if end == "\n" and self._pending:
                     self._read_documents()
+                if self._pending:
+                    raise Trouble(f"the here-document never ends: {self._pending[0][0]} is missing", self._offset())
                 if documents:
                     stdin = self._documents[documents - 1]
                     self._documents = []
@@ -125,19 +129,10 @@ class Shell:
                 self._skip_comment()
                 continue
             began = self._offset() if began is None else began
-            redirect = re.compile(r"(\d*|&)(<<<|<<-?|<&|<|>>|>&|>\||>)").match(self._text, self._at)
-            if redirect and not (redirect.group(1) and words and self._at and self._text[self._at - 1] not in " \t"):
-                self._at = redirect.end()
-                kind = redirect.group(2)
-                if kind in ("<<", "<<-"):
-                    self._pending.append(self._delimiter(strip=kind == "<<-"))
-                    documents = len(self._pending)
-                    continue
-                target = self._word()
-                if kind == "<<<":
-                    stdin = Word(target.text + "\n", target.offset)
-                elif kind == "<":
-                    stdin = Word(reference("${file:" + target.text + "}"), target.offset)
+            redirected = self._redirect(after_word=bool(words))
+            if redirected is not None:
+                stdin = redirected.stdin or stdin
+                documents = redirected.documents or documents
                 continue
             assignment = _ASSIGNMENT.match(self._text, self._at)
             if assignment and not words:
@@ -150,6 +145,21 @@ class Shell:
         if not words:
             return None, end
         return Command(tuple(words), operator, began or 0, stdin), end
+
+    def _redirect(self, *, after_word: bool) -> _Redirect | None:
+        """Go past a redirection, if one is here."""
+        match = _REDIRECT.match(self._text, self._at)
+        if match is None or (match.group(1) and after_word and self._text[self._at - 1] not in " \t"):
+            return None
+        self._at = match.end()
+        kind = match.group(2)
+        if kind in ("<<", "<<-"):
+            self._pending.append(self._delimiter(strip=kind == "<<-"))
+            return _Redirect(documents=len(self._pending))
+        target = self._word()
+        if kind == "<<<":
+            return _Redirect(Word(target.text + "\n", target.offset))
+        return _Redirect(Word(reference("${file:" + target.text + "}"), target.offset) if kind == "<" else None)
 
     def _operator(self) -> str:
         for operator in ("&&", "||", ";;", "|&", "\n", ";", "|", "&"):
@@ -166,42 +176,17 @@ class Shell:
 
     def _assign(self, match: re.Match[str]) -> None:
         """`NAME=value`. What follows it on the same line does not see it, as in a shell; later lines do."""
-        start = self._offset()
         self._at = match.end()
-        nested_before = len(self.nested)
-        try:
-            value: str | Trouble = "" if not self._peek() or self._peek() in " \t\n;&|" else self._word().text
-        except Trouble as trouble:
-            if len(self.nested) == nested_before:
-                self._skip_word(match.end())
-            value = trouble
+        value = "" if not self._peek() or self._peek() in " \t\n;&|" else self._word().text
         self._skip_blanks()
-        alone = not self._peek() or self._peek() in "\n;&|#" or _ASSIGNMENT.match(self._text, self._at)
-        if alone:
+        if not self._peek() or self._peek() in "\n;&|#" or _ASSIGNMENT.match(self._text, self._at):
             self._scope.values[match.group(1)] = value
-        elif isinstance(value, Trouble):
-            raise Trouble(value.message, start, value.hint)
 
     def _exported(self, words: Sequence[Word]) -> None:
         for word in words:
             match = _ASSIGNMENT.match(word.text)
             if match:
                 self._scope.values[match.group(1)] = word.text[match.end() :]
-
-    def _skip_word(self, start: int) -> None:
-        """Go past a word that could not be read, quotes and parentheses respected as far as that is possible."""
-        self._at = start
-        depth, quote = 0, ""
-        while (char := self._peek()) and (depth or quote or char not in " \t\n;&|"):
-            if char == "\\":
-                self._at += 1
-            elif quote:
-                quote = "" if char == quote else quote
-            elif char in "'\"`":
-                quote = char
-            elif char in "()":
-                depth += 1 if char == "(" else -1
-            self._at += 1
 
     # --- here-documents -------------------------------------------------------------------------------------------
 
@@ -366,10 +351,10 @@ class Shell:
         name = _NAME.match(self._text, self._at + 1)
         if name:
             self._at = name.end()
-            return self._scope.get(name.group(), start)
+            return self._scope.get(name.group())
         if following and following in "0123456789@*#?$!-":
-            hint = "write the value out, or put it into a variable of its own"
-            raise Trouble(f"${following} is known only while the script runs", start, hint)
+            self._at += 2
+            return unknown(f"${following} is there only while the script runs")
         self._at += 1
         return "$"
 
@@ -378,11 +363,14 @@ class Shell:
         end = self._text.find("}", self._at)
         match = re.compile(r"\$\{([A-Za-z_]\w*)(?:(:?[-?])([^}$`\\\"']*))?\}").match(self._text, self._at)
         if match is None or end < 0:
-            raise Trouble("this form of ${…} cannot be read", start, "use a plain ${NAME}, or ${NAME:-default}")
+            if end < 0:
+                raise Trouble("this ${ is never closed", start)
+            self._at = end + 1
+            return unknown("this form of ${…} cannot be read; a plain ${NAME} or ${NAME:-default} can")
         self._at = match.end()
         name, operator, rest = match.group(1), match.group(2), match.group(3) or ""
         if operator is None or name in self._scope.values:
-            return self._scope.get(name, start)
+            return self._scope.get(name)
         return reference("${" + name + (":-" if operator.endswith("-") else ":?") + rest.replace("}", "\\}") + "}")
 
     def _backquoted(self) -> str:
@@ -401,7 +389,7 @@ class Shell:
         inner = self._text[self._at + 2 : end]
         self._at = end + 1
         if inner.startswith("("):
-            raise Trouble("arithmetic cannot be read", start, "write the number out")
+            return unknown("it is worked out while the script runs")
         return self._executed(inner, start)
 
     def _closing(self, at: int) -> int:
@@ -434,8 +422,8 @@ class Shell:
             found = _printed(words, commands[0].stdin)
             if found is not None:
                 return found
-        self.nested += commands
-        raise Trouble("it is what a command prints", start, "")
+        self.nested += [replace(command, operator="$(") for command in commands]
+        return unknown("it is what a command prints")
 
 
 def _printed(words: Sequence[str], stdin: Word | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from aftrun.importer.pieces import Trouble, Word, variable
+from aftrun.importer.pieces import Trouble, Word, unknown, variable
 from aftrun.importer.shell import Command, Scope
 
 _VARIABLE = re.compile(r"%([A-Za-z_][A-Za-z0-9_]*)%")
@@ -13,10 +13,15 @@ _ARGUMENT = re.compile(r"%(~?[a-z]*[0-9*])")
 
 
 class Batch:
-    """Reads one stretch of text; `offsets` says where each character stands in what the user gave."""
+    """Reads one stretch of text; `offsets` says where each character stands in what the user gave.
 
-    def __init__(self, text: str, offsets: Sequence[int], scope: Scope) -> None:
+    Without `operators` it is one command, as the Task Scheduler starts it: no `cmd.exe`, so no pipes.
+    """
+
+    def __init__(self, text: str, offsets: Sequence[int], scope: Scope, *, operators: bool = True) -> None:
         self._text, self._offsets, self._scope = text, offsets, scope
+        self._operators = operators
+        self._ends = " \t\r&|<>" if operators else " \t\r"
         self._at = 0
 
     def commands(self) -> list[Command]:
@@ -50,8 +55,7 @@ class Batch:
         if assignment:
             name = assignment.group(1) or assignment.group(3)
             raw = assignment.group(2) if assignment.group(1) else assignment.group(4)
-            start = self._offset()
-            self._scope.values[name.upper()] = self._expanded(raw, start)
+            self._scope.values[name.upper()] = self._expanded(raw)
             self._at = len(self._text) if line_end < 0 else line_end + 1
             return [], ";"
         words: list[Word] = []
@@ -60,7 +64,7 @@ class Batch:
             char = self._text[self._at : self._at + 1]
             if not char:
                 return words, ""
-            if char in "\n&|":
+            if char == "\n" or (char in "&|" and self._operators):
                 pair = self._text[self._at : self._at + 2]
                 operator = pair if pair in ("&&", "||") else char
                 self._at += len(operator)
@@ -68,7 +72,7 @@ class Batch:
             if char in "()" and not words:
                 hint = "paste only the commands that start jobs"
                 raise Trouble("grouped commands cannot be read", self._offset(), hint)
-            if char in "<>":
+            if char in "<>" and self._operators:
                 self._at += 1
                 self._word()
                 continue
@@ -88,14 +92,14 @@ class Batch:
         self._at = match.end() if match else self._at
 
     def _word(self) -> Word:
-        """One argument, by the rules of the C runtime: `\\"` is a quote, two quotes inside quotes are one."""
+        r"""One argument, by the rules of the C runtime: `\"` is a quote, two quotes inside quotes are one."""
         self._blanks()
         start = self._offset()
         parts: list[str] = []
         quoted = False
         while self._at < len(self._text):
             char = self._text[self._at]
-            if char == "\n" or (not quoted and char in " \t\r&|<>"):
+            if char == "\n" or (not quoted and char in self._ends):
                 break
             if char == "\\" and self._text[self._at + 1 : self._at + 2] == '"':
                 parts.append('"')
@@ -122,23 +126,21 @@ class Batch:
         return Word("".join(parts), start)
 
     def _percent(self) -> str:
-        start = self._offset()
         if self._text.startswith("%%", self._at):
             self._at += 2
             return "%"
         match = _VARIABLE.match(self._text, self._at)
         if match:
             self._at = match.end()
-            return self._named(match.group(1), start)
+            return self._named(match.group(1))
         if _ARGUMENT.match(self._text, self._at):
-            raise Trouble("an argument of the batch file is known only while it runs", start, "write the value out")
+            self._at += 2
+            return unknown("it is an argument of the batch file")
         self._at += 1
         return "%"
 
-    def _named(self, name: str, offset: int) -> str:
-        if name.upper() in self._scope.values:
-            return self._scope.get(name.upper(), offset)
-        return variable(name)
+    def _named(self, name: str) -> str:
+        return self._scope.get(name.upper()) if name.upper() in self._scope.values else variable(name)
 
-    def _expanded(self, text: str, offset: int) -> str:
-        return _VARIABLE.sub(lambda match: self._named(match.group(1), offset), text)
+    def _expanded(self, text: str) -> str:
+        return _VARIABLE.sub(lambda match: self._named(match.group(1)), text)

@@ -9,7 +9,7 @@ from aftrun.errors import ManifestError, Problem, UsageError
 from aftrun.manifest.outside import fetch_all
 from aftrun.manifest.servers import url_fault
 from aftrun.model import Manifest, ServerSpec
-from aftrun.values import Bindings, Template, Value, nothing_inside, render
+from aftrun.values import Bindings, Outside, Template, Value, nothing_inside, render
 
 _PIN = re.compile(r"(?i)(?:sha-?256(?:\s+fingerprint)?\s*[:=/]\s*)?(?:[0-9a-f]{2}[:\s]*){32}")
 _URL_HINT = "the form is https://HOST:PORT, for example https://127.0.0.1:44399"
@@ -60,7 +60,7 @@ def _check(value: Value, values: Bindings, what: str, fault_of: Fault, hint: str
     if not fault:
         return
     references = value.outsides()
-    names = " and ".join(dict.fromkeys(reference.text for reference in references))
+    names = " and ".join(dict.fromkeys(map(_name, references)))
     message = f"{what}, which comes from {names}, is not usable: {fault}"
     origin = references[0].origin
     if origin is None:
@@ -68,6 +68,11 @@ def _check(value: Value, values: Bindings, what: str, fault_of: Fault, hint: str
     else:
         end = origin.column + len(references[0].text)
         yield Problem("AFT047", message, origin.path, origin.line, origin.column, origin.line, end, hint=hint)
+
+
+def _name(reference: Outside) -> str:
+    """The reference without its default, which may be what somebody should not have written there."""
+    return f"${{{reference.name}}}" if reference.source == "env" else f"${{{reference.source}:{reference.name}}}"
 
 
 def _pin_fault(text: str) -> str:

@@ -12,7 +12,7 @@ _SECRET_WORDS = (  # words that secrets go by
 )
 # No quantifier without bounds stands before a word: a line may be megabytes long.
 _AFTER_SECRET_KEY = re.compile(
-    rf"""(?ix) (?: {_SECRET_WORDS} [\w.-]{{0,60}} ["']? \s{{0,9}} [:=]
+    rf"""(?ix) (?: {_SECRET_WORDS} [\w.-]{{0,60}} ["']? \s{{0,9}} [:=] (?!\?)
                | \b name ["']? \s{{0,9}} : \s{{0,9}} ["']? [\w.-]{{0,60}} {_SECRET_WORDS} [\w.-]{{0,60}} ["']?
                  \s{{0,9}} , \s{{0,9}} ["']? value ["']? \s{{0,9}} :
                | ^ \s* ["']? value ["']? \s{{0,9}} : ) \s* """

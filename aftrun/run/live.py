@@ -57,6 +57,8 @@ class Live:
     missing_since: float | None = None
     serial: int = 0
     """Number of the newest entry in the scheduler's heap; older entries are stale."""
+    due: float | None = None
+    """When its next request is due."""
     in_flight: bool = False
     last: Ended | None = None
     """How the attempt before ended, while the job waits for the next."""

@@ -18,6 +18,7 @@ from typing import Self
 from aftrun.errors import StateError
 from aftrun.events import FORMAT, Event, JobEnded, RunEnded, RunResumed, RunStarted, from_json, instant, to_json
 from aftrun.model import Json
+from aftrun.run.log_errors import explain
 
 SCHEMA_VERSION = 1
 
@@ -89,30 +90,6 @@ class StoredFile:
     content: bytes
 
 
-def _explain(error: sqlite3.Error, path: Path) -> StateError:
-    """SQLite's words as ours: what happened to which file, and what to do."""
-    text = str(error)
-    name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith("SQLITE_BUSY") or "locked" in text:
-        return StateError(
-            f"the state file {path} is in use by another program and did not come free in {BUSY_SECONDS:.0f} s",
-            hint="wait for the other aftrun to finish, or use another --state-dir",
-        )
-    if name.startswith("SQLITE_FULL") or "disk is full" in text:
-        return StateError(f"the disk is full: cannot write the state file {path}", hint="free some space on that disk")
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return StateError(
-            f"the state file {path} cannot be written ({text})",
-            hint="make its folder writable, or use another --state-dir",
-        )
-    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return StateError(
-            f"the state file {path} is damaged ({text})",
-            hint="move it away to start afresh; its runs can then no longer be resumed",
-        )
-    return StateError(f"cannot use the state file {path}: {text}", hint="check the disk, or use another --state-dir")
-
-
 class Log:
     """The state file. Use one per thread; the scheduler's thread is the one that writes."""
 
@@ -138,7 +115,7 @@ class Log:
         try:
             self._db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         except sqlite3.Error as error:
-            raise _explain(error, self.path) from error
+            raise explain(error, self.path, BUSY_SECONDS) from error
         try:
             with self._explained():
                 self._prepare()
@@ -163,7 +140,7 @@ class Log:
         try:
             yield
         except sqlite3.Error as error:
-            raise _explain(error, self.path) from error
+            raise explain(error, self.path, BUSY_SECONDS) from error
 
     def _prepare(self) -> None:
         # WAL needs shared memory, which some network file systems do not give; SQLite then keeps its rollback

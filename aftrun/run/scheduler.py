@@ -31,6 +31,7 @@ from aftrun.run.live import Live, Phase
 from aftrun.run.plan import Plan, finish_time
 from aftrun.run.policy import Ended, is_bad
 from aftrun.run.ports import WAKE, Clock, Door, Journal, Listener, Pool, Ticket
+from aftrun.run.recorder import Recorder
 from aftrun.run.render import Handed, RunFacts, handed_on
 from aftrun.run.steps import Step, Steps
 from aftrun.run.verdict import verdict
@@ -60,9 +61,9 @@ class Scheduler:
         history: Sequence[Event] = (),
         inherited: Callable[[int, str], Handed | None] = lambda _stage, _name: None,
     ) -> None:
-        self._plan, self._doors, self._journal, self._pool = plan, doors, journal, pool
-        self._clock, self._listeners = clock, listeners
+        self._plan, self._doors, self._pool, self._clock = plan, doors, pool, clock
         self._folder = Folder(history)
+        self._recorder = Recorder(journal, self._folder, listeners, clock)
         self._gate = Gate(plan)
         self._lives = [Live(task) for task in plan.tasks]
         by_name = {(live.task.stage, live.task.job.name): live for live in self._lives}
@@ -70,13 +71,12 @@ class Scheduler:
         self._serial = 0
         self._lanes = Lanes([server.max_requests_per_second for server in plan.servers], pool.size)
         self._posts_flying = 0
-        self._events: list[Event] = []
         self._calls: list[tuple[Ticket, Callable[[], Reply]]] = []
         self._skips: deque[Skip] = deque()
         self._signal = 0
         self._interrupted = False
+        self._by_key: dict[str, Live] = {}
         self._restless = False
-        self._state_error: StateError | None = None
         offset = clock.monotonic() - clock.now()
         finishes = [finish_time(stage.strategy.finish_by, facts.started_at) for stage in plan.stages]
         self._finishes = [math.inf if finish is None else offset + finish for finish in finishes]
@@ -106,22 +106,22 @@ class Scheduler:
         Raises:
             Exception: a bug; the stream has been ended with the exit code for it.
         """
-        self._tell(opening)
+        self._recorder.tell(opening)
         try:
             self._adopt()
             self._loop()
-            self._emit(self._run_ended())
-            self._flush()
+            self._recorder.add(self._run_ended())
+            self._recorder.flush(self._lose_state)
         except BaseException:
-            self._emit(RunEnded(self._now(), "error", 70))
-            self._flush()
+            self._recorder.add(RunEnded(self._now(), "error", 70))
+            self._recorder.flush(self._lose_state)
             raise
         return self._folder.report()
 
     @property
     def state_error(self) -> StateError | None:
         """Why the record could not be kept, if so."""
-        return self._state_error
+        return self._recorder.error
 
     def interrupt(self, signal: int) -> None:
         """Ask the run to stop: nothing new starts, jobs on the server go on. Safe in a signal handler."""
@@ -133,27 +133,38 @@ class Scheduler:
             self._turn()
             if self._gate.done or (self._signal and not self._posts_flying):
                 return
+            self._recorder.tick(self._due_at)
             # A bug comes last, so that ids that arrive beside it are still put on record.
             for ticket, reply in sorted(self._pool.wait(self._patience()), key=_is_bug):
                 if ticket is not WAKE:
                     self._take(ticket, reply)
 
     def _run_ended(self) -> RunEnded:
-        end = verdict(self._folder.jobs().values(), signal=self._signal, state_failed=self._state_error is not None)
+        end = verdict(self._folder.jobs().values(), signal=self._signal, state_failed=self.state_error is not None)
         return RunEnded(self._now(), end.outcome, int(end.exit_code))
 
     def _patience(self) -> float | None:
         """How long to wait for a reply before something else is to be done, seconds; None: as long as it takes."""
-        if self._signal:
-            return None
         now = self._clock.monotonic()
-        due = min(self._heap[0][0] if self._heap else math.inf, self._lanes.next_opening(now))
+        due = math.inf
+        if not self._signal:
+            due = min(self._heap[0][0] if self._heap else math.inf, self._lanes.next_opening(now))
+        due = min(due, self._recorder.next_tick())
         return None if due == math.inf else max(0.0, due - now)
+
+    def _due_at(self, key: str) -> float | None:
+        """When something is done about a job next, in epoch seconds; None where nothing is planned."""
+        if not self._by_key:
+            self._by_key = {live.task.key: live for live in self._lives}
+        live = self._by_key[key]
+        if live.due is None or live.in_flight or live.phase is Phase.ENDED:
+            return None
+        return self._now() + live.due - self._clock.monotonic()
 
     def _turn(self) -> None:
         if self._signal and not self._interrupted:
             self._interrupted = self._gate.closed = True
-            self._emit(Interrupted(self._now(), self._signal))
+            self._recorder.add(Interrupted(self._now(), self._signal))
         if not self._signal:
             self._check_finish()
         self._restless = True
@@ -162,7 +173,7 @@ class Scheduler:
             self._advance()
             if not self._signal:
                 self._pick()
-        self._flush()
+        self._recorder.flush(self._lose_state)
         for ticket, call in self._calls:
             self._pool.start(ticket, call)
         self._calls.clear()
@@ -181,34 +192,12 @@ class Scheduler:
     def _now(self) -> float:
         return self._clock.now()
 
-    def _emit(self, event: Event) -> None:
-        self._events.append(event)
-
-    def _flush(self) -> None:
-        """Make the collected events durable, then let everybody hear them."""
-        if not self._events:
-            return
-        events, self._events = self._events, []
-        if self._state_error is None:
-            try:
-                self._journal.append(events)
-            except StateError as error:
-                events = self._lose_state(error, events)
-        self._tell(events)
-
-    def _tell(self, events: Sequence[Event]) -> None:
-        for event in events:
-            self._folder.feed(event)
-            for listener in self._listeners:
-                listener(event, self._folder)
-
     def _lose_state(self, error: StateError, events: list[Event]) -> list[Event]:
         """The record can no longer be kept: submit nothing more, but go on watching what is already running.
 
         Returns the events that still hold: an intent that could not be recorded is no intent, and its POST does not
         leave.
         """
-        self._state_error = error
         self._gate.closed = True
         now = self._now()
         message = f"not started, since the record of the run cannot be written: {error.message}"
@@ -280,7 +269,7 @@ class Scheduler:
         return True
 
     def _post(self, live: Live) -> None:
-        self._emit(self._steps.intend(live))
+        self._recorder.add(self._steps.intend(live))
         request = live.request
         assert request is not None, "a job is prepared before it is posted"  # noqa: S101  # for the type checker
         self._fly(live, partial(self._doors[live.task.server].submit, request.body), submits=True)
@@ -305,25 +294,28 @@ class Scheduler:
             raise reply
         step = self._steps.submitted(live, reply) if ticket.submits else self._steps.looked(live, reply)
         self._follow(live, step)
-        if self._state_error is not None and live.phase.may_submit:
-            message = f"not submitted again, since the record of the run cannot be written: {self._state_error.message}"
+        if self.state_error is not None and live.phase.may_submit:
+            message = f"not submitted again, since the record of the run cannot be written: {self.state_error.message}"
             self._skips.append(Skip(ticket.index, Reason.STATE, message))
 
     def _follow(self, live: Live, step: Step) -> None:
         """Do what a step says."""
-        self._events.extend(step.events)
+        self._recorder.add(*step.events)
         if step.end is not None:
             self._end(live, step.end)
         elif step.due is not None:
             self._serial += 1
             live.serial = self._serial
+            live.due = step.due
             heapq.heappush(self._heap, (step.due, live.serial, live.task.index))
 
     def _end(self, live: Live, ended: Ended) -> None:
         live.phase = Phase.ENDED
         self._restless = True
         seconds = round(self._clock.monotonic() - live.accepted, 3) if live.job_id and live.task.job.wait else None
-        self._emit(JobEnded(self._clock.now(), live.task.key, ended.outcome, ended.reason, ended.message, seconds))
+        self._recorder.add(
+            JobEnded(self._clock.now(), live.task.key, ended.outcome, ended.reason, ended.message, seconds)
+        )
         self._skips.extend(self._gate.end(live.task.index, _mark(live, ended.outcome, ended.reason)))
 
     def _check_finish(self) -> None:

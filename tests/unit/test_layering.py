@@ -12,12 +12,14 @@ PACKAGE = Path(__file__).resolve().parents[2] / "aftrun"
 
 BASE = {"durations", "errors", "events", "files", "gitinfo", "model", "options", "resources", "secrets", "values"}
 FLOOR = {"importer", "manifest", "server", "run", "report", "sandbox"}
-TOP = {"app", "runner", "cli", "__main__"}
+TOP = {"app", "notify", "runner", "telemetry", "cli", "__main__"}
 
 MAY_IMPORT = {
     **dict.fromkeys(BASE, BASE),
     **{floor: BASE | {floor} for floor in FLOOR},
     "airflow": BASE | {"manifest", "server", "airflow"},
+    "notify": BASE | {"report", "notify"},
+    "telemetry": BASE | {"report", "telemetry"},
     "app": BASE | FLOOR | {"", "app"},
     "runner": BASE | FLOOR | {"", "app", "runner"},
     "past": BASE | FLOOR | {"", "app", "past", "runner"},
@@ -25,7 +27,7 @@ MAY_IMPORT = {
     "checkup": BASE | FLOOR | {"", "app", "checkup", "target"},
     "library": BASE | FLOOR | {"", "app", "runner", "library"},
     "__init__": BASE | {"library"},
-    "cli": BASE | FLOOR | {"", "app", "checkup", "past", "runner", "target", "cli"},
+    "cli": BASE | FLOOR | {"", "app", "checkup", "notify", "past", "runner", "target", "telemetry", "cli"},
     "__main__": {"cli"},
 }
 """What each part may import of aftrun; `""` is the package itself, for its version."""
@@ -39,6 +41,9 @@ ONLY_IMPORTER = {
     "rich": {"cli/"},
     "click": set(),
     "aiohttp": {"sandbox/"},
+    "jinja2": {"report/html.py"},
+    "apprise": {"notify.py"},
+    "opentelemetry": {"telemetry.py"},
     "threading": {"run/pool.py", "sandbox/", "cli/sandbox.py", "server/client.py", "server/wire.py"},
     "concurrent": set(),
     "multiprocessing": set(),
@@ -90,6 +95,8 @@ def test_imports_follow_the_table(path: Path) -> None:
         ("run/policy.py", "from aftrun.server.client import Door"),
         ("run/policy.py", "def f():\n    from aftrun.server import client"),
         ("report/json.py", "import aftrun.run.fold"),
+        ("report/tap.py", "import jinja2"),
+        ("notify.py", "from aftrun.run.fold import Folder"),
         ("manifest/build.py", "import yaml"),
         ("server/tls.py", "import requests.adapters"),
         ("run/scheduler.py", "import threading"),
