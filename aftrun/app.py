@@ -25,6 +25,7 @@ from aftrun.options import RunOptions
 from aftrun.report import json as json_report
 from aftrun.run.plan import Plan, Task, apply_overrides, headers, make_plan
 from aftrun.run.ports import Clock, Journal, Listener, Pool, SystemClock
+from aftrun.run.ports import Door as AnyDoor
 from aftrun.run.render import Handed, RunFacts, lookup_for
 from aftrun.run.select import choose, keep_jobs, key
 from aftrun.secrets import Scrubber
@@ -343,7 +344,7 @@ def pool_size(plan: Plan) -> int:
 
 def make_scheduler(
     setup: Setup,
-    doors: Sequence[Door],
+    doors: Sequence[AnyDoor],
     journal: Journal,
     pool: Pool,
     *,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -76,11 +76,13 @@ class Doctor:
         environ: Mapping[str, str],
         *,
         job_id: str | None = None,
+        hidden: Sequence[str] = (),
         now: Callable[[], float] = time.time,
     ) -> None:
         self._spec = spec
         self._environ = environ
         self._job_id = job_id
+        self._hidden = hidden
         self._now = now
         self._info: JobInfo | None = None
         self._target: Target | None = None
@@ -117,7 +119,7 @@ class Doctor:
             if stand_ins:
                 # The way to the server can be looked at without a key; only the key itself cannot.
                 environ = {**environ, **dict.fromkeys(stand_ins, "")}
-            self._target = make_target(self._spec, environ)
+            self._target = make_target(self._spec, environ, hidden=self._hidden)
             endpoint = self._target.setup.endpoints[0]
             place = probe.place_of(endpoint.url)
             self._target.door().close()

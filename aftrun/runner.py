@@ -13,7 +13,7 @@ from aftrun.events import Event, RunResumed, RunStarted
 from aftrun.model import RunReport
 from aftrun.run.lock import RunLock
 from aftrun.run.log import Log, RunJournal, StoredFile, process_name
-from aftrun.run.ports import Clock, Listener, SystemClock
+from aftrun.run.ports import Clock, Door, Listener, SystemClock
 from aftrun.run.verdict import NAMES, PRECEDENCE
 
 if TYPE_CHECKING:
@@ -53,13 +53,16 @@ class Runner:
         listeners: Sequence[Listener] = (),
         clock: Clock | None = None,
         resume: bool = False,
+        watched: Callable[[Door, str], Door] | None = None,
     ) -> None:
+        """`watched` puts somebody between the scheduler and a server, whose URL it is given."""
         self.setup = setup
         self._state_dir = state_dir
         self._files = files
         self._listeners = listeners
         self._clock: Clock = clock or SystemClock()
         self._resume = resume
+        self._watched = watched
         self._scheduler: Scheduler | None = None
         self._signal = 0
 
@@ -89,7 +92,7 @@ class Runner:
                 history, opening = self._open(log, pid, host)
                 scheduler = make_scheduler(
                     setup,
-                    doors,
+                    self._through(doors),
                     RunJournal(log, run),
                     pool,
                     clock=self._clock,
@@ -112,6 +115,11 @@ class Runner:
             code = worst((code, ExitCode.STATE))
             report = replace(report, exit_code=int(code), outcome=NAMES[code])
         return Finished(report, code, keeper.path, tuple(errors))
+
+    def _through(self, doors: Sequence[Door]) -> Sequence[Door]:
+        if self._watched is None:
+            return doors
+        return [self._watched(door, each.url) for door, each in zip(doors, self.setup.endpoints, strict=True)]
 
     def _open(self, log: Log, pid: int, host: str) -> tuple[list[Event], list[Event]]:
         """What was on record before, and what has just been put there to begin with."""

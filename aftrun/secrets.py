@@ -18,6 +18,10 @@ _MIN_LENGTH = 4
 """Shorter values are left alone inside longer text: hiding every "a" would hide nothing and ruin the text."""
 
 
+_LONG = 1_000
+"""Longer forms are looked for one by one."""
+
+
 def _base64_forms(raw: bytes) -> Iterable[str]:
     """The base64 spellings of `raw`, wherever it starts inside a longer encoded text.
 
@@ -70,7 +74,7 @@ def _escapes(char: str) -> str:
 class Scrubber:
     """Replaces secrets in text by `***`. Longest first, so that a short one cannot break up a longer one."""
 
-    __slots__ = ("_exact", "_pattern")
+    __slots__ = ("_exact", "_long", "_pattern")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         short: set[str] = set()
@@ -88,6 +92,9 @@ class Scrubber:
 
     def scrub(self, text: str) -> str:
         """The text without any secret in it. Values under four characters are hidden only as whole words."""
+        for form in self._long:
+            if len(form) <= len(text):
+                text = text.replace(form, MARK)
         if self._pattern is not None:
             text = self._pattern.sub(MARK, text)
         for secret in sorted(self._exact, key=len, reverse=True):

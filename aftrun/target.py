@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -10,7 +11,8 @@ import aftrun
 from aftrun.app import Setup, make_scheduler, make_setup, open_doors, pool_size
 from aftrun.errors import Ambiguous, Refused, Unreachable, UsageError
 from aftrun.events import Accepted, Event, RunStarted
-from aftrun.manifest import bind
+from aftrun.manifest import bind, references, shown_names
+from aftrun.manifest.outside import Unavailable, fetch
 from aftrun.model import (
     DEFAULT_KEY_VARIABLE,
     Failure,
@@ -89,8 +91,21 @@ def _a_job(job_id: str, timeout: float | None) -> Job:
     return job if timeout is None else replace(job, timeout=timeout)
 
 
-def make_target(spec: ServerSpec, environ: Mapping[str, str], jobs: Sequence[Job] = ()) -> Target:
-    """Fill in a server's values.
+def hidden_values(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Every value from outside that manifests use and that is there: a server may give back what it was sent."""
+    shown = shown_names(manifests)
+    found: list[str] = []
+    for each in references(manifests):
+        if each.key not in shown:
+            with contextlib.suppress(Unavailable):  # what cannot be had cannot have been sent
+                found.append(fetch(each, environ) or each.default or "")
+    return tuple(value for value in found if value)
+
+
+def make_target(
+    spec: ServerSpec, environ: Mapping[str, str], jobs: Sequence[Job] = (), *, hidden: Sequence[str] = ()
+) -> Target:
+    """Fill in a server's values. `hidden` are values that must not be seen either.
 
     Raises:
         ManifestError: a value is not there.
@@ -98,6 +113,7 @@ def make_target(spec: ServerSpec, environ: Mapping[str, str], jobs: Sequence[Job
     """
     manifest = _manifest(spec, jobs or (_a_job("none", None),))
     bindings = bind([manifest], environ)
+    bindings |= {("hidden", str(number)): value for number, value in enumerate(hidden)}
     return Target(spec, make_setup([manifest], bindings), bindings)
 
 
@@ -150,6 +166,7 @@ class Watch:
         environ: Mapping[str, str],
         *,
         timeout: float | None = None,
+        hidden: Sequence[str] = (),
         listeners: Sequence[Listener] = (),
         clock: Clock | None = None,
     ) -> None:
@@ -158,7 +175,7 @@ class Watch:
         self._clock: Clock = clock or SystemClock()
         self.ids = tuple(dict.fromkeys(job_ids))
         self._listeners = listeners
-        self.target = make_target(spec, environ, [_a_job(each, timeout) for each in self.ids])
+        self.target = make_target(spec, environ, [_a_job(each, timeout) for each in self.ids], hidden=hidden)
         self._scheduler: Scheduler | None = None
         self._signal = 0
 

@@ -34,8 +34,8 @@ PIECES = [
     b"'", b'"', b"[", b"]", b"{", b"null", b"~", b"1", b"0x", b"\x00", b"\xff", b"\xc2\x85", b"\xe2\x80\xa8",
     b"jobs:\n", b"needs: ", b"matrix: ", b"exclude: ", b"server: ", b"include: ", b"vars: ", b"| ", b">-\n", b"---\n",
     b"...\n", b"%YAML 1.2\n", b"? ", b", ", b"#", b"\\", b"\\u", b"\\ud83d", b"\xef\xbb\xbf", b"\r", b"\r\n",
-    b"${{ jobs.a.id }}", b"${{ vars.x }}", b"${file:x}", b"${keyring:a/b:-c}", b"scriptName: x\n", b"params: ", b"expect: a[",
-    b"timeout: 1", "😀ü\u2028".encode(), b"1e999", b".inf", b"9" * 500,
+    b"${{ jobs.a.id }}", b"${{ vars.x }}", b"${file:x}", b"${keyring:a/b:-c}", b"scriptName: x\n", b"params: ",
+    b"expect: a[", b"timeout: 1", "😀ü\u2028".encode(), b"1e999", b".inf", b"9" * 500,
 ]  # fmt: skip
 
 

@@ -9,7 +9,8 @@ import typer
 
 from aftrun.app import DEFAULT_STATE_DIR
 from aftrun.cli import options
-from aftrun.cli.running import Ending, Output, View, bind_all, conclude, duration, execute, load, sandbox_for
+from aftrun.cli.running import Ending, Output, bind_all, carry_out, duration, load, sandbox_for
+from aftrun.cli.watching import View
 from aftrun.options import RunOptions
 
 
@@ -44,6 +45,13 @@ def apply(
     insecure: options.Insecure = False,
     state_dir: options.StateDir = DEFAULT_STATE_DIR,
     report_json: options.ReportJson = None,
+    report_junit: options.ReportJunit = None,
+    report_html: options.ReportHtml = None,
+    report_markdown: options.ReportMarkdown = None,
+    report_tap: options.ReportTap = None,
+    events: options.Events = None,
+    metrics_textfile: options.MetricsTextfile = None,
+    ci: options.CiServer = None,
     output: options.OutputFormat = Output.TABLE,
     no_progress: options.NoProgress = False,
     quiet: options.Quiet = False,
@@ -86,8 +94,11 @@ def apply(
 
         show_plan(loaded.manifests, chosen, environ, PlanFormat.JSON if output is Output.JSON else PlanFormat.TEXT)
         return
+    reports = options.report_paths(report_json, report_junit, report_html, report_markdown, report_tap)
+    ending = Ending(options.output_beside(events, output), reports, no_exit_status, metrics_textfile)
+    view = View(quiet, no_progress, verbose, events, ci)
     with sandbox_for(sandbox) as server_here:
         manifests = prepare(loaded.manifests, chosen, server_here)
         setup = make_setup(manifests, bind_all(manifests, environ, loaded), chosen)
-        finished = execute(setup, state_dir, files=loaded.files, view=View(quiet, no_progress, verbose))
-    raise typer.Exit(conclude(finished, Ending(output, tuple(report_json or ()), no_exit_status)))
+        code = carry_out(setup, state_dir, view, ending, files=loaded.files)
+    raise typer.Exit(code)

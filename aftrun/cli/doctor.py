@@ -57,26 +57,29 @@ def doctor(
 
     key = serverflags.KeyFlags(api_key, api_key_file, api_key_keyring)
     flags = serverflags.ServerFlags(server, cacert, tuple(fingerprint or ()), insecure, key)
-    specs = _specs(files or [], flags, server_name)
+    specs, hidden = _specs(files or [], flags, server_name)
     check_flags(len(specs), job)
     environ = dict(os.environ)
     if key.literal is not None:
         environ |= key.environ("", needed=False)
-    checkups = [Doctor(spec, environ, job_id=job).examine() for spec in specs]
+    checkups = [Doctor(spec, environ, job_id=job, hidden=hidden).examine() for spec in specs]
     emit(_as_json(checkups) if form is Format.JSON else "\n".join(map(_as_text, checkups)))
     codes = [checkup.exit_code for checkup in checkups]
     order = (ExitCode.USAGE, ExitCode.UNREACHABLE, ExitCode.REFUSED, ExitCode.UNKNOWN)
     raise typer.Exit(int(next((code for code in order if code in codes), ExitCode.OK)))
 
 
-def _specs(files: list[str], flags: serverflags.ServerFlags, server_name: str | None) -> list[ServerSpec]:
-    """The servers to look at, each once."""
+def _specs(
+    files: list[str], flags: serverflags.ServerFlags, server_name: str | None
+) -> tuple[list[ServerSpec], tuple[str, ...]]:
+    """The servers to look at, each once, and what must not be seen of what they answer."""
     if not files:
         if server_name is not None:
             raise UsageError("--server-name needs a manifest, which holds the servers")
-        return [flags.spec()]
+        return [flags.spec()], ()
     from aftrun.app import ServerOverride  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.cli.running import load  # noqa: PLC0415  # the same
+    from aftrun.target import hidden_values  # noqa: PLC0415  # the same
 
     flags.key.check()
     override = ServerOverride(
@@ -87,7 +90,8 @@ def _specs(files: list[str], flags: serverflags.ServerFlags, server_name: str | 
     )
     override.check()
     found: dict[ServerSpec, None] = {}
-    for manifest in load(files, {}, os.environ).manifests:
+    manifests = load(files, {}, os.environ).manifests
+    for manifest in manifests:
         for spec in manifest.servers:
             if server_name is None or spec.name == server_name:
                 if flags.key.given:
@@ -95,7 +99,7 @@ def _specs(files: list[str], flags: serverflags.ServerFlags, server_name: str | 
                 found[replace(override.apply(spec), name="", origin=None)] = None
     if not found:
         raise UsageError(f"no manifest has a server {server_name!r}", hint="see `servers` in the manifest")
-    return list(found)
+    return list(found), hidden_values(manifests, os.environ)
 
 
 def _as_text(checkup: Checkup) -> str:

@@ -20,7 +20,8 @@ def import_(
     file: Annotated[str, typer.Argument(help="The file to read, or - for standard input.", metavar="[FILE]")] = "-",
     output: Annotated[
         Path | None,
-        options.option("--output", "-o", help="Write the manifest here, and not to standard output.", metavar="PATH"),
+        # Without a mirror in the environment: AFTRUN_OUTPUT is how reports are printed.
+        typer.Option("--output", "-o", help="Write the manifest here, and not to standard output.", metavar="PATH"),
     ] = None,
     force: Annotated[bool, options.option("--force", help="Replace the file that --output names.")] = False,
 ) -> None:
@@ -38,7 +39,9 @@ def import_(
         say("paste the command, then press Ctrl-D (on Windows: Ctrl-Z, Enter)")
     imported = read_text(file, _read(file), _file)
     if imported.problems:
-        raise ManifestError(imported.problems)  # without the lines themselves: they may hold the key
+        error = ManifestError(imported.problems)  # without the lines themselves: they may hold the key
+        error.message = "nothing was made; mend or leave out what cannot be read"
+        raise error
     text = manifest(imported, looks_secret)
     _check(text)
     if output is None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from aftrun.cli.ci import Ci
 from aftrun.cli.running import Output
 
 
@@ -83,6 +84,29 @@ ReportJson = Annotated[
     list[Path] | None,
     option("--report-json", help="Write the report as JSON here too (repeatable).", metavar="PATH", show_default=False),
 ]
+
+
+def _report(name: str, what: str) -> Any:
+    return option(
+        f"--report-{name}", help=f"Write the report as {what} (repeatable).", metavar="PATH", show_default=False
+    )
+
+
+ReportJunit = Annotated[list[Path] | None, _report("junit", "JUnit XML, for CI servers")]
+ReportHtml = Annotated[list[Path] | None, _report("html", "one HTML page with a timeline")]
+ReportMarkdown = Annotated[list[Path] | None, _report("markdown", "Markdown")]
+ReportTap = Annotated[list[Path] | None, _report("tap", "TAP 14")]
+Events = Annotated[
+    str | None,
+    option("--events", help="Write what happens, as it happens, as NDJSON; - is standard output.", metavar="PATH"),
+]
+MetricsTextfile = Annotated[
+    Path | None,
+    option("--metrics-textfile", help="Keep this file for Prometheus' textfile collector up to date.", metavar="PATH"),
+]
+CiServer = Annotated[
+    Ci | None, option("--ci", help="Speak to this CI server, instead of the one that is detected.", show_default=False)
+]
 OutputFormat = Annotated[Output, option("--output", "-o", help="What to print at the end.")]
 NoProgress = Annotated[bool, option("--no-progress", help="Say only how jobs end, not what they do.")]
 NoExitStatus = Annotated[bool, option("--no-exit-status", help="Exit with 0 even if jobs did not succeed.")]
@@ -103,3 +127,20 @@ def parse_variables(pairs: list[str] | None) -> dict[str, str]:
             raise UsageError(f"--var {pair}: not of the form NAME=VALUE", hint="write for example --var year=2027")
         result[name] = value
     return result
+
+
+def report_paths(
+    json: list[Path] | None,
+    junit: list[Path] | None,
+    html: list[Path] | None,
+    markdown: list[Path] | None,
+    tap: list[Path] | None,
+) -> dict[str, tuple[Path, ...]]:
+    """The `--report-…` flags, by format."""
+    given = {"json": json, "junit": junit, "html": html, "markdown": markdown, "tap": tap}
+    return {name: tuple(paths) for name, paths in given.items() if paths}
+
+
+def output_beside(events: str | None, output: Output) -> Output:
+    """What to print at the end: a stream of events on standard output leaves no room for a table."""
+    return Output.NONE if events == "-" and output is Output.TABLE else output

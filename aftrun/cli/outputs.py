@@ -83,9 +83,14 @@ def _shown(url: Value) -> str:
     return re.sub(r"(?<=://).*", "…", shown, flags=re.DOTALL) if isinstance(url, str) else shown
 
 
+def traced(environ: Mapping[str, str]) -> bool:
+    """Whether the environment names a collector for traces."""
+    return bool(environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
+
+
 def trace(report: RunReport, environ: Mapping[str, str], reads: Sequence[Read] = ()) -> tuple[str, ...]:
     """Send the run's trace, where the environment names a collector."""
-    if not environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") and not environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
+    if not traced(environ):
         return ()
     from aftrun import telemetry  # noqa: PLC0415  # few ask for it
 

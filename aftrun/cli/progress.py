@@ -19,6 +19,7 @@ from aftrun.events import (
     Warned,
 )
 from aftrun.model import Outcome, State
+from aftrun.report.text import clean
 from aftrun.run.fold import Folder
 
 MARKS = {
@@ -43,7 +44,7 @@ def paint(text: str, code: str, *, colour: bool) -> str:
 
 def _indented(text: str) -> str:
     """A message of several lines (cause, then remedy) with the further ones below its first."""
-    return text.replace("\n", "\n" + " " * 14)
+    return clean(text).replace("\n", "\n" + " " * 14)
 
 
 class Lines:
@@ -82,7 +83,7 @@ class Lines:
                 self._deferred[event.job] = event.message
                 text = f"not delivered, again in {human_duration(event.retry_in)}: {event.message}"
             case Accepted():
-                text = f"accepted as job {event.job_id}"
+                text = f"accepted as job {clean(event.job_id)}"
             case StateSeen() if self._level > 1 or event.phase == State.RUNNING:
                 text = event.state or "no state"
             case LookFailed():
@@ -94,7 +95,7 @@ class Lines:
         return f"     {self._label(event.job)}: {_indented(text)}"
 
     def _label(self, key: str) -> str:
-        return self._labels.get(key, key)
+        return clean(self._labels.get(key, key))
 
     def _ended(self, event: JobEnded, folder: Folder) -> str:
         self._done += 1

@@ -8,19 +8,20 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aftrun.cli.boundary import colour, emit, report_error, say
 from aftrun.durations import parse_duration
-from aftrun.errors import ExitCode, ManifestError, StateError, UsageError
+from aftrun.errors import AftrunError, ExitCode, ManifestError, UsageError
 
 if TYPE_CHECKING:
     from aftrun.app import Setup
+    from aftrun.cli.watching import View, Watch
     from aftrun.manifest import Loaded
-    from aftrun.model import Manifest
+    from aftrun.model import Manifest, RunReport
     from aftrun.runner import Finished, Runner
     from aftrun.sandbox.server import Sandbox
 
@@ -90,8 +91,8 @@ def sandbox_for(wanted: bool) -> Iterator[Sandbox | None]:
 
 
 @contextlib.contextmanager
-def signals(runner: Runner, resume_line: str) -> Iterator[None]:
-    """The first signal asks the run to stop, the second stops it at once."""
+def signals(runner: Runner, farewell: str, *, drawn: bool = False) -> Iterator[None]:
+    """The first signal asks the run to stop, the second stops it at once. A live picture (`drawn`) says so itself."""
     seen: list[int] = []
 
     def handle(number: int, _: object) -> None:
@@ -99,9 +100,11 @@ def signals(runner: Runner, resume_line: str) -> Iterator[None]:
             os._exit(128 + number)  # at once, as asked: threads may be waiting for a server
         seen.append(number)
         runner.interrupt(number)
+        if drawn:
+            return
         # os.write, since a signal may arrive in the middle of a print.
         with contextlib.suppress(OSError):  # nobody may be there to read it any more
-            os.write(2, f"\nstopping: nothing new is started; jobs go on, on the server.\n  {resume_line}\n".encode())
+            os.write(2, f"\nstopping: nothing new is started; jobs go on, on the server.\n  {farewell}\n".encode())
 
     wanted = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP"):
@@ -115,45 +118,51 @@ def signals(runner: Runner, resume_line: str) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """How much is said while jobs run."""
-
-    quiet: bool = False
-    no_progress: bool = False
-    verbose: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Ending:
     """What is done with the report at the end."""
 
     output: Output = Output.TABLE
-    paths: tuple[Path, ...] = ()
+    paths: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    """Where to write the report, by format."""
     no_exit_status: bool = False
+    metrics: Path | None = None
 
 
-def execute(
-    setup: Setup, state_dir: Path, *, files: Sequence[tuple[str, bytes]] = (), view: View, resume: bool = False
-) -> Finished:
-    """Run a setup, or take its run up again, and show how it goes."""
-    from aftrun.cli.progress import Lines  # noqa: PLC0415  # with the rest of the machinery
+def carry_out(
+    setup: Setup,
+    state_dir: Path,
+    view: View,
+    ending: Ending,
+    *,
+    files: Sequence[tuple[str, bytes]] = (),
+    resume: bool = False,
+) -> int:
+    """Run a setup, or take its run up again, show how it goes, and conclude. Returns the exit code.
+
+    `files` are the manifests that a new run keeps a copy of.
+
+    Raises:
+        StateError: the record could not be begun; nothing was sent.
+        UsageError: a file that TLS settings name cannot be used, or somebody else works on the run.
+    """
+    from aftrun.cli.watching import Watch  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.manifest.redact import without_keys  # noqa: PLC0415  # the same
     from aftrun.run.log import StoredFile  # noqa: PLC0415  # the same
     from aftrun.runner import Runner  # noqa: PLC0415  # the same
 
-    level = 0 if view.no_progress else 1 + view.verbose
-    names = {task.key: setup.plan.label(task) for task in setup.plan.tasks}
-    listeners = [] if view.quiet else [Lines(say, names, level=level, colour=colour(sys.stderr))]
     stored = [StoredFile(path, without_keys(path, data)) for path, data in files]
-    runner = Runner(setup, state_dir, files=stored, listeners=listeners, resume=resume)
+    farewell = resume_line(setup, state_dir)
 
     def ready(run: str) -> None:
         number = len(setup.plan.tasks)
         if not view.quiet:
             say(f"run {run}: {number} job{'' if number == 1 else 's'}" + (", taken up again" if resume else ""))
 
-    with signals(runner, resume_line(setup, state_dir)):
-        return runner.run(ready)
+    with Watch(setup, view, state_dir, farewell) as watch:
+        runner = Runner(setup, state_dir, files=stored, listeners=watch.listeners, resume=resume, watched=watch.door)
+        with signals(runner, farewell, drawn=watch.drawn):
+            finished = runner.run(ready)
+    return conclude(watch.amend(finished), ending, setup, watch)
 
 
 def resume_line(setup: Setup, state_dir: Path) -> str:
@@ -166,29 +175,50 @@ def resume_line(setup: Setup, state_dir: Path) -> str:
     return f"take it up again with: aftrun resume {setup.facts.id}{where}"
 
 
-def conclude(finished: Finished, ending: Ending) -> int:
-    """Print and write what was asked for, and work out the exit code."""
-    from aftrun.files import write_atomic  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.report import json as json_report  # noqa: PLC0415  # the same
+def conclude(finished: Finished, ending: Ending, setup: Setup | None = None, watch: Watch | None = None) -> int:
+    """Print and write what was asked for, tell whom to tell, and work out the exit code."""
+    from aftrun.cli import outputs  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.runner import worst  # noqa: PLC0415  # the same
 
-    errors = list(finished.errors)
-    for path in ending.paths:
-        try:
-            write_atomic(path, json_report.render(finished.report))
-        except StateError as error:
-            errors.append(error)
-    if ending.output is Output.JSON:
-        emit(json_report.render(finished.report))
-    elif ending.output is Output.TABLE:
-        from aftrun.cli import table  # noqa: PLC0415  # only for this output
-
-        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        emit("\n" + table.render(finished.report, colour=colour(sys.stdout), columns=columns))
+    report = finished.report
+    errors: list[AftrunError] = [*finished.errors, *outputs.write_reports(report, ending.paths)]
+    if ending.metrics is not None:
+        errors += outputs.write_metrics(report, ending.metrics)
+    show_report(report, ending.output, watch)
+    if ending.output is Output.TABLE:
         say(f"report: {finished.report_path}")
-    for problem in errors:
-        report_error(problem)
+    if watch is not None:
+        lines, unwritten = watch.speaker.result(report, finished.report_path.parent)
+        errors += unwritten
+        for line in lines:
+            # Where standard output carries data, the CI server's lines go beside it.
+            (emit if ending.output is Output.TABLE else _say_raw)(f"{line}\n")
+        for problem in outputs.trace(report, os.environ, watch.reads):
+            say(f"warning: {problem}")
+    if setup is not None:
+        for problem in outputs.notify(report, setup.manifests, setup.bindings, setup.scrubber):
+            say(f"warning: {problem}")
+    for error in errors:
+        report_error(error)
     code = worst((finished.exit_code, ExitCode.STATE)) if errors else finished.exit_code
     if ending.no_exit_status and code not in (ExitCode.BUG, ExitCode.STATE, ExitCode.SIGINT, ExitCode.SIGTERM):
         return 0
     return int(code)
+
+
+def _say_raw(text: str) -> None:
+    say(text.rstrip("\n"))
+
+
+def show_report(report: RunReport, output: Output, watch: Watch | None = None) -> None:
+    """The report on standard output, as asked for."""
+    if output is Output.JSON:
+        from aftrun.report import json as json_report  # noqa: PLC0415  # only for this output
+
+        emit(json_report.render(report))
+    elif output is Output.TABLE:
+        from aftrun.cli import table  # noqa: PLC0415  # only for this output
+
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        text = table.render(report, colour=colour(sys.stdout), columns=columns)
+        emit("\n" + (text if watch is None else watch.speaker.safe(text)))

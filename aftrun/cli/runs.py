@@ -16,9 +16,10 @@ import typer
 
 from aftrun.app import DEFAULT_STATE_DIR
 from aftrun.cli import options
-from aftrun.cli.boundary import colour, emit, say
-from aftrun.cli.running import Ending, Output, View, conclude, duration, execute, sandbox_for
-from aftrun.errors import UsageError
+from aftrun.cli.boundary import colour, emit, report_error, say
+from aftrun.cli.running import Ending, Output, carry_out, conclude, duration, sandbox_for
+from aftrun.cli.watching import View
+from aftrun.errors import ExitCode, UsageError
 from aftrun.events import instant
 from aftrun.model import Outcome
 
@@ -55,6 +56,13 @@ def resume(
     cacert: options.CaCert = None,
     fingerprint: options.Fingerprint = None,
     report_json: options.ReportJson = None,
+    report_junit: options.ReportJunit = None,
+    report_html: options.ReportHtml = None,
+    report_markdown: options.ReportMarkdown = None,
+    report_tap: options.ReportTap = None,
+    events: options.Events = None,
+    metrics_textfile: options.MetricsTextfile = None,
+    ci: options.CiServer = None,
     output: options.OutputFormat = Output.TABLE,
     no_progress: options.NoProgress = False,
     quiet: options.Quiet = False,
@@ -70,6 +78,9 @@ def resume(
     from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
 
+    reports = options.report_paths(report_json, report_junit, report_html, report_markdown, report_tap)
+    ending = Ending(options.output_beside(events, output), reports, no_exit_status, metrics_textfile)
+    view = View(quiet, no_progress, verbose, events, ci)
     environ = with_env_files(os.environ, env_file or ())
     with past.open_log(state_dir) as log:
         rows = log.runs()
@@ -79,11 +90,10 @@ def resume(
         ended = past.unreported(found, state_dir)
         if ended is not None:
             say(f"run {row.id} had ended, but was killed before its report said so; the report is up to date now")
-            raise typer.Exit(conclude(ended, Ending(output, tuple(report_json or ()), no_exit_status)))
+            raise typer.Exit(conclude(ended, ending))
         found = replace(found, options=_with_tls(found.options, cacert, fingerprint))
         setup = past.resume_setup(log, found, environ)
-    finished = execute(setup, state_dir, view=View(quiet, no_progress, verbose), resume=True)
-    raise typer.Exit(conclude(finished, Ending(output, tuple(report_json or ()), no_exit_status)))
+    raise typer.Exit(carry_out(setup, state_dir, view, ending, resume=True))
 
 
 def retry(
@@ -97,6 +107,13 @@ def retry(
     cacert: options.CaCert = None,
     fingerprint: options.Fingerprint = None,
     report_json: options.ReportJson = None,
+    report_junit: options.ReportJunit = None,
+    report_html: options.ReportHtml = None,
+    report_markdown: options.ReportMarkdown = None,
+    report_tap: options.ReportTap = None,
+    events: options.Events = None,
+    metrics_textfile: options.MetricsTextfile = None,
+    ci: options.CiServer = None,
     output: options.OutputFormat = Output.TABLE,
     no_progress: options.NoProgress = False,
     quiet: options.Quiet = False,
@@ -111,6 +128,9 @@ def retry(
     from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
 
+    reports = options.report_paths(report_json, report_junit, report_html, report_markdown, report_tap)
+    ending = Ending(options.output_beside(events, output), reports, no_exit_status, metrics_textfile)
+    view = View(quiet, no_progress, verbose, events, ci)
     environ = with_env_files(os.environ, env_file or ())
     with past.open_log(state_dir) as log:
         found = past.read(log, past.find(log.runs(), run))
@@ -123,8 +143,8 @@ def retry(
             setup, stored = past.retry_setup(log, found, chosen, environ, server)
             if not quiet:
                 say(f"retry of run {found.row.id}: {len(chosen.only)} of {len(found.report.jobs)} jobs")
-            finished = execute(setup, state_dir, files=stored, view=View(quiet, no_progress, verbose))
-    raise typer.Exit(conclude(finished, Ending(output, tuple(report_json or ()), no_exit_status)))
+            code = carry_out(setup, state_dir, view, ending, files=stored)
+    raise typer.Exit(code)
 
 
 def _row_data(row: RunRow, counts: dict[str, int]) -> dict[str, Json]:
@@ -225,3 +245,37 @@ def show(
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     emit(table.details(found.report) + "\n")
     emit(table.render(report, colour=colour(sys.stdout), columns=columns, usual=usual))
+
+
+def report(
+    run: Run = None,
+    report_json: options.ReportJson = None,
+    report_junit: options.ReportJunit = None,
+    report_html: options.ReportHtml = None,
+    report_markdown: options.ReportMarkdown = None,
+    report_tap: options.ReportTap = None,
+    output: options.OutputFormat = Output.TABLE,
+    state_dir: options.StateDir = DEFAULT_STATE_DIR,
+) -> None:
+    """Write the reports of a past run again, in any format.
+
+    Exits with 0 if they could be written, whatever the run's own exit code was.
+    """
+    from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.cli import outputs  # noqa: PLC0415  # the same
+    from aftrun.cli.running import show_report  # noqa: PLC0415  # the same
+
+    paths = options.report_paths(report_json, report_junit, report_html, report_markdown, report_tap)
+    with past.open_log(state_dir) as log:
+        found = past.read(log, past.find(log.runs(), run))
+    errors = outputs.write_reports(found.report, paths)
+    for error in errors:
+        report_error(error)
+    if errors:
+        raise typer.Exit(int(ExitCode.STATE))
+    if paths:
+        for each in paths.values():
+            for path in each:
+                say(f"wrote {path}")
+    else:
+        show_report(found.report, output)

@@ -166,6 +166,15 @@ class ServerFlags:
             names = ", ".join(each.name for each in manifest.servers if each.name) or "one server without a name"
             raise UsageError(f"{self.manifest} has no server {self.server_name!r}", hint=f"it has: {names}") from None
 
+    def hidden(self) -> tuple[str, ...]:
+        """The values that the manifest sends, where there is one: a server may give them back."""
+        if self.manifest is None:
+            return ()
+        from aftrun.manifest import load_all  # noqa: PLC0415  # the parser is for commands that read manifests
+        from aftrun.target import hidden_values  # noqa: PLC0415  # with the rest of the machinery
+
+        return hidden_values(load_all([str(self.manifest)], environ=os.environ).manifests, os.environ)
+
     def environ(self, spec: ServerSpec) -> Mapping[str, str]:
         """The environment that the server's values come from.
 

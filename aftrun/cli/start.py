@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,8 @@ import typer
 from aftrun.app import DEFAULT_STATE_DIR
 from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import say
-from aftrun.cli.running import Ending, Output, View, bind_all, conclude, duration, execute, sandbox_for
+from aftrun.cli.running import Ending, Output, bind_all, carry_out, duration, sandbox_for
+from aftrun.cli.watching import View
 from aftrun.errors import UsageError
 from aftrun.options import RunOptions
 
@@ -74,6 +76,13 @@ def start(
     insecure: options.Insecure = False,
     state_dir: options.StateDir = DEFAULT_STATE_DIR,
     report_json: options.ReportJson = None,
+    report_junit: options.ReportJunit = None,
+    report_html: options.ReportHtml = None,
+    report_markdown: options.ReportMarkdown = None,
+    report_tap: options.ReportTap = None,
+    events: options.Events = None,
+    metrics_textfile: options.MetricsTextfile = None,
+    ci: options.CiServer = None,
     output: options.OutputFormat = Output.TABLE,
     no_progress: options.NoProgress = False,
     quiet: options.Quiet = False,
@@ -110,16 +119,19 @@ def start(
         sandbox=sandbox,
     )
     if dry_run:
-        from aftrun.cli.check import show_plan  # noqa: PLC0415  # only for this flag
+        from aftrun.cli.check import PlanFormat, show_plan  # noqa: PLC0415  # only for this flag
 
-        show_plan(prepare(loaded.manifests, chosen), json=output is Output.JSON)
+        show_plan(loaded.manifests, chosen, os.environ, PlanFormat.JSON if output is Output.JSON else PlanFormat.TEXT)
         return
+    reports = options.report_paths(report_json, report_junit, report_html, report_markdown, report_tap)
+    ending = Ending(options.output_beside(events, output), reports, no_exit_status, metrics_textfile)
+    view = View(quiet, no_progress, verbose, events, ci)
     with sandbox_for(sandbox) as server_here:
         manifests = prepare(loaded.manifests, chosen, server_here)
         environ = key.environ(chosen.url or "https://127.0.0.1:44399", needed=not sandbox)
         setup = make_setup(manifests, bind_all(manifests, environ, loaded), chosen)
-        finished = execute(setup, state_dir, files=loaded.files, view=View(quiet, no_progress, verbose))
-    raise typer.Exit(conclude(finished, Ending(output, tuple(report_json or ()), no_exit_status)))
+        code = carry_out(setup, state_dir, view, ending, files=loaded.files)
+    raise typer.Exit(code)
 
 
 def manifest_text(

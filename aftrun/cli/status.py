@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Callable
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -25,19 +24,12 @@ JobId = Annotated[str, typer.Argument(help="The job's id, as the server or aftru
 JobIds = Annotated[list[str], typer.Argument(help="Ids of jobs.", metavar="JOB_ID…", show_default=False)]
 
 
-class StatusOutput(StrEnum):
-    """How a job is shown."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 def status(
     job_id: JobId,
     raw: Annotated[
         bool, options.option("--raw", help="Show the job info as it was sent, and how each field was read.")
     ] = False,
-    output: Annotated[StatusOutput, options.option("--output", "-o", help="How to show it.")] = StatusOutput.TEXT,
+    output: options.OutputFormat = Output.TABLE,
     server: options.Server = None,
     cacert: options.CaCert = None,
     fingerprint: options.Fingerprint = None,
@@ -58,13 +50,13 @@ def status(
     key = serverflags.KeyFlags(api_key, api_key_file, api_key_keyring)
     flags = serverflags.ServerFlags(server, cacert, tuple(fingerprint or ()), insecure, key, manifest, server_name)
     spec = flags.spec()
-    target = make_target(spec, flags.environ(spec))
+    target = make_target(spec, flags.environ(spec), hidden=flags.hidden())
     reply = look(target, job_id)
     must_answer(reply, job_id)
     info: JobInfo = reply.info  # type: ignore[union-attr,assignment]  # must_answer has made sure
-    if output is StatusOutput.JSON:
+    if output is Output.JSON:
         emit(_as_json(info, spec.job_info, target, raw=raw))
-    else:
+    elif output is Output.TABLE:
         emit(as_text(info, job_id, target.url))
         if raw:
             emit("\n" + raw_text(info, spec.job_info, target.setup.scrubber.scrub))
@@ -128,7 +120,7 @@ def raw_text(info: JobInfo, mapping: JobInfoMap, scrub: Callable[[str], str]) ->
     lines = ["as sent:", *("  " + line for line in dumps(scrubbed(info.raw, scrub)).splitlines())]
     lines += ["", "as read:"]
     fields = explain(info.raw, mapping, info)
-    width = max(len(one_line(each.value)) for each in fields)
+    width = min(40, max(len(one_line(each.value)) for each in fields))
     for each in fields:
         where = f"from {each.source}" if each.source else "not found" if not each.value else "not in the object itself"
         how = ", as server.jobInfo says" if each.given else ""
@@ -197,7 +189,9 @@ def wait(
     level = 0 if no_progress else 1 + verbose
     labels = {f"wait/{each}": f"job {each}" for each in job_ids}
     listeners = [] if quiet else [Lines(_say_here, labels, level=level, colour=colour(sys.stderr))]
-    watch = Watch(spec, job_ids, flags.environ(spec), timeout=duration(timeout), listeners=listeners)
+    watch = Watch(
+        spec, job_ids, flags.environ(spec), timeout=duration(timeout), hidden=flags.hidden(), listeners=listeners
+    )
     if not quiet:
         count = len(watch.ids)
         say(f"waiting for {count} job{'' if count == 1 else 's'} on {watch.target.url}")

@@ -13,6 +13,7 @@ from aftrun.importer.read import Imported
 
 KEY = "AFT_API_KEY"
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./@-]*(?: [A-Za-z0-9_./@-]+)*")
+_URL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.:/-]*[A-Za-z0-9/]")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _ESCAPED = re.compile("[\x7f-\xa0\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 _SECRET_HEADER = re.compile(r"auth|token|key|secret|cookie|password", re.IGNORECASE)
@@ -23,7 +24,7 @@ LooksSecret = Callable[[str], bool]
 
 def scalar(text: str) -> str:
     """Text as a YAML scalar: plain where that is safe, else in double quotes."""
-    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
+    if _URL.fullmatch(text) or (_PLAIN.fullmatch(text) and text.lower() not in _WORDS):
         return text
     quoted = json.dumps(text, ensure_ascii=False)
     return _ESCAPED.sub(lambda match: f"\\u{ord(match.group()):04x}", quoted)
@@ -137,7 +138,7 @@ def manifest(imported: Imported, looks_secret: LooksSecret) -> str:
     lines = _head(imported, writer, servers)
     lines += ["version: 1"]
     stem = re.split(r"[/\\]", imported.pasted.path)[-1].partition(".")[0]
-    if re.fullmatch(r"[\w -]+", stem):
+    if re.fullmatch(r"\w[\w -]*", stem):
         lines.append(f"name: {scalar(stem)}")
     if len(servers) == 1:
         ((server, jobs),) = servers.items()

@@ -336,7 +336,6 @@ class Shell:
                 self._at += 1
 
     def _dollar(self, *, quoted: bool) -> str:
-        start = self._offset()
         following = self._peek(2)[1:]
         if following == "'" and not quoted:
             self._at += 2

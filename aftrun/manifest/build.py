@@ -11,7 +11,7 @@ from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.fields import Fields, mapping
 from aftrun.manifest.graph import Graph
 from aftrun.manifest.jobs import Jobs
-from aftrun.manifest.nodes import MapNode, Node
+from aftrun.manifest.nodes import ListNode, MapNode, Node
 from aftrun.manifest.servers import servers
 from aftrun.model import Job, Manifest, Notify, Order, Outcome, Strategy
 from aftrun.values import Template, Value
@@ -61,10 +61,12 @@ def _notify(node: MapNode | None, fields: Fields) -> Notify:
     known = {outcome.value for outcome in Outcome}
     on = tuple(Outcome(text) for text, _ in fields.fixed_list(node.get("on"), "'on'") if text in known)
     urls_node = node.get("urls")
-    items = getattr(urls_node, "items", None) or ((urls_node,) if urls_node is not None else ())
+    items = urls_node.items if isinstance(urls_node, ListNode) else (urls_node,) if urls_node is not None else ()
     urls = []
     for item in items:
         url = fields.early(item)
+        if fields.broken is item:
+            continue
         if isinstance(url, str) and not url.startswith(("https://", "http://")):
             hint = "the form is https://HOST/PATH"
             fields.findings.late_error(item, "AFT057", "the URL to notify must begin with https:// or http://", hint)

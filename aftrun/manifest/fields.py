@@ -33,6 +33,8 @@ class Fields:
         self.findings = findings
         self.environ = environ
         self.vars: dict[str, Value] = {}
+        self.broken: Node | None = None
+        """The last node in which a reference was malformed: what it comes to need not be looked at."""
 
     # Kept fields
 
@@ -47,6 +49,7 @@ class Fields:
     def _parsed(self, node: ScalarNode) -> Value:
         def report(offset: int, message: str, hint: str) -> None:
             self.findings.error_at(place(offset), "AFT040", message, hint)
+            self.broken = node
 
         place = node.places()
         return expand.parse(node.text, report, place, node.source.folder)

@@ -8,7 +8,7 @@ from typing import Any
 
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.fields import Fields, mapping
-from aftrun.manifest.nodes import MapNode, Node, ScalarNode
+from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode
 from aftrun.model import DEFAULT_KEY_VARIABLE, JobInfoMap, Poll, ServerSpec, State, Tls
 from aftrun.values import Origin, Outside, Template, Value
 
@@ -55,7 +55,7 @@ def url_fault(text: str) -> str:
 
 def _url(node: Node | None, fields: Fields) -> Value | None:
     value = fields.early(node)
-    if value is None or node is None:
+    if value is None or node is None or fields.broken is node:
         return None
     if isinstance(value, Template):
         if isinstance(value.parts[0], str) and value.parts[0].startswith("http://"):
@@ -79,11 +79,11 @@ def _plain_http(host: str, node: Node, findings: Findings) -> None:
 
 
 def _fingerprints(node: Node | None, fields: Fields) -> tuple[Value, ...]:
-    items = getattr(node, "items", None) or ((node,) if node is not None else ())
+    items = node.items if isinstance(node, ListNode) else (node,) if node is not None else ()
     found: list[Value] = []
     for item in items:
         value = fields.early(item)
-        if value is None:
+        if value is None or fields.broken is item:
             continue
         if isinstance(value, str):
             if not _FINGERPRINT.fullmatch(value):

@@ -42,7 +42,7 @@ def closing() -> str:
 
 
 def result(report: RunReport, locate: Locate = as_is, *, summary_path: str = "") -> tuple[str, ...]:
-    """Issues at the manifest's lines, the variables `aftrun.runId`, `.outcome` and `.failed`, and the summary."""
+    """Issues at the manifest's lines, the variables `aftrunRunId`, `aftrunOutcome`, `aftrunFailed`, the summary."""
     lines = [
         command(
             "task.logissue",
@@ -57,8 +57,8 @@ def result(report: RunReport, locate: Locate = as_is, *, summary_path: str = "")
     ]
     lines += [command("task.logissue", clean(text), type="warning") for text in report.warnings]
     failed = ", ".join(each.label for each in findings(report) if not each.allowed)
-    for name, text in (("runId", report.id), ("outcome", report.outcome), ("failed", failed)):
-        lines.append(command("task.setvariable", text, variable=f"aftrun.{name}", isoutput="true"))
+    for name, text in (("RunId", report.id), ("Outcome", report.outcome), ("Failed", failed)):
+        lines.append(command("task.setvariable", text, variable=f"aftrun{name}", isoutput="true"))
     if summary_path:
         lines.append(command("task.uploadsummary", summary_path))
     return tuple(lines)

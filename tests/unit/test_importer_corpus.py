@@ -1,4 +1,5 @@
 """Importing command lines: each snippet becomes a manifest that sends the same request."""
+# ruff: noqa: E501  # the snippets stand as people paste them
 
 from __future__ import annotations
 

@@ -128,8 +128,8 @@ def test_azure_gets_issues_variables_and_the_summary() -> None:
     }
     assert [each[1]["type"] for each in lines if each[0] == "task.logissue"] == ["error"] * 8 + ["warning"]
     variables = {each[1]["variable"]: each[2] for each in lines if each[0] == "task.setvariable"}
-    assert variables["aftrun.runId"] == "20260102-030000-7f3a"
-    assert variables["aftrun.failed"].startswith("load[eu], check, ")
+    assert variables["aftrunRunId"] == "20260102-030000-7f3a"
+    assert variables["aftrunFailed"].startswith("load[eu], check, ")
     assert lines[-1] == ("task.uploadsummary", {}, "/build/run/summary.md")
     assert (ci_azure.opening("a\nb"), ci_azure.closing()) == ("##[group]a b", "##[endgroup]")
 

@@ -120,8 +120,7 @@
     const size = step();
     const marks = [];
     for (let at = 0; at <= span * 1.0001; at += size) {
-      if (at > span - size * 0.35 && at < span * 0.999) continue;
-      const mark = el("span", at > span * 0.97 ? { class: "last" } : {}, human(Number(at.toFixed(3))) || "0s");
+      const mark = el("span", at > span * 0.95 ? { class: "last" } : {}, human(Number(at.toFixed(3))) || "0s");
       mark.style.left = percent(at);
       marks.push(mark);
     }

@@ -1,0 +1,135 @@
+"""Who looks on while jobs run: a person at a terminal or a log, a stream of events, a CI server, a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import aftrun
+from aftrun.cli.boundary import colour, say
+from aftrun.cli.ci import Ci, Speaker, detect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aftrun.app import Setup
+    from aftrun.cli.live import LiveView
+    from aftrun.report.ndjson import EventStream
+    from aftrun.run.ports import Door, Listener
+    from aftrun.runner import Finished
+    from aftrun.telemetry import Read, Reads
+
+STDOUT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How much is said while jobs run, and to whom."""
+
+    quiet: bool = False
+    no_progress: bool = False
+    verbose: int = 0
+    events: str | None = None
+    """A path for the stream of events, or `-`."""
+    ci: Ci | None = None
+    """None: the one that the environment tells of."""
+
+
+class Watch:
+    """Everybody who looks on at one run, for as long as the `with` block lasts."""
+
+    def __init__(self, setup: Setup, view: View, state_dir: Path, farewell: str) -> None:
+        """Raises StateError where the stream of events cannot be opened; nothing has been sent then."""
+        self.speaker = Speaker(detect(os.environ) if view.ci is None else view.ci, os.environ, Path.cwd())
+        self.listeners: list[Listener] = []
+        self._setup, self._view, self._state_dir = setup, view, state_dir
+        self._stack = contextlib.ExitStack()
+        self._stream: EventStream | None = None
+        self._reads: Reads | None = None
+        self._drawing: LiveView | None = None
+        self._look_on(farewell)
+        if view.events is not None:
+            self._stream_to(view.events)
+        from aftrun.cli.outputs import traced  # noqa: PLC0415  # with the rest of the machinery
+
+        if traced(os.environ):
+            from aftrun.telemetry import Reads  # noqa: PLC0415  # few ask for it
+
+            self._reads = Reads()
+
+    @property
+    def drawn(self) -> bool:
+        """Whether a live picture is shown, which says what a signal did."""
+        return self._drawing is not None
+
+    @property
+    def reads(self) -> tuple[Read, ...]:
+        """Every status read, where a trace is wanted."""
+        return () if self._reads is None else tuple(self._reads.seen)
+
+    @property
+    def door(self) -> Callable[[Door, str], Door] | None:
+        """What watches the doors, where a trace is wanted."""
+        return None if self._reads is None else self._reads.door
+
+    def say(self, text: str) -> None:
+        """A line to standard error that cannot give a CI server a command."""
+        say(self.speaker.safe(text))
+
+    def _look_on(self, farewell: str) -> None:
+        view, setup = self._view, self._setup
+        if view.quiet:
+            return
+        from aftrun.cli import live  # noqa: PLC0415  # with the rest of the machinery
+
+        names = {task.key: setup.plan.label(task) for task in setup.plan.tasks}
+        if not view.no_progress and not view.verbose and live.wanted(sys.stderr, os.environ):
+            self._drawing = live.LiveView(
+                sys.stderr, names, colour=colour(sys.stderr), interrupted=farewell, usual=self._usual(list(names))
+            )
+            self.listeners.append(self._drawing)
+            return
+        from aftrun.cli.progress import Lines  # noqa: PLC0415  # as above
+
+        level = 0 if view.no_progress else 1 + view.verbose
+        self.listeners.append(Lines(self.say, names, level=level, colour=colour(sys.stderr)))
+
+    def _usual(self, keys: list[str]) -> dict[str, float]:
+        """How long each job took on other days."""
+        if not (self._state_dir / "state.db").exists():
+            return {}
+        from aftrun import past  # noqa: PLC0415  # only a picture shows it
+
+        with past.open_log(self._state_dir) as log:
+            return past.medians(log, keys, but=self._setup.facts.id)
+
+    def _stream_to(self, path: str) -> None:
+        from aftrun.report.ndjson import EventStream, open_events  # noqa: PLC0415  # only for this flag
+
+        file = sys.stdout if path == STDOUT else self._stack.enter_context(open_events(path))
+        name = "standard output" if path == STDOUT else path
+        self._stream = EventStream(file, aftrun.__version__, name=name)
+        self.listeners.append(self._stream)
+
+    def __enter__(self) -> Self:
+        if not self._view.quiet and (text := self.speaker.opening(time.time())):
+            say(text)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._drawing is not None:
+            self._drawing.close()
+        if not self._view.quiet and (text := self.speaker.closing(time.time())):
+            say(text)
+        self._stack.close()
+
+    def amend(self, finished: Finished) -> Finished:
+        """The end of the run, with what could not be written while it ran."""
+        if self._stream is None or self._stream.error is None:
+            return finished
+        return replace(finished, errors=(*finished.errors, self._stream.error))

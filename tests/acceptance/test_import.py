@@ -1,0 +1,94 @@
+"""`aftrun import`: from a pasted command to the same request on the wire."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from aftrun.sandbox.server import Sandbox
+from tests.conftest import Run
+
+Start = Callable[..., Sandbox]
+
+BODY = {"scriptName": "My Backup Job", "params": {"character": "goofy"}}
+JSON = json.dumps(BODY)
+
+
+def snippets(url: str, key: str) -> dict[str, str]:
+    """The vendor's documented ways, as they are documented."""
+    return {
+        "backup.sh": f'curl -sk -X POST {url}/v1/jobs -H "X-API-Key: {key}" -H "Content-Type: application/json" \\\n'
+        f"  -d '{JSON}'\n",
+        "backup.ps1": f'Invoke-RestMethod -Method POST -Uri {url}/v1/jobs -Headers @{{ "X-API-Key" = "{key}" }} `\n'
+        '  -ContentType "application/json" -Body (@{ scriptName = "My Backup Job"; params = @{ character = "goofy" } } '
+        "| ConvertTo-Json -Depth 3) -SkipCertificateCheck\n",
+        "backup.txt": f"aft start -n \"My Backup Job\" -a {key} --params '{JSON[JSON.index('{', 1) : -1]}' "
+        f"--host {url.removeprefix('https://')}\n",
+    }
+
+
+@pytest.mark.parametrize("name", ["backup.sh", "backup.ps1", "backup.txt"])
+def test_import_plan_and_apply_send_the_documented_request(
+    aftrun: Run, sandbox: Start, tmp_path: Path, name: str
+) -> None:
+    """The manifest passes `validate --strict`, `plan` shows the request, and the server gets exactly it."""
+    server = sandbox()
+    (tmp_path / name).write_text(snippets(server.url, server.api_key)[name])
+    made = aftrun("import", name, "-o", "made.yaml")
+    assert made.code == 0, made.err
+    assert server.api_key not in (tmp_path / "made.yaml").read_text()
+    strict = aftrun("validate", "--strict", "made.yaml")
+    assert strict.code == 0, strict.err
+    plan = json.loads(aftrun("plan", "made.yaml", "--format", "json").out)
+    request = plan["jobs"][0]["request"]
+    assert (request["method"], request["url"], request["body"]) == ("POST", f"{server.url}/v1/jobs", BODY)
+    assert request["headers"]["X-API-Key"] == "${AFT_API_KEY}"
+    done = aftrun("apply", "made.yaml", "--fingerprint", server.fingerprint, env={"AFT_API_KEY": server.api_key})
+    assert done.code == 0, done.err
+    assert [entry.parsed for entry in server.ledger() if entry.method == "POST"] == [BODY]
+    assert server.ledger()[0].key == "valid"
+
+
+def test_standard_input_goes_to_standard_output(aftrun: Run) -> None:
+    """A pipe in, a manifest out; what is for people goes to standard error."""
+    done = aftrun("import", stdin=snippets("https://h:1", "k")["backup.sh"])
+    assert done.code == 0
+    assert "scriptName: My Backup Job" in done.out
+    assert "aftrun trust https://h:1" in done.out
+    assert aftrun("validate", "-", "--strict", stdin=done.out).code == 0
+    assert "1 job" in done.err
+
+
+def test_what_cannot_be_read_is_exit_2_with_its_place_and_without_the_key(aftrun: Run, tmp_path: Path) -> None:
+    """Nothing is printed or written, and the line itself, which may hold the key, is not shown."""
+    text = "# two lines\ncurl -k -H 'X-API-Key: very-secret-key' --wobble very-secret-key https://h/v1/jobs\n"
+    (tmp_path / "x.sh").write_text(text)
+    done = aftrun("import", "x.sh", "-o", "made.yaml")
+    assert done.code == 2
+    assert done.out == ""
+    assert "x.sh:2:41: error" in done.err
+    assert "very-secret-key" not in done.err
+    assert not (tmp_path / "made.yaml").exists()
+
+
+def test_files_are_not_replaced_by_accident(aftrun: Run, tmp_path: Path) -> None:
+    """Without --force an existing manifest stays."""
+    (tmp_path / "m.yaml").write_text("mine")
+    text = snippets("https://h:1", "k")["backup.sh"]
+    assert aftrun("import", "-", "-o", "m.yaml", stdin=text).code == 2
+    assert (tmp_path / "m.yaml").read_text() == "mine"
+    assert aftrun("import", "-", "-o", "m.yaml", "--force", stdin=text).code == 0
+    assert "scriptName" in (tmp_path / "m.yaml").read_text()
+    assert aftrun("import", "nosuch.sh").code == 2
+
+
+def test_files_that_a_command_names_are_read_where_it_would_run(aftrun: Run, tmp_path: Path) -> None:
+    """`-d @body.json`, also with a byte order mark and Windows line ends around it; UTF-16 as PowerShell saves it."""
+    (tmp_path / "body.json").write_bytes(b"\xef\xbb\xbf" + JSON.encode())
+    text = "curl -k https://h:1/v1/jobs \\\r\n -H 'X-API-Key: k' -H 'Content-Type: application/json' -d @body.json\r\n"
+    assert "character: goofy" in aftrun("import", stdin=text).out
+    assert "character: goofy" in aftrun("import", stdin=b"\xff\xfe" + text.encode("utf-16-le")).out
+    assert aftrun("import", stdin=b"curl \xff\xfe\xfa").code == 2
