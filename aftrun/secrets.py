@@ -18,10 +18,6 @@ _MIN_LENGTH = 4
 """Shorter values are left alone inside longer text: hiding every "a" would hide nothing and ruin the text."""
 
 
-_LONG = 1_000
-"""Longer forms are looked for one by one."""
-
-
 def _base64_forms(raw: bytes) -> Iterable[str]:
     """The base64 spellings of `raw`, wherever it starts inside a longer encoded text.
 
@@ -71,6 +67,10 @@ def _escapes(char: str) -> str:
     return f"(?:{'|'.join(map(re.escape, forms))}|(?i:{re.escape(percent)}|{re.escape(code)}))"
 
 
+_HUGE = 4096
+"""Longer values, whole files say, are looked for as they are: a pattern of a megabyte takes minutes to compile."""
+
+
 class Scrubber:
     """Replaces secrets in text by `***`. Longest first, so that a short one cannot break up a longer one."""
 
@@ -85,6 +85,9 @@ class Scrubber:
             else:
                 long.add(secret)
         self._exact = frozenset(short)
+        huge = {secret for secret in long if len(secret) > _HUGE}
+        self._long = tuple(sorted({form for secret in huge for form in spellings(secret)}, key=len, reverse=True))
+        long -= huge
         forms = {form: re.escape(form) for secret in long for form in spellings(secret)}
         forms |= {secret: "".join(map(_escapes, secret)) for secret in long}
         ordered = sorted(forms, key=lambda form: (-len(form), form))

@@ -17,6 +17,7 @@ from aftrun.cli.progress import COLOURS, MARKS
 from aftrun.cli.table import fit, width
 from aftrun.durations import human_duration
 from aftrun.events import (
+    AttemptEnded,
     Event,
     Interrupted,
     JobEnded,
@@ -151,6 +152,8 @@ class LiveView:
                 self._active.pop(event.job, None)
                 self._count(event.outcome)
                 self._say_end(event, folder.job(event.job))
+            case AttemptEnded():
+                return  # what follows says whether there is another, or that was the end
             case _:
                 self._follow(folder.job(event.job), event.job)
                 self._note(event)

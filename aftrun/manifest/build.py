@@ -12,7 +12,7 @@ from aftrun.manifest.fields import Fields, mapping
 from aftrun.manifest.graph import Graph
 from aftrun.manifest.jobs import Jobs
 from aftrun.manifest.nodes import ListNode, MapNode, Node
-from aftrun.manifest.servers import servers
+from aftrun.manifest.servers import NOTIFY_HINT, notify_fault, servers
 from aftrun.model import Job, Manifest, Notify, Order, Outcome, Strategy
 from aftrun.values import Template, Value
 
@@ -67,9 +67,9 @@ def _notify(node: MapNode | None, fields: Fields) -> Notify:
         url = fields.early(item)
         if fields.broken is item:
             continue
-        if isinstance(url, str) and not url.startswith(("https://", "http://")):
-            hint = "the form is https://HOST/PATH"
-            fields.findings.late_error(item, "AFT057", "the URL to notify must begin with https:// or http://", hint)
+        if isinstance(url, str) and (fault := notify_fault(url)):
+            message = f"the URL to notify is not usable: {fault}"
+            fields.findings.late_error(item, "AFT057", message, NOTIFY_HINT)
         elif url:
             urls.append(url)
     if not items:

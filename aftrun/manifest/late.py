@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from aftrun.errors import ManifestError, Problem, UsageError
 from aftrun.manifest.outside import fetch_all
-from aftrun.manifest.servers import url_fault
+from aftrun.manifest.servers import NOTIFY_HINT, notify_fault, url_fault
 from aftrun.model import Manifest, ServerSpec
 from aftrun.values import Bindings, Outside, Template, Value, nothing_inside, render
 
@@ -34,7 +34,7 @@ def bind(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> dict[tupl
             for problem in _of_server(server, values):
                 problems.setdefault((problem.path, problem.line, problem.column, problem.message), problem)
         for url in manifest.notify.urls:
-            for problem in _check(url, values, "the URL to notify", url_fault, _URL_HINT):
+            for problem in _check(url, values, "the URL to notify", notify_fault, NOTIFY_HINT):
                 problems.setdefault((problem.path, problem.line, problem.column, problem.message), problem)
     if problems:
         raise ManifestError(list(problems.values()))

@@ -53,6 +53,14 @@ def url_fault(text: str) -> str:
     return ""
 
 
+NOTIFY_HINT = "Apprise's forms work: slack://…, mailto://…, json://HOST/PATH, https://hooks.slack.com/services/…"
+
+
+def notify_fault(text: str) -> str:
+    """What makes a URL unusable for a notice; empty where nothing does. Which services there are is Apprise's to say."""
+    return "" if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", text) else "it is no URL: there is no scheme://"
+
+
 def _url(node: Node | None, fields: Fields) -> Value | None:
     value = fields.early(node)
     if value is None or node is None or fields.broken is node:

@@ -85,7 +85,7 @@ def harmless(ended: Ended, folder: Path) -> None:
     assert KEY.encode() not in record
 
 
-def serve(handler: Callable[[Visit], None]) -> RawServer:
+def serve(handler: Callable[[Visit], object]) -> RawServer:
     """A server with TLS that answers each request by `handler`."""
 
     def handle(visit: Visit) -> None:
@@ -112,10 +112,11 @@ def created(info: object, *headers: str) -> bytes:
 
 HEAD = "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n"
 ZEROS = b"0" * 65536
+LINE = b"X-A: " + b"b" * 5000 + b"\r\n"
 DEEP = b'{"id":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
 BOMB = gzip.compress(b'{"id":"' + b"0" * (64 << 20) + b'"}', 9)
 
-ANSWERS: dict[str, tuple[Callable[[Visit], None], int]] = {
+ANSWERS: dict[str, tuple[Callable[[Visit], object], int]] = {
     "a gigabyte, announced": (lambda v: chunked(v, HEAD + "Content-Length: 1073741824\r\n\r\n", ZEROS, times=16384), 6),
     "a gigabyte, not announced": (lambda v: chunked(v, HEAD + "\r\n", ZEROS, times=16384), 6),
     "endless chunks": (
@@ -128,7 +129,7 @@ ANSWERS: dict[str, tuple[Callable[[Visit], None], int]] = {
         lambda v: chunked(v, "HTTP/1.1 201 Created\r\n", b"X-A: " + b"b" * 5000 + b"\r\n", times=9000),
         6,
     ),
-    "silence": (lambda v: v.stall(10) or None, 6),
+    "silence": (lambda v: v.stall(10), 6),
     "a gzip bomb": (lambda v: v.send(response(BOMB, "201 Created", "Content-Encoding: gzip")), 6),
     "deep json": (lambda v: v.send(response(DEEP, "201 Created")), 6),
     "html": (lambda v: v.send(response(b"<html><title>Sign in</title>", "200 OK", "Content-Type: text/html")), 6),
@@ -162,7 +163,7 @@ def test_no_answer_to_a_submission_does_harm(name: str, tmp_path: Path) -> None:
     harmless(ended, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["a gigabyte, announced", "a slow body", "a gzip bomb", "deep json", "ansi in a page"])
+@pytest.mark.parametrize("name", ["a gigabyte, announced", "a slow body", "a gzip bomb", "ansi in a page"])
 @pytest.mark.parametrize("command", ["status", "doctor"])
 def test_no_answer_to_a_status_read_does_harm(name: str, command: str, tmp_path: Path) -> None:
     """The same answers to a GET, for the commands that only look."""
@@ -174,12 +175,13 @@ def test_no_answer_to_a_status_read_does_harm(name: str, command: str, tmp_path:
     harmless(ended, tmp_path)
 
 
-@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
+@pytest.mark.parametrize("status", ["302 Found", "307 Temporary", "308 Permanent"])
 def test_a_redirect_is_not_followed_anywhere(status: str, tmp_path: Path) -> None:
     """Neither to another port, nor down to http: nobody connects there, so no key goes there."""
     with RawServer(always(response())) as plain, serve(lambda _: None) as other:
         for target in (other.url, plain.url):
-            with serve(lambda v, to=target: v.send(response(b"", status, f"Location: {to}/v1/jobs"))) as server:  # type: ignore[misc]  # a default binds it now
+            answer = response(b"", status, f"Location: {target}/v1/jobs")
+            with RawServer(always(answer), self_signed().server_context()) as server:
                 ended = run(tmp_path, "apply", "m.yaml", server=server)
                 assert ended.code == (1 if status[:3] in ("307", "308") else 6)
                 assert "redirect" in ended.err.decode()

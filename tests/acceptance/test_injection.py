@@ -127,7 +127,7 @@ def test_from_another_job(aftrun: Run, sandbox: Start, tmp_path: Path) -> None:
     server = sandbox({"defaults": {"duration": "10ms", "queue": "0s", "message": message}})
     text = """
 jobs:
-  - {name: a, scriptName: s, outputs: {said: message}}
+  - {name: a, scriptName: s, outputs: {said: error}}
   - {name: b, scriptName: t, needs: [a], params: {value: "${{ jobs.a.outputs.said }}", after: a}}
 """
     done = aftrun("apply", write(tmp_path, text), server=server)
