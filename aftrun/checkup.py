@@ -92,7 +92,7 @@ class Doctor:
         """Run all checks, each as far as those before it allow."""
         checks = tuple(self._checks())
         done = {check.name for check in checks}
-        why = next((check.name for check in checks if check.level is Level.FAILED), "")
+        why = next((check.name for check in reversed(checks) if check.level is Level.FAILED), "")
         names = (
             "name",
             "connection",
@@ -113,13 +113,11 @@ class Doctor:
     def _checks(self) -> Iterator[Check]:
         endpoint: Endpoint | None = None
         try:
-            environ = self._environ
             without = {each.name for each in self._missing if each.source == "env"}
             stand_ins = _key_only(self._spec, without)
-            if stand_ins:
-                # The way to the server can be looked at without a key; only the key itself cannot.
-                environ = {**environ, **dict.fromkeys(stand_ins, "")}
-            self._target = make_target(self._spec, environ, hidden=self._hidden)
+            # The way to the server can be looked at without a key; only the key itself cannot.
+            spec = replace(self._spec, api_key="") if stand_ins else self._spec
+            self._target = make_target(spec, self._environ, hidden=self._hidden)
             endpoint = self._target.setup.endpoints[0]
             place = probe.place_of(endpoint.url)
             self._target.door().close()

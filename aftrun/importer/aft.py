@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aftrun.importer.body import params_of, parse_json
+from aftrun.importer.body import check_url, params_of, parse_json
 from aftrun.importer.pieces import FoundJob, Notebook, Tls, Trouble, Word, has_reference
 
 _OPTIONS = {
@@ -65,6 +65,7 @@ def read(words: Sequence[Word], notebook: Notebook) -> FoundJob:
             "aftrun verifies the server's certificate; `aftrun trust URL` prints the line that pins a self-signed one",
         )
     host = values.get("host", Word(DEFAULT_HOST, command.offset))
+    check_url(_url(host), host.offset)
     return FoundJob(
         offset=command.offset,
         url=_url(host),

@@ -16,6 +16,7 @@ from aftrun.importer.pieces import (
     Word,
     as_manifest,
     has_reference,
+    is_unicode,
     quote_bare,
     sole_reference,
 )
@@ -23,7 +24,7 @@ from aftrun.importer.pieces import (
 SUBMIT = "/v1/jobs"
 _SELECTORS = ("scriptName", "scriptId", "filePath")
 _FIELDS = {name.lower(): name for name in (*_SELECTORS, "params", "jobType")}
-_OWN_HEADERS = ("content-type", "content-length", "accept", "user-agent", "host", "connection", "expect")
+_OWN_HEADERS = ("content-type", "content-length", "accept", "user-agent", "connection", "expect", "transfer-encoding")
 """Headers that aftrun sets itself."""
 
 
@@ -49,18 +50,25 @@ def parse_json(word: Word, what: str) -> Any:
             f"{what} is in a variable, so it is not known here", word.offset, "write the JSON out where the variable is"
         )
     try:
-        try:
-            return json.loads(word.text, object_pairs_hook=_object)
-        except json.JSONDecodeError:
-            if not has_reference(word.text):
-                raise
-            return json.loads(quote_bare(word.text), object_pairs_hook=_object)
+        data = _loads(word.text)
     except _Twice as error:
         raise Trouble(f"{what} holds {str(error)!r} twice", word.offset, "keep one of the two") from None
     except json.JSONDecodeError as error:
         quotes = "; the quotes in it seem to be missing" if '"' not in word.text else ""
         message = f"{what} is not JSON: {error.msg} at line {error.lineno}, column {error.colno} of it{quotes}"
         raise Trouble(message, word.offset) from None
+    if not is_unicode(json.dumps(data, ensure_ascii=False)):
+        raise Trouble(f"{what} holds half of a character", word.offset)
+    return data
+
+
+def _loads(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError:
+        if not has_reference(text):
+            raise
+        return json.loads(quote_bare(text), object_pairs_hook=_object)
 
 
 def params_of(data: Any, offset: int, notebook: Notebook) -> tuple[tuple[str, Scalar], ...]:
@@ -99,8 +107,7 @@ def job_of(request: Request, notebook: Notebook) -> FoundJob | None:
         Trouble: it is another request, or its body cannot be read.
     """
     url, method = request.url.text, request.method.upper()
-    path = urllib.parse.urlsplit(url).path.rstrip("/")
-    if method == "GET" and "/jobs/" in path:
+    if method == "GET" and "/jobs/" in url:
         notebook.remark(request.url.offset, "reads a job's status; left out, since aftrun waits by itself")
         return None
     base = _base(request.url)
@@ -125,6 +132,27 @@ def job_of(request: Request, notebook: Notebook) -> FoundJob | None:
     )
 
 
+def check_url(url: str, offset: int) -> None:
+    """Refuse what can be no server's URL, as far as it is known here.
+
+    Raises:
+        Trouble: it is none.
+    """
+    if has_reference(url):
+        return
+    hint = f"the form is https://HOST:PORT{SUBMIT}"
+    try:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise Trouble("this is not the URL of a server", offset, hint) from None
+    if parts.username is not None or parts.password is not None:
+        raise Trouble("the URL holds a user name or password, which the API does not use", offset)
+    odd = re.search(r"[\s\\?#]", url)
+    if parts.scheme.lower() not in ("http", "https") or not parts.hostname or port == 0 or odd:
+        raise Trouble("this is not the URL of a server", offset, hint)
+
+
 def _base(url: Word) -> str:
     """The server's URL: everything before `/v1/jobs`."""
     text = url.text if "://" in as_manifest(url.text) or has_reference(url.text) else f"http://{url.text}"
@@ -134,12 +162,7 @@ def _base(url: Word) -> str:
         hint = f"aftrun starts jobs with POST https://HOST:PORT{SUBMIT}; leave other requests out"
         raise Trouble(f"this request does not go to {SUBMIT}", url.offset, hint)
     base = text.removesuffix(SUBMIT)
-    if not has_reference(base):
-        parts = urllib.parse.urlsplit(base)
-        if parts.username is not None or parts.password is not None:
-            raise Trouble("the URL holds a user name or password, which the API does not use", url.offset)
-        if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
-            raise Trouble("this is not the URL of a server", url.offset, "the form is https://HOST:PORT/v1/jobs")
+    check_url(base, url.offset)
     return base
 
 
@@ -194,7 +217,11 @@ def _headers(request: Request, notebook: Notebook) -> tuple[str | None, tuple[tu
             key = value.text
         elif lower == "content-type":
             kind = value.text
+        elif lower == "host":
+            notebook.remark(value.offset, "the header Host is left out: it follows from the URL")
         elif lower not in _OWN_HEADERS:
+            if not re.fullmatch(r"[A-Za-z0-9-]+", name) or re.search(r"[\x00-\x1f\x7f]", value.text):
+                raise Trouble("this is no header that can be sent", value.offset)
             others.append((name, value.text))
     if "json" not in kind.lower():
         said = f"was sent as {kind or 'a form'}" if not has_reference(kind) else "was sent as a variable says"

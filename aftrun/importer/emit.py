@@ -135,8 +135,7 @@ def manifest(imported: Imported, looks_secret: LooksSecret) -> str:
     names = _server_names(list(servers))
     chosen = {id(job): names[server] for server, jobs in servers.items() for job in jobs if len(servers) > 1}
     blocks = [_job(writer, job, number, chosen.get(id(job), "")) for number, job in enumerate(imported.jobs, 1)]
-    lines = _head(imported, writer, servers)
-    lines += ["version: 1"]
+    lines = ["version: 1"]
     stem = re.split(r"[/\\]", imported.pasted.path)[-1].partition(".")[0]
     if re.fullmatch(r"\w[\w -]*", stem):
         lines.append(f"name: {scalar(stem)}")
@@ -150,7 +149,9 @@ def manifest(imported: Imported, looks_secret: LooksSecret) -> str:
     lines.append("jobs:")
     for block in blocks:
         lines += block
-    return "\n".join(lines) + "\n"
+    variables = sorted(set(re.findall(r"(?<!\$)\$\{([A-Za-z_]\w*)\}", "\n".join(lines))))
+    writer.notes.append(f"set these variables before you run it: {', '.join(variables)}")
+    return "\n".join([*_head(imported, writer, servers), *lines]) + "\n"
 
 
 def _wrap(text: str, indent: str = "") -> list[str]:

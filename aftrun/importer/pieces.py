@@ -188,6 +188,11 @@ def basename(word: str) -> str:
     return re.split(r"[/\\]", word)[-1].lower().removesuffix(".exe")
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written down: no half of a surrogate pair is in it."""
+    return re.search("[\ud800-\udfff]", text) is None
+
+
 def must_be_known(words: Iterable[Word]) -> None:
     """Refuse words that only running the script would tell.
 
@@ -199,6 +204,8 @@ def must_be_known(words: Iterable[Word]) -> None:
         if why:
             hint = "write the value out, or put it into an environment variable of its own"
             raise Trouble(f"a value here is not known: {why}", word.offset, hint)
+        if not is_unicode(word.text):
+            raise Trouble("this holds half of a character", word.offset)
 
 
 def strip_user_words(words: Sequence[Word]) -> list[Word]:

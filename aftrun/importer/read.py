@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,6 @@ from aftrun.importer.pieces import (
     Notebook,
     Pasted,
     Request,
-    Tls,
     Trouble,
     Word,
     basename,
@@ -28,11 +26,12 @@ from aftrun.importer.pieces import (
     must_be_known,
     reference,
     strip_user_words,
-    unknown,
 )
 from aftrun.importer.powershell import PowerShell
 from aftrun.importer.psvalues import Encoded, Now, Unknown, date_reference
-from aftrun.importer.shell import Command, Scope, Shell
+from aftrun.importer.rest import request_of, text_of
+from aftrun.importer.shell import Command, Shell, printed
+from aftrun.importer.shellwords import Scope
 from aftrun.importer.windows import Batch
 
 LONGEST = 4 * 1024 * 1024
@@ -51,26 +50,6 @@ _HARMLESS_CMDLETS = {
     *("select-object", "select", "format-list", "format-table", "fl", "ft", "start-sleep", "set-location", "cd"),
     *("set-strictmode", "import-module", "exit", "echo", "out-host", "tee-object", "foreach-object", "%"),
     *("where-object", "?", "out-string", "start-transcript", "stop-transcript", "add-type", "set-executionpolicy"),
-}
-_PS_OPTIONS = {
-    *("method", "uri", "headers", "body", "contenttype", "skipcertificatecheck", "timeoutsec", "infile"),
-    *("usebasicparsing", "erroraction", "verbose", "outfile", "passthru", "disablekeepalive", "sslprotocol"),
-    *("maximumretrycount", "retryintervalsec", "maximumredirection", "statuscodevariable", "useragent"),
-    *("responseheadersvariable", "skiphttperrorcheck", "noproxy", "proxy", "httpversion", "outvariable"),
-    *("errorvariable", "warningaction", "informationaction", "sessionvariable", "operationtimeoutseconds"),
-    *("connectiontimeoutseconds", "allowunencryptedauthentication", "skipheadervalidation", "ea"),
-    *("allowinsecureredirect", "followrellink", "progressaction", "resume", "transferencoding"),
-}
-_PS_REFUSED = {
-    "credential": "the key belongs into AFT_API_KEY",
-    "authentication": "the key belongs into AFT_API_KEY",
-    "token": "the key belongs into AFT_API_KEY",
-    "usedefaultcredentials": "the API does not use Windows accounts",
-    "certificate": "export the certificate as PEM files and name them in server.tls.certFile and keyFile",
-    "certificatethumbprint": "export the certificate as PEM files and name them in server.tls.certFile and keyFile",
-    "form": "it sends a form, and the API takes JSON",
-    "custommethod": "jobs are started with POST",
-    "websession": "the API uses no cookies",
 }
 
 
@@ -165,8 +144,12 @@ class Reader:
             self._powershell(text, offsets)
         else:
             reader = Batch(text, offsets, scope) if kind == "batch" else Shell(text, offsets, scope)
+            piped: Word | None = None
             for command in reader.commands():
-                self._command(command)
+                given = piped if command.operator == "|" and command.stdin is None else command.stdin
+                self._command(replace(command, stdin=given))
+                known = printed([word.text for word in command.words], command.stdin)
+                piped = None if known is None else Word(known, command.offset)
         self._depth -= 1
 
     def _crontab(self, text: str) -> None:
@@ -302,7 +285,7 @@ class Reader:
         """The value of one command."""
         lower = name.lower()
         if lower in _REST:
-            self._rest(offset, plain, named, piped)
+            self._job(request_of(offset, plain, named, piped, self._notebook))
             return Unknown("it is what the server answers")
         if lower == "convertto-json":
             given = piped if piped is not None else named.get("inputobject", plain[0] if plain else (None, 0))[0]
@@ -322,7 +305,7 @@ class Reader:
         if lower in _HARMLESS_CMDLETS:
             return Unknown("it is what a command returned") if piped is not None else None
         if basename(name) in _READ:
-            unescaped = [Word(_text(each).replace('\\"', '"'), each[1]) for each in plain]
+            unescaped = [Word(text_of(each).replace('\\"', '"'), each[1]) for each in plain]
             self._command(Command((Word(name, offset), *unescaped), ";", offset))
             return Unknown("it is what a program prints")
         shown = f"`{name}`" if re.fullmatch(r"[\w.-]{1,40}", name) else "this command"
@@ -330,101 +313,6 @@ class Reader:
             return Unknown(f"it is what {shown} returns")
         hint = "paste only the commands that start jobs, and the variables that they use"
         raise Trouble(f"{shown} cannot be read", offset, hint)
-
-    def _rest(
-        self, offset: int, plain: Sequence[tuple[Any, int]], named: dict[str, tuple[Any, int]], piped: Any
-    ) -> None:
-        options = {_full_name(name, at): (value, at) for name, (value, at) in named.items()}
-        for name, why in _PS_REFUSED.items():
-            if name in options:
-                raise Trouble(f"-{name} cannot be translated: {why}", options[name][1])
-        if "uri" not in options:
-            if not plain:
-                raise Trouble("this request has no -Uri", offset)
-            options["uri"] = plain[0]
-        headers = self._rest_headers(options)
-        skips = options.get("skipcertificatecheck", (False, 0))[0]
-        timeout, at = options.get("timeoutsec", options.get("operationtimeoutseconds", (None, 0)))
-        if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout < 0):
-            raise Trouble("-TimeoutSec is no number of seconds", at)
-        if "proxy" in options:
-            self._notebook.remark(offset, "-Proxy is left out: set https_proxy in the environment")
-        body = self._rest_body(options, piped, offset)
-        request = Request(
-            method=_text(options.get("method", ("POST" if body is None else "GET", offset))),
-            url=Word(_text(options["uri"]), options["uri"][1]),
-            headers=headers,
-            body=body,
-            tls=Tls(insecure=bool(skips)),
-            read_timeout=f"{timeout}s" if timeout else "",
-        )
-        if "method" not in options:
-            request = replace(request, method="GET")
-        self._job(request)
-
-    @staticmethod
-    def _rest_headers(options: dict[str, tuple[Any, int]]) -> tuple[tuple[str, Word], ...]:
-        value, at = options.get("headers", ({}, 0))
-        if isinstance(value, Unknown) or not isinstance(value, dict):
-            raise Trouble("-Headers is no map that is known here", at, 'write @{ "X-API-Key" = $env:AFT_API_KEY }')
-        headers = [(str(name), Word(_text((item, at)), at)) for name, item in value.items()]
-        if "contenttype" in options:
-            headers = [each for each in headers if each[0].lower() != "content-type"]
-            kind = options["contenttype"]
-            headers.append(("Content-Type", Word(_text(kind), kind[1])))
-        return tuple(headers)
-
-    def _rest_body(self, options: dict[str, tuple[Any, int]], piped: Any, offset: int) -> Word | None:
-        if "infile" in options:
-            path = options["infile"]
-            return Word(self._notebook.file(_text(path), path[1]), path[1])
-        value, at = options.get("body", (piped, offset))
-        if value is None:
-            return None
-        if isinstance(value, Encoded):
-            return Word(_encode(value.value, at), at)
-        if isinstance(value, dict):
-            hint = "put | ConvertTo-Json after the map"
-            raise Trouble("the body is a map, which PowerShell sends as a form and not as JSON", at, hint)
-        return Word(_text((value, at)), at)
-
-
-def _encode(value: Any, offset: int) -> str:
-    def plain(item: Any) -> Any:
-        if isinstance(item, Encoded):
-            return _encode(item.value, offset)
-        if isinstance(item, Unknown):
-            return unknown(item.why)
-        if isinstance(item, dict):
-            return {str(key): plain(each) for key, each in item.items()}
-        if isinstance(item, list):
-            return [plain(each) for each in item]
-        if isinstance(item, Now):
-            raise Trouble("a date in the body has no format", offset, "write Get-Date -Format yyyy-MM-dd")
-        return item
-
-    return json.dumps(plain(value), ensure_ascii=False)
-
-
-def _full_name(name: str, offset: int) -> str:
-    """A cmdlet's option by its name, or by as much of it as makes it clear."""
-    known = _PS_OPTIONS | set(_PS_REFUSED)
-    if name in known:
-        return name
-    found = sorted(option for option in known if option.startswith(name))
-    if len(found) == 1 or (found and name in ("h", "he", "b", "bo", "m", "me", "u", "ur", "c", "skip")):
-        preferred = {"h": "headers", "b": "body", "m": "method", "u": "uri", "c": "contenttype"}
-        return preferred.get(name[0], found[0]) if len(found) > 1 else found[0]
-    raise Trouble(f"the option -{name} is not known here", offset, "leave it out if it can be")
-
-
-def _text(given: tuple[Any, int]) -> str:
-    value, offset = given
-    if isinstance(value, Unknown):
-        return unknown(value.why)
-    if isinstance(value, bool | None) or not isinstance(value, str | int | float):
-        raise Trouble("this is no text", offset)
-    return str(value)
 
 
 def _joined(words: Sequence[Word]) -> tuple[str, list[int]]:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from aftrun.importer.pieces import Trouble, Word, unknown, variable
-from aftrun.importer.shell import Command, Scope
+from aftrun.importer.shell import Command
+from aftrun.importer.shellwords import Scope
 
 _VARIABLE = re.compile(r"%([A-Za-z_][A-Za-z0-9_]*)%")
 _ARGUMENT = re.compile(r"%(~?[a-z]*[0-9*])")

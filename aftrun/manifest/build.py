@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from aftrun.manifest import lint
@@ -100,18 +101,18 @@ def _only_known_early(reference: Any, fields: Fields) -> None:
 
 def _jobs(document: MapNode, items: list[Node], fields: Fields, names: tuple[str, ...]) -> tuple[Job, ...]:
     builder = Jobs(fields, mapping(document.get("defaults")), names)
-    drafts = builder.drafts(items)
+    drafts, copies = builder.take(items)
     graph = Graph(drafts, fields)
     built: list[Job] = []
     groups: list[tuple[int, int]] = []
     first: dict[int, Job] = {}
-    for position, draft in enumerate(drafts):
-        start = len(built)
-        built += builder.build(draft, graph.needs[position])
+    drafts.clear()
+    copies.reverse()
+    for position in range(len(copies)):
+        start, names, jobs = len(built), graph.needs[position].names, copies.pop()
+        built += (replace(job, needs=names) for job in jobs) if names else jobs
         groups.append((start, len(built)))
         first[position] = built[start]
-        lint.finished(built[start], draft.node, fields.findings)
-        draft.node = document  # the job is built: its nodes may go
     for position, (start, end) in enumerate(groups):
         for where, need in zip(graph.needs[position].nodes, graph.needs[position].drafts, strict=True):
             lint.need(built[start], first[need], where, fields.findings)

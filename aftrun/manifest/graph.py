@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.fields import Fields
-from aftrun.manifest.matrix import Combination
-from aftrun.manifest.nodes import MapNode, Node
+from aftrun.manifest.nodes import Node
 from aftrun.manifest.text import did_you_mean, shorten
 from aftrun.model import Job
 from aftrun.values import Inside, Template
@@ -21,23 +20,21 @@ _NEAR = 2_000
 
 
 class Draft:
-    """A job that has a name and its copies', and whose contents are still nodes."""
+    """What the graph knows of a job: its names and needs. Of its nodes only places are left, so that they can go."""
 
-    __slots__ = ("combinations", "explicit", "name", "names", "node")
+    __slots__ = ("explicit", "name", "names", "needs", "places", "where")
 
     def __init__(
-        self,
-        node: MapNode,
-        name: str,
-        explicit: bool,
-        combinations: tuple[Combination, ...],
-        names: tuple[str, ...],
+        self, where: Node, name: str, explicit: bool, names: tuple[str, ...], needs: Sequence[tuple[str, Node]]
     ) -> None:
-        self.node = node
+        self.where = where
+        """Its name where it has one, else the job."""
         self.name = name
         self.explicit = explicit
-        self.combinations = combinations
         self.names = names
+        self.needs = tuple(text for text, _ in needs)
+        self.places = tuple(node.place_only() for _, node in needs)
+        """Where each of `needs` stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +81,13 @@ class Graph:
             for name in draft.names:
                 if name in lines and self.owners[name] == position:
                     message = f"two copies of the job are both called {shorten(name)!r}"
-                    self.findings.error(draft.node, "AFT050", message, "change the values of its matrix")
+                    self.findings.error(draft.where, "AFT050", message, "change the values of its matrix")
                 self.owners.setdefault(name, position)
                 lines[name] = position
 
     def _twice(self, name: str, draft: Draft, other: Draft) -> None:
-        where = draft.node.get("name") or draft.node
-        first = other.node.get("name") or other.node
-        place = f"line {first.line}" if first.source is draft.node.source else str(first.origin)
+        where, first = draft.where, other.where
+        place = f"line {first.line}" if first.source is where.source else str(first.origin)
         message = f"the job name {shorten(name)!r} is used twice: here and on {place}"
         hint = "names must be unique in a manifest"
         if not (draft.explicit and other.explicit):
@@ -102,20 +98,24 @@ class Graph:
         edges = 0
         result: list[Needs] = []
         for draft in drafts:
-            node = draft.node.get("needs")
-            found = self._needs(node) if node is not None else NO_NEEDS
+            found = self._needs(draft) if draft.needs else NO_NEEDS
             edges += len(found.names) * len(draft.names)
             if edges > MAX_EDGES:
                 message = f"more than {MAX_EDGES:,} needs between copies of jobs"
-                self.findings.error(node or draft.node, "AFT059", message, "put a single job between large matrices")
+                self.findings.error(
+                    draft.places[0] if draft.places else draft.where,
+                    "AFT059",
+                    message,
+                    "put a single job between large matrices",
+                )
                 found, edges = NO_NEEDS, 0
             result.append(found)
         return result
 
-    def _needs(self, node: Node) -> Needs:
+    def _needs(self, draft: Draft) -> Needs:
         names: dict[str, None] = {}
         positions: dict[int, Node] = {}
-        for text, item in self.fields.fixed_list(node, "'needs'"):
+        for text, item in zip(draft.needs, draft.places, strict=True):
             if text in self.groups:
                 position = self.groups[text]
                 names.update(dict.fromkeys(self.names[position]))
@@ -130,7 +130,7 @@ class Graph:
         if len(positions) == 1:
             whole = self.names[next(iter(positions))]
             if len(whole) == len(names):
-                return Needs(whole, tuple(positions), tuple(positions.values()))  # shared, not copied
+                return Needs(whole, tuple(positions), draft.places[:1])  # shared, not copied
         return Needs(tuple(names), tuple(positions), tuple(positions.values()))
 
     def _some_names(self) -> str:

@@ -6,13 +6,14 @@ Nodes are let go as soon as their job is built: with 100,000 jobs, tree and jobs
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from aftrun.manifest import lint, scalars
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.fields import Axes, Fields, mapping
-from aftrun.manifest.graph import Draft, Needs
-from aftrun.manifest.matrix import NO_MATRIX, combinations, copy_name
+from aftrun.manifest.graph import Draft
+from aftrun.manifest.matrix import NO_MATRIX, Combination, combinations, copy_name
 from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode
 from aftrun.manifest.text import shorten
 from aftrun.model import Job, OnAmbiguous, Outcome, Param, ParamKind, Retry, Script, Selector, When
@@ -64,9 +65,10 @@ class Jobs:
 
     # Names
 
-    def drafts(self, items: list[Node]) -> list[Draft]:
-        """Name every job and its copies. Takes the nodes out of `items`."""
+    def take(self, items: list[Node]) -> tuple[list[Draft], list[tuple[Job, ...]]]:
+        """Name and build every job and its copies, but for their needs. Takes the nodes out of `items`."""
         found: list[Draft] = []
+        built: list[tuple[Job, ...]] = []
         total = 0
         items.reverse()
         while items:
@@ -80,8 +82,14 @@ class Jobs:
                 message = f"the manifest has more than {MAX_JOBS:,} jobs, copies of matrix jobs counted"
                 self.findings.error(node, "AFT059", message, "split it into several manifests")
                 break
-            found.append(Draft(node, name, explicit, combos, tuple(copy_name(name, combo) for combo in combos)))
-        return found
+            where = (node.get("name") if explicit else None) or node
+            names = tuple(copy_name(name, combo) for combo in combos)
+            needs = self.fields.fixed_list(node.get("needs"), "'needs'")
+            draft = Draft(where.place_only(), name, explicit, names, needs)
+            found.append(draft)
+            built.append(tuple(self._build(node, draft, combos)))
+            lint.finished(built[-1][0], node, bool(needs), self.findings)
+        return found, built
 
     def _matrix_node(self, node: MapNode) -> Node | None:
         own = node.get("matrix")
@@ -108,9 +116,8 @@ class Jobs:
 
     # Contents
 
-    def build(self, draft: Draft, needs: Needs) -> list[Job]:
+    def _build(self, node: MapNode, draft: Draft, combos: tuple[Combination, ...]) -> Iterator[Job]:
         """The job, or its copies."""
-        node = draft.node
         selected = _selected(node)
         value = self.fields.value(selected[1]) if selected else None
         # Without a script the schema has reported it, and the manifest will not be used.
@@ -122,25 +129,20 @@ class Jobs:
         )
         lint.job(node, self.findings)
         constant = self._constant(node)
-        constant["needs"] = needs.names
         origin = node.origin
-        matrix = draft.combinations is not NO_MATRIX
-        result = []
-        for combo, name in zip(draft.combinations, draft.names, strict=True):
+        matrix = combos is not NO_MATRIX
+        for combo, name in zip(combos, draft.names, strict=True):
             settled = self._settled(node, dict(combo))
-            result.append(
-                Job(
-                    name=name,
-                    script=script,
-                    origin=origin,
-                    params=params,
-                    matrix=combo,
-                    template=draft.name if matrix else "",
-                    **constant,
-                    **settled,
-                )
+            yield Job(
+                name=name,
+                script=script,
+                origin=origin,
+                params=params,
+                matrix=combo,
+                template=draft.name if matrix else "",
+                **constant,
+                **settled,
             )
-        return result
 
     def _params(self, node: MapNode | None) -> dict[str, Param]:
         found: dict[str, Param] = {}

@@ -49,9 +49,9 @@ def need(built: Job, needed: Job, where: Node, findings: Findings) -> None:
         findings.warning(where, "AFT106", message, "its end is not waited for")
 
 
-def finished(built: Job, node: MapNode, findings: Findings) -> None:
+def finished(built: Job, node: MapNode, has_needs: bool, findings: Findings) -> None:
     """What shows only once the job is built, defaults and all."""
-    if built.when is When.FAILURE and not built.needs:
+    if built.when is When.FAILURE and not has_needs:
         where = node.key("when") or node
         message = "when: failure without needs: there is nothing whose failure would start this job"
         findings.warning(where, "AFT107", message, "name the jobs that it watches: needs: [...]")

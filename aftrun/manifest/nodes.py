@@ -40,17 +40,28 @@ class Source:
         """What relative paths in this file are relative to; empty for the working directory."""
         return "" if self.path == "-" else os.path.dirname(self.path)  # noqa: PTH120 - text in, text out
 
+    def _index(self) -> array[int]:
+        """Where each line begins."""
+        if self._starts is None:
+            self._starts = array("L", [0])
+            self._starts.extend(match.end() for match in _BREAK.finditer(self.data))
+        return self._starts
+
+    def offset(self, line: int, column: int) -> int:
+        """Where a place is in `data`, in bytes. Columns count characters."""
+        starts = self._index()
+        if line > len(starts):
+            return len(self.data)
+        return starts[line - 1] + len(self.line(line)[: column - 1].encode("utf-8"))
+
     def line(self, number: int) -> str:
         """The text of a line, counted from 1, without its line break; empty past the end."""
-        if self._starts is None:
-            starts = array("L", [0])
-            starts.extend(match.end() for match in _BREAK.finditer(self.data))
-            self._starts = starts
-        if not 1 <= number <= len(self._starts):
+        starts = self._index()
+        if not 1 <= number <= len(starts):
             return ""
         if number != self._last[0]:  # a minified JSON file is one long line that many references ask for
-            start = self._starts[number - 1]
-            end = self._starts[number] if number < len(self._starts) else len(self.data)
+            start = starts[number - 1]
+            end = starts[number] if number < len(starts) else len(self.data)
             text = self.data[start:end].decode("utf-8", "replace").rstrip("\r\n\x85\u2028\u2029")
             self._last = (number, text)
         return self._last[1]
@@ -71,6 +82,14 @@ class Node:
         self.column = column
         self.end_line = end_line
         self.end_column = end_column
+
+    def place_only(self) -> Node:
+        """Its place, without what stands there.
+
+        Who keeps a node of a job beyond the job's building keeps the memory around it from being used again: nodes of
+        one job lie side by side. The place is a new object and lies elsewhere.
+        """
+        return Node(self.source, self.line, self.column, self.end_line, self.end_column)
 
     @property
     def origin(self) -> Origin:

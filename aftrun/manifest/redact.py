@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from aftrun.manifest import expand
 from aftrun.manifest.nodes import MapNode, Node, ScalarNode, Source
 from aftrun.manifest.source import documents
 from aftrun.model import DEFAULT_KEY_VARIABLE
+from aftrun.values import Outside, Template
+
+_PROPERTIES = re.compile(r"(?:(?:&[^\s,\[\]{}]+|![^\s,\[\]{}]*)\s+)*")
+_ANCHOR = re.compile(r"&[^\s,\[\]{}]+")
+_DEFAULT = re.compile(r":-.*", re.DOTALL)
 
 
-def _keys(root: Node) -> Iterator[ScalarNode]:
-    """Every literal `apiKey` of `server` and `servers`."""
+def _instead(text: str) -> str | None:
+    """The reference that stands in for a key's text; None where the text holds nothing of a key itself."""
+    value = expand.parse(text, lambda *_: None)
+    references = value.outsides() if isinstance(value, Template) else ()
+    if isinstance(value, Template) and all(
+        not isinstance(part, str) and not (isinstance(part, Outside) and part.default) for part in value.parts
+    ):
+        return None
+    if not references:
+        return "${" + DEFAULT_KEY_VARIABLE + "}"
+    return _DEFAULT.sub("}", references[0].text)
+
+
+def _keys(root: Node) -> Iterator[tuple[ScalarNode, str]]:
+    """Every `apiKey` of `server` and `servers` that holds one, and what to put in its place."""
     if not isinstance(root, MapNode):
         return
     holders = [root.get("server")]
@@ -19,37 +39,38 @@ def _keys(root: Node) -> Iterator[ScalarNode]:
         holders += servers.values
     for holder in holders:
         key = holder.get("apiKey") if isinstance(holder, MapNode) else None
-        if isinstance(key, ScalarNode) and "${" not in key.text and not key.is_null:
-            yield key
+        if isinstance(key, ScalarNode) and not key.is_null and (instead := _instead(key.text)) is not None:
+            yield key, instead
 
 
-def _offset(source: Source, line: int, column: int, starts: list[int]) -> int:
-    """Where a place is in the file's bytes; columns count characters."""
-    return starts[line - 1] + len(source.line(line)[: column - 1].encode("utf-8"))
+def _replaced(old: str, instead: str) -> str:
+    """A scalar as it was written, anchor and all, with another value.
+
+    The text of a block scalar reaches to the beginning of what follows it; the line breaks at its end stay.
+    """
+    properties = _PROPERTIES.match(old)
+    anchor = _ANCHOR.search(properties.group()) if properties is not None else None
+    end = old[len(old.rstrip()) :]
+    return (f"{anchor.group()} " if anchor is not None else "") + f'"{instead}"' + end
 
 
 def without_keys(path: str, data: bytes) -> bytes:
-    """The file's bytes with every literal API key replaced by `${AFT_API_KEY}`, everything else untouched.
+    """The file's bytes with every literal API key replaced by a reference, everything else untouched.
 
-    `data` has been loaded without errors before.
+    The reference is `${AFT_API_KEY}`, or the one whose default the key was. `data` has been loaded without errors
+    before.
     """
-    if b"apiKey" not in data:
+    if b"apiKey" not in data and b"\\" not in data:  # a key between double quotes may be written with escapes
         return data
     source = Source(path, data)
     found = {
-        (key.line, key.column, key.end_line, key.end_column): key
+        (source.offset(key.line, key.column), source.offset(key.end_line, key.end_column)): instead
         for root in documents(source, [])
-        for key in _keys(root)
-        if key.source.path == path
+        for key, instead in _keys(root)
+        if key.source is source
     }
-    if not found:
-        return data
     text = source.data
-    starts = [0]
-    position = 0
-    while (position := text.find(b"\n", position) + 1) > 0:
-        starts.append(position)
-    for line, column, end_line, end_column in sorted(found, reverse=True):
-        start, end = _offset(source, line, column, starts), _offset(source, end_line, end_column, starts)
-        text = text[:start] + f'"${{{DEFAULT_KEY_VARIABLE}}}"'.encode() + text[end:]
-    return text
+    for start, end in sorted(found, reverse=True):
+        new = _replaced(text[start:end].decode("utf-8"), found[start, end])
+        text = text[:start] + new.encode() + text[end:]
+    return data if not found else data[: len(data) - len(source.data)] + text

@@ -57,7 +57,7 @@ NOTIFY_HINT = "Apprise's forms work: slack://…, mailto://…, json://HOST/PATH
 
 
 def notify_fault(text: str) -> str:
-    """What makes a URL unusable for a notice; empty where nothing does. Which services there are is Apprise's to say."""
+    """What makes a URL unusable for a notice; empty: nothing. Which services there are is Apprise's to say."""
     return "" if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", text) else "it is no URL: there is no scheme://"
 
 
@@ -201,7 +201,12 @@ def server(node: MapNode, fields: Fields, name: str = "") -> ServerSpec:
     default = ServerSpec()
     paths = mapping(node.get("paths"))
     key_node = node.get("apiKey")
-    api_key = fields.early(key_node)
+    api_key = fields.value(key_node)
+    for reference in api_key.insides() if isinstance(api_key, Template) else ():
+        message = f"the API key cannot come from {reference.text}: what comes from inside is shown"
+        origin = reference.origin or node.origin
+        hint = "write apiKey: ${AFT_API_KEY} and set that variable"
+        fields.findings.error_at(origin, "AFT041", message, hint, width=len(reference.text))
     if isinstance(api_key, str) and isinstance(key_node, ScalarNode):
         message = "an API key stands in the manifest, for all to read who can read the file"
         hint = "write apiKey: ${AFT_API_KEY} and set that variable"

@@ -7,12 +7,13 @@ reads `on` as true and `12:30` as 750.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Any
 
 from aftrun.errors import ManifestError, Problem
 from aftrun.manifest import nodes, scalars
 from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode, Source
-from aftrun.manifest.syntax import MAX_BYTES, Stop, check_text, join_surrogates, syntax_problem
+from aftrun.manifest.syntax import MAX_BYTES, Shifts, Stop, check_text, join_surrogates, syntax_problem
 from aftrun.manifest.tags import kind_of_scalar, wrong_collection_tag
 from aftrun.manifest.text import shorten
 from aftrun.model import Json
@@ -54,6 +55,7 @@ class _Reader:
         self.memo: dict[str, str] = {}
         self.shapes: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.last_line = 0
+        self.shifts: Shifts = {}
 
     def read(self) -> None:
         """Go through all events.
@@ -64,11 +66,9 @@ class _Reader:
         import yaml  # noqa: PLC0415 - commands that read no manifest need not pay for it
 
         loader_class: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        data = (
-            join_surrogates(self.source.data)
-            if b"\\u" in self.source.data[:MAX_BYTES] and self._is_json()
-            else self.source.data
-        )
+        data = self.source.data
+        if b"\\u" in data[:MAX_BYTES] and self._is_json():
+            data, self.shifts = join_surrogates(data)
         handlers: dict[type[Any], Any] = {
             yaml.ScalarEvent: self.scalar,
             yaml.AliasEvent: self.alias,
@@ -102,7 +102,11 @@ class _Reader:
         else:
             self.last_line = line
         end_line = end.line + 1
-        return self.source, line, start.column + 1, line if end_line == line else end_line, end.column + 1
+        column, end_column = start.column + 1, end.column + 1
+        if self.shifts:
+            column += 2 * bisect_right(self.shifts.get(line, ()), column)
+            end_column += 2 * bisect_right(self.shifts.get(end_line, ()), end_column)
+        return self.source, line, column, line if end_line == line else end_line, end_column
 
     def problem(self, event: Any, code: str, message: str, hint: str = "") -> Problem:
         """A finding at an event."""

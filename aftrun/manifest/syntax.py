@@ -13,6 +13,9 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe
 _SURROGATES = re.compile(rb"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 
+_BREAK = re.compile(rb"\r\n|\n|\r|\xc2\x85|\xe2\x80[\xa8\xa9]")
+
+
 class Stop(Exception):
     """Reading cannot go on; carries the one problem that ends it."""
 
@@ -60,14 +63,30 @@ def check_text(source: Source) -> None:
         )
 
 
-def join_surrogates(data: bytes) -> bytes:
-    r"""JSON writes characters beyond U+FFFF as two `\u` escapes, which YAML does not know: make them one `\U`."""
+Shifts = dict[int, list[int]]
+"""Columns (from 1) of each line (from 1) from which on the text was two characters further right, in order."""
 
-    def joined(match: re.Match[bytes]) -> bytes:
+
+def join_surrogates(data: bytes) -> tuple[bytes, Shifts]:
+    r"""JSON writes characters beyond U+FFFF as two `\u` escapes, which YAML does not know: make them one `\U`.
+
+    That is two characters shorter, so what follows on the line moves: see `Shifts`.
+    """
+    shifts: Shifts = {}
+    line, characters, seen = 1, 0, 0
+    parts: list[bytes] = []
+    for match in _SURROGATES.finditer(data):
+        between = data[seen : match.start()]
+        breaks = list(_BREAK.finditer(between))
+        if breaks:
+            line, characters = line + len(breaks), 0
+        rest = between[breaks[-1].end() :] if breaks else between
         high, low = int(match.group(2), 16), int(match.group(3), 16)
-        return match.group(1) + b"\\U%08X" % (0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
-
-    return _SURROGATES.sub(joined, data)
+        parts += [between, match.group(1), b"\\U%08X" % (0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))]
+        seen = match.end()
+        characters += len(rest.decode("utf-8", "replace")) + len(match.group(1)) + len(r"\U00000000")
+        shifts.setdefault(line, []).append(characters + 1)
+    return b"".join([*parts, data[seen:]]), shifts
 
 
 def syntax_problem(source: Source, error: Any) -> Problem:

@@ -163,8 +163,17 @@ def test_no_answer_to_a_submission_does_harm(name: str, tmp_path: Path) -> None:
     harmless(ended, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["a gigabyte, announced", "a slow body", "a gzip bomb", "ansi in a page"])
-@pytest.mark.parametrize("command", ["status", "doctor"])
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("status", "a gigabyte, announced"),
+        ("status", "a slow body"),
+        ("status", "a gzip bomb"),
+        ("status", "ansi in a page"),
+        ("doctor", "a slow body"),
+        ("doctor", "deep json"),
+    ],
+)
 def test_no_answer_to_a_status_read_does_harm(name: str, command: str, tmp_path: Path) -> None:
     """The same answers to a GET, for the commands that only look."""
     with serve(ANSWERS[name][0]) as server:

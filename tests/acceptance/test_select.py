@@ -134,7 +134,10 @@ def test_files_and_keyrings(aftrun: Run, sandbox: Start, tmp_path: Path) -> None
     (tmp_path / "sub" / "value").write_text("a\n\n")
     text = "scriptName: x\nserver: {apiKey: '${file:key}'}\nparams: {a: '${file:value}', b: '${keyring:aft/bob}'}\n"
     write(tmp_path, text, "sub/m.yaml")
-    done = aftrun("apply", "sub/m.yaml", server=server, env={"PYTHONPATH": ":".join(sys.path)})
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "keyring.py").write_text("raise ModuleNotFoundError(name='keyring')\n")
+    without = ":".join([str(tmp_path / "without"), *sys.path])
+    done = aftrun("apply", "sub/m.yaml", server=server, env={"PYTHONPATH": without})
     assert done.code == 2
     assert "the package 'keyring', which is not installed" in done.err
     assert "hint: install it: pip install 'aftrun[keyring]'" in done.err

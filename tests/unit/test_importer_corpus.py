@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from random import Random
 
 import pytest
 
@@ -138,6 +139,8 @@ CASES: dict[str, tuple[str, list[Json]]] = {
         [BACKUP],
     ),
     "curl in a pipe": (f"{CURL} | jq -r .id", [BACKUP]),
+    "cat into curl": (f"cat body.json | curl -sk {LOCAL}/v1/jobs {HEADERS} --data-binary @- | jq .", [BACKUP]),
+    "echo into curl": (f"echo '{JSON}' | curl -sk {LOCAL}/v1/jobs {HEADERS} -d @-", [BACKUP]),
     "two curls": (
         f"{CURL} && {CURL.replace('goofy', 'pluto')}",
         [BACKUP, {**BACKUP, "params": {"character": "pluto"}}],
@@ -323,6 +326,40 @@ CASES: dict[str, tuple[str, list[Json]]] = {
         ),
         [BACKUP],
     ),
+    "powershell sums and lists": (
+        (
+            f"$u = '{LOCAL}'\n$u += '/v1/jobs'\n$who = @('pluto', 'goofy')\n$all = 'a', 'b'\n[int]$n = '5'\n"
+            "$b = @{ scriptName = [string]'My Backup Job' } + @{ params = [ordered]@{ character = $who[-1]; n = $n; "
+            'x = 0x10; f = 1.5; t = $("y").ToString(); l = $all[0] } }\n'
+            "$json = ConvertTo-Json -InputObject $b\n$later = Get-Date -Format o\n"
+            f"irm $u -Method Post -Headers @{{'X-API-Key'='{KEY}'}} -ContentType application/json -Body $json "
+            '-ErrorAction Stop -TimeoutSec 30 2>&1 | Out-File log.txt\nWrite-Host "at $later"\n'
+        ),
+        [
+            {
+                "scriptName": "My Backup Job",
+                "params": {"character": "goofy", "n": 5, "x": 16, "f": 1.5, "t": "y", "l": "a"},
+            }
+        ],
+    ),
+    "powershell -InFile": (
+        (
+            f"irm -Uri {LOCAL}/v1/jobs -Method Post -InFile body.json -ContentType application/json "
+            f"-Headers @{{'X-API-Key'='{KEY}'}}"
+        ),
+        [BACKUP],
+    ),
+    "curl options from a heredoc": (
+        (
+            f"curl -K - <<'EOF'\nurl = {LOCAL}/v1/jobs\nheader = \"X-API-Key: {KEY}\"\n-k\n"
+            'header = "Content-Type: application/json"\ndata = @body.json\nEOF\n'
+        ),
+        [BACKUP],
+    ),
+    "curl bearer and client certificate": (
+        f"curl -k --oauth2-bearer zz -E me.pem:pw --key me.key --retry 3 --proxy http://p:1 -A x {LOCAL}/v1/jobs {HEADERS} -d @body.json",
+        [BACKUP],
+    ),
     # aft.
     "aft equals signs": (
         f"aft start --name='My Backup Job' --api-key={KEY} --params='{{\"character\":\"goofy\"}}' --host=127.0.0.1",
@@ -348,7 +385,7 @@ NOT_STRICT = {"aft v3"}
 SECURE = {
     *("vendor aft start", "vendor aft run", "curl elsewhere", "schtasks", "powershell here-string"),
     *("powershell open here-string", "powershell escapes", "powershell native aft", "powershell a format"),
-    *("aft equals signs", "aft v3", "aft twice"),
+    *("aft equals signs", "aft v3", "aft twice", "powershell sums and lists", "powershell -InFile"),
 }
 """What does not switch the verification of certificates off."""
 
@@ -451,6 +488,10 @@ BAD: dict[str, tuple[str, str, int, int]] = {
     "another request": (f"curl -k -X DELETE {LOCAL}/v1/jobs/7", "does not go to /v1/jobs", 1, 19),
     "another path": (f"curl -k {LOCAL}/v1/scripts -d '{{}}'", "does not go to /v1/jobs", 1, 9),
     "no body": (f"curl -k -X POST {LOCAL}/v1/jobs", "no body", 1, 17),
+    "no url": (f"curl -k https://a:99999/v1/jobs -d '{JSON}'", "not the URL", 1, 9),
+    "a password": (f"curl -k https://me:pw@h/v1/jobs -d '{JSON}'", "user name or password", 1, 9),
+    "no header": (f"curl -k {LOCAL}/v1/jobs -H 'X Y: z' -d '{JSON}'", "no header that can be sent", 1, 44),
+    "aft no host": ("aft start -n x --host 'a b'", "not the URL", 1, 23),
     "no json": (f"curl -k {LOCAL}/v1/jobs -d 'scriptName=x'", "not JSON", 1, 44),
     "body in a variable": (f'curl -k {LOCAL}/v1/jobs -d "$BODY"', "in a variable", 1, 44),
     "two selectors": (f"""curl -k {LOCAL}/v1/jobs -d '{{"scriptName":"x","filePath":"/y"}}'""", "exactly one", 1, 44),
@@ -482,6 +523,41 @@ BAD: dict[str, tuple[str, str, int, int]] = {
         1,
         0,
     ),
+    "two urls": ("curl https://h/v1/jobs https://h/v1/jobs -d x", "two URLs", 1, 24),
+    "no url at all": ("curl -k -d x", "no URL", 1, 1),
+    "no value": ("curl -k https://h/v1/jobs -d", "no value", 1, 27),
+    "no letter": ("curl -ky5? https://h/v1/jobs -W", "-W is not known", 1, 0),
+    "header in a variable": ('curl -H "$H" https://h/v1/jobs -d x', "in a variable, name and all", 1, 9),
+    "no seconds": ("curl -m soon https://h/v1/jobs -d x", "no number of seconds", 1, 9),
+    "no standard input": ("curl -d @- https://h/v1/jobs", "standard input", 1, 9),
+    "not the api": ("curl -d '[1]' https://h/v1/jobs", "no JSON object", 1, 9),
+    "no script": ('curl -d \'{"scriptName": ""}\' https://h/v1/jobs', "empty or no text", 1, 9),
+    "half a character": ('curl -d \'{"scriptName": "\\ud800"}\' https://h/v1/jobs', "half of a character", 1, 9),
+    "another job type": ('curl -d \'{"jobType": "X", "scriptId": "a"}\' https://h/v1/jobs', "jobType", 1, 9),
+    "list of other things": ('curl -d \'{"scriptName": "a", "params": [1]}\' https://h/v1/jobs', "{name, value}", 1, 9),
+    "aft param": ("aft start -n x --param y", "NAME=VALUE", 1, 24),
+    "aft words": ("aft start x", "belongs to no option", 1, 11),
+    "powershell cast": ("$x = 1\nirm -Uri ([datetime]'x') -Method Post", "[datetime]", 2, 0),
+    "powershell no member": ("$x = @{a=1}\nirm -Uri $x.b -Method Post", "no 'b'", 2, 0),
+    "powershell method": ("irm -Uri 'x'.Replace('a','b') -Method Post", ".replace()", 1, 0),
+    "powershell twice": ("irm -Uri x -Headers @{a=1; A=2}", "twice", 1, 28),
+    "powershell bracket": ("irm -Uri x -Headers @{a=1", "} is missing", 1, 0),
+    "powershell array": ("irm -Uri x -Headers @(1", ") is missing", 1, 0),
+    "powershell headers": ("irm -Uri x -Headers 'a'", "no map", 1, 0),
+    "powershell no uri": ("irm -Method Post", "no -Uri", 1, 1),
+    "powershell seconds": ("irm -Uri x -TimeoutSec soon", "number of seconds", 1, 0),
+    "powershell option": ("irm -Uri x -Wibble 1", "-wibble is not known", 1, 0),
+    "powershell splat": ("irm @p", "@p is no map", 1, 5),
+    "powershell sum": ("irm -Uri (1 + 2)", "sum", 1, 0),
+    "powershell format": ("irm -Uri ('{1}' -f 'a')", "format", 1, 0),
+    "powershell here-string": ("irm -Uri x -Body @'\nabc\n", "never ends", 1, 0),
+    "powershell encoded": ("powershell -enc !!!", "cannot be decoded", 1, 12),
+    "powershell file": ("powershell -File x.ps1", "another script", 1, 12),
+    "schtasks nothing": ("schtasks /create /tn x", "no /tr", 1, 1),
+    "batch argument": ("@echo off\ncurl -d %1 https://h/v1/jobs", "argument of the batch file", 2, 9),
+    "batch quote": ('@echo off\ncurl -d "x', "never closed", 2, 9),
+    "crontab": ("0 2 * * * curl -k https://h/v1/jobs -d x\nwhatever\n", "not JSON", 1, 0),
+    "crontab line": ("whatever\n0 2 * * * curl\n", "neither a setting", 1, 1),
     "nul": ("curl \0", "no text", 1, 1),
 }
 
@@ -505,6 +581,21 @@ def test_half_a_snippet_never_breaks_the_reader(name: str) -> None:
     text = CASES[name][0]
     for end in range(0, len(text), 7):
         imported = read_text("snippet", text[:end], file_of)
+        assert imported.problems or imported.jobs
+        if not imported.problems:
+            made = manifest(imported, looks_secret)
+            load_all(["m.yaml"], read=lambda _, made=made: made.encode())  # type: ignore[misc]  # a default binds it now
+
+
+def test_slips_of_the_keyboard_never_break_the_reader() -> None:
+    """Characters swapped, added and lost at random: read or refused, and what is read is a manifest."""
+    random = Random(20260102)  # noqa: S311  # the same slips each time; no secret hangs on it
+    for _ in range(3000):
+        text = list(random.choice(list(CASES.values()))[0])
+        for _ in range(random.randint(1, 4)):
+            at = random.randrange(len(text))
+            text[at : at + random.randint(0, 1)] = random.choice("'\"`$(){}[]@|;&\\\n #=,.-<>%^*!~ab1\t")
+        imported = read_text(random.choice(["snippet", "x.ps1", "x.bat", "x.sh"]), "".join(text), file_of)
         assert imported.problems or imported.jobs
         if not imported.problems:
             made = manifest(imported, looks_secret)

@@ -76,3 +76,13 @@ def test_forms_of_a_page() -> None:
     assert "\n    filePath: /opt/scripts/backup.syncjs\n" in text("AFT024")
     assert markdown("AFT101").startswith("## AFT101\n\n**scriptId instead of scriptName** (warning)\n\n")
     assert "```yaml\nscriptId: kMz8fQ\n```" in markdown("AFT101")
+
+
+def test_the_examples_of_the_guide_are_valid() -> None:
+    """Every manifest of docs/manifest.md loads without a word."""
+    guide = (DOCS.parent / "manifest.md").read_text(encoding="utf-8")
+    examples = [block.partition("\n```")[0] for block in guide.split("```yaml\n")[1:]]
+    whole = [example for example in examples if "script" in example.casefold() or "filePath" in example]
+    assert len(whole) >= 2
+    for example in whole:
+        assert load_all(["manifest.yaml"], read=lambda _, text=example: text.encode()).warnings == ()  # type: ignore[misc] # bound now

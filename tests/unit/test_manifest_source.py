@@ -136,6 +136,20 @@ def test_pairs_of_surrogates_in_json() -> None:
     assert nodes.plain(root(r'{"a": "\ud83d\ude00", "b": "\\ud83d\\ude00"}')) == {"a": "😀", "b": r"\ud83d\ude00"}
 
 
+def test_places_after_pairs_of_surrogates() -> None:
+    """What follows such a pair on its line is named at its own place, not at that of the shorter text."""
+    pair = r"\ud83d\ude00"
+    text = f'{{"é": "{pair}", "b": "{pair}x{pair}", "c": 1,\n "d": "{pair}", "e": [2]}}'
+    for key, value in root(text).pairs():
+        line = text.splitlines()[key.line - 1]
+        assert line[key.column - 1 : key.end_column - 1] == f'"{key.text}"'
+        last = text.splitlines()[value.end_line - 1]
+        assert last[value.end_column - 2] in '"1]'
+    started = time.process_time()
+    assert read('{"a": "' + f"{pair} " * 100_000 + '"}')[1] == []
+    assert time.process_time() - started < 2
+
+
 def _bomb() -> bytes:
     lines = [b"a: &a [x,x,x,x,x,x,x,x,x,x]"]
     lines += [b"%c: &%c [%s]" % (c, c, b",".join([b"*%c" % (c - 1)] * 10)) for c in b"bcdefghijkl"]

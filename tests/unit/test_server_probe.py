@@ -199,6 +199,7 @@ def test_after_a_refused_certificate_nothing_is_sent() -> None:
         assert server.received == b""
     found = levels(checkup)
     assert (found["certificate"], found["key"], found["job info"]) == (Level.FAILED, Level.SKIPPED, Level.SKIPPED)
+    assert "certificate failed" in checkup.checks[-1].message
     assert checkup.exit_code is ExitCode.UNREACHABLE
 
 
