@@ -351,6 +351,7 @@ def make_scheduler(
     clock: Clock,
     listeners: Sequence[Listener] = (),
     history: Sequence[Event] = (),
+    parting: Callable[[], Sequence[str]] = tuple,
 ) -> Scheduler:
     """The scheduler of a run."""
     from aftrun.run.scheduler import Scheduler  # noqa: PLC0415  # only runs need it
@@ -368,6 +369,7 @@ def make_scheduler(
         listeners=listeners,
         history=history,
         inherited=setup.inherited,
+        parting=parting,
     )
 
 

@@ -21,7 +21,6 @@ from aftrun.run.render import handed_on
 from aftrun.run.select import dependants, key, may_be_running, to_retry
 from aftrun.runner import Finished, run_folder
 
-
 GOES_ON = ("interrupted", "error", "stateError")
 """Outcomes of a run that can be taken up again, although the process that worked on it came to an end."""
 

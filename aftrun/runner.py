@@ -98,6 +98,7 @@ class Runner:
                     clock=self._clock,
                     listeners=(keeper, *self._listeners),
                     history=history,
+                    parting=lambda: [text for door in doors for text in door.notices()],
                 )
                 self._scheduler = scheduler
                 if self._signal:

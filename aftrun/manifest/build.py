@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -103,21 +104,20 @@ def _jobs(document: MapNode, items: list[Node], fields: Fields, names: tuple[str
     builder = Jobs(fields, mapping(document.get("defaults")), names)
     drafts, copies = builder.take(items)
     graph = Graph(drafts, fields)
-    built: list[Job] = []
-    groups: list[tuple[int, int]] = []
-    first: dict[int, Job] = {}
     drafts.clear()
+    built: list[Job] = []
+    starts = array("L")
     copies.reverse()
-    for position in range(len(copies)):
-        start, names, jobs = len(built), graph.needs[position].names, copies.pop()
-        built += (replace(job, needs=names) for job in jobs) if names else jobs
-        groups.append((start, len(built)))
-        first[position] = built[start]
-    for position, (start, end) in enumerate(groups):
-        for where, need in zip(graph.needs[position].nodes, graph.needs[position].drafts, strict=True):
-            lint.need(built[start], first[need], where, fields.findings)
-        graph.check(position, built[start:end], first)
-    lint.never_run(first, [(needs.drafts, needs.nodes) for needs in graph.needs], fields.findings)
+    for needs in graph.needs:
+        starts.append(len(built))
+        jobs = copies.pop()
+        built += (replace(job, needs=needs.names) for job in jobs) if needs.names else jobs
+    first = [built[start] for start in starts]
+    for position, needs in enumerate(graph.needs):
+        for where, need in zip(needs.nodes, needs.drafts, strict=True):
+            lint.need(first[position], first[need], where, fields.findings)
+        graph.check(position, first[position], first)
+    lint.never_run(first, graph.needs, fields.findings)
     return tuple(built)
 
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -262,7 +263,10 @@ class Fields:
         from jmespath.exceptions import JMESPathError  # noqa: PLC0415 - as above
 
         try:
-            jmespath.compile(text)
+            with warnings.catch_warnings():
+                # `text` between backticks that is no JSON: an old spelling of a text, which still works.
+                warnings.simplefilter("ignore", PendingDeprecationWarning)
+                jmespath.compile(text)
         except JMESPathError as error:
             at = getattr(error, "lex_position", None)
             where = f": unexpected text at character {at + 1}" if isinstance(at, int) and at < len(text) else ""

@@ -169,12 +169,11 @@ class Graph:
 
     # References
 
-    def check(self, position: int, jobs: Sequence[Job], first: dict[int, Job]) -> None:
+    def check(self, position: int, job: Job, first: Sequence[Job]) -> None:
         """Whether all that the copies of a job refer to exists and is known in time.
 
         `first` holds one built copy of each job, for the outputs that it declares.
         """
-        job = jobs[0]
         templates = [v for v in (job.script.value, *(param.value for param in job.params)) if isinstance(v, Template)]
         if not templates:
             return
@@ -185,7 +184,7 @@ class Graph:
             else:
                 self.fields.check_scope(reference, axes)
 
-    def _check_job(self, reference: Inside, position: int, first: dict[int, Job]) -> None:
+    def _check_job(self, reference: Inside, position: int, first: Sequence[Job]) -> None:
         name = reference.path[1]
         shown = shorten(name)
         owner = self.owners.get(name)
@@ -205,7 +204,7 @@ class Graph:
             hint = f"add it to the job's needs: needs: [{quoted}]"
             message = f"{reference.text} is not known in time: this job does not need {shown!r}"
             self._error(reference, "AFT043", message, hint)
-        elif reference.path[2] == "outputs" and owner in first:
+        elif reference.path[2] == "outputs":
             declared = [output for output, _ in first[owner].outputs]
             if reference.path[3] not in declared:
                 hint = did_you_mean(reference.path[3], declared)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.nodes import MapNode, Node, ScalarNode
@@ -66,37 +67,49 @@ def finished(built: Job, node: MapNode, has_needs: bool, findings: Findings) -> 
         findings.warning(where, "AFT110", message, "remove one of the two")
 
 
-def never_run(
-    first: Mapping[int, Job], needs: Sequence[tuple[Sequence[int], Sequence[Node]]], findings: Findings
-) -> None:
-    """Jobs that no end of any other job can start.
+class Wanted(Protocol):
+    """What one job needs: see `graph.Needs`."""
 
-    `first` holds one built copy of each job by its position; `needs` the positions that each needs, and where it
-    names them.
-    """
-    dependants: dict[int, list[int]] = {}
-    for position, (wanted, where) in enumerate(needs):
-        for need in wanted:
-            dependants.setdefault(need, []).append(position)
-        job = first.get(position)
-        if job is None or job.when is not When.FAILURE or not wanted:
+    @property
+    def drafts(self) -> tuple[int, ...]:
+        """The positions of the jobs."""
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Where each is named."""
+
+
+def never_run(first: Sequence[Job], needs: Sequence[Wanted], findings: Findings) -> None:
+    """Jobs that no end of any other job can start. `first` holds one copy of each job; `needs` what each needs."""
+    dead: set[int] = set()
+    for position, wanted in enumerate(needs):
+        if first[position].when is not When.FAILURE:
             continue
-        if all(first[need].allow_failure for need in wanted if need in first):
+        if not wanted.drafts:
+            dead.add(position)
+        elif all(first[need].allow_failure for need in wanted.drafts):
             message = "when: failure, but every need has allowFailure: true, so what they do wrong does not count"
-            findings.warning(where[0], "AFT107", message, "remove allowFailure there, or use when: always here")
-    dead = {position for position, job in first.items() if job.when is When.FAILURE and not needs[position][0]}
+            findings.warning(wanted.nodes[0], "AFT107", message, "remove allowFailure there, or use when: always here")
+    if not dead:
+        return
+    dependants: dict[int, list[int]] = {}
+    for position, wanted in enumerate(needs):
+        for need in wanted.drafts:
+            dependants.setdefault(need, []).append(position)
     stack = sorted(dead, reverse=True)
     while stack:
         culprit = stack.pop()
         for position in dependants.get(culprit, ()):
-            job = first.get(position)
-            if job is None or position in dead or job.when is When.ALWAYS:
+            job = first[position]
+            if position in dead or job.when is When.ALWAYS:
                 continue
-            wanted, where = needs[position]
-            if job.when is When.FAILURE and not dead.issuperset(wanted):
+            wanted = needs[position]
+            if job.when is When.FAILURE and not dead.issuperset(wanted.drafts):
                 continue
             dead.add(position)
             stack.append(position)
             name = shorten(first[culprit].template or first[culprit].name)
             message = f"this job can never run: it needs {name!r}, which never runs"
-            findings.warning(where[wanted.index(culprit)], "AFT111", message, "mend that one, or use when: always here")
+            findings.warning(
+                wanted.nodes[wanted.drafts.index(culprit)], "AFT111", message, "mend that one, or use when: always here"
+            )

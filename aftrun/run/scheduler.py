@@ -60,7 +60,9 @@ class Scheduler:
         listeners: Sequence[Listener] = (),
         history: Sequence[Event] = (),
         inherited: Callable[[int, str], Handed | None] = lambda _stage, _name: None,
+        parting: Callable[[], Sequence[str]] = tuple,
     ) -> None:
+        """`parting` tells what is to be said before the run ends: what was learnt about servers on the way."""
         self._plan, self._doors, self._pool, self._clock = plan, doors, pool, clock
         self._folder = Folder(history)
         self._recorder = Recorder(journal, self._folder, listeners, clock)
@@ -71,6 +73,7 @@ class Scheduler:
         self._serial = 0
         self._lanes = Lanes([server.max_requests_per_second for server in plan.servers], pool.size)
         self._posts_flying = 0
+        self._parting = parting
         self._calls: list[tuple[Ticket, Callable[[], Reply]]] = []
         self._skips: deque[Skip] = deque()
         self._signal = 0
@@ -110,7 +113,7 @@ class Scheduler:
         try:
             self._adopt()
             self._loop()
-            self._recorder.add(self._run_ended())
+            self._recorder.add(*(Warned(self._now(), text) for text in self._parting()), self._run_ended())
             self._recorder.flush(self._lose_state)
         except BaseException:
             self._recorder.add(RunEnded(self._now(), "error", 70))

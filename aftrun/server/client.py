@@ -28,7 +28,7 @@ from aftrun.errors import UsageError
 from aftrun.model import Answer, Endpoint, Failure, Json, Reply, State
 from aftrun.secrets import NOTHING_SECRET, Scrubber
 from aftrun.server import body as bodies
-from aftrun.server import failures, jobinfo, proxy, text, tls
+from aftrun.server import failures, jobinfo, probe, proxy, text, tls
 from aftrun.server.wire import Oversize, Phase, Trace, Wire, pool_classes
 
 _NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
@@ -197,7 +197,7 @@ class Door:
         self._own = Scrubber(_own_secrets(endpoint, self._proxy))
         self._pins = tuple(tls.pin(pin) for pin in endpoint.fingerprints)
         self._trace = Trace()
-        wire = Wire(self._trace, endpoint.connect_timeout, endpoint.read_timeout, self._pins, clock)
+        self._wire = wire = Wire(self._trace, endpoint.connect_timeout, endpoint.read_timeout, self._pins, clock)
         context = tls.context(endpoint, environ) if parts.scheme == "https" else None
         self._adapter = _Adapter(wire, context, lambda: tls.verifying_context(environ), connections)
         self._seen: tls.PeerCertificate | None = None
@@ -224,6 +224,13 @@ class Door:
             quoted = quoted.replace(".", "%2E")  # `..` would be another path
         path = quoted.join(_quoted(part) for part in self._endpoint.status_path.split("{id}"))
         return self._exchange("GET", self._url(path, ready=True), self._headers, None)
+
+    def notices(self) -> tuple[str, ...]:
+        """What a person should know of the server, as far as it was seen: a certificate that ends soon."""
+        if not self._wire.shown:
+            return ()
+        said = probe.expiry(tls.describe(self._wire.shown[0]), self._clock()).error
+        return (f"the certificate of {self._host}:{self._port}: {said}; list the next one's pin too",) if said else ()
 
     def close(self) -> None:
         """Close the idle connections. A later call opens new ones."""

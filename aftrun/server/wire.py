@@ -15,7 +15,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, cast
 
@@ -106,6 +106,8 @@ class Wire:
     """SHA-256 of the certificates that may be shown; empty: OpenSSL has decided already."""
     clock: Callable[[], float] = time.time
     """For the idle time of connections only; deadlines need a clock that nobody sets back."""
+    shown: list[bytes] = field(default_factory=list)
+    """The certificate (DER) that the server showed last; at most one."""
 
 
 class _TimedReader(io.RawIOBase):
@@ -301,10 +303,11 @@ class SecureConnection(PlainConnection, HTTPSConnection):
         return context.wrap_socket(sock, server_hostname=hostname)
 
     def _check_peer(self) -> None:
+        der = cast("Any", self.sock).getpeercert(binary_form=True) or b""
+        self.wire.shown[:] = [der]
         if self.wire.pins:
-            der = cast("Any", self.sock).getpeercert(binary_form=True)
             try:
-                tls.check_pins(der or b"", self.wire.pins)
+                tls.check_pins(der, self.wire.pins)
             except tls.WrongFingerprint:
                 self.close()
                 raise

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from aftrun.resources import schema_text
+from aftrun.sandbox.certificate import self_signed
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import ROOT, Run
 
@@ -348,3 +349,15 @@ def test_a_plain_http_server_that_only_says_200(aftrun: Run, tmp_path: Path) -> 
     assert "X-API-Key: the-key" in lines
     assert "Content-Type: application/json" in lines
     assert json.loads(body) == {"scriptName": "x", "params": {"a": "1"}}
+
+
+@pytest.mark.parametrize(("days", "said"), [(20, True), (60, False)])
+def test_a_certificate_that_ends_soon_is_told(
+    aftrun: Run, sandbox: Start, tmp_path: Path, days: int, said: bool
+) -> None:
+    """Within 30 days: a warning at the terminal and in the report; it changes no outcome."""
+    server = sandbox(certificate=self_signed(days=days))
+    done = aftrun("apply", write(tmp_path, "scriptName: x\n"), server=server)
+    assert done.code == 0
+    assert ("it expires on" in done.err) is said
+    assert any("it expires on" in text for text in done.report()["run"]["warnings"]) is said

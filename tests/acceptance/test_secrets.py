@@ -111,11 +111,13 @@ def test_a_run_of_everything_leaks_nothing(
     server = sandbox(scenario(), api_key=KEY)
     (tmp_path / "m.yaml").write_text(MANIFEST)
     flags = ("--timeout", "1500ms")
+    formats = ("json", "junit", "html", "markdown", "tap")
+    reports = [part for name in formats for part in (f"--report-{name}", f"r.{name}")]
     outputs = [
         aftrun("validate", "m.yaml", env=environ),
         aftrun("plan", "m.yaml", env=environ),
         aftrun("plan", "m.yaml", "--format", "json", env=environ),
-        aftrun("apply", "m.yaml", "-vv", "--report-json", "r.json", *flags, server=server, env=environ),
+        aftrun("apply", "m.yaml", "-vv", *reports, "--events", "e.ndjson", *flags, server=server, env=environ),
     ]
     assert outputs[-1].code == 6, outputs[-1].err
     outcomes = {job["name"]: job["outcome"] for job in outputs[-1].report()["jobs"]}
@@ -135,6 +137,11 @@ def test_a_run_of_everything_leaks_nothing(
         aftrun("doctor", "m.yaml", "--job", one, "--format", "json", server=server, env=environ),
         aftrun("history", env=environ),
         aftrun("show", env=environ),
+        aftrun("plan", "m.yaml", "--format", "curl", env=environ),
+        aftrun("plan", "m.yaml", "--format", "powershell", env=environ),
+        aftrun("report", "--report-html", "again.html", env=environ),
+        aftrun("resume", env=environ),
+        aftrun("retry", env=environ),
     ]
     # Without the manifest `status` cannot know what was sent; the key it knows.
     alone = aftrun("status", one, "--raw", server=server, env=environ)

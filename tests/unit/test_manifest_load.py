@@ -233,3 +233,9 @@ def test_speed() -> None:
     content = "jobs:\n" + "".join(f"- {{name: j{n}, scriptName: x, nope{n}: 1}}\n" for n in range(10_000))
     assert len(faults(content)) == 10_000
     assert time.process_time() - started < 30
+
+
+def test_old_spelling_of_texts_in_conditions() -> None:
+    """Backticks around what is no JSON are an old way to write a text, which JMESPath still takes."""
+    (job,) = manifest("scriptName: x\nexpect: ['status == `Succeeded`']\n").jobs
+    assert job.expect == ("status == `Succeeded`",)
