@@ -61,7 +61,7 @@ class Graph:
         self.groups: dict[str, int] = {}
         """Position of each job by its own name."""
         self.owners: dict[str, int] = {}
-        """Position of the job that a full name is, or is a copy of."""
+        """Position of the job that a name is a copy of."""
         self.names = [draft.names for draft in drafts]
         self._index(drafts)
         self.needs = self._resolve(drafts)
@@ -70,7 +70,6 @@ class Graph:
         self._dependants: tuple[str, frozenset[int]] = ("", frozenset())
 
     def _index(self, drafts: Sequence[Draft]) -> None:
-        lines: dict[str, int] = {}
         for position, draft in enumerate(drafts):
             for name in dict.fromkeys((draft.name, *draft.names)):
                 other = self.owners.get(name, self.groups.get(name))
@@ -78,12 +77,23 @@ class Graph:
                     self._twice(name, draft, drafts[other])
                     break
             self.groups.setdefault(draft.name, position)
+            if draft.names == (draft.name,):
+                continue
+            seen: set[str] = set()
             for name in draft.names:
-                if name in lines and self.owners[name] == position:
+                if name in seen and self.owners[name] == position:
                     message = f"two copies of the job are both called {shorten(name)!r}"
                     self.findings.error(draft.where, "AFT050", message, "change the values of its matrix")
                 self.owners.setdefault(name, position)
-                lines[name] = position
+                seen.add(name)
+
+    def _owner(self, name: str) -> int | None:
+        """Position of the job that a full name is, or is a copy of."""
+        found = self.owners.get(name)
+        if found is None:
+            found = self.groups.get(name)
+            return found if found is not None and self.names[found] == (name,) else None
+        return found
 
     def _twice(self, name: str, draft: Draft, other: Draft) -> None:
         where, first = draft.where, other.where
@@ -187,13 +197,16 @@ class Graph:
     def _check_job(self, reference: Inside, position: int, first: Sequence[Job]) -> None:
         name = reference.path[1]
         shown = shorten(name)
-        owner = self.owners.get(name)
+        owner = self._owner(name)
         if owner is None and name in self.groups:
             copies = self.names[self.groups[name]]
             some = ", ".join(f"jobs.{shorten(copy)}" for copy in copies[:3]) + (", …" if len(copies) > 3 else "")
             self._error(reference, "AFT044", f"job {shown!r} is a matrix of {len(copies)} copies", f"name one: {some}")
         elif owner is None:
-            hint = did_you_mean(name, self.owners if len(self.owners) < _NEAR else self.groups) or self._some_names()
+            hint = (
+                did_you_mean(name, [*self.groups, *self.owners] if len(self.owners) < _NEAR else self.groups)
+                or self._some_names()
+            )
             self._error(reference, "AFT042", f"there is no job {shown!r}", hint)
         elif owner == position:
             self._error(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from aftrun.model import DEFAULT_KEY_VARIABLE, ServerSpec
+from aftrun.model import DEFAULT_KEY_VARIABLE, Job, Json, ServerSpec
 from aftrun.run.plan import Plan, Task
 from aftrun.run.render import make_request
 from aftrun.values import Inside, Outside, Template, Value, nothing_inside
@@ -78,22 +78,21 @@ def joined(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
     return tuple(result)
 
 
+def known_params(job: Job, server: ServerSpec) -> dict[str, Json]:
+    """The params whose values are literal text, as a run would send them: numbers for `paramValues: json`, say."""
+    literal = tuple(param for param in job.params if isinstance(param.value, str))
+    bare = replace(job, script=replace(job.script, value=""), params=literal, correlation="")
+    found = make_request(bare, server, {}, nothing_inside, "").body.get("params")
+    return found if isinstance(found, dict) else {}
+
+
 def body(task: Task, server: ServerSpec, find: Find) -> Body:
     """The JSON text of a job's POST, spelled as `apply` spells it."""
     job = task.job
-    literal = tuple(param for param in job.params if isinstance(param.value, str))
-    # The values that are known go the same way as those of a run, so that they come out as the same JSON.
-    known = make_request(
-        replace(job, script=replace(job.script, value=""), params=literal, correlation=""),
-        server,
-        {},
-        nothing_inside,
-        "",
-    )
-    typed = known.body.get("params")
+    typed = known_params(job, server)
     fields: dict[str, str | Text] = {}
     for param in job.params:
-        if isinstance(param.value, str) and isinstance(typed, dict):
+        if param.name in typed:
             fields[param.name] = json.dumps(typed[param.name])
         else:
             fields[param.name] = _text(take_apart(param.value, task, find))

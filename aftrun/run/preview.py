@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from aftrun.durations import format_duration
 from aftrun.model import Json, Manifest, ServerSpec, When
 from aftrun.run.curl import to_curl
-from aftrun.run.pieces import calls
+from aftrun.run.pieces import calls, known_params
 from aftrun.run.plan import Plan, Task, shown_request, start_order, waves
 from aftrun.run.powershell import to_powershell
 from aftrun.run.select import LeftOut
@@ -85,9 +85,19 @@ def _job(plan: Plan, task: Task, wave: int, lookup: Callable[[Inside], str | Non
             "method": "POST",
             "url": url_of(server),
             "headers": dict(shown_headers(server)),
-            "body": shown_request(job, lookup),
+            "body": _body(task, server, lookup),
         },
     }
+
+
+def _body(task: Task, server: ServerSpec, lookup: Callable[[Inside], str | None]) -> dict[str, Json]:
+    """The body of a POST as it may be shown."""
+    shown = shown_request(task.job, lookup)
+    params = shown.get("params")
+    if server.typed_params and isinstance(params, dict):
+        known = {name: value for name, value in known_params(task.job, server).items() if name != task.job.correlation}
+        shown["params"] = {**params, **known}
+    return shown
 
 
 def _order(plan: Plan, number: int) -> str:
@@ -159,7 +169,7 @@ def _block(plan: Plan, task: Task, place: int, lookup: Callable[[Inside], str | 
     details = _details(task)
     lines = [f"  {place}. {task.job.name}" + (f"  ({details})" if details else "")]
     lines.append(f"     POST {url_of(plan.servers[task.server])}")
-    for name, value in shown_request(task.job, lookup).items():
+    for name, value in _body(task, plan.servers[task.server], lookup).items():
         if isinstance(value, dict):
             lines.append("     params:")
             lines += [f"       {key}: {_one_line(text)}" for key, text in value.items()]

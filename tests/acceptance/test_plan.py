@@ -237,3 +237,12 @@ def test_a_plan_needs_no_values(aftrun: Run, tmp_path: Path) -> None:
     done = aftrun("plan", manifest)
     assert done.code == 0
     assert "${file:nope}  (jobs.yaml:1:" in done.out
+
+
+def test_numbers_are_shown_as_numbers(aftrun: Run, tmp_path: Path) -> None:
+    """With `paramValues: json` the plan holds what would be sent: JSON numbers and booleans."""
+    text = "scriptName: x\nserver: {paramValues: json}\nparams: {a: 7, b: true, c: '7', d: 1.50, e: '${E}'}\n"
+    manifest = write(tmp_path, text)
+    data = json.loads(aftrun("plan", manifest, "--format", "json").out)
+    assert data["jobs"][0]["request"]["body"]["params"] == {"a": 7, "b": True, "c": "7", "d": 1.5, "e": "${E}"}
+    assert "       a: 7\n       b: true\n       c: 7\n" in aftrun("plan", manifest).out
