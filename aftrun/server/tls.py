@@ -8,7 +8,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,6 +92,31 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
+class _Context(ssl.SSLContext):
+    """A context that several threads make connections from.
+
+    urllib3 sets the ALPN protocols anew for every connection. OpenSSL keeps them in memory that it frees and allocates
+    again, while another thread may be copying them for a handshake of its own. So they are set once.
+    """
+
+    _protocols: tuple[str, ...] | None = None
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Set the protocols, unless they are these already."""
+        wanted = tuple(alpn_protocols)
+        if wanted != self._protocols:
+            super().set_alpn_protocols(wanted)
+            self._protocols = wanted
+
+
+def _new_context() -> ssl.SSLContext:
+    """TLS 1.2 or newer, full verification, nobody trusted yet."""
+    context = _Context(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])  # what urllib3 asks for
+    return context
+
+
 def _load_authorities(context: ssl.SSLContext, path: str, what: str) -> None:
     try:
         if Path(path).is_dir():
@@ -148,8 +173,7 @@ def verifying_context(environ: Mapping[str, str] | None = None) -> ssl.SSLContex
     Raises:
         UsageError: a variable names a file that cannot be read.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context = _new_context()
     variables = os.environ if environ is None else environ
     for variable in CA_VARIABLES:
         if variables.get(variable):
@@ -161,8 +185,7 @@ def verifying_context(environ: Mapping[str, str] | None = None) -> ssl.SSLContex
 
 def unverified_context() -> ssl.SSLContext:
     """A context that takes any certificate. Who uses it must check the fingerprint, or send nothing that matters."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context = _new_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
@@ -178,8 +201,7 @@ def context(endpoint: Endpoint, environ: Mapping[str, str] | None = None) -> ssl
     if sum(said) > 1:
         raise UsageError("give one of `tls.caFile`, `tls.fingerprint` and `tls.insecure`, not several")
     if endpoint.ca_file:
-        result = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        result.minimum_version = ssl.TLSVersion.TLSv1_2
+        result = _new_context()
         # The file may hold the server's own certificate rather than that of an authority above it.
         result.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         _load_authorities(result, endpoint.ca_file, "caFile")
