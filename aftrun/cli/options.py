@@ -22,7 +22,7 @@ Files = Annotated[
     list[str],
     typer.Argument(
         help="Manifests: files, folders (every *.yaml, *.yml and *.json in them), or - for standard input.",
-        metavar="FILE…",
+        metavar="FILE",
         show_default=False,
     ),
 ]

@@ -196,6 +196,13 @@ def _poll(node: MapNode | None, fields: Fields) -> Poll:
     return Poll(least, most, default.fraction if fraction is None else fraction)
 
 
+def _is_literal(key: Value) -> bool:
+    """Whether a key, or a part of one, stands in the text: as it is, or as the default of a reference."""
+    if isinstance(key, str):
+        return True
+    return any(part.default if isinstance(part, Outside) else isinstance(part, str) for part in key.parts)
+
+
 def server(node: MapNode, fields: Fields, name: str = "") -> ServerSpec:
     """One server."""
     default = ServerSpec()
@@ -207,7 +214,7 @@ def server(node: MapNode, fields: Fields, name: str = "") -> ServerSpec:
         origin = reference.origin or node.origin
         hint = "write apiKey: ${AFT_API_KEY} and set that variable"
         fields.findings.error_at(origin, "AFT041", message, hint, width=len(reference.text))
-    if isinstance(api_key, str) and isinstance(key_node, ScalarNode):
+    if api_key is not None and isinstance(key_node, ScalarNode) and _is_literal(api_key):
         message = "an API key stands in the manifest, for all to read who can read the file"
         hint = "write apiKey: ${AFT_API_KEY} and set that variable"
         fields.findings.warning(key_node, "AFT103", message, hint)

@@ -19,7 +19,7 @@ Start = Callable[..., Sandbox]
 
 AWKWARD = {
     "QUOTES": 'it\'s "quoted" `here` \\ and $HOME ${HOME} $(id) !! %s %d \\n',
-    "LINES": "one\ntwo\r\nthree\n\n",
+    "TWO_LINES": "one\ntwo\r\nthree\n\n",
     "TAB": "\ta\x01b\x7f\x1b",
     "UNICODE": "Zürich ’ 😀 \u2028 é",
     "DASH": "-n",
@@ -39,7 +39,7 @@ jobs:
     scriptName: x ${QUOTES}
     params:
       quotes: ${QUOTES}
-      lines: ${LINES}
+      lines: ${TWO_LINES}
       tab: ${TAB}
       unicode: before ${UNICODE} after
       dash: ${DASH}
