@@ -5,7 +5,6 @@ The command line and the library both come through here; neither has logic of it
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,24 +14,21 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import aftrun
-from aftrun.errors import StateError, UsageError
-from aftrun.events import Event, RunEnded, RunStarted, Source, Warned
-from aftrun.files import write_atomic
+from aftrun.errors import UsageError
+from aftrun.events import Event, RunStarted, Source, Warned
 from aftrun.gitinfo import git_facts
-from aftrun.manifest import references, shown_names
-from aftrun.model import Endpoint, Json, Manifest, RunReport, ServerSpec, Tls
+from aftrun.manifest import shown_names
+from aftrun.model import Endpoint, Json, Manifest, ServerSpec, Tls
 from aftrun.options import RunOptions
-from aftrun.report import json as json_report
 from aftrun.run.plan import Plan, Task, apply_overrides, headers, make_plan
 from aftrun.run.ports import Clock, Journal, Listener, Pool, SystemClock
 from aftrun.run.ports import Door as AnyDoor
 from aftrun.run.render import Handed, RunFacts, lookup_for
 from aftrun.run.select import choose, keep_jobs, key
 from aftrun.secrets import Scrubber
-from aftrun.values import Bindings, Inside, Lookup, Outside, Value, bound, nothing_inside, render
+from aftrun.values import Bindings, Inside, Lookup, Value, nothing_inside, render
 
 if TYPE_CHECKING:
-    from aftrun.run.fold import Folder
     from aftrun.run.scheduler import Scheduler
     from aftrun.sandbox.server import Sandbox
     from aftrun.server.client import Door
@@ -262,74 +258,6 @@ def make_setup(
     )
 
 
-def missing_values(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> tuple[Outside, ...]:
-    """The references that have neither a value in this environment nor a default, each variable once."""
-    from aftrun.manifest.outside import Unavailable, fetch  # noqa: PLC0415  # with the loader, which is imported late
-
-    missing: dict[tuple[str, str], Outside] = {}
-    for reference in references(manifests):
-        try:
-            value = fetch(reference, environ)
-        except Unavailable:
-            value = None
-        if bound(reference, {} if value is None else {reference.key: value}) is None:
-            missing.setdefault(reference.key, reference)
-    return tuple(missing.values())
-
-
-def make_lookups(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> Callable[[Task], Lookup]:
-    """What `${{ … }}` show in a plan: what is known now. The run's id is not, and stays as it was written."""
-    from aftrun.manifest.outside import Unavailable, fetch  # noqa: PLC0415  # with the loader, which is imported late
-
-    facts = RunFacts("", SystemClock().now())
-    shown = shown_names(manifests)
-    bindings: dict[tuple[str, str], str] = {}
-    for reference in references(manifests):
-        if reference.key in shown:
-            with contextlib.suppress(Unavailable):  # what is not there is shown as it was written
-                value = fetch(reference, environ)
-                bindings |= {} if value is None else {reference.key: value}
-
-    def lookup(task: Task) -> Lookup:
-        find = lookup_for(task, facts, bindings, lambda _: None)
-        return lambda reference: None if reference.path == ("run", "id") else find(reference)
-
-    return lookup
-
-
-class ReportFile:
-    """Keeps `report.json` true while the run goes on: a listener.
-
-    Rewriting the whole file at every end of a job would cost the square of the number of jobs, so a rewrite waits
-    until twenty times the cost of the last one has passed; the last event always writes.
-    """
-
-    def __init__(self, path: Path, clock: Clock) -> None:
-        self.path = path
-        self.error: StateError | None = None
-        self._clock = clock
-        self._not_before = 0.0
-        self._stale = False
-
-    def __call__(self, event: Event, folder: Folder) -> None:
-        """Hear one event."""
-        now = self._clock.monotonic()
-        self._stale = True
-        if not isinstance(event, RunEnded) and now < self._not_before:
-            return
-        self.write(folder.report())
-        self._not_before = now + 20 * (self._clock.monotonic() - now)
-
-    def write(self, report: RunReport) -> None:
-        """Write the report now. A failure is kept in `error`; a later success clears it."""
-        try:
-            write_atomic(self.path, json_report.render(report))
-            self.error = None
-        except StateError as error:
-            self.error = error
-        self._stale = False
-
-
 def open_doors(setup: Setup, connections: int) -> list[Door]:
     """The connections to the servers of a plan, in its order."""
     from aftrun.server.client import Door  # noqa: PLC0415  # `requests` takes 100 ms to import; plans do without
@@ -381,15 +309,12 @@ def opening_events(setup: Setup, warnings: Sequence[str]) -> list[Event]:
 
 __all__ = [
     "DEFAULT_STATE_DIR",
-    "ReportFile",
     "ServerOverride",
     "Setup",
     "endpoint",
-    "make_lookups",
     "make_scheduler",
     "make_scrubber",
     "make_setup",
-    "missing_values",
     "new_run_id",
     "open_doors",
     "opening_events",

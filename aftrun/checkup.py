@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from aftrun.app import missing_values
 from aftrun.errors import AftrunError, ExitCode, UsageError
 from aftrun.model import Answer, Endpoint, Failure, JobInfo, Manifest, ServerSpec, State
+from aftrun.outlook import missing_values
 from aftrun.server import probe, proxy
 from aftrun.target import Target, look, make_target
 

@@ -7,16 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aftrun.app import ReportFile, Setup, make_scheduler, open_doors, opening_events, pool_size
+from aftrun.app import Setup, make_scheduler, open_doors, opening_events, pool_size
 from aftrun.errors import ExitCode, StateError
-from aftrun.events import Event, RunResumed, RunStarted
+from aftrun.events import Event, RunEnded, RunResumed, RunStarted
+from aftrun.files import write_atomic
 from aftrun.model import RunReport
+from aftrun.report import json as json_report
 from aftrun.run.lock import RunLock
 from aftrun.run.log import Log, RunJournal, StoredFile, process_name
 from aftrun.run.ports import Clock, Door, Listener, SystemClock
 from aftrun.run.verdict import NAMES, PRECEDENCE
 
 if TYPE_CHECKING:
+    from aftrun.run.fold import Folder
     from aftrun.run.scheduler import Scheduler
 
 
@@ -39,6 +42,39 @@ def run_folder(state_dir: Path, run: str) -> Path:
 def worst(codes: Sequence[ExitCode]) -> ExitCode:
     """The exit code that wins where several apply."""
     return next(code for code in (ExitCode.BUG, *PRECEDENCE) if code in codes or code is ExitCode.OK)
+
+
+class ReportFile:
+    """Keeps `report.json` true while the run goes on: a listener.
+
+    Rewriting the whole file at every end of a job would cost the square of the number of jobs, so a rewrite waits
+    until twenty times the cost of the last one has passed; the last event always writes.
+    """
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self.path = path
+        self.error: StateError | None = None
+        self._clock = clock
+        self._not_before = 0.0
+        self._stale = False
+
+    def __call__(self, event: Event, folder: Folder) -> None:
+        """Hear one event."""
+        now = self._clock.monotonic()
+        self._stale = True
+        if not isinstance(event, RunEnded) and now < self._not_before:
+            return
+        self.write(folder.report())
+        self._not_before = now + 20 * (self._clock.monotonic() - now)
+
+    def write(self, report: RunReport) -> None:
+        """Write the report now. A failure is kept in `error`; a later success clears it."""
+        try:
+            write_atomic(self.path, json_report.render(report))
+            self.error = None
+        except StateError as error:
+            self.error = error
+        self._stale = False
 
 
 class Runner:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aftrun.app import make_lookups, missing_values, prepare
+from aftrun.app import prepare
 from aftrun.cli import options
 from aftrun.cli.boundary import colour, emit, say
 from aftrun.errors import ExitCode, ManifestError, Problem, Severity
 from aftrun.options import RunOptions
+from aftrun.outlook import make_lookups, missing_values
 from aftrun.resources import schema_text
 from aftrun.run.plan import make_plan
 

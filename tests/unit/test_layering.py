@@ -23,11 +23,12 @@ MAY_IMPORT = {
     "app": BASE | FLOOR | {"", "app"},
     "runner": BASE | FLOOR | {"", "app", "runner"},
     "past": BASE | FLOOR | {"", "app", "past", "runner"},
+    "outlook": BASE | FLOOR | {"outlook"},
     "target": BASE | FLOOR | {"", "app", "target"},
-    "checkup": BASE | FLOOR | {"", "app", "checkup", "target"},
+    "checkup": BASE | FLOOR | {"", "app", "checkup", "outlook", "target"},
     "library": BASE | FLOOR | {"", "app", "runner", "library"},
     "__init__": BASE | {"library"},
-    "cli": BASE | FLOOR | {"", "app", "checkup", "notify", "past", "runner", "target", "telemetry", "cli"},
+    "cli": BASE | FLOOR | {"", "app", "checkup", "notify", "outlook", "past", "runner", "target", "telemetry", "cli"},
     "__main__": {"cli"},
 }
 """What each part may import of aftrun; `""` is the package itself, for its version."""
