@@ -187,6 +187,8 @@ def conclude(finished: Finished, ending: Ending, setup: Setup | None = None, wat
     show_report(report, ending.output, watch)
     if ending.output is Output.TABLE:
         say(f"report: {finished.report_path}")
+        if finished.exit_code in (ExitCode.FAILED, ExitCode.CANCELLED, ExitCode.REFUSED, ExitCode.UNREACHABLE):
+            say(f"run again what did not succeed, and what needs it: aftrun retry {report.id}")
     if watch is not None:
         lines, unwritten = watch.speaker.result(report, finished.report_path.parent)
         errors += unwritten
