@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from typing import TextIO
 
-from aftrun.errors import AftrunError, ExitCode, ManifestError
+from aftrun.errors import AftrunError, ExitCode, ManifestError, StateError
 
 
 def colour(stream: object) -> bool:
@@ -18,14 +20,40 @@ def colour(stream: object) -> bool:
 
 
 def say(text: str) -> None:
-    """A line to standard error, at once."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201  # this is where aftrun speaks
+    """A line to standard error, at once. Where nobody can be told (closed, disk full), the work goes on."""
+    try:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201  # this is where aftrun speaks
+    except OSError:
+        _give_up_on(sys.stderr)
 
 
 def emit(text: str) -> None:
-    """Data to standard output, at once. `text` brings its own newline."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    """Data to standard output, at once. `text` brings its own newline.
+
+    Raises:
+        StateError: it cannot be written: the disk is full, say, or the reader has gone away.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        _give_up_on(sys.stdout)
+        raise StateError(
+            f"cannot write to standard output: {error.strerror or error}", hint="what was to be printed is lost"
+        ) from error
+
+
+def _give_up_on(stream: TextIO) -> None:
+    """Let Python flush to nowhere at its end, instead of failing again."""
+    with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor has nothing to redirect
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def open_missing_streams() -> None:
+    """Give closed streams (`>&-`) somewhere to write to, so that a run does not end for want of an audience."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123  # for good
 
 
 def report_error(error: AftrunError) -> None:
@@ -53,9 +81,8 @@ def guarded(run: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         say("aftrun: interrupted")
         return int(ExitCode.SIGINT)
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`). Give Python somewhere else to flush to at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # typer's own help, say, with nobody left to read it
+        _give_up_on(sys.stdout)
         return int(ExitCode.STATE)
     except Exception as error:  # noqa: BLE001  # the last resort: whatever it is, it is a bug of ours, and said so
         say(f"aftrun: a bug in aftrun: {type(error).__name__}")

@@ -5,16 +5,17 @@ A command's module is imported when that command is asked for, and no other: nob
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 
 import aftrun
-from aftrun.cli.boundary import emit, guarded
+from aftrun.cli.boundary import emit, guarded, open_missing_streams
 
 COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("apply", "apply:apply", "Validate manifests, run their jobs, wait for them, and report."),
@@ -99,8 +100,22 @@ def asked_for(arguments: Sequence[str]) -> str:
     return next((each for each in arguments if not each.startswith("-")), "")
 
 
+OPPOSITES = {"AFTRUN_KEEP_GOING": "AFTRUN_FAIL_FAST", "AFTRUN_NO_WAIT": "AFTRUN_WAIT"}
+"""Variables of flags that say no to another flag: `--keep-going` is the other side of `--fail-fast`."""
+
+
+def settle_opposites(environ: MutableMapping[str, str]) -> None:
+    """Let the variable of a flag's other side speak through the variable that is read."""
+    for opposite, variable in OPPOSITES.items():
+        value = environ.get(opposite, "").strip().lower()
+        if value in ("1", "true", "yes", "on", "t", "y"):
+            environ.setdefault(variable, "0")
+
+
 def run() -> int:
     """Run the command line; returns the exit code."""
+    open_missing_streams()
+    settle_opposites(os.environ)
     for stream in (sys.stdout, sys.stderr):
         # A console or a pipe that cannot show a character shows a replacement; it never ends a run.
         if hasattr(stream, "reconfigure"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,11 +13,23 @@ from aftrun.cli.ci import Ci
 from aftrun.cli.running import Output
 
 
-def option(*names: str, help: str, **settings: Any) -> Any:  # noqa: A002  # typer's own name for it
-    """A typer option whose environment variable follows from its longest flag."""
+def option(*names: str, help: str, many: Callable[[str], Any] | None = None, **settings: Any) -> Any:  # noqa: A002  # typer's own name for it
+    """A typer option whose environment variable follows from its longest flag.
+
+    `many` makes one value of a repeatable flag from text. Its variable holds one value a line, since values may hold
+    blanks, at which typer would split them.
+    """
     flag = max((name.split("/", maxsplit=1)[0] for name in names), key=len)
     variable = "AFTRUN_" + flag.lstrip("-").replace("-", "_").upper()
-    return typer.Option(*names, help=help, envvar=variable, **settings)
+    if many is None:
+        return typer.Option(*names, help=help, envvar=variable, **settings)
+
+    def fill(value: Any) -> Any:
+        lines = [line for line in os.environ.get(variable, "").splitlines() if line.strip()]
+        return value or [many(line) for line in lines] or None
+
+    text = f"{help}  [env var: {variable}, one a line]"
+    return typer.Option(*names, help=text, callback=fill, show_default=False, **settings)
 
 
 Files = Annotated[
@@ -28,7 +42,7 @@ Files = Annotated[
 ]
 Variables = Annotated[
     list[str] | None,
-    option("--var", help="Set a variable of `vars` (repeatable).", metavar="NAME=VALUE", show_default=False),
+    option("--var", help="Set a variable of `vars` (repeatable).", metavar="NAME=VALUE", many=str),
 ]
 EnvFiles = Annotated[
     list[Path] | None,
@@ -36,7 +50,7 @@ EnvFiles = Annotated[
         "--env-file",
         help="Values for ${VAR} from NAME=value lines; the environment wins (repeatable).",
         metavar="FILE",
-        show_default=False,
+        many=Path,
     ),
 ]
 Select = Annotated[
@@ -45,12 +59,12 @@ Select = Annotated[
         "--select",
         help="Only these jobs: name, manifest/job, glob, tag:x; +name adds needs, name+ dependants (repeatable).",
         metavar="EXPR",
-        show_default=False,
+        many=str,
     ),
 ]
 Exclude = Annotated[
     list[str] | None,
-    option("--exclude", help="Not these jobs; as --select (repeatable).", metavar="EXPR", show_default=False),
+    option("--exclude", help="Not these jobs; as --select (repeatable).", metavar="EXPR", many=str),
 ]
 StateDir = Annotated[
     Path,
@@ -70,7 +84,7 @@ Fingerprint = Annotated[
         "--fingerprint",
         help="Accept the certificate with this SHA-256 fingerprint (repeatable), and no other.",
         metavar="sha256:HEX",
-        show_default=False,
+        many=str,
     ),
 ]
 Insecure = Annotated[
@@ -82,14 +96,12 @@ Quiet = Annotated[bool, option("--quiet", "-q", help="Only errors, and the resul
 
 ReportJson = Annotated[
     list[Path] | None,
-    option("--report-json", help="Write the report as JSON here too (repeatable).", metavar="PATH", show_default=False),
+    option("--report-json", help="Write the report as JSON here too (repeatable).", metavar="PATH", many=Path),
 ]
 
 
 def _report(name: str, what: str) -> Any:
-    return option(
-        f"--report-{name}", help=f"Write the report as {what} (repeatable).", metavar="PATH", show_default=False
-    )
+    return option(f"--report-{name}", help=f"Write the report as {what} (repeatable).", metavar="PATH", many=Path)
 
 
 ReportJunit = Annotated[list[Path] | None, _report("junit", "JUnit XML, for CI servers")]

@@ -166,9 +166,7 @@ def _row_data(row: RunRow, counts: dict[str, int]) -> dict[str, Json]:
 def history(
     status: Annotated[
         list[str] | None,
-        options.option(
-            "--status", help="Only runs with this outcome (repeatable).", metavar="OUTCOME", show_default=False
-        ),
+        options.option("--status", help="Only runs with this outcome (repeatable).", metavar="OUTCOME", many=str),
     ] = None,
     last: Annotated[
         str | None, options.option("--last", help="Only runs started within this time, such as 7d.", metavar="D")
@@ -187,6 +185,12 @@ def history(
     """List past runs, the newest first. Nothing is ever forgotten but by --prune."""
     from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
 
+    if not (state_dir / "state.db").exists():
+        # No history is a short history, not a mistake.
+        if form is ListFormat.JSON and prune is None:
+            emit("[]\n")
+        say(f"no run is on record in {state_dir}")
+        return
     with past.open_log(state_dir) as log:
         if prune is not None:
             before = instant(time.time() - (duration(prune, "--prune") or 0.0))
@@ -220,7 +224,7 @@ def show(
     run: Run = None,
     status: Annotated[
         list[Outcome] | None,
-        options.option("--status", help="Only jobs with this outcome (repeatable).", show_default=False),
+        options.option("--status", help="Only jobs with this outcome (repeatable).", many=Outcome),
     ] = None,
     form: Annotated[ListFormat, options.option("--format", help="How to show it.")] = ListFormat.TABLE,
     state_dir: options.StateDir = DEFAULT_STATE_DIR,

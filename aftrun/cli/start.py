@@ -52,7 +52,7 @@ def start(
             "--param",
             help="One param (repeatable); it wins over --params.",
             metavar="NAME=VALUE",
-            show_default=False,
+            many=str,
         ),
     ] = None,
     host: Annotated[

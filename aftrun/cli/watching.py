@@ -87,7 +87,7 @@ class Watch:
             return
         from aftrun.cli import live  # noqa: PLC0415  # with the rest of the machinery
 
-        names = {task.key: setup.plan.label(task) for task in setup.plan.tasks}
+        names = {task.key: task.label for task in setup.plan.tasks}
         if not view.no_progress and not view.verbose and live.wanted(sys.stderr, os.environ):
             self._drawing = live.LiveView(
                 sys.stderr, names, colour=colour(sys.stderr), interrupted=farewell, usual=self._usual(list(names))

@@ -22,6 +22,7 @@ from aftrun.values import Template, Value
 def _vars(node: MapNode | None, fields: Fields, variables: Mapping[str, str]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for key, item in node.pairs() if node is not None else ():
+        fields.unexpanded(key, "the name of a variable")
         if key.text in variables:
             found[key.text] = variables[key.text]
             continue
@@ -160,7 +161,7 @@ def manifest(
         strategy=strategy,
         vars=tuple(fields.vars.items()),
         notify=notify,
-        description=fields.text(document.get("description")) or "",
+        description=fields.shown(document.get("description"), "'description'") or "",
         sha256=hashlib.sha256(document.source.data).hexdigest(),
         origin=document.origin,
     )

@@ -24,6 +24,9 @@ _INTEREST = re.compile(r"\$(?:\$|\{\{?)")
 _ESCAPED = re.compile(r"\\\}|\$\$")
 _JOB = re.compile(r"jobs\.(?P<job>.+?)\.(?:(?P<id>id)|outputs\.(?P<output>[^.\s:]+))")
 _NAMED = re.compile(r"(?P<scope>vars|matrix)\.(?P<name>\S(?:.*\S)?)")
+_DIRECTIVE = re.compile(r"%(?P<flag>[-_0^#]?[EO]?)(?P<letter>.?)", re.DOTALL)
+_DIRECTIVES = frozenset("aAbBcCdDeFfgGhHIjklmMnpPrRsStTuUVwWxXyYzZ%")
+"""What strftime knows in Python and in C libraries; others print the rest as it stands, or nothing."""
 _RUN = re.compile(r"run\.(?P<name>\w+)(?::(?P<format>.*))?", re.DOTALL)
 
 Report = Callable[[int, str, str], None]
@@ -103,6 +106,12 @@ def _inside(content: str, text: str, origin: Origin | None) -> Inside:
         return Inside((named["scope"], named["name"]), text, origin=origin)
     run = _RUN.fullmatch(content)
     if run:
+        for directive in _DIRECTIVE.finditer(run["format"] or ""):
+            if directive["letter"] not in _DIRECTIVES:
+                raise _Malformed(
+                    f"{directive.group()!r} is no directive of strftime" if directive["letter"] else "a % ends the format",
+                    "for example %Y-%m-%d or %H%M%S; a literal % is written %%",
+                )
         return Inside(("run", run["name"]), text, format=run["format"], origin=origin)
     raise _Malformed("${{ … }} holds nothing that aftrun knows" if content else "${{ }} is empty", INSIDE_FORMS)
 

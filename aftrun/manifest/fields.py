@@ -1,7 +1,8 @@
 """Nodes → values: the few ways in which fields are read, and which of them take references.
 
 - *kept* fields (params, script selectors, servers' addresses and keys) stay templates until the run;
-- *settled* fields (durations, texts, switches) are expanded while loading;
+- *settled* fields (durations, numbers, switches) are expanded while loading;
+- *shown* fields (descriptions, servers' names, expressions) are too, but take nothing from outside;
 - *fixed* fields (names, needs, tags, conditions, matrix) take no references.
 """
 
@@ -105,7 +106,27 @@ class Fields:
         found = ((self.fixed(item, what), item) for item in items)
         return tuple((text, item) for text, item in found if text)
 
+    def unexpanded(self, key: ScalarNode, what: str) -> None:
+        """Refuse a key that looks as if it were expanded: keys never are."""
+        if "$" in key.text and expand.first_reference(key.text) >= 0:
+            hint = "write the name itself; only values can hold a reference"
+            self.findings.error(key, "AFT041", f"{what} cannot hold a reference: keys are never expanded", hint)
+
     # Settled fields
+
+    def shown(self, node: Node | None, what: str, axes: Axes | None = None) -> str | None:
+        """A settled field whose text people see: from outside it can come through `vars` alone, which says so."""
+        if isinstance(node, ScalarNode) and "$" in node.text and not node.is_null:
+            value = self._parsed(node)
+            outsides = value.outsides() if isinstance(value, Template) else ()
+            for reference in outsides:
+                message = f"{what} cannot hold a reference to the outside, since it is shown"
+                hint = "write the text itself, or pass what may be shown through vars: vars: {x: \"${…}\"}, ${{ vars.x }}"
+                origin = reference.origin or node.origin
+                self.findings.error_at(origin, "AFT041", message, hint, width=len(reference.text))
+            if outsides:
+                return None
+        return self.text(node, axes)
 
     def text(self, node: Node | None, axes: Axes | None = None) -> str | None:
         """A settled field. None where it is absent, or not known while nothing from outside is."""
@@ -135,6 +156,8 @@ class Fields:
         message, hint = outside.missing(reference)
         try:
             value = outside.fetch(reference, self.environ)
+            if value is not None:
+                message, hint = outside.missing(reference, empty=True)
         except outside.Unavailable as trouble:
             value = None
             message, hint = trouble.message, trouble.hint
@@ -169,6 +192,11 @@ class Fields:
                 self._unknown(reference, "run.id takes no format", "only run.date and run.started do")
                 return False
             return True
+        if "|" in name:
+            what = "a variable's name" if scope == "vars" else "an axis of the matrix"
+            hint = "write the value as it is to be: nothing is computed"
+            self._unknown(reference, f"{shorten(name)!r} is not {what}; there are no filters", hint)
+            return False
         hint = did_you_mean(name, known)
         if scope == "matrix":
             hint = hint or ("its axes are " + ", ".join(known) if known else "the job has no matrix")
@@ -256,7 +284,7 @@ class Fields:
 
     def jmespath(self, node: Node | None, what: str, axes: Axes | None = None) -> str | None:
         """An expression, its syntax checked."""
-        text = self.text(node, axes)
+        text = self.shown(node, what, axes)
         if text is None or node is None:
             return text
         import jmespath  # noqa: PLC0415 - most manifests hold no expression

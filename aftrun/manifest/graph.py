@@ -102,6 +102,8 @@ class Graph:
         hint = "names must be unique in a manifest"
         if not (draft.explicit and other.explicit):
             hint = "a job without a name is called after its script: give it a `name` of its own"
+        if first.source is not where.source:
+            hint = "the jobs of included files are added, never overridden: give one of the two another name"
         self.findings.error(where, "AFT050", message, hint)
 
     def _resolve(self, drafts: Sequence[Draft]) -> list[Needs]:

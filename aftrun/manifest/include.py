@@ -68,6 +68,8 @@ class Includer:
         self.root = os.path.abspath(top.folder)  # noqa: PTH100 - symbolic links are looked at apart
         self.fields = Fields(findings, None)
         self.done: set[str] = set()
+        self.incomplete = False
+        """Whether something that was to be included is not there."""
 
     def merge(self, document: MapNode) -> tuple[MapNode, list[Node]]:
         """The document with everything that it includes, and all jobs in order."""
@@ -126,13 +128,16 @@ class Includer:
         for problem in found:
             self.findings.add(problem)
         if len(roots) != 1:
+            self.incomplete = True
             if not found:
                 count = (
                     "holds no manifest" if not roots else "holds several documents; only files with one can be included"
                 )
                 self._error(node, f"{shorten(name)} {count}")
             return None
-        return schema.check(roots[0], self.findings)
+        checked = schema.check(roots[0], self.findings)
+        self.incomplete |= checked is None
+        return checked
 
     def _inside(self, whole: str) -> bool:
         def below(path: str, root: str) -> bool:
@@ -143,6 +148,7 @@ class Includer:
         return not self.on_disk or below(str(Path(whole).resolve()), str(Path(self.root).resolve()))
 
     def _error(self, node: Node, message: str, hint: str = "") -> None:
+        self.incomplete = True
         self.findings.error(node, "AFT055", message, hint)
 
 

@@ -152,6 +152,8 @@ class Jobs:
                 continue
             kind = scalars.kind(item.text) if item.plain and isinstance(value, str) else ParamKind.TEXT
             found[name] = Param(name, value, kind)
+            if "$" in name and (key := node.key(name) if node is not None else None) is not None:
+                self.fields.unexpanded(key, "the name of a param")
             lint.param(name, item, value, self.findings)
         return found
 
@@ -217,10 +219,10 @@ class Jobs:
             case "server":
                 return "server", self._server(node, axes)
             case _:
-                return name, fields.text(node, axes)
+                return name, fields.shown(node, what, axes)
 
     def _server(self, node: Node, axes: Axes) -> str | None:
-        name = self.fields.text(node, axes)
+        name = self.fields.shown(node, "'server'", axes)
         if name and name not in self.server_names:
             lint.unknown_server(node, name, self.server_names, self.findings)
         return name

@@ -22,6 +22,10 @@ from aftrun.model import Manifest
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 STDIN = "-"
+_OF_ABSENT_NAMES = frozenset(
+    {"AFT022", "AFT042", "AFT043", "AFT044", "AFT045", "AFT051", "AFT054", "AFT107", "AFT111"}
+)
+"""What may be wrong only because a part of the manifest is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +184,9 @@ def _load_all(
             root = schema.check(roots.pop(), findings)
             if root is None:
                 continue
-            merged, items = include.Includer(source, reader.open, findings, on_disk=reader.on_disk).merge(root)
+            includer = include.Includer(source, reader.open, findings, on_disk=reader.on_disk)
+            merged, items = includer.merge(root)
+            before = len(findings.problems)
             known = merged.get("vars")
             if isinstance(known, MapNode):
                 declared.update(key.text for key in known.keys)
@@ -195,6 +201,11 @@ def _load_all(
                 )
             )
             nodes.append(merged)
+            if includer.incomplete:
+                # Those names may well stand in the file that could not be included.
+                findings.problems[before:] = [
+                    problem for problem in findings.problems[before:] if problem.code not in _OF_ABSENT_NAMES
+                ]
     found = _named(manifests, nodes, findings)
     if findings.failed:
         raise ManifestError(_ordered(findings.problems, reader.files), files=tuple(reader.files.items()))

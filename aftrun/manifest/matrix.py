@@ -60,6 +60,8 @@ def combinations(node: Node | None, fields: Fields) -> tuple[Combination, ...]:
     """The combinations of a matrix, the last axis fastest; `NO_MATRIX` where there is none or it is unusable."""
     if not isinstance(node, MapNode):
         return NO_MATRIX
+    for key in node.keys:
+        fields.unexpanded(key, "an axis of the matrix")
     axes = {key.text: _values(key.text, value, fields) for key, value in node.pairs() if key.text != "exclude"}
     if not axes:
         fields.findings.late_error(node, "AFT059", "the matrix has no axis", "write a list: matrix: {region: [eu, us]}")

@@ -12,6 +12,11 @@ from aftrun.manifest.text import did_you_mean, looks_secret, shorten
 from aftrun.model import Selector
 
 _SELECTORS = tuple(selector.value for selector in Selector)
+_JOB_KEYS = (
+    *_SELECTORS, "name", "description", "tags", "params", "server", "needs", "when", "matrix", "wait", "timeout",
+    "queueTimeout", "retry", "onAmbiguous", "expect", "outputs", "allowFailure", "concurrency", "correlation",
+)  # fmt: skip
+"""What a job can hold; a test holds it to the schema."""
 _TYPES = {
     "object": "a mapping (key: value)",
     "array": "a list",
@@ -48,8 +53,30 @@ def no_script(node: Node, title: str, findings: Findings, also: str = "") -> Non
     findings.error(where, "AFT023", f"{title} names no script: give one of {others}{also}")
 
 
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """The hint for a misspelt key."""
+    names = list(known)
+    if name.casefold() == "script" and "scriptName" in names:
+        return "did you mean 'scriptName'?"
+    return did_you_mean(name, names)
+
+
+def misspelt_selector(node: MapNode) -> ScalarNode | None:
+    """The key that was probably meant to name the script."""
+    if any(name in _SELECTORS for name in node.names):
+        return None
+    meant = {f"did you mean {name!r}?" for name in _SELECTORS}
+    known = [*_JOB_KEYS, *(name for name in ("jobs", "servers", "include", "vars") if name not in _JOB_KEYS)]
+    for name in node.names[:_MOST_GUESSES]:
+        if name not in known and not name.startswith("x-") and _nearest(name, known) in meant:
+            return node.key(name)
+    return None
+
+
 def _selectors(node: MapNode, title: str, findings: Findings) -> None:
     found = [key for key in node.keys if key.text in _SELECTORS]
+    if not found and misspelt_selector(node) is not None:
+        return  # said of the unknown key
     if not found:
         no_script(node, title or "the job", findings)
         return
@@ -118,8 +145,10 @@ def report(error: Any, root: Node, findings: Findings, title: str, defs: Schema)
     elif keyword == "anyOf" and "properties" in error.schema:
         return  # a manifest without any content: said elsewhere
     elif keyword == "const":
-        hint = "this aftrun knows version 1"
-        findings.error(node, "AFT031", "unknown version of the manifest format", hint)
+        message, hint = "unknown version of the manifest format", "this aftrun knows version 1"
+        if isinstance(node, ScalarNode) and not node.plain and node.text.strip() == "1":
+            message, hint = "version must be the number 1, without quotes", "write version: 1"
+        findings.error(node, "AFT031", message, hint)
     else:
         _wrong_value(error, root, findings, title, defs)
 
@@ -148,6 +177,8 @@ def _wrong_value(error: Any, root: Node, findings: Findings, title: str, defs: S
                 report(each, root, findings, title, defs)
             return
     subject = _subject(name, title, node, key)
+    if len(path) > 1 and path[-2] == "matrix" and key is not None and name != "exclude":
+        subject = f"the matrix axis {shorten(name)!r}"
     expected = " or ".join(dict.fromkeys(_expected(error.schema, defs)))
     if error.validator in ("minItems", "minProperties", "minLength"):
         findings.error(node, "AFT030", f"{subject} must not be empty")
@@ -180,6 +211,8 @@ def _code_of_alternatives(error: Any, code: str) -> str:
 
 
 def _hint(node: Node, name: str, error: Any, expected: str) -> str:
+    if name == "jobs" and isinstance(node, MapNode) and node.names:
+        return f'write "- name: {shorten(node.names[0])}" and below it "scriptName: …"'
     if not isinstance(node, ScalarNode):
         return ""
     if expected == "text" or expected.startswith("text or"):
@@ -252,8 +285,22 @@ def _unknown_keys(node: MapNode, schema: Schema, title: str, findings: Findings,
     where = schema.get("title", "")
     inside = {"Job": title, "One job": "a manifest with one job", "Many jobs": "a manifest"}.get(where, where.lower())
     unknown = [key for key in node.keys if key.text not in known and not key.text.startswith("x-")]
+    lone = "include" in node.names and "jobs" not in node.names and any(each in node.names for each in _SELECTORS)
     for number, key in enumerate(unknown):
         name = key.text
+        if where == "Many jobs" and lone and name in _JOB_KEYS:
+            if name in _SELECTORS:
+                message = f"'include' needs the many-jobs form, and {name!r} stands beside it"
+                findings.error(key, "AFT021", message, f"put the script under jobs: jobs: [{{{name}: …}}]")
+            continue  # what belongs to the script moves with it
+        if where == "One job" and (name in defs["job"]["properties"] or name in defs["manifest"]["properties"]):
+            message = f"{name!r} needs the many-jobs form, and this manifest has one script and no list of jobs"
+            findings.error(key, "AFT021", message, "put the script under jobs: jobs: [{scriptName: …}]")
+            continue
+        if where == "Defaults" and name in ("name", "needs", *_SELECTORS):
+            message = "defaults cannot hold name, needs or the script: they belong to each job"
+            findings.error(key, "AFT021", message, f"move {name!r} into each job")
+            continue
         if name == "jobType" and "scriptName" in known:
             hint = "remove it: what runs is named by scriptName, scriptId or filePath alone"
             findings.error(key, "AFT028", "'jobType' belongs to AFT! v3 and is not used any more", hint)
@@ -264,7 +311,7 @@ def _unknown_keys(node: MapNode, schema: Schema, title: str, findings: Findings,
             continue
         hint = _belongs(name, where, defs)
         if number < _MOST_GUESSES:
-            hint = did_you_mean(name, known) or hint
+            hint = _nearest(name, known) or hint
         findings.error(key, "AFT021", f"unknown key {shorten(name)!r} in {inside}", hint)
 
 
@@ -275,8 +322,6 @@ def _belongs(name: str, where: str, defs: Schema) -> str:
             return f"it belongs under {place}"
     if where == "Many jobs" and name in defs["job"]["properties"]:
         return "it belongs to a job, or under defaults"
-    if where == "One job" and (name in defs["job"]["properties"] or name in defs["manifest"]["properties"]):
-        return "it needs a manifest with a list of jobs (jobs: …)"
     if where in ("Job", "Defaults") and name in defs["manifest"]["properties"]:
         return "it belongs to the manifest, beside jobs"
     return "keys of your own begin with x-" if not where.startswith("Job info") else ""

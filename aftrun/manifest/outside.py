@@ -80,19 +80,20 @@ def fetch(reference: Outside, environ: Mapping[str, str]) -> str | None:
     return _from_keyring(reference.name)
 
 
-def missing(reference: Outside) -> tuple[str, str]:
-    """What to say of a reference without value and default: message and remedy."""
+def missing(reference: Outside, *, empty: bool = False) -> tuple[str, str]:
+    """What to say of a reference without value and default, or of one whose value is empty: message and remedy."""
     name = reference.name
     if reference.source == "env":
-        message = f"the environment variable {name} is not set"
+        message = f"the environment variable {name} is {'empty' if empty else 'not set'}"
         hint = f"set it before aftrun starts, put it in a file for --env-file, or give a default: ${{{name}:-…}}"
         if name == DEFAULT_KEY_VARIABLE:
             hint = KEY_HINT
     elif reference.source == "file":
-        message, hint = f"the file {name} does not exist", "create it, or give a default with :-"
+        message = f"the file {name} {'is empty' if empty else 'does not exist'}"
+        hint = f"{'fill' if empty else 'create'} it, or give a default with :-"
     else:
         service, _, user = name.rpartition("/")
-        message = f"the keyring holds nothing for service {service!r} and user {user!r}"
+        message = f"the keyring holds {'an empty value' if empty else 'nothing'} for service {service!r} and user {user!r}"
         hint = f"store it: keyring set {service} {user}"
     if reference.message is not None:
         return f"{message}: {reference.message}" if reference.message else message, hint
@@ -188,7 +189,7 @@ def fetch_all(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> dict
     problems: list[Problem] = []
     for key, places in wanting.items():
         first, *others = sorted(places.values(), key=lambda reference: reference.message is None)
-        message, hint = troubles.get(key) or missing(first)
+        message, hint = troubles.get(key) or missing(first, empty=key in values)
         problems.append(problem(first, message, hint, len(others)))
     if problems:
         raise ManifestError(problems)

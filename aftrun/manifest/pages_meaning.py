@@ -22,8 +22,10 @@ params: {a: "${HOME}", b: "${keyring:aft/key}", c: "costs $${5}", d: "${{ run.id
     ),
     "AFT041": (
         (
-            "References are not allowed in names, needs, tags, conditions and matrices, which must be known "
-            "before anything is looked up, and `vars` cannot be made from other values of the manifest."
+            "References are not allowed in names, keys, needs, tags, conditions and matrices, which must be known "
+            "before anything is looked up, and `vars` cannot be made from other values of the manifest. What plans, "
+            "events and reports show (descriptions, a job's server, concurrency, correlation, expressions, paths) "
+            "takes `${{ vars.x }}` and `${{ matrix.x }}`, but no `${…}`, whose values are never shown."
         ),
         """
 jobs:

@@ -14,6 +14,7 @@ from typing import Any
 from aftrun.manifest import messages, nodes, scalars
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode
+from aftrun.manifest.text import did_you_mean
 from aftrun.model import Json, Selector
 from aftrun.resources import schema_text
 
@@ -27,6 +28,8 @@ _LONGEST_SHAPE = 300
 
 _SELECTORS = tuple(selector.value for selector in Selector)
 _ONE_JOB = (*_SELECTORS, "params", "jobType")
+_MAKINGS = ("jobs", "include", *_SELECTORS)
+"""The keys of which a manifest has at least one."""
 _MANY_JOBS = ("jobs", "include", "server", "servers", "vars", "defaults", "strategy", "notify")
 
 
@@ -59,7 +62,12 @@ def check(document: Node, findings: Findings) -> MapNode | None:
         message = "a manifest must be a mapping, with a script (scriptName: …) or a list of jobs (jobs: …)"
         findings.error(document, "AFT020", message)
         return None
-    if is_single(document):
+    if _is_something_else(document):
+        hint = "a manifest has a script (scriptName: …) or a list of jobs (jobs: …)"
+        findings.error(document.keys[0], "AFT010", "this does not look like a manifest", hint)
+        return None
+    misspelt = not {"jobs", "include"} & set(document.names) and messages.misspelt_selector(document) is not None
+    if misspelt or is_single(document):
         _report("single", _data(document), document, findings, "")
         return document
     if not any(name in document.names for name in _MANY_JOBS):
@@ -78,6 +86,16 @@ def check(document: Node, findings: Findings) -> MapNode | None:
     return document
 
 
+def _is_something_else(document: MapNode) -> bool:
+    """Whether no key of a document has anything to do with manifests, not even as a slip of the pen."""
+    known = {name for part in ("manifest", "single", "job") for name in schema()["$defs"][part]["properties"]}
+    return bool(document.names) and not any(
+        name in known or name.startswith("x-") or name in _ONE_JOB or did_you_mean(name, _MAKINGS)
+        for name in document.names[:_MOST_KEYS]
+    )
+
+
+_MOST_KEYS = 100
 _NO_JOBS = ScalarNode(nodes.Source("", b""), 1, 1, 1, 1, "", True)
 
 

@@ -226,8 +226,8 @@ def server(node: MapNode, fields: Fields, name: str = "") -> ServerSpec:
         "max_requests_per_second": fields.number(
             node.get("maxRequestsPerSecond"), "'maxRequestsPerSecond'", 0.001, 1_000_000
         ),
-        "submit_path": fields.text(paths.get("submit")) if paths else None,
-        "status_path": fields.text(paths.get("status")) if paths else None,
+        "submit_path": fields.shown(paths.get("submit"), "'submit'") if paths else None,
+        "status_path": fields.shown(paths.get("status"), "'status'") if paths else None,
     }
     choice = fields.choice(node.get("paramValues"), "'paramValues'", ("text", "json"))
     return ServerSpec(

@@ -97,7 +97,7 @@ def body(task: Task, server: ServerSpec, find: Find) -> Body:
         else:
             fields[param.name] = _text(take_apart(param.value, task, find))
     if job.correlation:
-        fields[job.correlation] = _text((RUN_ID, f"/{task.key}/1"))
+        fields[job.correlation] = _text((RUN_ID, f"/{task.label}/1"))
     parts: list[str | Text] = ["{" + json.dumps(job.script.selector.value) + ":"]
     parts.append(_text(take_apart(job.script.value, task, find)))
     for number, (name, value) in enumerate(fields.items()):

@@ -26,6 +26,8 @@ class Task:
     server: int
     """Index into `Plan.servers`."""
     needs: tuple[int, ...] = ()
+    label: str = ""
+    """The job's name, or `manifest/job` where the short name stands for several jobs of this run."""
     variables: Mapping[str, Value] | None = None
     """The manifest's `vars`; one mapping shared by all its tasks."""
 
@@ -50,14 +52,6 @@ class Plan:
     keep_going: bool = False
     """Start the next stage even after a bad end in this one."""
 
-    def label(self, task: Task) -> str:
-        """The job's name, or `manifest/job` where the short name stands for several jobs of this run."""
-        return task.key if len(self.stages) > 1 and self.names()[task.job.name] > 1 else task.job.name
-
-    def names(self) -> Counter[str]:
-        """How often each short name occurs."""
-        return Counter(task.job.name for task in self.tasks)
-
 
 def make_plan(manifests: Sequence[Manifest], *, keep_going: bool = False) -> Plan:
     """Lay the jobs of all manifests out in one line; equal servers become one, with one set of connections.
@@ -68,6 +62,7 @@ def make_plan(manifests: Sequence[Manifest], *, keep_going: bool = False) -> Pla
     places: dict[ServerSpec, int] = {}
     tasks: list[Task] = []
     stages: list[Stage] = []
+    often = Counter(job.name for manifest in manifests for job in manifest.jobs)
     for number, manifest in enumerate(manifests):
         first = len(tasks)
         where = {job.name: first + offset for offset, job in enumerate(manifest.jobs)}
@@ -85,6 +80,7 @@ def make_plan(manifests: Sequence[Manifest], *, keep_going: bool = False) -> Pla
                     job=job,
                     server=place,
                     needs=tuple(where[name] for name in job.needs),
+                    label=job.name if often[job.name] == 1 else f"{manifest.name}/{job.name}",
                     variables=variables,
                 )
             )
@@ -92,13 +88,14 @@ def make_plan(manifests: Sequence[Manifest], *, keep_going: bool = False) -> Pla
     return Plan(tuple(tasks), tuple(stages), tuple(servers), keep_going)
 
 
-def shown_request(job: Job, lookup: Callable[[Inside], str | None]) -> dict[str, Json]:
+def shown_request(task: Task, lookup: Callable[[Inside], str | None]) -> dict[str, Json]:
     """Selector and params as they may be shown before the run."""
+    job = task.job
     body: dict[str, Json] = {job.script.selector.value: preview(job.script.value, lookup)}
     if job.params or job.correlation:
         params: dict[str, Json] = {param.name: preview(param.value, lookup) for param in job.params}
         if job.correlation:
-            params[job.correlation] = "<run id>/<job>/<attempt>"
+            params[job.correlation] = f"<run id>/{task.label}/1"
         body["params"] = params
     return body
 
@@ -115,7 +112,7 @@ def headers(plan: Plan, lookups: Callable[[Task], Callable[[Inside], str | None]
             path=task.job.origin.path,
             line=task.job.origin.line,
             column=task.job.origin.column,
-            request=shown_request(task.job, lookups(task)),
+            request=shown_request(task, lookups(task)),
             needs=tuple(plan.tasks[need].key for need in task.needs),
             when=task.job.when.value,
             wait=task.job.wait,

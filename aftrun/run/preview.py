@@ -92,7 +92,7 @@ def _job(plan: Plan, task: Task, wave: int, lookup: Callable[[Inside], str | Non
 
 def _body(task: Task, server: ServerSpec, lookup: Callable[[Inside], str | None]) -> dict[str, Json]:
     """The body of a POST as it may be shown."""
-    shown = shown_request(task.job, lookup)
+    shown = shown_request(task, lookup)
     params = shown.get("params")
     if server.typed_params and isinstance(params, dict):
         known = {name: value for name, value in known_params(task.job, server).items() if name != task.job.correlation}

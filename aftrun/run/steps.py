@@ -74,7 +74,7 @@ class Steps:
         now = self._clock.monotonic()
         live.begin_attempt(min(now + server.submit_timeout, self._finishes[task.stage]))
         lookup = lookup_for(task, self._facts, self._bindings, lambda name: self._handed(task.stage, name))
-        correlation = f"{self._facts.id}/{task.key}/{live.attempt}"
+        correlation = f"{self._facts.id}/{task.label}/{live.attempt}"
         try:
             request = make_request(task.job, server, self._bindings, lookup, correlation)
         except Unbound as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import aftrun as package
 from aftrun.resources import schema_text
 from aftrun.sandbox.server import Sandbox
-from tests.conftest import Run
+from tests.conftest import Run, clean_environ, program, reach
 
 Start = Callable[..., Sandbox]
 
@@ -132,3 +133,45 @@ def test_a_missing_file_and_a_bad_duration(aftrun: Run) -> None:
     done = aftrun("apply", "m.yaml", "--timeout", "soon", env={"AFT_API_KEY": "k"})
     assert done.code == 2
     assert "--timeout" in done.err
+
+
+def test_variables_of_repeatable_flags_hold_one_value_a_line(aftrun: Run, sandbox: Start, tmp_path: Path) -> None:
+    """Values with blanks stay whole."""
+    text = "vars: {a: '1', b: '2'}\njobs:\n  - {scriptName: My Backup Job, params: {a: '${{ vars.a }}'}}\n"
+    text += "  - {scriptName: y}\n"
+    (tmp_path / "two.yaml").write_text(text)
+    server = sandbox()
+    environ = {"AFTRUN_VAR": "a=x y\nb=z", "AFTRUN_SELECT": "My Backup Job"}
+    done = aftrun("apply", "two.yaml", server=server, env=environ)
+    assert done.code == 0, done.err
+    assert [entry.parsed for entry in server.ledger() if entry.method == "POST"] == [
+        {"scriptName": "My Backup Job", "params": {"a": "x y"}}
+    ]
+
+
+def test_both_sides_of_a_flag_have_a_variable(aftrun: Run, sandbox: Start, tmp_path: Path) -> None:
+    """AFTRUN_KEEP_GOING and AFTRUN_NO_WAIT say what the flags of that name say."""
+    server = sandbox({"defaults": {"outcome": "failed", "queue": "0s", "duration": "1ms"}})
+    (tmp_path / "f.yaml").write_text("jobs: [{scriptName: a}, {scriptName: b}]\n")
+    done = aftrun("apply", "f.yaml", server=server, env={"AFTRUN_KEEP_GOING": "1"})
+    assert done.report()["summary"]["failed"] == 2
+    done = aftrun("start", "-n", "x", server=server, env={"AFTRUN_NO_WAIT": "1"})
+    assert done.report()["summary"]["submitted"] == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_behind_standard_output_is_74(sandbox: Start, tmp_path: Path) -> None:
+    """It is no bug of ours; and where messages cannot be written, the jobs run all the same."""
+    server = sandbox()
+    environ = clean_environ(AFT_API_KEY=server.api_key)
+
+    def shell(redirect: str, *arguments: str) -> int:
+        command = ["sh", "-c", f'exec "$@" {redirect}', "sh", *program(), *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environ, check=False, stdin=subprocess.DEVNULL).returncode
+
+    assert shell(">/dev/full", "plan", "m.yaml") == 74
+    assert shell(">/dev/full", "apply", "m.yaml", "-q", *reach(server)) == 74
+    assert shell("2>/dev/full", "validate", "m.yaml") == 0
+    assert shell(">/dev/null 2>&-", "apply", "m.yaml", *reach(server)) == 0
+    assert shell(">&- 2>/dev/null", "apply", "m.yaml", *reach(server)) == 0
+    assert len(server.jobs()) == 3

@@ -126,7 +126,7 @@ def test_values_that_only_a_run_has(aftrun: Run, tmp_path: Path) -> None:
     out = aftrun("plan", write(tmp_path, text), "--format", "curl").out
     assert "# Set AFT_ID_b_c to the id of job b c" in out
     assert '"${AFT_ID_b_c?}"' in out
-    assert "/jobs/b c/1" in out
+    assert "/b c/1" in out
     assert "AFT_RUN_ID=$(date" in out
 
 

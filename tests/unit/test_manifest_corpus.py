@@ -98,7 +98,7 @@ def planned(manifests: Sequence[Manifest]) -> Json:
     plan = make_plan(manifests)
     return {
         "waves": [[[task.job.name for task in layer] for layer in stage] for stage in waves(plan)],
-        "requests": [[url_of(plan.servers[task.server]), shown_request(task.job, _known(task))] for task in plan.tasks],
+        "requests": [[url_of(plan.servers[task.server]), shown_request(task, _known(task))] for task in plan.tasks],
     }
 
 

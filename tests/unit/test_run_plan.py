@@ -37,7 +37,7 @@ def test_jobs_of_all_manifests_stand_in_one_line() -> None:
     assert [task.key for task in plan.tasks] == ["m1/a", "m1/b", "m2/a", "m2/c"]
     assert [task.needs for task in plan.tasks] == [(), (0,), (), (2,)]
     assert [(stage.first, stage.count) for stage in plan.stages] == [(0, 2), (2, 2)]
-    assert [plan.label(task) for task in plan.tasks] == ["m1/a", "b", "m2/a", "c"]
+    assert [task.label for task in plan.tasks] == ["m1/a", "b", "m2/a", "c"]
 
 
 def test_equal_servers_are_one() -> None:
@@ -52,7 +52,7 @@ def test_equal_servers_are_one() -> None:
 def test_a_short_name_is_a_label_within_one_manifest() -> None:
     """With one manifest there is nothing to confuse it with."""
     plan = make_plan([manifest(job("a"))])
-    assert plan.label(plan.tasks[0]) == "a"
+    assert plan.tasks[0].label == "a"
 
 
 def test_headers_show_references_and_never_values() -> None:
@@ -68,7 +68,7 @@ def test_headers_show_references_and_never_values() -> None:
         ]
     )
     first, second = headers(plan, lambda _: nothing_inside)
-    assert first.request == {"scriptName": "a", "params": {"p": "${S}", "cid": "<run id>/<job>/<attempt>"}}
+    assert first.request == {"scriptName": "a", "params": {"p": "${S}", "cid": "<run id>/a/1"}}
     assert second.request == {"scriptName": "b", "params": {"q": "${{ jobs.a.id }}"}}
     assert (second.needs, second.when, second.server) == (("main/a",), "always", ONE.url)
     assert (first.path, first.line, first.column) == ("m.yaml", 1, 1)
@@ -76,7 +76,8 @@ def test_headers_show_references_and_never_values() -> None:
 
 def test_a_request_without_params_has_none() -> None:
     """The body holds what was asked for, no more."""
-    assert shown_request(job("a", correlation=""), nothing_inside) == {"scriptName": "a"}
+    (task,) = make_plan([manifest(job("a", correlation=""))]).tasks
+    assert shown_request(task, nothing_inside) == {"scriptName": "a"}
 
 
 def test_waves() -> None:

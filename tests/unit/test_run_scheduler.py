@@ -425,7 +425,7 @@ def test_on_ambiguous_resubmit_sends_again_as_a_new_attempt() -> None:
     ran = setting.go()
     check(ran)
     assert ran.outcome("a") == "succeeded"
-    assert [each.correlation for each in setting.servers[0].ledger] == [f"{RUN}/main/a/1", f"{RUN}/main/a/3"]
+    assert [each.correlation for each in setting.servers[0].ledger] == [f"{RUN}/a/1", f"{RUN}/a/3"]
 
 
 def test_resubmitting_ends_at_submit_timeout() -> None:
@@ -488,7 +488,7 @@ def test_correlation_is_filled_with_run_job_and_attempt() -> None:
     )
     ran = setting.go()
     check(ran)
-    assert setting.servers[0].bodies == [{"scriptName": "a", "params": {"x": "1", "cid": f"{RUN}/main/a/1"}}]
+    assert setting.servers[0].bodies == [{"scriptName": "a", "params": {"x": "1", "cid": f"{RUN}/a/1"}}]
     assert ran.of(SubmitIntended)[0].request == setting.servers[0].bodies[0]
 
 
@@ -780,9 +780,9 @@ def write_ahead_but_for_ids(ran: Ran) -> None:
     intended = {(each.job, each.attempt) for each in ran.journal.events if isinstance(each, SubmitIntended)}
     for kind, body in ran.world.trace:
         if kind == "post":
-            run_id, manifest_name, name, attempt = body["params"]["cid"].split("/")
+            run_id, name, attempt = body["params"]["cid"].split("/")
             assert run_id == RUN
-            assert (f"{manifest_name}/{name}", int(attempt)) in intended
+            assert (f"main/{name}", int(attempt)) in intended
 
 
 def test_the_reason_of_jobs_not_started_is_the_record() -> None:
