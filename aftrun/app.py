@@ -259,10 +259,18 @@ def make_setup(
 
 
 def open_doors(setup: Setup, connections: int) -> list[Door]:
-    """The connections to the servers of a plan, in its order."""
+    """The connections to the servers of a plan, in its order.
+
+    Raises:
+        UsageError: an endpoint names files that cannot be read, or values that cannot be sent.
+    """
     from aftrun.server.client import Door  # noqa: PLC0415  # `requests` takes 100 ms to import; plans do without
 
-    return [Door(each, scrubber=setup.scrubber, connections=connections) for each in setup.endpoints]
+    try:
+        return [Door(each, scrubber=setup.scrubber, connections=connections) for each in setup.endpoints]
+    except UsageError as error:
+        # A path may have come from a variable.
+        raise UsageError(setup.scrubber.scrub(error.message), hint=setup.scrubber.scrub(error.hint)) from None
 
 
 def pool_size(plan: Plan) -> int:

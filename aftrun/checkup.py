@@ -103,7 +103,14 @@ class Doctor:
             *(("job info",) if self._job_id else ()),
         )
         left = [_skipped(name, f"{why} failed") for name in names if why and name not in done]
-        return Checkup(self._url(), (*checks, *left), self._info, self._target)
+        return Checkup(self._url(), tuple(map(self._cleaned, (*checks, *left))), self._info, self._target)
+
+    def _cleaned(self, check: Check) -> Check:
+        """The check as it may be shown: a name that does not resolve may have come from a secret variable."""
+        if self._target is None:
+            return check
+        scrub = self._target.setup.scrubber.scrub
+        return replace(check, message=scrub(check.message), remedy=scrub(check.remedy))
 
     def _url(self) -> str:
         if self._target is not None:

@@ -16,6 +16,7 @@ from aftrun.model import JobResult, Json, RunReport
 from aftrun.options import RunOptions
 from aftrun.report import json as json_report
 from aftrun.run.fold import Folder
+from aftrun.run.lock import held
 from aftrun.run.log import Log, RunRow
 from aftrun.run.render import handed_on
 from aftrun.run.select import dependants, key, may_be_running, to_retry
@@ -113,6 +114,13 @@ def _setup(
     loaded = load_all(options.paths, environ=environ, variables=dict(options.variables), read=content)
     manifests = prepare(loaded.manifests, options, sandbox)  # type: ignore[arg-type]  # a Sandbox, which is an extra
     return make_setup(manifests, bind(manifests, environ), options, run_id=run_id, started_at=started_at)
+
+
+def as_it_is(row: RunRow, state_dir: Path) -> RunRow:
+    """The row, with `stopped` for a run that has not ended and that nobody works on any more: it was killed."""
+    if row.ended_at is not None or held(run_folder(state_dir, row.id)):
+        return row
+    return replace(row, outcome="stopped")
 
 
 def unreported(past: PastRun, state_dir: Path) -> Finished | None:

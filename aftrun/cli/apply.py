@@ -24,7 +24,7 @@ def apply(
         bool | None,
         options.option(
             "--fail-fast/--keep-going",
-            help="After a bad end start nothing new, or go on with the rest.",
+            help="After a bad end start nothing new but what runs `when: always` or `failure`; or go on with the rest.",
             show_default=False,
         ),
     ] = None,

@@ -6,7 +6,6 @@ A command's module is imported when that command is asked for, and no other: nob
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, MutableMapping, Sequence
 from importlib import import_module
@@ -120,8 +119,6 @@ def run() -> int:
         # A console or a pipe that cannot show a character shows a replacement; it never ends a run.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    # Commands that have something to finish put their own handler here.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def start() -> int:
         try:

@@ -154,5 +154,15 @@ def report_paths(
 
 
 def output_beside(events: str | None, output: Output) -> Output:
-    """What to print at the end: a stream of events on standard output leaves no room for a table."""
+    """What to print at the end: a stream of events on standard output leaves no room for a table.
+
+    Raises:
+        UsageError: events and the report were both asked for there.
+    """
+    if events == "-" and output is Output.JSON:
+        from aftrun.errors import UsageError  # noqa: PLC0415  # only when it is needed
+
+        raise UsageError(
+            "--events - and --output json would both go to standard output", hint="write one of them to a file"
+        )
     return Output.NONE if events == "-" and output is Output.TABLE else output

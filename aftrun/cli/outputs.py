@@ -11,11 +11,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aftrun.cli.boundary import emit
 from aftrun.errors import AftrunError, StateError
 from aftrun.files import write_atomic
 from aftrun.model import RunReport
 from aftrun.report import registry
 from aftrun.values import Bindings, Value, nothing_inside, preview, render
+
+STDOUT = Path("-")
+"""Instead of a path: standard output, as everywhere."""
 
 if TYPE_CHECKING:
     from aftrun.model import Manifest
@@ -39,7 +43,10 @@ def write_reports(report: RunReport, paths: Mapping[str, Sequence[Path]]) -> lis
             continue
         for path in places:
             try:
-                write_atomic(path, text)
+                if path == STDOUT:
+                    emit(text)
+                else:
+                    write_atomic(path, text)
             except StateError as error:
                 errors.append(error)
     return errors

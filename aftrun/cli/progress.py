@@ -55,7 +55,7 @@ class Lines:
         self._labels = labels
         self._level = level
         self._colour = colour
-        self._done = 0
+        self._done = -1
         self._deferred: dict[str, str] = {}
 
     def __call__(self, event: Event, folder: Folder) -> None:
@@ -98,7 +98,8 @@ class Lines:
         return clean(self._labels.get(key, key))
 
     def _ended(self, event: JobEnded, folder: Folder) -> str:
-        self._done += 1
+        done = sum(each.outcome is not None for each in folder.jobs().values()) if self._done < 0 else self._done + 1
+        self._done = done
         job = folder.job(event.job)
         mark = MARKS[event.outcome]
         took = f" in {human_duration(job.duration)}" if job.duration is not None else ""

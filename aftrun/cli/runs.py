@@ -200,7 +200,7 @@ def history(
         since = "" if last is None else instant(time.time() - (duration(last, "--last") or 0.0))
         rows = [
             row
-            for row in log.runs()
+            for row in (past.as_it_is(each, state_dir) for each in log.runs())
             if (not status or row.outcome in status)
             and row.started_at >= since
             and (manifest is None or manifest in row.manifests)
@@ -234,7 +234,8 @@ def show(
     from aftrun.report import json as json_report  # noqa: PLC0415  # the same
 
     with past.open_log(state_dir) as log:
-        found = past.read(log, past.find(log.runs(), run))
+        row = past.as_it_is(past.find(log.runs(), run), state_dir)
+        found = past.read(log, row)
         keys = [header.key for header in found.start.jobs]
         usual = past.medians(log, keys, but=found.row.id)
     report = found.report
@@ -249,6 +250,8 @@ def show(
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     emit(table.details(found.report) + "\n")
     emit(table.render(report, colour=colour(sys.stdout), columns=columns, usual=usual))
+    if found.row.outcome in ("stopped", *past.GOES_ON) and not found.options.sandbox:
+        say(f"it has not come to its end; take it up again with: aftrun resume {found.row.id}")
 
 
 def report(

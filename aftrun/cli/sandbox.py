@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import signal
+import socket
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -70,6 +72,8 @@ def sandbox(
         if not no_tls:
             emit(f"fingerprint: {server.fingerprint}\n")
         pin = "" if no_tls else f" --fingerprint {server.fingerprint}"
+        if not ipaddress.ip_address(socket.gethostbyname(host)).is_loopback:
+            say(f"warning: {host} can be reached from other machines, and the key is no secret")
         say("")
         say("This is our assumption of AFT!, not AFT! itself. Try it from another terminal:")
         say(f"  AFT_API_KEY={server.api_key} aftrun apply --server {server.url}{pin} manifests/quickstart.yaml")

@@ -126,7 +126,8 @@ class Watch:
             self._drawing.close()
         if not self._view.quiet and (text := self.speaker.closing(time.time())):
             say(text)
-        self._stack.close()
+        with contextlib.suppress(OSError):  # what could not be written has been noted already
+            self._stack.close()
 
     def amend(self, finished: Finished) -> Finished:
         """The end of the run, with what could not be written while it ran."""

@@ -108,10 +108,9 @@ def _inside(content: str, text: str, origin: Origin | None) -> Inside:
     if run:
         for directive in _DIRECTIVE.finditer(run["format"] or ""):
             if directive["letter"] not in _DIRECTIVES:
-                raise _Malformed(
-                    f"{directive.group()!r} is no directive of strftime" if directive["letter"] else "a % ends the format",
-                    "for example %Y-%m-%d or %H%M%S; a literal % is written %%",
-                )
+                fault = "is no directive of strftime" if directive["letter"] else "is an unfinished directive"
+                hint = "for example %Y-%m-%d or %H%M%S; a literal % is written %%"
+                raise _Malformed(f"{directive.group()!r} {fault}", hint)
         return Inside(("run", run["name"]), text, format=run["format"], origin=origin)
     raise _Malformed("${{ … }} holds nothing that aftrun knows" if content else "${{ }} is empty", INSIDE_FORMS)
 

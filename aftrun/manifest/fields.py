@@ -121,7 +121,7 @@ class Fields:
             outsides = value.outsides() if isinstance(value, Template) else ()
             for reference in outsides:
                 message = f"{what} cannot hold a reference to the outside, since it is shown"
-                hint = "write the text itself, or pass what may be shown through vars: vars: {x: \"${…}\"}, ${{ vars.x }}"
+                hint = 'write the text itself; or declare what may be shown, vars: {x: "${…}"}, and write ${{ vars.x }}'
                 origin = reference.origin or node.origin
                 self.findings.error_at(origin, "AFT041", message, hint, width=len(reference.text))
             if outsides:

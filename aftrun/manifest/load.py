@@ -22,9 +22,7 @@ from aftrun.model import Manifest
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 STDIN = "-"
-_OF_ABSENT_NAMES = frozenset(
-    {"AFT022", "AFT042", "AFT043", "AFT044", "AFT045", "AFT051", "AFT054", "AFT107", "AFT111"}
-)
+_OF_ABSENT_NAMES = frozenset({"AFT022", "AFT042", "AFT043", "AFT044", "AFT045", "AFT051", "AFT054", "AFT107", "AFT111"})
 """What may be wrong only because a part of the manifest is not there."""
 
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.fields import DURATION
+from aftrun.manifest.keys import SELECTORS, Schema, misspelt_selector, unknown_keys
 from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode
 from aftrun.manifest.text import did_you_mean, looks_secret, shorten
-from aftrun.model import Selector
 
-_SELECTORS = tuple(selector.value for selector in Selector)
-_JOB_KEYS = (
-    *_SELECTORS, "name", "description", "tags", "params", "server", "needs", "when", "matrix", "wait", "timeout",
-    "queueTimeout", "retry", "onAmbiguous", "expect", "outputs", "allowFailure", "concurrency", "correlation",
-)  # fmt: skip
-"""What a job can hold; a test holds it to the schema."""
 _TYPES = {
     "object": "a mapping (key: value)",
     "array": "a list",
@@ -28,16 +22,12 @@ _TYPES = {
 _SINGLE = "a single value: text, a number, true or false"
 _PLURALS = {_TYPES["object"]: "mappings", _TYPES["string"]: "texts", _SINGLE: "single values"}
 _LONGEST_MENDED = 5
-_MOST_GUESSES = 50
-"""Unknown keys of one mapping that get a "did you mean": guessing takes time."""
-
-Schema = Mapping[str, Any]
 
 
 def job_title(job: Node, number: int) -> str:
     """How messages call a job: by its name, its script, or its number."""
     if isinstance(job, MapNode):
-        for key in ("name", *_SELECTORS):
+        for key in ("name", *SELECTORS):
             value = job.get(key)
             if isinstance(value, ScalarNode) and value.text:
                 return f"job {shorten(value.text)!r}"
@@ -49,39 +39,19 @@ def no_script(node: Node, title: str, findings: Findings, also: str = "") -> Non
     where: Node = node
     if isinstance(node, MapNode) and node.keys:
         where = node.key("name") or node.keys[0]
-    others = ", ".join(_SELECTORS)
+    others = ", ".join(SELECTORS)
     findings.error(where, "AFT023", f"{title} names no script: give one of {others}{also}")
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    """The hint for a misspelt key."""
-    names = list(known)
-    if name.casefold() == "script" and "scriptName" in names:
-        return "did you mean 'scriptName'?"
-    return did_you_mean(name, names)
-
-
-def misspelt_selector(node: MapNode) -> ScalarNode | None:
-    """The key that was probably meant to name the script."""
-    if any(name in _SELECTORS for name in node.names):
-        return None
-    meant = {f"did you mean {name!r}?" for name in _SELECTORS}
-    known = [*_JOB_KEYS, *(name for name in ("jobs", "servers", "include", "vars") if name not in _JOB_KEYS)]
-    for name in node.names[:_MOST_GUESSES]:
-        if name not in known and not name.startswith("x-") and _nearest(name, known) in meant:
-            return node.key(name)
-    return None
-
-
 def _selectors(node: MapNode, title: str, findings: Findings) -> None:
-    found = [key for key in node.keys if key.text in _SELECTORS]
+    found = [key for key in node.keys if key.text in SELECTORS]
     if not found and misspelt_selector(node) is not None:
         return  # said of the unknown key
     if not found:
         no_script(node, title or "the job", findings)
         return
     names = " and ".join(f"{key.text} (line {key.line})" for key in found)
-    message = f"{title or 'the job'} must have exactly one of {', '.join(_SELECTORS)}; found {names}"
+    message = f"{title or 'the job'} must have exactly one of {', '.join(SELECTORS)}; found {names}"
     findings.error(found[1], "AFT024", message, "keep one; scriptName is the one for scripts stored on the server")
 
 
@@ -136,7 +106,7 @@ def report(error: Any, root: Node, findings: Findings, title: str, defs: Schema)
     node, _, _ = _find(root, error.absolute_path)
     keyword = error.validator
     if keyword == "additionalProperties" and isinstance(node, MapNode):
-        _unknown_keys(node, error.schema, title, findings, defs)
+        unknown_keys(node, error.schema, title, findings, defs)
     elif keyword == "oneOf" and isinstance(node, MapNode):
         _selectors(node, title, findings)
     elif keyword == "dependentRequired" and isinstance(node, MapNode):
@@ -275,53 +245,3 @@ def _v3_params(node: ListNode, findings: Findings) -> None:
         findings.error(node, "AFT028", message, f"write params: {{{', '.join(pairs)}{more}}}")
     else:
         findings.error(node, "AFT020", "'params' must be a mapping (key: value)", "write params: {name: value}")
-
-
-_ELSEWHERE = (("strategy", "strategy"), ("server", "server"), ("tls", "server.tls"), ("retry", "retry"))
-
-
-def _unknown_keys(node: MapNode, schema: Schema, title: str, findings: Findings, defs: Schema) -> None:
-    known = schema.get("properties", {})
-    where = schema.get("title", "")
-    inside = {"Job": title, "One job": "a manifest with one job", "Many jobs": "a manifest"}.get(where, where.lower())
-    unknown = [key for key in node.keys if key.text not in known and not key.text.startswith("x-")]
-    lone = "include" in node.names and "jobs" not in node.names and any(each in node.names for each in _SELECTORS)
-    for number, key in enumerate(unknown):
-        name = key.text
-        if where == "Many jobs" and lone and name in _JOB_KEYS:
-            if name in _SELECTORS:
-                message = f"'include' needs the many-jobs form, and {name!r} stands beside it"
-                findings.error(key, "AFT021", message, f"put the script under jobs: jobs: [{{{name}: …}}]")
-            continue  # what belongs to the script moves with it
-        if where == "One job" and (name in defs["job"]["properties"] or name in defs["manifest"]["properties"]):
-            message = f"{name!r} needs the many-jobs form, and this manifest has one script and no list of jobs"
-            findings.error(key, "AFT021", message, "put the script under jobs: jobs: [{scriptName: …}]")
-            continue
-        if where == "Defaults" and name in ("name", "needs", *_SELECTORS):
-            message = "defaults cannot hold name, needs or the script: they belong to each job"
-            findings.error(key, "AFT021", message, f"move {name!r} into each job")
-            continue
-        if name == "jobType" and "scriptName" in known:
-            hint = "remove it: what runs is named by scriptName, scriptId or filePath alone"
-            findings.error(key, "AFT028", "'jobType' belongs to AFT! v3 and is not used any more", hint)
-            continue
-        if where == "Many jobs" and name in _SELECTORS:
-            message = f"a manifest has either a list of jobs or a script of its own, not both: {name!r} and 'jobs'"
-            findings.error(key, "AFT021", message, "move it into jobs: as a job of its own")
-            continue
-        hint = _belongs(name, where, defs)
-        if number < _MOST_GUESSES:
-            hint = _nearest(name, known) or hint
-        findings.error(key, "AFT021", f"unknown key {shorten(name)!r} in {inside}", hint)
-
-
-def _belongs(name: str, where: str, defs: Schema) -> str:
-    """Where a key that exists elsewhere should stand."""
-    for part, place in _ELSEWHERE:
-        if name in defs[part]["properties"]:
-            return f"it belongs under {place}"
-    if where == "Many jobs" and name in defs["job"]["properties"]:
-        return "it belongs to a job, or under defaults"
-    if where in ("Job", "Defaults") and name in defs["manifest"]["properties"]:
-        return "it belongs to the manifest, beside jobs"
-    return "keys of your own begin with x-" if not where.startswith("Job info") else ""

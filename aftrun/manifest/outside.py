@@ -93,7 +93,9 @@ def missing(reference: Outside, *, empty: bool = False) -> tuple[str, str]:
         hint = f"{'fill' if empty else 'create'} it, or give a default with :-"
     else:
         service, _, user = name.rpartition("/")
-        message = f"the keyring holds {'an empty value' if empty else 'nothing'} for service {service!r} and user {user!r}"
+        message = (
+            f"the keyring holds {'an empty value' if empty else 'nothing'} for service {service!r} and user {user!r}"
+        )
         hint = f"store it: keyring set {service} {user}"
     if reference.message is not None:
         return f"{message}: {reference.message}" if reference.message else message, hint

@@ -120,7 +120,7 @@ params: {<<: *common, b: c}
 """,
     ),
     "AFT010": (
-        "The file holds nothing, or only comments.",
+        "The file holds nothing, only comments, or something else altogether: none of its keys is one of a manifest.",
         "# scriptName: My Backup Job",
         "Write a manifest. The smallest one is one line.",
         "scriptName: My Backup Job",

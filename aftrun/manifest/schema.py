@@ -11,7 +11,7 @@ import json
 from collections.abc import Hashable, Iterable
 from typing import Any
 
-from aftrun.manifest import messages, nodes, scalars
+from aftrun.manifest import keys, messages, nodes, scalars
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode
 from aftrun.manifest.text import did_you_mean
@@ -66,7 +66,7 @@ def check(document: Node, findings: Findings) -> MapNode | None:
         hint = "a manifest has a script (scriptName: …) or a list of jobs (jobs: …)"
         findings.error(document.keys[0], "AFT010", "this does not look like a manifest", hint)
         return None
-    misspelt = not {"jobs", "include"} & set(document.names) and messages.misspelt_selector(document) is not None
+    misspelt = not {"jobs", "include"} & set(document.names) and keys.misspelt_selector(document) is not None
     if misspelt or is_single(document):
         _report("single", _data(document), document, findings, "")
         return document

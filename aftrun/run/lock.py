@@ -24,6 +24,18 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def held(folder: Path) -> bool:
+    """Whether some process works on the run whose folder this is."""
+    try:
+        with (folder / "lock").open("rb") as file:
+            _lock(file)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 class RunLock:
     """Held for as long as a process works on a run. Its file says who that is, for people."""
 

@@ -151,7 +151,7 @@ def _read(answer: Answer, job_id: str) -> LookDecision:
     info = answer.info
     if info is None:
         return Blind(f"HTTP {answer.status}, but {answer.problem or 'the answer is no job info'}")
-    if info.id is not None and info.id != job_id and not _mentions(info.raw, job_id):
+    if info.id is not None and info.id.lower() != job_id.lower() and not _mentions(info.raw, job_id.lower()):
         return Blind(f"the server answered with the job info of another job ({info.id})")
     match info.state:
         case State.SUCCEEDED:
@@ -190,7 +190,7 @@ def _mentions(body: Json, job_id: str, depth: int = 4) -> bool:
         return depth > 0 and any(_mentions(value, job_id, depth - 1) for value in body.values())
     if isinstance(body, list):
         return depth > 0 and any(_mentions(value, job_id, depth - 1) for value in body[:100])
-    return isinstance(body, str | int) and not isinstance(body, bool) and str(body) == job_id
+    return isinstance(body, str | int) and not isinstance(body, bool) and str(body).lower() == job_id
 
 
 def out_of_time(last: LookDecision, reason: Reason, clock: str) -> Ended:

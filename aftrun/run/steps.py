@@ -181,6 +181,8 @@ class Steps:
         if live.blind:
             wait = max(wait, policy.backoff(live.blind, policy.LOOK_BACKOFF, self._random), retry_after)
         deadline, _, _ = live.deadline(self._finishes[live.task.stage])
+        if live.missing_since is not None:
+            deadline = min(deadline, live.missing_since + policy.NOT_FOUND_GRACE)
         return min(now + wait, max(now, deadline))
 
     # --- ending ---------------------------------------------------------------------------------------------------

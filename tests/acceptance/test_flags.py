@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -175,3 +177,21 @@ def test_a_full_disk_behind_standard_output_is_74(sandbox: Start, tmp_path: Path
     assert shell(">/dev/null 2>&-", "apply", "m.yaml", *reach(server)) == 0
     assert shell(">&- 2>/dev/null", "apply", "m.yaml", *reach(server)) == 0
     assert len(server.jobs()) == 3
+
+
+def test_a_signal_before_anything_was_done_is_quiet(tmp_path: Path) -> None:
+    """However early it comes: 130 or 143, and no traceback."""
+    for number, pause in ((signal.SIGINT, 0.15), (signal.SIGTERM, 0.15), (signal.SIGINT, 0.25)):
+        process = subprocess.Popen(
+            [*program(), "validate", "-"],
+            cwd=tmp_path,
+            env=clean_environ(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        time.sleep(pause)
+        process.send_signal(number)
+        out, error = process.communicate(timeout=20)
+        assert process.returncode in (128 + number, -number), error  # -number: before Python had even begun
+        assert b"Traceback" not in error + out

@@ -105,6 +105,8 @@ def test_events_as_they_happen(aftrun: Run, sandbox: Start, tmp_path: Path) -> N
         assert lines[1]["type"] == "runStarted"
         assert lines[-1] == {**lines[-1], "type": "runEnded", "exitCode": 1}
     assert aftrun("apply", "m.yaml", "--events", "no/such/folder", server=server).code == 74
+    assert aftrun("apply", "m.yaml", "--events", "-", "-o", "json", server=server).code == 2
+    assert aftrun("apply", "m.yaml", "-o", "none", "--report-tap", "-", server=server).out.startswith("TAP version 14")
 
 
 def test_github_actions(aftrun: Run, sandbox: Start, tmp_path: Path) -> None:

@@ -97,8 +97,11 @@ def test_resume_keeps_the_date_of_the_original_run(sandbox: Start, aftrun: Run, 
     process = begin(tmp_path, server, "apply", "m.yaml", *reach(server), TZ="UTC")
     until(server.jobs)
     time.sleep(0.1)
+    assert json.loads(aftrun("history", "--format", "json").out)[0]["outcome"] == "running"
     process.kill()
     process.communicate()
+    assert json.loads(aftrun("history", "--format", "json").out)[0]["outcome"] == "stopped"
+    assert "aftrun resume" in aftrun("show").err
     time.sleep(1.1)  # a new start would be a second later
     done = aftrun("resume", env={"AFT_API_KEY": server.api_key, "TZ": "UTC"})
     assert done.code == 0, done.err

@@ -205,3 +205,21 @@ def test_a_literal_key_in_a_manifest_is_masked_in_what_is_said_of_it(
         done = aftrun(command[0], "m.yaml", *command[1:])
         said += (done.out + done.err).encode()
     assert b"lite-ral" not in said + files(tmp_path / ".aftrun")
+
+
+def test_a_variable_in_an_address_or_a_path_is_not_told(aftrun: Run, tmp_path: Path) -> None:
+    """Not when the name does not resolve, and not when the file is not there."""
+    secret = {"HOST_PART": "supersecret99", "AFT_API_KEY": "k"}
+    (tmp_path / "name.yaml").write_text(
+        "server: {url: 'http://${HOST_PART}.invalid:1', submitTimeout: 1s}\njobs: [{scriptName: x}]\n"
+    )
+    (tmp_path / "file.yaml").write_text("server: {tls: {caFile: '${HOST_PART}'}}\njobs: [{scriptName: x}]\n")
+    for command, path in (
+        ("doctor", "name.yaml"),
+        ("doctor", "file.yaml"),
+        ("apply", "name.yaml"),
+        ("apply", "file.yaml"),
+    ):
+        done = aftrun(command, path, env=secret)
+        assert done.code in (2, 3)
+        assert b"supersecret99" not in (done.out + done.err).encode() + files(tmp_path / ".aftrun"), (command, path)

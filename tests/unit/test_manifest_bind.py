@@ -60,7 +60,7 @@ def test_every_missing_variable() -> None:
         bind(manifests(content), {"B": "", "AFT_API_KEY": "k"})
     assert [(p.line, p.column, p.end_column, p.message) for p in caught.value.problems] == [
         (3, 6, 10, "the environment variable A is not set (used in 1 more place)"),
-        (3, 10, 23, "the environment variable B is not set: ask Bob"),
+        (3, 10, 23, "the environment variable B is empty: ask Bob"),
     ]
     assert all(problem.code == "AFT046" and problem.hint for problem in caught.value.problems)
 

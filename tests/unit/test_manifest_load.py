@@ -125,12 +125,12 @@ def test_settings_from_outside(tmp_path: Path) -> None:
     (tmp_path / "t").write_text("5m\n")
     content = (
         f"strategy: {{order: '${{ORDER}}', maxParallel: '${{N:-3}}', failFast: '${{FAST:-}}true'}}\n"
-        f"jobs: [{{scriptName: x, timeout: '${{file:{tmp_path}/t}}', wait: '${{WAIT}}', concurrency: '${{C:-}}k'}}]\n"
+        f"jobs: [{{scriptName: x, timeout: '${{file:{tmp_path}/t}}', wait: '${{WAIT}}', queueTimeout: '${{C:-}}1s'}}]\n"
     )
     found = manifest(content, environ={"ORDER": "parallel", "WAIT": "false", "FAST": ""})
     assert (found.strategy.order, found.strategy.max_parallel, found.strategy.fail_fast) == ("parallel", 3, True)
     job = found.jobs[0]
-    assert (job.timeout, job.wait, job.concurrency) == (300.0, False, "k")
+    assert (job.timeout, job.wait, job.queue_timeout) == (300.0, False, 1.0)
     found = manifest(content)
     assert (found.strategy.order, found.strategy.fail_fast, found.jobs[0].timeout) == ("sequential", True, 86_400.0)
     assert faults(content, environ={}) == ["AFT046", "AFT046"]
@@ -239,3 +239,34 @@ def test_old_spelling_of_texts_in_conditions() -> None:
     """Backticks around what is no JSON are an old way to write a text, which JMESPath still takes."""
     (job,) = manifest("scriptName: x\nexpect: ['status == `Succeeded`']\n").jobs
     assert job.expect == ("status == `Succeeded`",)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "description: '${S}'\njobs: [{scriptName: x}]",
+        "defaults: {description: '${S}'}\njobs: [{scriptName: x}]",
+        "server: {paths: {submit: '/${S}'}}\nscriptName: x",
+        "server: {jobInfo: {message: '${S}'}}\nscriptName: x",
+        "servers: {a: {}}\njobs: [{scriptName: x, server: '${S}'}]",
+        *(f"scriptName: x\n{field}: '${{S}}'" for field in ("description", "correlation", "concurrency", "expect")),
+        "scriptName: x\noutputs: {o: '${S}'}",
+    ],
+)
+def test_what_is_shown_takes_nothing_from_outside(content: str) -> None:
+    """Text that events, plans and reports show cannot hold a value from outside, whether it is set or not."""
+    for environ in ({"S": "hunter2"}, {}, None):
+        with pytest.raises(ManifestError) as caught:
+            text(content, environ=environ)
+        assert [problem.code for problem in caught.value.problems] == ["AFT041"]
+        assert "hunter2" not in str(caught.value.diagnostics())
+
+
+def test_what_is_shown_takes_vars() -> None:
+    """What `vars` declares fit to be shown can stand where it is shown, and so can an axis."""
+    content = (
+        "vars: {v: '${S}'}\njobs:\n  - scriptName: x\n    matrix: {m: [a]}\n"
+        "    description: '${{ vars.v }} ${{ matrix.m }}'\n    correlation: '${{ vars.v }}'\n"
+    )
+    (job,) = manifest(content, environ={"S": "open"}).jobs
+    assert (job.description, job.correlation) == ("open a", "open")

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator  # the schema must hold for other programs too
 
 from aftrun.errors import ManifestError
-from aftrun.manifest import load_all, schema
+from aftrun.manifest import keys, load_all, schema
 
 ROOT = schema.schema()
 
@@ -128,3 +128,9 @@ def test_a_bad_job_among_equals() -> None:
     assert [(problem.line, problem.code) for problem in caught.value.problems] == [
         (52, "AFT020"), (53, "AFT029"), (54, "AFT030"), (55, "AFT020"), (55, "AFT051"),
     ]  # fmt: skip
+
+
+def test_keys_of_a_job() -> None:
+    """What messages take for keys of a job is what the schema has."""
+    assert set(keys.JOB_KEYS) == set(ROOT["$defs"]["job"]["properties"])
+    assert len(keys.JOB_KEYS) == len(set(keys.JOB_KEYS))
