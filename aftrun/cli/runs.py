@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -39,6 +40,20 @@ class ListFormat(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+
+
+Last = Annotated[
+    str | None, options.option("--last", help="Only runs started within this time, such as 7d.", metavar="D")
+]
+OfManifest = Annotated[
+    str | None, options.option("--manifest", help="Only runs of the manifest of this name.", metavar="NAME")
+]
+
+
+def _chosen(rows: Iterable[RunRow], last: str | None, manifest: str | None) -> list[RunRow]:
+    """The runs that fit both filters."""
+    since = "" if last is None else instant(time.time() - (duration(last, "--last") or 0.0))
+    return [row for row in rows if row.started_at >= since and (manifest is None or manifest in row.manifests)]
 
 
 def _with_tls(kept: RunOptions, cacert: Path | None, fingerprint: list[str] | None) -> RunOptions:
@@ -168,12 +183,8 @@ def history(
         list[str] | None,
         options.option("--status", help="Only runs with this outcome (repeatable).", metavar="OUTCOME", many=str),
     ] = None,
-    last: Annotated[
-        str | None, options.option("--last", help="Only runs started within this time, such as 7d.", metavar="D")
-    ] = None,
-    manifest: Annotated[
-        str | None, options.option("--manifest", help="Only runs of the manifest of this name.", metavar="NAME")
-    ] = None,
+    last: Last = None,
+    manifest: OfManifest = None,
     limit: Annotated[int, options.option("--limit", "-n", help="At most so many, the newest first.", min=1)] = 20,
     form: Annotated[ListFormat, options.option("--format", help="How to show them.")] = ListFormat.TABLE,
     prune: Annotated[
@@ -197,13 +208,10 @@ def history(
             gone = past.prune(log, state_dir, before)
             say(f"forgot {len(gone)} run{'' if len(gone) == 1 else 's'} that ended before {before}")
             return
-        since = "" if last is None else instant(time.time() - (duration(last, "--last") or 0.0))
         rows = [
             row
-            for row in (past.as_it_is(each, state_dir) for each in log.runs())
-            if (not status or row.outcome in status)
-            and row.started_at >= since
-            and (manifest is None or manifest in row.manifests)
+            for row in (past.as_it_is(each, state_dir) for each in _chosen(log.runs(), last, manifest))
+            if not status or row.outcome in status
         ]
         counts = log.counts()
     shown = rows[:limit]
@@ -226,6 +234,8 @@ def show(
         list[Outcome] | None,
         options.option("--status", help="Only jobs with this outcome (repeatable).", many=Outcome),
     ] = None,
+    last: Last = None,
+    manifest: OfManifest = None,
     form: Annotated[ListFormat, options.option("--format", help="How to show it.")] = ListFormat.TABLE,
     state_dir: options.StateDir = DEFAULT_STATE_DIR,
 ) -> None:
@@ -234,7 +244,7 @@ def show(
     from aftrun.report import json as json_report  # noqa: PLC0415  # the same
 
     with past.open_log(state_dir) as log:
-        row = past.as_it_is(past.find(log.runs(), run), state_dir)
+        row = past.as_it_is(past.find(_chosen(log.runs(), last, manifest), run), state_dir)
         found = past.read(log, row)
         keys = [header.key for header in found.start.jobs]
         usual = past.medians(log, keys, but=found.row.id)

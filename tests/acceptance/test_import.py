@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from aftrun.sandbox.server import Sandbox
-from tests.conftest import Run
+from tests.conftest import Run, clean_environ
 
 Start = Callable[..., Sandbox]
 
@@ -50,6 +53,28 @@ def test_import_plan_and_apply_send_the_documented_request(
     assert done.code == 0, done.err
     assert [entry.parsed for entry in server.ledger() if entry.method == "POST"] == [BODY]
     assert server.ledger()[0].key == "valid"
+
+
+@pytest.mark.skipif(shutil.which("bash") is None or shutil.which("curl") is None, reason="needs bash and curl")
+@pytest.mark.parametrize("name", ["backup.sh", "backup.ps1", "backup.txt"])
+def test_import_and_plan_as_curl_send_the_same_request(aftrun: Run, sandbox: Start, tmp_path: Path, name: str) -> None:
+    """A snippet becomes a manifest, the manifest a `curl` command, and that sends what the snippet would have sent."""
+    server = sandbox()
+    (tmp_path / "ca.pem").write_bytes(server.ca_pem)
+    (tmp_path / name).write_text(snippets(server.url, server.api_key)[name])
+    assert aftrun("import", name, "-o", "made.yaml").code == 0
+    text = (tmp_path / "made.yaml").read_text()
+    trusting = re.sub(r"(?m)^( *)url: .*$", r"\g<0>\n\g<1>tls: {caFile: ca.pem}", text, count=1)
+    (tmp_path / "made.yaml").write_text(trusting)
+    planned = aftrun("plan", "made.yaml", "--format", "curl")
+    assert planned.code == 0, planned.err
+    environ = clean_environ(AFT_API_KEY=server.api_key)
+    ran = subprocess.run(
+        ["bash"], input=planned.out.encode(), cwd=tmp_path, env=environ, capture_output=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr.decode()
+    (sent,) = server.ledger()
+    assert (sent.method, sent.path, sent.key, sent.parsed) == ("POST", "/v1/jobs", "valid", BODY)
 
 
 def test_standard_input_goes_to_standard_output(aftrun: Run) -> None:

@@ -243,6 +243,8 @@ def test_history_and_show(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
     data = json.loads(aftrun("show", rows[1]["id"], "--format", "json").out)
     assert data["usualSeconds"]["good/x"] > 0
     assert json.loads(aftrun("show", rows[1]["id"], "--format", "json", "--status", "failed").out)["jobs"] == []
+    assert json.loads(aftrun("show", "--manifest", "good", "--format", "json").out)["run"]["id"] == rows[1]["id"]
+    assert aftrun("show", "--last", "1ms").code == 2
     wrong = aftrun("show", "nope")
     assert wrong.code == 2
     assert "aftrun history" in wrong.err
