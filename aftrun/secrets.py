@@ -7,6 +7,7 @@ for text that a server, a library or the operating system wrote, and that may ec
 from __future__ import annotations
 
 import base64
+import html.entities
 import json
 import re
 import urllib.parse
@@ -53,18 +54,80 @@ def spellings(secret: str) -> set[str]:
     return {form for form in forms if form}
 
 
-def _escapes(char: str) -> str:
-    r"""A pattern for one character in every escaped form: JSON's (`\u00e9`, `\/`, `\n`) and the URL's (`%C3%A9`, `+`).
+_BACKSLASHES = r"\\{1,8}+"
+"""JSON inside JSON doubles the backslashes each time. Bounded, so that no text costs its square."""
+
+_ENTITIES = {**html.entities.codepoint2name, ord("'"): "apos"}
+_BLANK = (
+    rf"\s|{_BACKSLASHES}(?:[nrtfv\s]|(?i:u00(?:20|0[9a-d])))|(?i:%(?:20|0[9a-d])"
+    r"|&(?:amp;){0,2}(?:nbsp|#(?:0*(?:9|1[0-3]|32)|x0*(?:20|[9a-d])));)"
+)
+_AFTER_BACKSLASH = "[nrtfv]|(?i:u00(?:20|0[9a-d]))|"
+_RUNS = re.compile(r"\\+|\s+|[^\\\s]")
+_SPELLED_OUT = 256
+"""Letters and digits of longer secrets are looked for as they are: escaping those is rare, and the pattern large."""
+
+
+def _coded(char: str) -> str:
+    """A pattern for the URL's spelling of a character (`%C3%A9`) and HTML's (`&eacute;`, `&#233;`, `&#xe9;`)."""
+    percent = "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogateescape"))
+    name = f"{_ENTITIES[ord(char)]}|" if ord(char) in _ENTITIES else ""
+    return f"(?i:{percent}|&(?:amp;){{0,2}}(?:{name}#(?:0*{ord(char)}|x0*{ord(char):x}));)"
+
+
+def _escaped(char: str) -> str:
+    """A pattern for what stands behind the backslashes where a character is escaped in JSON."""
+    units = char.encode("utf-16-be", "surrogatepass").hex()
+    code = _BACKSLASHES.join(f"(?i:u{units[at : at + 4]})" for at in range(0, len(units), 4))
+    if char.isascii() and char.isalnum():
+        return code
+    short = json.dumps(char)[1:-1]
+    more = f"|{short[1]}" if len(short) == 2 and short[1] != char else ""
+    return f"{code}|{re.escape(char)}{more}"
+
+
+def _character(char: str, *, behind: bool) -> str:
+    """A pattern for one character in every spelling. `behind`: the backslashes before it are matched already."""
+    escaped = _escaped(char)
+    # Not the character itself once more: two ways to match each would be 2^n ways to match n.
+    bare = f"|{escaped.replace(f'|{re.escape(char)}', '', 1)}" if behind else ""
+    return f"(?:{re.escape(char)}|{_BACKSLASHES}(?:{escaped})|{_coded(char)}{bare})"
+
+
+def _blanks(run: str, *, behind: bool) -> str:
+    """A pattern for a run of blanks: any other run, since who shows a text in one line collapses them.
+
+    `+` is a blank in forms only, so as many of them count as there are blanks. Atomic: trying all ways to split
+    would take time without end.
+    """
+    others = "".join(f"|{_character(char, behind=False)}" for char in sorted(set(run) - set(" \t\n\r\f\v")))
+    blank = f"(?:{_BLANK}{others})"
+    first = f"(?:{_AFTER_BACKSLASH}{_BLANK}{others})" if behind else blank
+    return rf"(?>{first}{blank}{{0,99}}+(?!\+)|(?:{blank}|\+){{{len(run)}}}|{first}{blank}{{0,99}}+)"
+
+
+def _escapes(secret: str) -> str:
+    r"""A pattern for a secret in every escaped form: JSON's (`\u00e9`, `\/`, `\n`), the URL's (`%C3%A9`, `+`), HTML's.
 
     Writers differ in what they escape and in the case of the digits, so a secret is looked for character by character.
+    Blanks around it are left out: they get lost where a text is trimmed.
     """
-    if char.isascii() and char.isalnum():
-        return char
-    percent = "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogateescape"))
-    units = char.encode("utf-16-be", "surrogatepass").hex()
-    code = "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
-    forms = [char, json.dumps(char)[1:-1], f"\\{char}", *("+" if char == " " else "")]
-    return f"(?:{'|'.join(map(re.escape, forms))}|(?i:{re.escape(percent)}|{re.escape(code)}))"
+    core = secret.strip()
+    secret = core if len(core) >= _MIN_LENGTH else secret
+    parts: list[str] = []
+    behind = False
+    for run in _RUNS.findall(secret):
+        if run.startswith("\\"):
+            code = rf"(?:{_BACKSLASHES}(?i:u005c)|{_coded(run[0])})"
+            parts.append(rf"(?:\\{{{len(run)},{8 * len(run) + 7}}}+(?!(?i:u005c))|{code}{{{len(run)}}})")
+        elif run.isspace():
+            parts.append(_blanks(run, behind=behind))
+        elif len(secret) > _SPELLED_OUT and run.isascii() and run.isalnum():
+            parts.append(run)
+        else:
+            parts.append(_character(run, behind=behind))
+        behind = run.startswith("\\")
+    return "".join(parts)
 
 
 _HUGE = 4096
@@ -89,7 +152,7 @@ class Scrubber:
         self._long = tuple(sorted({form for secret in huge for form in spellings(secret)}, key=len, reverse=True))
         long -= huge
         forms = {form: re.escape(form) for secret in long for form in spellings(secret)}
-        forms |= {secret: "".join(map(_escapes, secret)) for secret in long}
+        forms |= {secret: _escapes(secret) for secret in long}
         ordered = sorted(forms, key=lambda form: (-len(form), form))
         self._pattern = re.compile("|".join(forms[form] for form in ordered)) if ordered else None
 

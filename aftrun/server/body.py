@@ -96,7 +96,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         # JSON leaves open which of the two counts. Where that matters, guessing could turn a failure into a success.
         for key, value in pairs:
             if result[key] != value:
-                raise Unreadable(f"the answer is not clear: it holds {key[:50]!r} twice, with different values")
+                raise Unreadable(f"the answer is not clear: it holds {key!r} twice, with different values")
     return result
 
 

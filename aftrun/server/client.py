@@ -25,10 +25,11 @@ import urllib3.exceptions
 
 from aftrun import __version__
 from aftrun.errors import UsageError
-from aftrun.model import Answer, Endpoint, Failure, Json, Reply, State
+from aftrun.model import Answer, Endpoint, Failure, JobInfo, Json, Reply, State
 from aftrun.secrets import NOTHING_SECRET, Scrubber
 from aftrun.server import body as bodies
 from aftrun.server import failures, jobinfo, probe, proxy, text, tls
+from aftrun.server.fields import location_id
 from aftrun.server.wire import Oversize, Phase, Trace, Wire, pool_classes
 
 _NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
@@ -268,7 +269,7 @@ class Door:
             value = bodies.parse(content)
         except bodies.Unreadable as error:
             problem = str(error)
-            said = text.excerpt(content[: bodies.STEP].decode("utf-8", "replace")) if content else ""
+            said = text.excerpt(content[: bodies.STEP * 4].decode("utf-8", "replace"), self._scrub) if content else ""
         except (bodies.CutShort, *_NETWORK_ERRORS) as error:
             lost = self._failure(_first_cause(error))
             if 200 <= status < 300:
@@ -281,6 +282,8 @@ class Door:
         if good and not problem:
             source = location if method == "POST" else ""
             info = jobinfo.read(value, self._endpoint.job_info, source, scrub=self._scrub)
+        if good and info is None and method == "POST":
+            info = self._located(location)
         if 300 <= status < 400:
             where = f"redirects to {location}" if location else "redirects"
             said = f"the server {where}, and aftrun follows no redirects: `server.url` must be the server's own address"
@@ -293,6 +296,13 @@ class Door:
             location=location,
             server_time=_http_date(response.headers.get("Date")),
         )
+
+    def _located(self, location: str) -> JobInfo | None:
+        """What the `Location` header of an accepted submission tells where the body tells nothing: the job's id."""
+        name = location_id(location)
+        if name is None or name == location_id(self._endpoint.submit_path):
+            return None  # `/v1/jobs` is the list of all jobs
+        return JobInfo(id=name, state=State.MISSING)
 
     @staticmethod
     def _content(response: requests.Response) -> bytes:
@@ -351,7 +361,7 @@ class Door:
         return self._own.scrub(self._scrubber.scrub(words))
 
     def _clean(self, words: str) -> str:
-        return text.clean(self._scrub(words[: text.LIMIT * 50]))
+        return text.clean(text.hide(words, self._scrub))
 
 
 def _quoted(path: str) -> str:

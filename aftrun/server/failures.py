@@ -147,16 +147,19 @@ def _no_handshake(attempted: Attempted) -> Failure:
         )
     reason = error.reason or str(error)
     words = reason.replace("_", " ").lower()
+    if "PROTOCOL_VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
+        text, hint = "it offers no TLS 1.2 or newer", "aftrun needs TLS 1.2 or newer; enable it on the server"
+        return Failure(FailureKind.TLS, False, f"no TLS connection to {place}: {text}", hint)
+    # Everything else may pass: a server or proxy that is restarting answers with plain HTTP, or any alert at all.
     if any(word in reason for word in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER")):
         text, hint = "it does not speak TLS on this port", "if it is plain HTTP, write `http://` in `server.url`"
-    elif "PROTOCOL_VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
-        text, hint = "it offers no TLS 1.2 or newer", "aftrun needs TLS 1.2 or newer; enable it on the server"
     elif "HANDSHAKE_FAILURE" in reason:
         text = f"it ended the TLS handshake ({words})"
         hint = "it may ask for a client certificate: `tls.certFile` and `tls.keyFile`"
     else:
         text, hint = f"the TLS handshake failed ({words})", "`aftrun doctor` looks at it step by step"
-    return Failure(FailureKind.TLS, False, f"no TLS connection to {place}: {text}", hint)
+    hint = f"it may be restarting; {hint}"
+    return Failure(FailureKind.CONNECT, False, f"no TLS connection to {place}: {text}", hint)
 
 
 def _refused_by_server(attempted: Attempted) -> Failure:

@@ -79,9 +79,11 @@ def exit_code_of(values: Iterable[Any]) -> ExitCode:
     found = ExitCode()
     for value in values:
         code: int | None = None
-        if isinstance(value, bool) or value == "":
+        if value == "":
             continue
-        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        whole = (isinstance(value, int) and not isinstance(value, bool)) or (
+            isinstance(value, float) and value.is_integer()
+        )
         if whole or (isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", value.strip())):
             code = int(value)
         if code is None or abs(code) >= 2**63:
@@ -118,4 +120,6 @@ def first_instant(values: Iterable[Any]) -> float | None:
 
 def word_of(value: Any) -> str:
     """A state as text: strings as they are, everything else as JSON."""
-    return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)[:1000]
+    return (
+        value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)[:100_000]
+    )  # cut further once secrets are out

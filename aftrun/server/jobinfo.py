@@ -105,12 +105,15 @@ def read(body: Json, mapping: JobInfoMap, location: str = "", *, scrub: Callable
     bad = state in (State.FAILED, State.CANCELLED)
     names = (*reading.ERRORS, *MESSAGES) if bad else (*MESSAGES, *reading.ERRORS)
     message = next(filter(None, map(messages.words, values(mapping.message, names))), "")
+    if bad and not message and mapping.message is None:  # what failed it may stand in an object around or inside it
+        elsewhere = (value for each, _ in reading.others(found) for value in View(each).all(reading.ERRORS))
+        message = next(filter(None, map(messages.words, elsewhere)), "")
     return JobInfo(
         id=name,
         state=state,
-        status=text.clean(scrub(seen.word), STATUS_LIMIT),
+        status=text.clean(text.hide(seen.word, scrub), STATUS_LIMIT),
         exit_code=exit_code.code,
-        message=text.clean(scrub(message[: text.LIMIT * 50])),
+        message=text.clean(text.hide(message, scrub)),
         started_at=first_instant(values(mapping.started_at, reading.STARTS)),
         ended_at=first_instant(values(mapping.ended_at, reading.ENDS)),
         raw=body,

@@ -5,12 +5,13 @@ Two rules:
 * **One object.** Id, state and exit code come from the same object. In `{"status": "success", "data": {"id": "1",
   "status": "running"}}` the outer word is about the request; the job is running.
 * **In doubt, no success.** Where two fields of one object disagree, the less hopeful one counts: a state that is
-  not listed beats success, and a definite other state beats both.
+  not listed beats success, and a definite other state beats both. The objects around the job and inside it may
+  deny its success, and never prove it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +24,14 @@ IDS = ("id", "jobid", "uuid", "guid", "jobuuid", "jobguid")
 STATUSES = ("status", "state", "jobstatus", "jobstate", "phase", "currentstatus", "currentstate", "runstatus")
 LABELS = ("name", "value", "label", "text")
 """For `{"status": {"name": "Running", "code": 2}}`."""
-EXIT_CODES = ("exitcode", "returncode", "exitstatus", "processexitcode", "rc")
+EXIT_CODES = ("exitcode", "returncode", "exitstatus", "processexitcode", "scriptexitcode", "rc")
 """Not `code`: that is as often the number of a state, or an HTTP status."""
+_ERROR_CODES = ("errorcode", "resultcode")
+"""Numbers that deny a success when they are not zero, and prove nothing when they are."""
+_INNER = (*ENVELOPES, "execution", "run", "process", "outcome", "response", "summary", "output")
+"""Objects of a job that may tell how it went."""
+_OUTRIGHT = ("error", "errors", "errormessage", "errortext")
+"""Errors that deny any word for success. The others may be left from an earlier try."""
 ERRORS = ("error", "errormessage", "errors", "errortext", "failurereason", "exception", "lasterror")
 STARTS = ("startedat", "starttime", "started", "startdate", "startedon", "start")
 ENDS = (
@@ -45,10 +52,11 @@ _OVER = ("finished", "isfinished", "done", "isdone", "completed", "iscompleted",
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The object that is the job, and perhaps a second one that must not contradict it."""
+    """The object that is the job, perhaps a second one that must not contradict it, and the one around it."""
 
     source: Mapping[str, Any]
     witness: Mapping[str, Any] | None = None
+    around: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,7 @@ def subject(top: dict[str, Any]) -> Subject:
     if not ids(top):
         candidates = [each for _, each in inner if ids(each)] or [each for _, each in inner if _has_state(each)]
         if candidates:
-            return Subject(candidates[0])
+            return Subject(candidates[0], around=top)
         return Subject({} if any(view.has(name) for name in ENVELOPES) else top)
     rivals = [(name, each) for name, each in inner if ids(each) and _has_state(each)]
     if not rivals:
@@ -96,16 +104,71 @@ def subject(top: dict[str, Any]) -> Subject:
     # Both could be the job. `result` is more likely what the job brought forth than the job itself.
     name, rival = rivals[0]
     if not _has_state(top):
-        return Subject(rival)
-    return Subject(top, rival) if name == "result" else Subject(rival, top)
+        return Subject(rival, around=top)
+    return Subject(top, rival) if name == "result" else Subject(rival, top, around=top)
 
 
 def state(found: Subject, words: states.Words, *, has_id: bool) -> Reading:
     """The state of a job. `has_id` says that the object names an id, or the URL did."""
     reading = _state(found.source, words, has_id=has_id)
-    if found.witness is None:
+    if found.witness is not None:
+        reading = _weakest((reading, _state(found.witness, words, has_id=True)))
+    over = reading.state is State.UNLISTED and words.is_over(reading.word)
+    if reading.state is not State.SUCCEEDED and not over:
         return reading
-    return _weakest((reading, _state(found.witness, words, has_id=True)))
+    given = words.is_given(reading.word)
+    denials = {_denied(each, words, given=given, outer=outer) for each, outer in others(found)}
+    for denial in (State.FAILED, State.CANCELLED, State.RUNNING, State.UNLISTED):
+        if denial in denials:
+            return Reading(denial, reading.word)
+    return reading
+
+
+def others(found: Subject) -> Iterator[tuple[Mapping[str, Any], bool]]:
+    """The objects one level down and one level up (and what else that one holds), and whether it is the one above."""
+    for each in (found.source, found.around):
+        for value in View(each or {}).all(_INNER):
+            for item in value if isinstance(value, list) else (value,):
+                if isinstance(item, dict) and item is not found.source:
+                    yield item, False
+    if found.around is not None:
+        yield found.around, True
+
+
+def _denied(source: Mapping[str, Any], words: states.Words, *, given: bool, outer: bool) -> State | None:
+    """What a success turns into in the light of another object; None where that has nothing against it."""
+    view = View(source)
+    exit_code = exit_code_of(view.all(EXIT_CODES))
+    if exit_code.code or exit_code.odd:
+        return State.FAILED if exit_code.code else State.UNLISTED
+    if given:
+        return None
+    by_code = _denied_by_code(view, words)
+    if by_code is not None:
+        return by_code
+    if any(map(messages.is_error, view.all(ERRORS))) or view.says(_YES, flag=False) or view.says(_NO, flag=True):
+        return State.FAILED
+    if view.says(_CANCELLED, flag=True):
+        return State.CANCELLED
+    verdicts = (words.state(each) for each in view.all((*_VERDICTS, _PERHAPS_VERDICT)) if isinstance(each, str))
+    # The word above may be about the request: only a bad end counts there.
+    bad = {State.FAILED, State.CANCELLED} if outer else {State.FAILED, State.CANCELLED, State.RUNNING}
+    said = (_state(source, words, has_id=True).state, *verdicts)
+    return next((state for state in said if state in bad), None)
+
+
+def _denied_by_code(view: View, words: states.Words) -> State | None:
+    for value in view.all(_ERROR_CODES):
+        code = exit_code_of((value,))
+        if code.code:
+            return State.UNLISTED if 100 <= code.code < 600 else State.FAILED  # as if it were an HTTP status
+        if (
+            code.odd
+            and messages.is_error(value)
+            and not (isinstance(value, str) and words.state(value) is State.SUCCEEDED)
+        ):
+            return State.UNLISTED
+    return None
 
 
 def _weakest(readings: Iterable[Reading]) -> Reading:
@@ -164,7 +227,9 @@ def _doubted(best: Reading, view: View, words: states.Words, exit_code: ExitCode
         return State.CANCELLED
     if view.says(_YES, flag=False) or view.says(_NO, flag=True) or (error and states.is_plain(best.word)):
         return State.FAILED
-    return _verdict(view, words)
+    if exit_code.code is None and any(map(messages.is_error, view.all(_OUTRIGHT))):
+        return State.FAILED
+    return _denied_by_code(view, words) or _verdict(view, words)
 
 
 def _verdict(view: View, words: states.Words) -> State:

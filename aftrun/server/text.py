@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 LIMIT = 2000
 """Longest text of a server that is kept, in characters. Enough for any message, too little to flood a log."""
@@ -19,6 +20,7 @@ _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _EXCERPT = 300
 _LOOK = 20_000
+_WINDOW = 100_000
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -38,12 +40,26 @@ def clean(text: str, limit: int = LIMIT) -> str:
     return cut(_UNSAFE.sub(_escape, text[: limit + 1]), limit)
 
 
-def excerpt(text: str) -> str:
-    """The gist of a body that is no JSON: the title of an HTML page, or its first words."""
-    text = text[:_LOOK]
+def hide(text: str, scrub: Callable[[str], str]) -> str:
+    """The text without its secrets, and never with half of one: what a cut may have gone through is left out.
+
+    Only about the first 100 000 characters are looked at; the second half of what is left of more is dropped.
+    """
+    if len(text) <= _WINDOW:
+        return scrub(text)
+    return scrub(text[:_WINDOW])[: -_WINDOW // 2]
+
+
+def excerpt(text: str, scrub: Callable[[str], str]) -> str:
+    """The gist of a body that is no JSON: the title of an HTML page, or its first words.
+
+    `scrub` sees the text as it was sent, since taking out tags and blanks may hide a secret from it, and again
+    before the cut, since a secret may have become one only then.
+    """
+    text = hide(text, scrub)[:_LOOK]
     head = text.lstrip()[:200].lower()
     if head.startswith("<"):
         title = _TITLE.search(text)
         has_title = title is not None and title.group(1).strip()
         text = title.group(1) if title is not None and has_title else _MARKUP.sub(" ", text)
-    return clean(text, _EXCERPT)
+    return clean(scrub(_BLANKS.sub(" ", text)), _EXCERPT)

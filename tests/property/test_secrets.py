@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import urllib.parse
 from collections.abc import Callable
@@ -34,6 +35,10 @@ ENCODERS: dict[str, Callable[[str], str]] = {
     "url": lambda text: urllib.parse.quote(text, safe=""),
     "url path": urllib.parse.quote,
     "url form": urllib.parse.quote_plus,
+    "json in json": lambda text: json.dumps(json.dumps(text)[1:-1])[1:-1],
+    "html": html.escape,
+    "html by number": lambda text: "".join(f"&#{ord(char)};" for char in text),
+    "all percent": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
     "url as in browsers": lambda text: urllib.parse.quote(text, safe="!'()~"),
     "url in small digits": lambda text: lower_hex(urllib.parse.quote(text, safe="")),
     "url form in small digits": lambda text: lower_hex(urllib.parse.quote_plus(text)),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
+import time
 
 import pytest
 
@@ -27,6 +30,12 @@ SECRET = "Pa/ss+wörd&<1>"
         base64.urlsafe_b64encode(SECRET.encode()).decode(),
         base64.b64encode(b"user:" + SECRET.encode() + b":x").decode(),
         SECRET.encode().hex(),
+        "Pa/ss+wörd&amp;&lt;1&gt;",
+        "Pa&#x2F;ss+w&#246;rd&#38;&#60;1&#62;",
+        "Pa&#x2f;ss&#43;w&ouml;rd&amp;amp;&lt;1&gt;",
+        r"Pa/ss+w\\u00f6rd\\u0026<1>",
+        r"Pa\\\/ss+w\\\\u00f6rd&<1>",
+        "%50%61%2f%73%73%2b%77%c3%b6%72%64%26%3c%31%3e",
     ],
 )
 def test_every_spelling_is_found_inside_other_text(form: str) -> None:
@@ -83,3 +92,35 @@ def test_undecodable_bytes_of_the_environment() -> None:
     """A variable that is not UTF-8 arrives with surrogates in it, and is found."""
     secret = b"pass\xffword".decode("utf-8", "surrogateescape")
     assert Scrubber([secret]).scrub(f"<{secret}> pass%FFword") == "<***> ***"
+
+
+QUOTED = 'say "a\\b" it\'s\n<x>\t& go'
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        json.dumps(json.dumps(QUOTED)[1:-1])[1:-1],
+        json.dumps(json.dumps(json.dumps(QUOTED)[1:-1])[1:-1])[1:-1],
+        html.escape(QUOTED),
+        " ".join(QUOTED.split()),
+        html.escape(" ".join(QUOTED.split())),
+        "   ".join(QUOTED.split()),
+        json.dumps(html.escape(QUOTED))[1:-1],
+        "".join(f"%{byte:02x}" for byte in QUOTED.encode()),
+        QUOTED.replace("'", "&#039;").replace("\n", "\r\n"),
+    ],
+)
+def test_spellings_inside_spellings(form: str) -> None:
+    """JSON inside JSON, HTML, blanks that were collapsed, everything percent-encoded."""
+    assert Scrubber([QUOTED + "\n"]).scrub(f"[{form}]") == "[***]"
+
+
+@pytest.mark.parametrize("piece", ["a ", "\\", "\\n", "+ ", "& ", "&amp;", " \\+", "%25"])
+def test_no_text_takes_long(piece: str) -> None:
+    """A text made to look like the secret, over and over, costs no more than its length."""
+    scrubber = Scrubber([piece * 40 + "end", "x" + piece * 40 + "end"])
+    began = time.process_time()
+    for unit in (piece, "\\", " ", "+", "&amp;", " +"):
+        scrubber.scrub("x" + unit * (20_000 // len(unit)))
+    assert time.process_time() - began < 5

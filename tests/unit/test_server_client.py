@@ -483,3 +483,47 @@ def test_nothing_is_warned_about() -> None:
         reply = door(server, insecure=True).submit({})
         assert isinstance(reply, Answer)
     assert [str(warning.message) for warning in seen if "urllib3" in str(warning.category)] == []
+
+
+PEM = "-----BEGIN PRIVATE KEY-----\nMIIBVAIBADANBgkq\n+/a9hkiG9w0BAQ==\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "x" * 290 + " " + "Sek&ret<Wert>'77",  # the cut goes through it
+        "<html><p>" + "x" * 280 + " Sek&amp;ret&lt;Wert&gt;&#x27;77</p></html>",
+        "<title>Sek&amp;ret&lt;Wert&gt;&#39;77</title>",
+        "x " * 45_000 + "Sek&ret<Wert>'77" * 2000,
+        "oops " + PEM + " here",
+        "<pre>" + PEM.replace("\n", "<br>\n") + "</pre>",
+        "oops " + PEM.replace("\n", " ") + "x" * 400,
+    ],
+)
+def test_secrets_in_answers_that_are_not_json(content: str) -> None:
+    """They are hidden before tags, blanks and the end are taken away, and again after."""
+    reply = answered(response(content.encode(), "500 Oops"), scrubber=Scrubber(["Sek&ret<Wert>'77", PEM]))
+    for part in ("Sek", "Wert", "MIIB", "kiG9"):
+        assert part not in reply.message
+    assert reply.message
+
+
+def test_secret_as_a_key_that_is_there_twice() -> None:
+    """The key of a duplicate is named whole, so that it can be hidden whole."""
+    secret = "s3cret-" * 12
+    reply = answered(response(f'{{"{secret}": 1, "{secret}": 2}}'.encode()), scrubber=Scrubber([secret]))
+    assert "s3cret" not in reply.problem
+    assert "***" in reply.problem
+
+
+@pytest.mark.parametrize("content", [b"", b"Created", b"<html>ok</html>", b"null", b"[]"])
+def test_location_names_the_job_where_the_body_says_nothing(content: bytes) -> None:
+    """An accepted submission without a readable body is known by its address."""
+    payload = response(content, "201 Created", "Location: /v1/adm/jobs/a%2F77")
+    info = answered(payload, "POST").info
+    assert info is not None
+    assert (info.id, info.state) == ("a/77", State.MISSING)
+    assert answered(payload).info is None
+    assert answered(response(content, "500 Oops", "Location: /v1/adm/jobs/77"), "POST").info is None
+    for elsewhere in ("/v1/jobs", "/", ""):
+        assert answered(response(content, "201 Created", f"Location: {elsewhere}"), "POST").info is None

@@ -25,6 +25,35 @@ Q, R, S, F, C, U, M = (
     State.MISSING,
 )
 
+_keys = st.sampled_from(
+    [
+        "id",
+        "jobId",
+        "status",
+        "state",
+        "exitCode",
+        "data",
+        "job",
+        "result",
+        "error",
+        "message",
+        "startedAt",
+        "success",
+        "x",
+    ]
+)
+_leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["done", "ok", "failed"])
+)
+_bodies = st.recursive(
+    _leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_keys, inner, max_size=5), max_leaves=12
+)
+
 SHAPES: list[tuple[Any, str | None, State, int | None]] = [
     # spellings of id and state
     ({"id": "1", "status": "running"}, "1", R, None),
@@ -53,7 +82,7 @@ SHAPES: list[tuple[Any, str | None, State, int | None]] = [
     ({"id": "1", "status": "success", "exitCode": "SIGKILL"}, "1", U, None),
     ({"id": "1", "status": "success", "exitCode": 0.5}, "1", U, None),
     ({"id": "1", "status": "success", "exitCode": None}, "1", S, None),
-    ({"id": "1", "status": "success", "exitCode": True}, "1", S, None),
+    ({"id": "1", "status": "success", "exitCode": True}, "1", U, None),
     ({"id": "1", "status": "success", "code": 7}, "1", S, None),
     ({"id": "1", "status": "running", "exitCode": 1}, "1", R, 1),
     ({"id": "1", "status": "ended", "exitCode": 0}, "1", S, 0),
@@ -117,6 +146,46 @@ SHAPES: list[tuple[Any, str | None, State, int | None]] = [
     ({"id": "1", "status": "finished", "error": None}, "1", S, None),
     ({"id": "1", "status": "finished", "message": "disk full"}, "1", S, None),
     ({"id": "1", "status": "finished", "error": "warned", "exitCode": 0}, "1", S, 0),
+    ({"id": "1", "status": "Succeeded", "error": "disk full"}, "1", F, None),
+    ({"id": "1", "status": "success", "errors": ["x"]}, "1", F, None),
+    ({"id": "1", "status": "succeeded", "errorMessage": "x"}, "1", F, None),
+    ({"id": "1", "status": "succeeded", "error": "", "errors": [], "errorMessage": None}, "1", S, None),
+    ({"id": "1", "status": "succeeded", "lastError": "first try"}, "1", S, None),
+    # other objects may deny a success
+    ({"data": {"id": "1", "status": "finished"}, "exitCode": 2}, "1", F, None),
+    ({"job": {"id": "1", "status": "succeeded"}, "exitCode": 2}, "1", F, None),
+    ({"job": {"id": "1", "status": "finished", "result": {"exitCode": 2}}}, "1", F, None),
+    ({"job": {"id": "1", "status": "finished"}, "result": {"exitCode": 2}}, "1", F, None),
+    *(
+        ({"id": "1", "status": "succeeded", name: {"exitCode": 2}}, "1", F, None)
+        for name in ("result", "data", "job", "execution")
+    ),
+    ({"id": "1", "status": "succeeded", "result": [{"exitCode": 0}, {"exitCode": 2}]}, "1", F, None),
+    ({"id": "1", "status": "ended", "result": {"exitCode": 2}}, "1", F, None),
+    ({"id": "1", "status": "ended", "result": {"exitCode": 0}}, "1", U, None),
+    ({"data": {"id": "1", "status": "completed"}, "status": "error"}, "1", F, None),
+    ({"data": {"id": "1", "status": "completed"}, "error": "boom"}, "1", F, None),
+    ({"data": {"id": "1", "status": "completed"}, "success": False}, "1", F, None),
+    ({"data": {"id": "1", "status": "completed"}, "cancelled": True}, "1", C, None),
+    ({"data": {"id": "1", "status": "completed"}, "status": 200, "error": None}, "1", S, None),
+    ({"data": {"id": "1", "status": "completed"}, "status": "accepted"}, "1", S, None),
+    ({"data": {"id": "1", "status": "completed", "exitCode": 0}, "status": "success"}, "1", S, 0),
+    ({"data": {"id": "1", "status": "running"}, "status": "error"}, "1", R, None),
+    ({"id": "1", "status": "succeeded", "result": {"status": "failed"}}, "1", F, None),
+    ({"id": "1", "status": "succeeded", "result": {"status": "running"}}, "1", R, None),
+    ({"id": "1", "status": "succeeded", "result": {"success": False}}, "1", F, None),
+    ({"id": "1", "status": "succeeded", "result": {"error": "boom"}}, "1", F, None),
+    ({"id": "1", "status": "succeeded", "result": {"error": "", "success": True, "exitCode": 0}}, "1", S, None),
+    ({"id": "1", "status": "succeeded", "result": {"exitCode": "SIGKILL"}}, "1", U, None),
+    ({"id": "1", "status": "succeeded", "data": {"files": 3}}, "1", S, None),
+    # other spellings of codes
+    ({"id": "1", "status": "succeeded", "scriptExitCode": 4}, "1", F, 4),
+    ({"id": "1", "status": "succeeded", "errorCode": 4}, "1", F, None),
+    ({"id": "1", "status": "succeeded", "errorCode": 0, "resultCode": "0"}, "1", S, None),
+    ({"id": "1", "status": "succeeded", "errorCode": "E_DISK"}, "1", U, None),
+    ({"id": "1", "status": "succeeded", "resultCode": "SUCCESS"}, "1", S, None),
+    ({"id": "1", "status": "succeeded", "resultCode": 200}, "1", U, None),
+    ({"data": {"id": "1", "status": "succeeded"}, "resultCode": 7}, "1", F, None),
     # words that must not pass for a success
     ({"id": "1", "status": "completed with errors"}, "1", F, None),
     ({"id": "1", "status": "CompletedWithErrors"}, "1", F, None),
@@ -240,6 +309,40 @@ def test_messages(body: dict[str, Json], expected: str) -> None:
     info = jobinfo.read({"id": "1", **body}, PLAIN)
     assert info is not None
     assert info.message == expected
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": {"id": "1", "status": "completed"}, "error": "boom"},
+        {"id": "1", "status": "succeeded", "result": {"error": {"message": "boom"}}},
+    ],
+)
+def test_message_of_another_object(body: Json) -> None:
+    """What denied the success is told."""
+    info = jobinfo.read(body, PLAIN)
+    assert info is not None
+    assert (info.state, info.message) == (F, "boom")
+
+
+@given(st.dictionaries(_keys, _bodies, max_size=5))
+def test_no_success_inside_or_around_a_bad_exit_code(body: dict[str, Any]) -> None:
+    """An exit code that is not zero one level away rules out success."""
+    inner = {**body, "id": "1", "data": None, "job": None, "result": None}
+    shapes: list[Any] = [{"data": inner, "exitCode": 1}, {**inner, "result": {"exitCode": 1}}]
+    for shape in shapes:
+        info = jobinfo.read(shape, PLAIN)
+        assert info is not None
+        assert info.state is not State.SUCCEEDED
+
+
+def test_given_word_stands_against_words_elsewhere() -> None:
+    """A word that the user listed is denied by an exit code one level away, and by nothing else there."""
+    mapping = JobInfoMap(states=((S, ("fine",)),))
+    for around, state in (({"error": "x"}, S), ({"exitCode": 3}, F)):
+        info = jobinfo.read({**around, "data": {"id": "1", "status": "fine"}}, mapping)
+        assert info is not None
+        assert info.state is state
 
 
 def test_scrub_comes_before_the_cut() -> None:
@@ -378,36 +481,6 @@ def test_jmespath_is_not_loaded_without_need() -> None:
 def test_error_message(body: Json, expected: str) -> None:
     """The usual shapes of an error body."""
     assert jobinfo.error_message(body) == expected
-
-
-_keys = st.sampled_from(
-    [
-        "id",
-        "jobId",
-        "status",
-        "state",
-        "exitCode",
-        "data",
-        "job",
-        "result",
-        "error",
-        "message",
-        "startedAt",
-        "success",
-        "x",
-    ]
-)
-_leaves = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(max_size=8)
-    | st.sampled_from(["done", "ok", "failed"])
-)
-_bodies = st.recursive(
-    _leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_keys, inner, max_size=5), max_leaves=12
-)
 
 
 @given(_bodies, st.text(max_size=20))

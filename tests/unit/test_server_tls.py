@@ -228,7 +228,7 @@ def test_client_certificate_refused(mine: Identity | None) -> None:
     with RawServer(always(OK), client_server(ssl.TLSVersion.TLSv1_2)) as server:
         reply = ask(server, ca_file=ca_file(), **changes)
     assert isinstance(reply, Failure)
-    assert (reply.kind, reply.sent) == (FailureKind.TLS, False)
+    assert (reply.kind, reply.sent) == (FailureKind.TLS if mine else FailureKind.CONNECT, False)
     assert "certFile" in reply.hint
     assert bytes(server.received) == b""
 
@@ -580,8 +580,13 @@ def test_alert_about_our_certificate_proves_that_nothing_was_processed() -> None
 @pytest.mark.parametrize(
     ("error", "phase", "kind", "words"),
     [
-        (alert("SSLV3_ALERT_HANDSHAKE_FAILURE"), Phase.HANDSHAKE, FailureKind.TLS, "handshake failure"),
-        (alert("DH_KEY_TOO_SMALL"), Phase.HANDSHAKE, FailureKind.TLS, "dh key too small"),
+        (alert("SSLV3_ALERT_HANDSHAKE_FAILURE"), Phase.HANDSHAKE, FailureKind.CONNECT, "handshake failure"),
+        (alert("DH_KEY_TOO_SMALL"), Phase.HANDSHAKE, FailureKind.CONNECT, "dh key too small"),
+        (alert("TLSV1_ALERT_INTERNAL_ERROR"), Phase.HANDSHAKE, FailureKind.CONNECT, "internal error"),
+        (alert("TLSV1_UNRECOGNIZED_NAME"), Phase.HANDSHAKE, FailureKind.CONNECT, "unrecognized name"),
+        (alert("WRONG_VERSION_NUMBER"), Phase.HANDSHAKE, FailureKind.CONNECT, "does not speak TLS"),
+        (alert("TLSV1_ALERT_PROTOCOL_VERSION"), Phase.HANDSHAKE, FailureKind.TLS, "no TLS 1.2"),
+        (alert("TLSV1_ALERT_UNKNOWN_CA"), Phase.HANDSHAKE, FailureKind.TLS, "client certificate"),
         (alert("BAD_RECORD_MAC"), Phase.ANSWER, FailureKind.LOST, "bad record mac"),
         (OSError(113, "No route to host"), Phase.CONNECT, FailureKind.CONNECT, "no route to host"),
         (OSError(113, "No route to host"), Phase.ANSWER, FailureKind.LOST, "no route to host"),

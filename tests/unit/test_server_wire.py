@@ -222,9 +222,10 @@ def test_plain_http_behind_an_https_url() -> None:
     """A server without TLS is named as such."""
     with RawServer(sends(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as server:
         reply = failed(Door(endpoint(f"https://127.0.0.1:{server.port}"), environ={}).submit({}))
-    assert (reply.kind, reply.sent) == (FailureKind.TLS, False)
+    assert (reply.kind, reply.sent) == (FailureKind.CONNECT, False)
     assert "does not speak TLS" in reply.message
     assert "http://" in reply.hint
+    assert "restarting" in reply.hint
 
 
 class Clock:
