@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from aftrun.durations import parse_duration
 from aftrun.model import Json, ParamKind
 
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -15,9 +16,6 @@ _SPECIAL = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _LONGEST_INTEGER = 400
 """Digits. Longer ones stay text: Python refuses to convert them in reasonable time, and no field takes them."""
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:ms|s|m|h|d))+")
-_DURATION_PART = re.compile(r"([0-9.]+)(ms|s|m|h|d)")
 LONGEST_DURATION = 36_500 * 86_400.0
 """Seconds. A hundred years: what is longer is a slip of the keyboard."""
 
@@ -78,14 +76,12 @@ def resolve(text: str) -> Json:
 def duration(text: str) -> float | None:
     """Seconds of `500ms`, `30s`, `5m`, `2h`, `1d`, `1h30m`; None where the text is no duration.
 
-    Each unit may occur once. More than a hundred years is no duration.
+    The same as on the command line. More than a hundred years is no duration.
     """
-    if not _DURATION.fullmatch(text):
+    try:
+        seconds = parse_duration(text)
+    except ValueError:
         return None
-    parts = _DURATION_PART.findall(text)
-    if len({unit for _, unit in parts}) != len(parts):
-        return None
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     return seconds if seconds <= LONGEST_DURATION else None
 
 
