@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aftrun.app import Setup, make_setup, prepare
 from aftrun.errors import ExitCode, StateError, UsageError
@@ -21,6 +22,10 @@ from aftrun.run.log import Log, RunRow
 from aftrun.run.render import handed_on
 from aftrun.run.select import dependants, key, may_be_running, to_retry
 from aftrun.runner import Finished, run_folder
+
+if TYPE_CHECKING:
+    from aftrun.sandbox.server import Sandbox
+
 
 GOES_ON = ("interrupted", "error", "stateError")
 """Outcomes of a run that can be taken up again, although the process that worked on it came to an end."""
@@ -87,7 +92,8 @@ def open_log(state_dir: Path) -> Log:
     return Log(state_dir, create=False)
 
 
-def _reload(log: Log, past: PastRun, environ: Mapping[str, str]) -> tuple[tuple[str, bytes], ...]:
+def _kept_files(log: Log, past: PastRun) -> tuple[tuple[str, bytes], ...]:
+    """The run's own copy of its manifests."""
     stored = tuple((file.path, file.content) for file in log.files(past.row.id))
     if not stored:
         raise StateError(f"the record of run {past.row.id} holds no manifests, so it cannot be taken up again")
@@ -101,7 +107,7 @@ def _setup(
     *,
     run_id: str = "",
     started_at: float | None = None,
-    sandbox: object = None,
+    sandbox: Sandbox | None = None,
 ) -> Setup:
     """A setup from the run's own copy of its manifests, with secrets from the environment of now."""
     contents = dict(stored)
@@ -112,7 +118,7 @@ def _setup(
         return contents[path]
 
     loaded = load_all(options.paths, environ=environ, variables=dict(options.variables), read=content)
-    manifests = prepare(loaded.manifests, options, sandbox)  # type: ignore[arg-type]  # a Sandbox, which is an extra
+    manifests = prepare(loaded.manifests, options, sandbox)
     return make_setup(manifests, bind(manifests, environ), options, run_id=run_id, started_at=started_at)
 
 
@@ -163,7 +169,7 @@ def resume_setup(log: Log, past: PastRun, environ: Mapping[str, str]) -> Setup:
             f"run {past.row.id} was against a sandbox, which ended with it",
             hint="start it anew with `aftrun apply --sandbox`",
         )
-    stored = _reload(log, past, environ)
+    stored = _kept_files(log, past)
     setup = _setup(stored, past.options, environ, run_id=past.row.id, started_at=past.start.at)
     recorded = [header.key for header in past.start.jobs]
     if [task.key for task in setup.plan.tasks] != recorded:
@@ -206,7 +212,7 @@ def retry_options(past: PastRun, *, include_unknown: bool) -> RunOptions:
 
 
 def retry_setup(
-    log: Log, past: PastRun, options: RunOptions, environ: Mapping[str, str], sandbox: object = None
+    log: Log, past: PastRun, options: RunOptions, environ: Mapping[str, str], sandbox: Sandbox | None = None
 ) -> tuple[Setup, tuple[tuple[str, bytes], ...]]:
     """A new run from an old one's copy of its manifests, and that copy.
 
@@ -214,7 +220,7 @@ def retry_setup(
         ManifestError: a value that it needs is not in this environment.
         StateError: the record cannot be read.
     """
-    stored = _reload(log, past, environ)
+    stored = _kept_files(log, past)
     return _setup(stored, options, environ, sandbox=sandbox), stored
 
 
