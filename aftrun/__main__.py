@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -14,11 +15,19 @@ def _stop(number: int, _frame: object) -> None:
 
 def main() -> None:
     """Run the command line and exit."""
+    if sys.argv[1:2] == ["__complete"]:  # somebody pressed TAB, and waits
+        from aftrun.complete.main import main as complete  # noqa: PLC0415  # the rest takes longer to import
+
+        sys.exit(complete(sys.argv[2:]))
+    gc.set_threshold(50_000)  # starting makes thousands of objects, and no garbage worth looking for
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     from aftrun.cli.main import run  # noqa: PLC0415  # nothing is imported until there is something to do
 
-    sys.exit(run())
+    code = run()
+    gc.disable()
+    gc.freeze()  # the end of the process frees everything; looking for garbage first would take longer than the rest
+    sys.exit(code)
 
 
 if __name__ == "__main__":

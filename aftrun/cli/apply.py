@@ -5,13 +5,8 @@ from __future__ import annotations
 import os
 from typing import Annotated
 
-import typer
-
-from aftrun.app import DEFAULT_STATE_DIR
 from aftrun.cli import options
-from aftrun.cli.running import Ending, Output, bind_all, carry_out, duration, load, sandbox_for
-from aftrun.cli.watching import View
-from aftrun.options import RunOptions
+from aftrun.cli.words import DEFAULT_STATE_DIR, Output
 
 
 def apply(
@@ -61,14 +56,24 @@ def apply(
     sandbox: Annotated[
         bool, options.option("--sandbox", help="Run against a sandbox on this machine; starts no real job.")
     ] = False,
-) -> None:
+) -> int:
     """Validate manifests, run their jobs, wait for them, and report.
 
     The table or JSON at the end goes to standard output, everything else to standard error. The report of every run
     is kept in DIR/runs/RUN/report.json.
     """
-    from aftrun.app import make_setup, prepare  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.app import make_setup, prepare  # noqa: PLC0415  # --help needs none of this
+    from aftrun.cli.running import (  # noqa: PLC0415  # the same
+        Ending,
+        bind_all,
+        carry_out,
+        duration,
+        load,
+        sandbox_for,
+    )
+    from aftrun.cli.watching import View  # noqa: PLC0415  # the same
     from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
+    from aftrun.options import RunOptions  # noqa: PLC0415  # the same
 
     variables = options.parse_variables(var)
     environ = with_env_files(os.environ, env_file or ())
@@ -93,12 +98,11 @@ def apply(
         from aftrun.cli.check import PlanFormat, show_plan  # noqa: PLC0415  # only for this flag
 
         show_plan(loaded.manifests, chosen, environ, PlanFormat.JSON if output is Output.JSON else PlanFormat.TEXT)
-        return
+        return 0
     reports = options.report_paths(report_json, report_junit, report_html, report_markdown, report_tap)
     ending = Ending(options.output_beside(events, output), reports, no_exit_status, metrics_textfile)
     view = View(quiet, no_progress, verbose, events, ci)
     with sandbox_for(sandbox) as server_here:
         manifests = prepare(loaded.manifests, chosen, server_here)
         setup = make_setup(manifests, bind_all(manifests, environ, loaded), chosen)
-        code = carry_out(setup, state_dir, view, ending, files=loaded.files)
-    raise typer.Exit(code)
+        return carry_out(setup, state_dir, view, ending, files=loaded.files)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from typing import TextIO
 
@@ -87,6 +86,8 @@ def guarded(run: Callable[[], int | None]) -> int:
     except Exception as error:  # noqa: BLE001  # the last resort: whatever it is, it is a bug of ours, and said so
         say(f"aftrun: a bug in aftrun: {type(error).__name__}")
         if verbose:
+            import traceback  # noqa: PLC0415  # only for bugs
+
             # Without the exceptions' own texts and without values: they may hold what must not be seen.
             for frame in traceback.extract_tb(error.__traceback__):
                 say(f"  {frame.filename}:{frame.lineno} in {frame.name}")

@@ -9,19 +9,14 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from aftrun.app import prepare
 from aftrun.cli import options
 from aftrun.cli.boundary import colour, emit, say
+from aftrun.cli.flags import Argument
 from aftrun.errors import ExitCode, ManifestError, Problem, Severity
-from aftrun.options import RunOptions
-from aftrun.outlook import make_lookups, missing_values
-from aftrun.resources import schema_text
-from aftrun.run.plan import make_plan
 
 if TYPE_CHECKING:
     from aftrun.model import Json, Manifest
+    from aftrun.options import RunOptions
 
 
 class CheckFormat(StrEnum):
@@ -57,7 +52,7 @@ def validate(
     form: Annotated[CheckFormat, options.option("--format", help="How to show what is wrong.")] = CheckFormat.TEXT,
     var: options.Variables = None,
     quiet: options.Quiet = False,
-) -> None:
+) -> int:
     """Check manifests. Needs no server, no key, and no value of any variable."""
     from aftrun.manifest import load_all  # noqa: PLC0415  # the parser is for commands that read manifests
 
@@ -78,10 +73,11 @@ def validate(
     if errors:
         if form is CheckFormat.TEXT:
             say(f"{_count(errors, 'error')}, {_count(warnings, 'warning')}; `aftrun explain CODE` says more")
-        raise typer.Exit(int(ExitCode.USAGE))
+        return int(ExitCode.USAGE)
     if not quiet and form is CheckFormat.TEXT:
         found = f"{_count(len(manifests), 'manifest')}, {_count(jobs, 'job')}"
         say(f"ok: {found}" + (f", {_count(warnings, 'warning')}" if warnings else ""))
+    return 0
 
 
 def _show(
@@ -128,7 +124,7 @@ def plan(
     cacert: options.CaCert = None,
     fingerprint: options.Fingerprint = None,
     insecure: options.Insecure = False,
-) -> None:
+) -> int:
     """Show the order and the exact requests, with secrets as they were written. Sends nothing.
 
     `--format curl` and `--format powershell` print commands that send the same requests when they are pasted; secrets
@@ -136,6 +132,7 @@ def plan(
     """
     from aftrun.cli.running import load  # noqa: PLC0415  # the parser is for commands that read manifests
     from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
+    from aftrun.options import RunOptions  # noqa: PLC0415  # the same
 
     loaded = load(files, options.parse_variables(var), None)
     chosen = RunOptions(
@@ -149,6 +146,7 @@ def plan(
         exclude=tuple(exclude or ()),
     )
     show_plan(loaded.manifests, chosen, with_env_files(os.environ, env_file or ()), form)
+    return 0
 
 
 def show_plan(
@@ -159,7 +157,10 @@ def show_plan(
     Raises:
         UsageError: flags contradict each other, stand for no job, or leave none.
     """
-    from aftrun.run import preview  # noqa: PLC0415  # only plans need it
+    from aftrun.app import prepare  # noqa: PLC0415  # only plans need it
+    from aftrun.outlook import make_lookups, missing_values  # noqa: PLC0415  # the same
+    from aftrun.run import preview  # noqa: PLC0415  # the same
+    from aftrun.run.plan import make_plan  # noqa: PLC0415  # the same
     from aftrun.run.select import choose  # noqa: PLC0415  # the same
 
     left_out = choose(manifests, chosen.select, chosen.exclude).left_out
@@ -177,7 +178,10 @@ def show_plan(
 
 
 def schema(
-    name: Annotated[SchemaName, typer.Argument(help="Which schema.")] = SchemaName.MANIFEST,
-) -> None:
+    name: Annotated[SchemaName, Argument(help="Which schema.")] = SchemaName.MANIFEST,
+) -> int:
     """Print the JSON Schema of manifests, reports, events or sandbox scenarios, for editors and other tools."""
+    from aftrun.resources import schema_text  # noqa: PLC0415  # only for this command
+
     emit(schema_text(name.value))
+    return 0

@@ -10,25 +10,14 @@ Detected by the variables that the servers document: `GITHUB_ACTIONS=true`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 
+from aftrun.cli.words import Ci
 from aftrun.errors import StateError
 from aftrun.files import write_atomic
 from aftrun.model import RunReport
 from aftrun.report import ci_azure, ci_github, ci_gitlab, ci_teamcity, markdown
 from aftrun.report.ci import Locate, harmless
-
-
-class Ci(StrEnum):
-    """The CI servers that aftrun speaks to."""
-
-    NONE = "none"
-    GITHUB = "github"
-    GITLAB = "gitlab"
-    AZURE = "azure"
-    TEAMCITY = "teamcity"
-
 
 TITLE = "aftrun: what each job did"
 

@@ -8,10 +8,9 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import colour, emit
+from aftrun.cli.flags import Argument
 from aftrun.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class Format(StrEnum):
 def doctor(
     files: Annotated[
         list[str] | None,
-        typer.Argument(help="Manifests; each server of theirs is looked at.", metavar="[FILE…]", show_default=False),
+        Argument(help="Manifests; each server of theirs is looked at.", metavar="[FILE…]", show_default=False),
     ] = None,
     job: Annotated[
         str | None,
@@ -46,7 +45,7 @@ def doctor(
     api_key_file: serverflags.ApiKeyFile = None,
     api_key_keyring: serverflags.ApiKeyKeyring = None,
     server_name: serverflags.ServerName = None,
-) -> None:
+) -> int:
     """Check name, connection, certificate, clock, key and job info of a server. Starts no job.
 
     Each finding comes with its remedy. Exit codes: 0 nothing stands in the way (warnings count as such); 2 a value is
@@ -66,7 +65,7 @@ def doctor(
     emit(_as_json(checkups) if form is Format.JSON else "\n".join(map(_as_text, checkups)))
     codes = [checkup.exit_code for checkup in checkups]
     order = (ExitCode.USAGE, ExitCode.UNREACHABLE, ExitCode.REFUSED, ExitCode.UNKNOWN)
-    raise typer.Exit(int(next((code for code in order if code in codes), ExitCode.OK)))
+    return int(next((code for code in order if code in codes), ExitCode.OK))
 
 
 def _specs(

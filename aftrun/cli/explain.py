@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from aftrun.cli.boundary import emit
+from aftrun.cli.flags import Argument
 from aftrun.errors import UsageError
 
 
 def explain(
     code: Annotated[
-        str | None, typer.Argument(help="A code such as AFT021; all codes without one.", metavar="[CODE]")
+        str | None, Argument(help="A code such as AFT021; all codes without one.", metavar="[CODE]")
     ] = None,
-) -> None:
+) -> int:
     """Explain a code that `validate` printed: what it means, an example, how to mend it."""
     from aftrun.manifest import pages  # noqa: PLC0415  # only for this command
     from aftrun.manifest.diagnostics import CODES  # noqa: PLC0415  # the same
@@ -22,10 +21,11 @@ def explain(
 
     if code is None:
         emit("".join(f"{each}  {title}\n" for each, title in CODES.items()))
-        return
+        return 0
     wanted = code.strip().upper()
     wanted = f"AFT{wanted:0>3}" if wanted.isdecimal() else wanted
     if wanted not in CODES:
         hint = did_you_mean(wanted, CODES) or "`aftrun explain` lists them all"
         raise UsageError(f"there is no code {code}", hint=hint)
     emit(pages.text(wanted))
+    return 0

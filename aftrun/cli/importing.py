@@ -7,24 +7,29 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from aftrun.cli import options
 from aftrun.cli.boundary import emit, say
+from aftrun.cli.flags import Argument, Flag
 from aftrun.errors import ManifestError, UsageError
 
 _LARGEST = 16 * 1024 * 1024
 
 
 def import_(
-    file: Annotated[str, typer.Argument(help="The file to read, or - for standard input.", metavar="[FILE]")] = "-",
+    file: Annotated[str, Argument(help="The file to read, or - for standard input.", metavar="[FILE]")] = "-",
     output: Annotated[
         Path | None,
         # Without a mirror in the environment: AFTRUN_OUTPUT is how reports are printed.
-        typer.Option("--output", "-o", help="Write the manifest here, and not to standard output.", metavar="PATH"),
+        Flag(
+            "--output",
+            "-o",
+            help="Write the manifest here, and not to standard output.",
+            metavar="PATH",
+            mirrored=False,
+        ),
     ] = None,
     force: Annotated[bool, options.option("--force", help="Replace the file that --output names.")] = False,
-) -> None:
+) -> int:
     """Make a manifest from pasted commands that start jobs.
 
     Reads curl (also over several lines and from -K files), PowerShell's Invoke-RestMethod with its variables and maps,
@@ -55,6 +60,7 @@ def import_(
     count = len(imported.jobs)
     where = "" if output is None else f" in {output}"
     say(f"{count} job{'' if count == 1 else 's'}{where}; read the comments at the top")
+    return 0
 
 
 def _read(file: str) -> str:

@@ -6,10 +6,9 @@ import shlex
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from aftrun.cli import options
 from aftrun.cli.boundary import emit, say
+from aftrun.cli.flags import Argument
 from aftrun.errors import UsageError
 
 STARTER = """\
@@ -71,13 +70,13 @@ def starter(file: str, name: str) -> str:
 
 
 def init(
-    path: Annotated[str, typer.Argument(help="Where to write it; - prints it.", metavar="[FILE]")] = "aft.yaml",
+    path: Annotated[str, Argument(help="Where to write it; - prints it.", metavar="[FILE]")] = "aft.yaml",
     force: Annotated[bool, options.option("--force", help="Overwrite what is there.")] = False,
-) -> None:
+) -> int:
     """Write a commented manifest to begin with. It validates as it is, and runs against the sandbox."""
     if path == "-":
         emit(starter("FILE", "starter"))
-        return
+        return 0
     target = Path(path)
     from aftrun.files import write_atomic  # noqa: PLC0415  # only where a file is written
 
@@ -89,3 +88,4 @@ def init(
     shown = "".join(char if char.isprintable() else "?" for char in path)
     write_atomic(target, starter(shown, stem))
     say(f"wrote {path}; check it with: aftrun validate {shlex.quote(path)}")
+    return 0

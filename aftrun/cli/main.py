@@ -9,9 +9,7 @@ import os
 import sys
 from collections.abc import Callable, MutableMapping, Sequence
 from importlib import import_module
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 import aftrun
 from aftrun.cli.boundary import emit, guarded, open_missing_streams
@@ -42,27 +40,17 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "check:schema",
         "Print the JSON Schema of manifests, reports, events or sandbox scenarios, for editors and other tools.",
     ),
+    (
+        "completion",
+        "completion:completion",
+        "Print the script that makes a shell complete commands, flags, manifests, job names and run ids.",
+    ),
     ("sandbox", "sandbox:sandbox", "Run an AFT!-like server on this machine, to try manifests against."),
 )
 """Name, `module:function` below `aftrun.cli`, and the beginning of its help (a test holds it against the real one)."""
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        emit(f"aftrun {aftrun.__version__}\n")
-        raise typer.Exit
-
-
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
-    ] = False,
-) -> None:
-    pass
-
-
-def _not_loaded() -> None:
-    raise AssertionError("a command that was not asked for was run")
+VERSION = f"aftrun {aftrun.__version__}\n"
 
 
 def command(place: str) -> Callable[..., Any]:
@@ -70,28 +58,6 @@ def command(place: str) -> Callable[..., Any]:
     module, _, function = place.partition(":")
     found: Callable[..., Any] = getattr(import_module(f"aftrun.cli.{module}"), function)
     return found
-
-
-def build(wanted: str | None) -> typer.Typer:
-    """The command line. Only the command `wanted` is whole, the others are there by name and help; None: all are."""
-    app = typer.Typer(
-        name="aftrun",
-        help="Start file-transfer jobs on Syncplify AFT! servers from YAML, follow them to their end, tell the truth.",
-        epilog="Exit codes: 0 all succeeded, 1 failed, 2 usage or manifest, 3 unreachable, 4 key refused, 5 cancelled, "
-        "6 unknown, 74 cannot write, 124 gave up waiting, 130/143 interrupted.",
-        no_args_is_help=True,
-        add_completion=False,
-        rich_markup_mode=None,  # rich would double the time that --help takes
-        pretty_exceptions_enable=False,  # the boundary speaks for us, and shows no values
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(_root)
-    for name, place, text in COMMANDS:
-        if wanted in (None, name):
-            app.command(name)(command(place))
-        else:
-            app.command(name, help=text)(_not_loaded)
-    return app
 
 
 def asked_for(arguments: Sequence[str]) -> str:
@@ -120,11 +86,26 @@ def run() -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
-    def start() -> int:
-        try:
-            build(asked_for(sys.argv[1:]))()
-        except SystemExit as end:
-            return end.code if isinstance(end.code, int) else int(end.code is not None)
-        return 0
+    return guarded(lambda: _start(sys.argv[1:]))
 
-    return guarded(start)
+
+def _start(arguments: Sequence[str]) -> int:
+    """Run the command that was asked for: at once where its line is plain, through typer otherwise."""
+    if list(arguments) == ["--version"]:
+        emit(VERSION)
+        return 0
+    place = next((place for name, place, _ in COMMANDS if arguments and name == arguments[0]), None)
+    if place is not None and not {"--help", "-h"} & set(arguments):
+        from aftrun.cli import quick  # noqa: PLC0415  # only commands have flags
+
+        function = command(place)
+        given = quick.arguments_of(function, arguments[1:], os.environ)
+        if given is not None:
+            return int(function(**given))
+    from aftrun.cli.typed import build  # noqa: PLC0415  # typer takes longer to load than most commands take
+
+    try:
+        build(asked_for(arguments))()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0

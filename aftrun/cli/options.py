@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from aftrun.cli.flags import Argument, Flag
+from aftrun.cli.words import Ci, Output
 
-from aftrun.cli.ci import Ci
-from aftrun.cli.running import Output
-
-
-def option(*names: str, help: str, many: Callable[[str], Any] | None = None, **settings: Any) -> Any:  # noqa: A002  # typer's own name for it
-    """A typer option whose environment variable follows from its longest flag.
-
-    `many` makes one value of a repeatable flag from text. Its variable holds one value a line, since values may hold
-    blanks, at which typer would split them.
-    """
-    flag = max((name.split("/", maxsplit=1)[0] for name in names), key=len)
-    variable = "AFTRUN_" + flag.lstrip("-").replace("-", "_").upper()
-    if many is None:
-        return typer.Option(*names, help=help, envvar=variable, **settings)
-
-    def fill(value: Any) -> Any:
-        lines = [line for line in os.environ.get(variable, "").splitlines() if line.strip()]
-        return value or [many(line) for line in lines] or None
-
-    text = f"{help}  [env var: {variable}, one a line]"
-    return typer.Option(*names, help=text, callback=fill, show_default=False, **settings)
-
+option = Flag
+"""A flag that is mirrored by a variable of the environment: `--max-x` is `AFTRUN_MAX_X`."""
 
 Files = Annotated[
     list[str],
-    typer.Argument(
+    Argument(
         help="Manifests: files, folders (every *.yaml, *.yml and *.json in them), or - for standard input.",
         metavar="FILE",
         show_default=False,

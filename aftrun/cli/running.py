@@ -9,11 +9,11 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aftrun.cli.boundary import colour, emit, report_error, say
+from aftrun.cli.words import DEFAULT_STATE_DIR, Output
 from aftrun.durations import parse_duration
 from aftrun.errors import AftrunError, ExitCode, ManifestError, UsageError
 
@@ -24,14 +24,6 @@ if TYPE_CHECKING:
     from aftrun.model import Manifest, RunReport
     from aftrun.runner import Finished, Runner
     from aftrun.sandbox.server import Sandbox
-
-
-class Output(StrEnum):
-    """What goes to standard output after a run."""
-
-    TABLE = "table"
-    JSON = "json"
-    NONE = "none"
 
 
 def duration(text: str | None, flag: str = "--timeout") -> float | None:
@@ -169,8 +161,6 @@ def resume_line(setup: Setup, state_dir: Path) -> str:
     """How to take an interrupted run up again."""
     if setup.sandbox:
         return "it ran against a sandbox, which ends with it, so it cannot be taken up again"
-    from aftrun.app import DEFAULT_STATE_DIR  # noqa: PLC0415  # with the rest of the machinery
-
     where = "" if state_dir == DEFAULT_STATE_DIR else f" --state-dir {state_dir}"
     return f"take it up again with: aftrun resume {setup.facts.id}{where}"
 

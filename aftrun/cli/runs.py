@@ -13,13 +13,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from aftrun.app import DEFAULT_STATE_DIR
 from aftrun.cli import options
 from aftrun.cli.boundary import colour, emit, report_error, say
-from aftrun.cli.running import Ending, Output, carry_out, conclude, duration, sandbox_for
+from aftrun.cli.flags import Argument
+from aftrun.cli.running import Ending, carry_out, conclude, duration, sandbox_for
 from aftrun.cli.watching import View
+from aftrun.cli.words import DEFAULT_STATE_DIR, Output
 from aftrun.errors import ExitCode, UsageError
 from aftrun.events import instant
 from aftrun.model import Outcome
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 Run = Annotated[
     str | None,
-    typer.Argument(help="The run's id, or enough of its beginning; the newest run without one.", metavar="[RUN]"),
+    Argument(help="The run's id, or enough of its beginning; the newest run without one.", metavar="[RUN]"),
 ]
 
 
@@ -83,7 +82,7 @@ def resume(
     quiet: options.Quiet = False,
     verbose: options.Verbose = 0,
     no_exit_status: options.NoExitStatus = False,
-) -> None:
+) -> int:
     """Take up a run that was interrupted or killed.
 
     Jobs that have ended keep their outcome, accepted ones are watched, the rest run. A job whose request was under
@@ -105,10 +104,10 @@ def resume(
         ended = past.unreported(found, state_dir)
         if ended is not None:
             say(f"run {row.id} had ended, but was killed before its report said so; the report is up to date now")
-            raise typer.Exit(conclude(ended, ending))
+            return conclude(ended, ending)
         found = replace(found, options=_with_tls(found.options, cacert, fingerprint))
         setup = past.resume_setup(log, found, environ)
-    raise typer.Exit(carry_out(setup, state_dir, view, ending, resume=True))
+    return carry_out(setup, state_dir, view, ending, resume=True)
 
 
 def retry(
@@ -134,7 +133,7 @@ def retry(
     quiet: options.Quiet = False,
     verbose: options.Verbose = 0,
     no_exit_status: options.NoExitStatus = False,
-) -> None:
+) -> int:
     """Start a new run of just the jobs that did not succeed, and of those that need them.
 
     The manifests are those of the old run, kept with it; ids and outputs of jobs that succeeded are at hand for
@@ -159,7 +158,7 @@ def retry(
             if not quiet:
                 say(f"retry of run {found.row.id}: {len(chosen.only)} of {len(found.report.jobs)} jobs")
             code = carry_out(setup, state_dir, view, ending, files=stored)
-    raise typer.Exit(code)
+    return code
 
 
 def _row_data(row: RunRow, counts: dict[str, int]) -> dict[str, Json]:
@@ -192,7 +191,7 @@ def history(
         options.option("--prune", help="Forget runs that ended longer ago than this, such as 90d.", metavar="D"),
     ] = None,
     state_dir: options.StateDir = DEFAULT_STATE_DIR,
-) -> None:
+) -> int:
     """List past runs, the newest first. Nothing is ever forgotten but by --prune."""
     from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
 
@@ -201,13 +200,13 @@ def history(
         if form is ListFormat.JSON and prune is None:
             emit("[]\n")
         say(f"no run is on record in {state_dir}")
-        return
+        return 0
     with past.open_log(state_dir) as log:
         if prune is not None:
             before = instant(time.time() - (duration(prune, "--prune") or 0.0))
             gone = past.prune(log, state_dir, before)
             say(f"forgot {len(gone)} run{'' if len(gone) == 1 else 's'} that ended before {before}")
-            return
+            return 0
         rows = [
             row
             for row in (past.as_it_is(each, state_dir) for each in _chosen(log.runs(), last, manifest))
@@ -218,7 +217,7 @@ def history(
     if form is ListFormat.JSON:
         data = [_row_data(row, counts.get(row.id, {})) for row in shown]
         emit(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
-        return
+        return 0
     from aftrun.cli import table  # noqa: PLC0415  # only for this format
 
     emit(table.history(shown, counts, colour=colour(sys.stdout)))
@@ -226,6 +225,7 @@ def history(
         say(f"{len(rows) - limit} more: see --limit")
     if not rows:
         say("no run fits")
+    return 0
 
 
 def show(
@@ -238,7 +238,7 @@ def show(
     manifest: OfManifest = None,
     form: Annotated[ListFormat, options.option("--format", help="How to show it.")] = ListFormat.TABLE,
     state_dir: options.StateDir = DEFAULT_STATE_DIR,
-) -> None:
+) -> int:
     """Show one run, job by job, with each job's time beside its usual one."""
     from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.report import json as json_report  # noqa: PLC0415  # the same
@@ -254,7 +254,7 @@ def show(
     if form is ListFormat.JSON:
         data = json_report.to_data(report)
         emit(json.dumps({**data, "usualSeconds": dict(usual)}, indent=2, ensure_ascii=False) + "\n")
-        return
+        return 0
     from aftrun.cli import table  # noqa: PLC0415  # only for this format
 
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -262,6 +262,7 @@ def show(
     emit(table.render(report, colour=colour(sys.stdout), columns=columns, usual=usual))
     if found.row.outcome in ("stopped", *past.GOES_ON) and not found.options.sandbox:
         say(f"it has not come to its end; take it up again with: aftrun resume {found.row.id}")
+    return 0
 
 
 def report(
@@ -273,7 +274,7 @@ def report(
     report_tap: options.ReportTap = None,
     output: options.OutputFormat = Output.TABLE,
     state_dir: options.StateDir = DEFAULT_STATE_DIR,
-) -> None:
+) -> int:
     """Write the reports of a past run again, in any format.
 
     Exits with 0 if they could be written, whatever the run's own exit code was.
@@ -289,10 +290,11 @@ def report(
     for error in errors:
         report_error(error)
     if errors:
-        raise typer.Exit(int(ExitCode.STATE))
+        return int(ExitCode.STATE)
     if paths:
         for each in paths.values():
             for path in each:
                 say(f"wrote {path}")
     else:
         show_report(found.report, output)
+    return 0

@@ -54,7 +54,7 @@ def sandbox(
     ] = None,
     speed: Annotated[float, options.option("--speed", help="How much faster than the scenario time passes.")] = 1.0,
     no_tls: Annotated[bool, options.option("--no-tls", help="Speak plain HTTP.")] = False,
-) -> None:
+) -> int:
     """Run an AFT!-like server on this machine, to try manifests against.
 
     It is our assumption of AFT!, not AFT!'s contract, and starts no real job. It stops at Ctrl-C.
@@ -82,3 +82,4 @@ def sandbox(
         while not stop.wait(0.5):
             pass
         say(f"stopped; {len(server.jobs())} jobs were created")
+    return 0

@@ -8,13 +8,11 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from aftrun.app import DEFAULT_STATE_DIR
 from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import say
-from aftrun.cli.running import Ending, Output, bind_all, carry_out, duration, sandbox_for
+from aftrun.cli.running import Ending, bind_all, carry_out, duration, sandbox_for
 from aftrun.cli.watching import View
+from aftrun.cli.words import DEFAULT_STATE_DIR, Output
 from aftrun.errors import UsageError
 from aftrun.options import RunOptions
 
@@ -92,7 +90,7 @@ def start(
     sandbox: Annotated[
         bool, options.option("--sandbox", help="Run against a sandbox on this machine; starts no real job.")
     ] = False,
-) -> None:
+) -> int:
     """Start one job without a manifest, and wait for its end. Takes the flags of `aft start`.
 
     The key comes from AFT_API_KEY, a file, the keyring, or is asked for. As in a manifest, ${VAR} in a param is
@@ -122,7 +120,7 @@ def start(
         from aftrun.cli.check import PlanFormat, show_plan  # noqa: PLC0415  # only for this flag
 
         show_plan(loaded.manifests, chosen, os.environ, PlanFormat.JSON if output is Output.JSON else PlanFormat.TEXT)
-        return
+        return 0
     reports = options.report_paths(report_json, report_junit, report_html, report_markdown, report_tap)
     ending = Ending(options.output_beside(events, output), reports, no_exit_status, metrics_textfile)
     view = View(quiet, no_progress, verbose, events, ci)
@@ -130,8 +128,7 @@ def start(
         manifests = prepare(loaded.manifests, chosen, server_here)
         environ = key.environ(chosen.url or "https://127.0.0.1:44399", needed=not sandbox)
         setup = make_setup(manifests, bind_all(manifests, environ, loaded), chosen)
-        code = carry_out(setup, state_dir, view, ending, files=loaded.files)
-    raise typer.Exit(code)
+        return carry_out(setup, state_dir, view, ending, files=loaded.files)
 
 
 def manifest_text(

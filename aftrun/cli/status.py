@@ -8,11 +8,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, cast
 
-import typer
-
 from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import colour, emit, say
-from aftrun.cli.running import Output, duration, signals
+from aftrun.cli.flags import Argument
+from aftrun.cli.running import duration, signals
+from aftrun.cli.words import Output
 from aftrun.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from aftrun.runner import Runner
     from aftrun.target import Target
 
-JobId = Annotated[str, typer.Argument(help="The job's id, as the server or aftrun printed it.", metavar="JOB_ID")]
-JobIds = Annotated[list[str], typer.Argument(help="Ids of jobs.", metavar="JOB_ID…", show_default=False)]
+JobId = Annotated[str, Argument(help="The job's id, as the server or aftrun printed it.", metavar="JOB_ID")]
+JobIds = Annotated[list[str], Argument(help="Ids of jobs.", metavar="JOB_ID…", show_default=False)]
 
 
 def status(
@@ -39,7 +39,7 @@ def status(
     api_key_keyring: serverflags.ApiKeyKeyring = None,
     manifest: serverflags.ManifestFile = None,
     server_name: serverflags.ServerName = None,
-) -> None:
+) -> int:
     """Read one job on the server. Any job will do, whoever started it.
 
     Exit codes: 0 it succeeded, or is queued or running; 1 it failed; 5 it was cancelled; 6 it is not known to the
@@ -60,7 +60,7 @@ def status(
         emit(as_text(info, job_id, target.url))
         if raw:
             emit("\n" + raw_text(info, spec.job_info, target.setup.scrubber.scrub))
-    raise typer.Exit(int(exit_code(info)))
+    return int(exit_code(info))
 
 
 def exit_code(info: JobInfo) -> ExitCode:
@@ -174,7 +174,7 @@ def wait(
     api_key_keyring: serverflags.ApiKeyKeyring = None,
     manifest: serverflags.ManifestFile = None,
     server_name: serverflags.ServerName = None,
-) -> None:
+) -> int:
     """Follow jobs on the server to their ends. Any jobs will do, whoever started them; nothing is started.
 
     It looks as `apply` does, often at first and then less and less. Exit codes are those of `apply`; 3 and 4 say that
@@ -209,7 +209,7 @@ def wait(
 
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         emit(table.render(report, colour=colour(sys.stdout), columns=columns))
-    raise typer.Exit(report.exit_code if report.exit_code is not None else int(ExitCode.BUG))
+    return report.exit_code if report.exit_code is not None else int(ExitCode.BUG)
 
 
 __all__ = ["as_text", "exit_code", "raw_text", "status", "wait"]

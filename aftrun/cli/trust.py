@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import ssl
 import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from aftrun.cli import options
 from aftrun.cli.boundary import emit, say
+from aftrun.cli.flags import Argument
 from aftrun.durations import parse_duration
 from aftrun.errors import Unreachable, UsageError
 
@@ -30,7 +28,7 @@ class Format(StrEnum):
 
 def trust(
     url: Annotated[
-        str, typer.Argument(help="The server: https://HOST:PORT, or HOST or HOST:PORT.", metavar="URL")
+        str, Argument(help="The server: https://HOST:PORT, or HOST or HOST:PORT.", metavar="URL")
     ] = "https://127.0.0.1:44399",
     pem: Annotated[bool, options.option("--pem", help="Print the certificate itself, for a `caFile`.")] = False,
     form: Annotated[Format, options.option("--format", help="How to show it.")] = Format.TEXT,
@@ -39,7 +37,7 @@ def trust(
     ] = None,
     key: Annotated[Path | None, options.option("--key", help="The key of our own certificate.")] = None,
     timeout: Annotated[str, options.option("--timeout", help="How long to wait for the server.", metavar="D")] = "10s",
-) -> None:
+) -> int:
     """Show the certificate of a server, and the lines that pin it.
 
     It shows what is there now; whether that is your server is for you to check, as it says. Sends no request and no
@@ -65,16 +63,21 @@ def trust(
     if found.certificate is None:
         raise Unreachable(found.error, hint=f"`aftrun doctor --server {place.url}` looks at it step by step")
     if pem:
+        import ssl  # noqa: PLC0415  # only for this output
+
         emit(ssl.DER_cert_to_PEM_cert(found.certificate.der))
         say(f"this is what {place.netloc} shows; compare before you trust it: {found.certificate.fingerprint}")
     elif form is Format.JSON:
         emit(_as_json(place, found, found.certificate))
     else:
         emit(_as_text(place, found, found.certificate, time.time()))
+    return 0
 
 
 def _as_json(place: Place, found: Trust, certificate: PeerCertificate) -> str:
-    from aftrun.events import instant  # noqa: PLC0415  # only for this output
+    import ssl  # noqa: PLC0415  # only for this output
+
+    from aftrun.events import instant  # noqa: PLC0415  # the same
 
     data = {
         "url": place.url,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Self
 
 import aftrun
 from aftrun.cli.boundary import colour, say
-from aftrun.cli.ci import Ci, Speaker, detect
+from aftrun.cli.ci import Speaker, detect
+from aftrun.cli.words import Ci
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from aftrun.cli.ci import Ci, Speaker, detect
+from aftrun.cli.ci import Speaker, detect
+from aftrun.cli.words import Ci
 from tests.unit.report_samples import START, sample
 
 

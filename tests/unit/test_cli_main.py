@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from aftrun.cli.main import COMMANDS, asked_for, build, command
+from aftrun.cli.main import COMMANDS, asked_for, command
+from aftrun.cli.typed import build
 
 HEAVY = {"requests", "urllib3", "yaml", "jsonschema", "rich", "jinja2", "sqlite3", "aiohttp", "jmespath", "ssl"}
 
@@ -21,7 +22,7 @@ def test_the_short_help_is_the_real_one(name: str, place: str, text: str) -> Non
     assert documentation.partition("\n\n")[0].replace("\n", " ").startswith(text), name
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["schema", "--help"], ["explain", "--help"]])
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], *([name, "--help"] for name, _, _ in COMMANDS)])
 def test_what_is_not_asked_for_is_not_imported(arguments: list[str]) -> None:
     """`--version` and help load none of the packages that do the work."""
     code = f"import sys; sys.argv = ['aftrun', *{arguments!r}]\nfrom aftrun.cli.main import run\nrun()\n"
