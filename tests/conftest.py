@@ -13,12 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from aftrun.model import Json
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("aftrun", deadline=None)
+settings.load_profile("aftrun")
 
 FAST: dict[str, Json] = {"defaults": {"queue": "0s", "duration": "10ms"}}
 """A scenario in which jobs take next to no time."""

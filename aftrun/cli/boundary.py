@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TextIO
 
 from aftrun.errors import AftrunError, ExitCode, ManifestError, StateError
@@ -15,7 +15,45 @@ def colour(stream: object) -> bool:
     """Whether to colour what goes to `stream`. `NO_COLOR` (see no-color.org) wins, then whether a person reads it."""
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(getattr(stream, "isatty", lambda: False)()) and os.environ.get("TERM") != "dumb"
+    wanted = bool(getattr(stream, "isatty", lambda: False)()) and os.environ.get("TERM") != "dumb"
+    return wanted and _understands_colours(stream)
+
+
+if sys.platform == "win32":  # pragma: no cover  # no Windows among the machines that measure coverage
+
+    def _understands_colours(stream: object) -> bool:
+        """Whether the console takes escape sequences once it is asked to; old ones refuse."""
+        import ctypes  # noqa: PLC0415  # only Windows pays for it
+        import msvcrt  # noqa: PLC0415  # the same
+
+        try:
+            handle = ctypes.c_void_p(msvcrt.get_osfhandle(getattr(stream, "fileno")()))  # noqa: B009  # any object
+        except (OSError, ValueError):
+            return False
+        kernel, mode, processing = ctypes.windll.kernel32, ctypes.c_ulong(), 4
+        if not kernel.GetConsoleMode(handle, ctypes.byref(mode)):
+            return False
+        return bool(kernel.SetConsoleMode(handle, mode.value | processing))
+else:
+
+    def _understands_colours(_: object) -> bool:
+        return True
+
+
+def encoding(stream: TextIO, environ: Mapping[str, str], system: str = os.name) -> str | None:
+    """What to write to `stream` in, where that is not what Python chose.
+
+    Pipes and files on Windows get UTF-8, as JSON and YAML must be, and not the code page of the country.
+    """
+    if system != "nt" or stream.isatty() or environ.get("PYTHONIOENCODING"):
+        return None
+    return "utf-8"
+
+
+def drawable(file: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether `file` is a terminal that can be drawn on, with a person before it and not a CI's log."""
+    ci = environ.get("CI", "").lower() not in ("", "0", "false")
+    return file.isatty() and environ.get("TERM") != "dumb" and not ci
 
 
 def say(text: str) -> None:
@@ -49,10 +87,10 @@ def _give_up_on(stream: TextIO) -> None:
 
 
 def open_missing_streams() -> None:
-    """Give closed streams (`>&-`) somewhere to write to, so that a run does not end for want of an audience."""
-    for name in ("stdout", "stderr"):
+    """Give closed streams (`>&-`, `<&-`) a stand-in, so that a run does not end for want of an audience."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123  # for good
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123  # for good
 
 
 def report_error(error: AftrunError) -> None:

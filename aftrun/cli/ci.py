@@ -1,11 +1,4 @@
-"""Which CI server this runs under, and what it gets: folded progress, annotations, files.
-
-Detected by the variables that the servers document: `GITHUB_ACTIONS=true`
-(https://docs.github.com/en/actions/reference/workflows-and-actions/variables), `GITLAB_CI=true`
-(https://docs.gitlab.com/ci/variables/predefined_variables/), `TF_BUILD=True`
-(https://learn.microsoft.com/azure/devops/pipelines/build/variables), `TEAMCITY_VERSION`
-(https://www.jetbrains.com/help/teamcity/predefined-build-parameters.html). Jenkins needs nothing but `--report-junit`.
-"""
+"""What a CI server gets: folded progress, annotations, files."""
 
 from __future__ import annotations
 
@@ -20,17 +13,6 @@ from aftrun.report import ci_azure, ci_github, ci_gitlab, ci_teamcity, markdown
 from aftrun.report.ci import Locate, harmless
 
 TITLE = "aftrun: what each job did"
-
-
-def detect(environ: Mapping[str, str]) -> Ci:
-    """The server that this process runs under, by its documented variable."""
-    if environ.get("GITHUB_ACTIONS") == "true":
-        return Ci.GITHUB
-    if environ.get("GITLAB_CI") == "true":
-        return Ci.GITLAB
-    if environ.get("TF_BUILD", "").lower() == "true":
-        return Ci.AZURE
-    return Ci.TEAMCITY if environ.get("TEAMCITY_VERSION") else Ci.NONE
 
 
 class Speaker:

@@ -347,9 +347,3 @@ class LiveView:
 def _whole(seconds: float) -> str:
     """A length of time without tenths, which would flicker."""
     return human_duration(float(int(max(0.0, seconds))))
-
-
-def wanted(file: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether `file` is a terminal that can be drawn on, with a person before it and not a CI's log."""
-    ci = environ.get("CI", "").lower() not in ("", "0", "false")
-    return file.isatty() and environ.get("TERM") != "dumb" and not ci

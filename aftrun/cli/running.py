@@ -98,9 +98,9 @@ def signals(runner: Runner, farewell: str, *, drawn: bool = False) -> Iterator[N
         with contextlib.suppress(OSError):  # nobody may be there to read it any more
             os.write(2, f"\nstopping: nothing new is started; jobs go on, on the server.\n  {farewell}\n".encode())
 
-    wanted = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP"):
-        wanted.append(signal.SIGHUP)
+    # The third is a terminal that goes away, the fourth is Windows' Ctrl-Break; no system has both.
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    wanted: list[int] = [getattr(signal, name) for name in names if hasattr(signal, name)]
     before = {number: signal.signal(number, handle) for number in wanted}
     try:
         yield
@@ -180,7 +180,7 @@ def conclude(finished: Finished, ending: Ending, setup: Setup | None = None, wat
         if finished.exit_code in (ExitCode.FAILED, ExitCode.CANCELLED, ExitCode.REFUSED, ExitCode.UNREACHABLE):
             say(f"run again what did not succeed, and what needs it: aftrun retry {report.id}")
     if watch is not None:
-        lines, unwritten = watch.speaker.result(report, finished.report_path.parent)
+        lines, unwritten = watch.result(report, finished.report_path.parent)
         errors += unwritten
         for line in lines:
             # Where standard output carries data, the CI server's lines go beside it.
@@ -213,4 +213,4 @@ def show_report(report: RunReport, output: Output, watch: Watch | None = None) -
 
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         text = table.render(report, colour=colour(sys.stdout), columns=columns)
-        emit("\n" + (text if watch is None else watch.speaker.safe(text)))
+        emit("\n" + (text if watch is None else watch.safe(text)))

@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import aftrun
-from aftrun.cli.boundary import colour, say
-from aftrun.cli.ci import Speaker, detect
-from aftrun.cli.words import Ci
+from aftrun.cli.boundary import colour, drawable, say
+from aftrun.cli.words import Ci, detect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aftrun.app import Setup
+    from aftrun.cli.ci import Speaker
     from aftrun.cli.live import LiveView
+    from aftrun.errors import StateError
+    from aftrun.model import RunReport
     from aftrun.report.ndjson import EventStream
     from aftrun.run.ports import Door, Listener
     from aftrun.runner import Finished
@@ -46,7 +48,12 @@ class Watch:
 
     def __init__(self, setup: Setup, view: View, state_dir: Path, farewell: str) -> None:
         """Raises StateError where the stream of events cannot be opened; nothing has been sent then."""
-        self.speaker = Speaker(detect(os.environ) if view.ci is None else view.ci, os.environ, Path.cwd())
+        ci = detect(os.environ) if view.ci is None else view.ci
+        self._speaker: Speaker | None = None
+        if ci is not Ci.NONE:
+            from aftrun.cli.ci import Speaker  # noqa: PLC0415  # only a CI server pays for it
+
+            self._speaker = Speaker(ci, os.environ, Path.cwd())
         self.listeners: list[Listener] = []
         self._setup, self._view, self._state_dir = setup, view, state_dir
         self._stack = contextlib.ExitStack()
@@ -78,19 +85,27 @@ class Watch:
         """What watches the doors, where a trace is wanted."""
         return None if self._reads is None else self._reads.door
 
+    def safe(self, text: str) -> str:
+        """A text for the log that cannot give a CI server a command."""
+        return self._speaker.safe(text) if self._speaker else text
+
     def say(self, text: str) -> None:
         """A line to standard error that cannot give a CI server a command."""
-        say(self.speaker.safe(text))
+        say(self.safe(text))
+
+    def result(self, report: RunReport, run_folder: Path) -> tuple[tuple[str, ...], tuple[StateError, ...]]:
+        """Writes the CI server's files; returns the lines to print for it, and what could not be written."""
+        return self._speaker.result(report, run_folder) if self._speaker else ((), ())
 
     def _look_on(self, farewell: str) -> None:
         view, setup = self._view, self._setup
         if view.quiet:
             return
-        from aftrun.cli import live  # noqa: PLC0415  # with the rest of the machinery
-
         names = {task.key: task.label for task in setup.plan.tasks}
-        if not view.no_progress and not view.verbose and live.wanted(sys.stderr, os.environ):
-            self._drawing = live.LiveView(
+        if not view.no_progress and not view.verbose and drawable(sys.stderr, os.environ):
+            from aftrun.cli.live import LiveView  # noqa: PLC0415  # only a picture needs it
+
+            self._drawing = LiveView(
                 sys.stderr, names, colour=colour(sys.stderr), interrupted=farewell, usual=self._usual(list(names))
             )
             self.listeners.append(self._drawing)
@@ -118,14 +133,14 @@ class Watch:
         self.listeners.append(self._stream)
 
     def __enter__(self) -> Self:
-        if not self._view.quiet and (text := self.speaker.opening(time.time())):
+        if self._speaker and not self._view.quiet and (text := self._speaker.opening(time.time())):
             say(text)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._drawing is not None:
             self._drawing.close()
-        if not self._view.quiet and (text := self.speaker.closing(time.time())):
+        if self._speaker and not self._view.quiet and (text := self._speaker.closing(time.time())):
             say(text)
         with contextlib.suppress(OSError):  # what could not be written has been noted already
             self._stack.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 
@@ -16,6 +17,25 @@ class Ci(StrEnum):
     GITLAB = "gitlab"
     AZURE = "azure"
     TEAMCITY = "teamcity"
+
+
+def detect(environ: Mapping[str, str]) -> Ci:
+    """The server that this process runs under, by the variable that it documents.
+
+    Detected by the variables that the servers document: `GITHUB_ACTIONS=true`
+    (https://docs.github.com/en/actions/reference/workflows-and-actions/variables), `GITLAB_CI=true`
+    (https://docs.gitlab.com/ci/variables/predefined_variables/), `TF_BUILD=True`
+    (https://learn.microsoft.com/azure/devops/pipelines/build/variables), `TEAMCITY_VERSION`
+    (https://www.jetbrains.com/help/teamcity/predefined-build-parameters.html). Jenkins needs
+    nothing but `--report-junit`.
+    """
+    if environ.get("GITHUB_ACTIONS") == "true":
+        return Ci.GITHUB
+    if environ.get("GITLAB_CI") == "true":
+        return Ci.GITLAB
+    if environ.get("TF_BUILD", "").lower() == "true":
+        return Ci.AZURE
+    return Ci.TEAMCITY if environ.get("TEAMCITY_VERSION") else Ci.NONE
 
 
 class Output(StrEnum):

@@ -7,7 +7,6 @@ OpenSSL's business, or that of the fingerprint.
 
 from __future__ import annotations
 
-import calendar
 import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -100,7 +99,9 @@ def _instant(tag: int, content: bytes) -> float:
         text = ("19" if text[:2] >= "50" else "20") + text
     elif tag != _GENERALIZED_TIME:
         raise ValueError("the certificate's validity is no time")
-    return float(calendar.timegm(datetime.strptime(text, "%Y%m%d%H%M%SZ").timetuple()))  # noqa: DTZ007 -- always UTC
+    if len(text) != len("YYYYMMDDHHMMSSZ") or text[-1] != "Z":
+        raise ValueError("the certificate's validity is not as RFC 5280 wants it")
+    return datetime.fromisoformat(f"{text[:8]}T{text[8:]}").timestamp()
 
 
 def _alternative_names(extensions: bytes) -> Iterator[str]:

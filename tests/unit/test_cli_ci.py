@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from aftrun.cli.ci import Speaker, detect
-from aftrun.cli.words import Ci
+from aftrun.cli.ci import Speaker
+from aftrun.cli.words import Ci, detect
 from tests.unit.report_samples import START, sample
 
 

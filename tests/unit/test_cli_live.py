@@ -11,7 +11,8 @@ from typing import Any
 import pyte
 import pytest
 
-from aftrun.cli.live import LiveView, wanted
+from aftrun.cli.boundary import drawable
+from aftrun.cli.live import LiveView
 from aftrun.events import (
     Accepted,
     Event,
@@ -272,7 +273,7 @@ def test_an_interruption_and_a_warning_are_said() -> None:
 def test_it_is_for_terminals_with_a_person(terminal: bool, environ: dict[str, str], expected: bool) -> None:
     """Files, pipes and CI logs get plain lines."""
     file = Terminal(80, 24) if terminal else io.StringIO()
-    assert wanted(file, environ) is expected
+    assert drawable(file, environ) is expected
 
 
 def test_it_has_no_thread_of_its_own() -> None:
