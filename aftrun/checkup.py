@@ -147,7 +147,10 @@ class Doctor:
         else:
             loopback = proxy.is_loopback(place.host)
             level = Level.OK if loopback else Level.WARNING
-            text = "plain HTTP: no certificate; anyone on the way can read the key and change what runs"
+            text = "plain HTTP, so there is no certificate; "
+            text += (
+                "nothing leaves this machine" if loopback else "anyone on the way can read the key and change what runs"
+            )
             yield Check("certificate", level, text, "" if loopback else "use https:// and pin the certificate")
         yield from self._requests(has_key=not stand_ins)
 

@@ -34,6 +34,9 @@ MARKS = {
     Outcome.UNKNOWN: "????",
 }
 
+NO_FILE = ("start", "")
+"""What stands for a manifest's path where flags or a program made the manifest: no place that anybody can look at."""
+
 COLOURS = {"ok": "32", "--": "2", "FAIL": "31", "LATE": "33", "????": "35"}
 
 
@@ -57,6 +60,7 @@ class Lines:
         self._colour = colour
         self._done = -1
         self._deferred: dict[str, str] = {}
+        self._told: set[str] = set()
 
     def __call__(self, event: Event, folder: Folder) -> None:
         """Hear one event."""
@@ -94,6 +98,14 @@ class Lines:
                 return ""
         return f"     {self._label(event.job)}: {_indented(text)}"
 
+    def _news(self, message: str) -> str:
+        """A message without a remedy that has been told before: a hundred jobs may end for one reason."""
+        cause, _, remedy = message.partition("\n")
+        if remedy in self._told:
+            return cause
+        self._told.add(remedy)
+        return message
+
     def _label(self, key: str) -> str:
         return clean(self._labels.get(key, key))
 
@@ -103,9 +115,10 @@ class Lines:
         job = folder.job(event.job)
         mark = MARKS[event.outcome]
         took = f" in {human_duration(job.duration)}" if job.duration is not None else ""
-        why = f": {_indented(event.message)}" if event.message else ""
+        why = f": {_indented(self._news(event.message))}" if event.message else ""
         count = f"[{self._done}/{len(folder.jobs())}]"
-        place = "" if event.outcome in (Outcome.SUCCEEDED, Outcome.SUBMITTED, Outcome.SKIPPED) else f" ({job.origin})"
+        well = event.outcome in (Outcome.SUCCEEDED, Outcome.SUBMITTED, Outcome.SKIPPED)
+        place = "" if well or job.origin.path in NO_FILE else f" ({job.origin})"
         return (
             f"{paint(f'{mark:>4}', COLOURS[mark], colour=self._colour)} {self._label(event.job)}{place}: "
             f"{event.outcome.value}{took} {count}{why}"

@@ -89,3 +89,21 @@ def test_colours_only_where_wanted(level: int) -> None:
     """No escape codes in a file."""
     assert not any("\x1b" in line for line in tell(level))
     assert any("\x1b[31mFAIL" in line for line in tell(level, colour=True))
+
+
+def test_a_remedy_is_told_once() -> None:
+    """A hundred jobs that end for one reason need one remedy; what has no file has no place."""
+    said: list[str] = []
+    headers = tuple(
+        JobHeader(f"m/{n}", n, "m", "https://x", path, 3, 5) for n, path in (("a", "m.yaml"), ("b", "start"))
+    )
+    lines = Lines(said.append, {"m/a": "a", "m/b": "b"}, level=1, colour=False)
+    folder = Folder()
+    ends = [JobEnded(1.0, f"m/{n}", Outcome.REJECTED, Reason.KEY, "HTTP 401\ncheck the key") for n in "ab"]
+    for event in (RunStarted(0.0, "r", headers), *ends):
+        folder.feed(event)
+        lines(event, folder)
+    assert [line.partition(" ")[2] for line in said] == [
+        "FAIL a (m.yaml:3:5): rejected [1/2]: HTTP 401\n              check the key",
+        "FAIL b: rejected [2/2]: HTTP 401",
+    ]
