@@ -99,8 +99,9 @@ def test_a_remedy_is_told_once() -> None:
     )
     lines = Lines(said.append, {"m/a": "a", "m/b": "b"}, level=1, colour=False)
     folder = Folder()
-    ends = [JobEnded(1.0, f"m/{n}", Outcome.REJECTED, Reason.KEY, "HTTP 401\ncheck the key") for n in "ab"]
-    for event in (RunStarted(0.0, "r", headers), *ends):
+    story: list[Event] = [RunStarted(0.0, "r", headers)]
+    story += [JobEnded(1.0, f"m/{n}", Outcome.REJECTED, Reason.KEY, "HTTP 401\ncheck the key") for n in "ab"]
+    for event in story:
         folder.feed(event)
         lines(event, folder)
     assert [line.partition(" ")[2] for line in said] == [
