@@ -78,6 +78,12 @@ class ServerOverride:
 def override_servers(manifests: Sequence[Manifest], override: ServerOverride) -> tuple[Manifest, ...]:
     """The manifests with every server changed as the command line says."""
     override.check()
+    if override.url is not None and override.url.startswith("http://") and (override.ca_file or override.fingerprints):
+        flag = "--cacert" if override.ca_file else "--fingerprint"
+        raise UsageError(
+            f"{flag} says how to verify a certificate, and plain http:// has none",
+            hint="write https:// if the server speaks it, or leave the flag out",
+        )
     return tuple(
         replace(manifest, servers=tuple(override.apply(server) for server in manifest.servers))
         for manifest in manifests
@@ -266,11 +272,17 @@ def open_doors(setup: Setup, connections: int) -> list[Door]:
     """
     from aftrun.server.client import Door  # noqa: PLC0415  # `requests` takes 100 ms to import; plans do without
 
-    try:
-        return [Door(each, scrubber=setup.scrubber, connections=connections) for each in setup.endpoints]
-    except UsageError as error:
-        # A path may have come from a variable.
-        raise UsageError(setup.scrubber.scrub(error.message), hint=setup.scrubber.scrub(error.hint)) from None
+    doors: list[Door] = []
+    for each, server in zip(setup.endpoints, setup.plan.servers, strict=True):
+        try:
+            doors.append(Door(each, scrubber=setup.scrubber, connections=connections))
+        except UsageError as error:
+            by_flag = setup.options.ca_file or setup.options.fingerprints
+            where = f"{server.origin}: " if server.origin is not None and not by_flag else ""
+            # A path may have come from a variable.
+            message, hint = (setup.scrubber.scrub(text) for text in (error.message, error.hint))
+            raise UsageError(where + message, hint=hint) from None
+    return doors
 
 
 def pool_size(plan: Plan) -> int:
@@ -288,8 +300,9 @@ def make_scheduler(
     listeners: Sequence[Listener] = (),
     history: Sequence[Event] = (),
     parting: Callable[[], Sequence[str]] = tuple,
+    past: Callable[[str], Sequence[float]] = lambda _key: (),
 ) -> Scheduler:
-    """The scheduler of a run."""
+    """The scheduler of a run. `past` tells how long a job, by its key, took in past runs, seconds."""
     from aftrun.run.scheduler import Scheduler  # noqa: PLC0415  # only runs need it
 
     return Scheduler(
@@ -306,6 +319,7 @@ def make_scheduler(
         history=history,
         inherited=setup.inherited,
         parting=parting,
+        past=past,
     )
 
 

@@ -242,7 +242,9 @@ def prune(log: Log, state_dir: Path, before: str) -> list[str]:
     return gone
 
 
-def medians(log: Log, keys: Collection[str], *, runs: int = 20, but: str = "") -> dict[str, float]:
+def medians(
+    log: Log, keys: Collection[str], *, runs: int = 20, but: str = "", sandbox: bool | None = None
+) -> dict[str, float]:
     """The usual duration of jobs, seconds: the median over their last successful runs, by key.
 
     Args:
@@ -250,12 +252,11 @@ def medians(log: Log, keys: Collection[str], *, runs: int = 20, but: str = "") -
         keys: which jobs.
         runs: how many of the newest ends of each job count.
         but: a run that does not count, since it is the one to be compared.
+        sandbox: count runs against a sandbox only, or (False) others only; None: all.
     """
     import statistics  # noqa: PLC0415  # 10 ms for those who compare
 
     found: dict[str, list[float]] = {}
-    for job, seconds in log.durations(keys, but=but):
-        times = found.setdefault(job, [])
-        if len(times) < runs:
-            times.append(seconds)
+    for job, seconds in log.durations(keys, but=but, sandbox=sandbox, limit=runs):
+        found.setdefault(job, []).append(seconds)
     return {job: statistics.median(times) for job, times in found.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from aftrun.app import Setup, make_scheduler, open_doors, opening_events, pool_size
 from aftrun.errors import ExitCode, StateError
-from aftrun.events import Event, RunEnded, RunResumed, RunStarted
+from aftrun.events import Event, JobEnded, RunEnded, RunResumed, RunStarted
 from aftrun.files import write_atomic
 from aftrun.model import RunReport
 from aftrun.report import json as json_report
+from aftrun.run.journal import RunJournal
 from aftrun.run.lock import RunLock
-from aftrun.run.log import Log, RunJournal, StoredFile, process_name
+from aftrun.run.log import Log, StoredFile, process_name
 from aftrun.run.ports import Clock, Door, Listener, SystemClock
 from aftrun.run.verdict import NAMES, PRECEDENCE
 
@@ -47,25 +49,46 @@ def worst(codes: Sequence[ExitCode]) -> ExitCode:
 class ReportFile:
     """Keeps `report.json` true while the run goes on: a listener.
 
-    Rewriting the whole file at every end of a job would cost the square of the number of jobs, so a rewrite waits
-    until twenty times the cost of the last one has passed; the last event always writes.
+    Rewriting the whole file at every event would cost the square of the number of jobs, so a rewrite waits until
+    a multiple of the cost of the last one has passed; what was left out meanwhile is made up for by `tick`. The last
+    event always writes.
     """
+
+    END_PAUSE, PAUSE = 20, 100
+    """How many times its own cost a rewrite waits when a job has ended, and when something else has happened."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
         self.error: StateError | None = None
         self._clock = clock
-        self._not_before = 0.0
-        self._stale = False
+        self._written, self._cost = -math.inf, 0.0
+        self._pause = 0
+        """For what has happened since the last rewrite; 0: nothing has."""
+        self._folder: Folder | None = None
 
     def __call__(self, event: Event, folder: Folder) -> None:
         """Hear one event."""
-        now = self._clock.monotonic()
-        self._stale = True
-        if not isinstance(event, RunEnded) and now < self._not_before:
-            return
-        self.write(folder.report())
-        self._not_before = now + 20 * (self._clock.monotonic() - now)
+        self._folder = folder
+        pause = self.END_PAUSE if isinstance(event, JobEnded) else self.PAUSE
+        self._pause = min(self._pause or pause, pause)
+        if isinstance(event, RunEnded):
+            self.write(folder.report())
+        else:
+            self.tick()
+
+    @property
+    def restless(self) -> bool:
+        """Whether the file is behind, so that `tick` wants to be called."""
+        return self._pause > 0
+
+    def tick(self, *_: object) -> None:
+        """Write, if the file is behind and the last time is long enough ago."""
+        if self._pause and self._folder is not None:
+            now = self._clock.monotonic()
+            if now - self._written >= self._pause * self._cost:
+                self.write(self._folder.report())
+                self._written = self._clock.monotonic()
+                self._cost = self._written - now
 
     def write(self, report: RunReport) -> None:
         """Write the report now. A failure is kept in `error`; a later success clears it."""
@@ -74,7 +97,7 @@ class ReportFile:
             self.error = None
         except StateError as error:
             self.error = error
-        self._stale = False
+        self._pause = 0
 
 
 class Runner:
@@ -126,14 +149,16 @@ class Runner:
         try:
             with Log(self._state_dir, create=not self._resume) as log, RunLock(folder, pid, host):
                 history, opening = self._open(log, pid, host)
+                journal = RunJournal(log, run, sandbox=setup.sandbox)
                 scheduler = make_scheduler(
                     setup,
                     self._through(doors),
-                    RunJournal(log, run),
+                    journal,
                     pool,
                     clock=self._clock,
                     listeners=(keeper, *self._listeners),
                     history=history,
+                    past=journal.past,
                     parting=lambda: [text for door in doors for text in door.notices()],
                 )
                 self._scheduler = scheduler

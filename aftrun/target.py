@@ -192,7 +192,7 @@ class Watch:
             Refused: the first look was refused (401, 403).
             Unreachable: the server could not even be reached for the first look.
         """
-        from aftrun.run.log import MemoryJournal  # noqa: PLC0415  # the record is for runs; this one is for watchers
+        from aftrun.run.journal import MemoryJournal  # noqa: PLC0415  # the record is for runs; this one is for watchers
         from aftrun.run.pool import ThreadPool  # noqa: PLC0415  # threads are for watching only
 
         setup = self.target.setup

@@ -39,6 +39,12 @@ if TYPE_CHECKING:
 REDRAW = 0.1
 """Seconds between two drawings, at least: a run of thousands of quick jobs must not wait for its own picture."""
 
+_SHARE = 10
+"""A pause lasts so many times as long as the drawing before it, so that drawing takes a small share of the time."""
+
+_LONGEST = 1.0
+"""Seconds; the longest pause."""
+
 Due = Callable[[str], float | None]
 """When something is done about a job next, in epoch seconds; None where nothing is planned."""
 
@@ -130,7 +136,7 @@ class LiveView:
         self._total = 0
         self._begun = 0.0
         self._above: list[Text] = []
-        self._drawn = float("-inf")
+        self._drawn, self._pause = float("-inf"), REDRAW
         self._due: Due = lambda _: None
         self._open = False
 
@@ -240,11 +246,13 @@ class LiveView:
 
     def _redraw(self, now: float | None = None) -> None:
         now = self._now() if now is None else now
-        if not self._open or now - self._drawn < REDRAW:
+        if not self._open or now - self._drawn < self._pause:
             return
+        began = time.thread_time()
         self._drawn = now
         self._flush()
         self._live.update(self.picture(now), refresh=True)
+        self._pause = min(max(REDRAW, _SHARE * (time.thread_time() - began)), _LONGEST)
 
     def _flush(self) -> None:
         """Print what has ended above the picture, all at once."""

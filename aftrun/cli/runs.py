@@ -247,7 +247,7 @@ def show(
         row = past.as_it_is(past.find(_chosen(log.runs(), last, manifest), run), state_dir)
         found = past.read(log, row)
         keys = [header.key for header in found.start.jobs]
-        usual = past.medians(log, keys, but=found.row.id)
+        usual = past.medians(log, keys, but=found.row.id, sandbox=found.options.sandbox)
     report = found.report
     if status:
         report = replace(report, jobs=tuple(job for job in report.jobs if job.outcome in status))

@@ -122,7 +122,7 @@ class Watch:
         from aftrun import past  # noqa: PLC0415  # only a picture shows it
 
         with past.open_log(self._state_dir) as log:
-            return past.medians(log, keys, but=self._setup.facts.id)
+            return past.medians(log, keys, but=self._setup.facts.id, sandbox=self._setup.sandbox)
 
     def _stream_to(self, path: str) -> None:
         from aftrun.report.ndjson import EventStream, open_events  # noqa: PLC0415  # only for this flag

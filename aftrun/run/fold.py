@@ -6,7 +6,7 @@ both give equal reports for equal events.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from aftrun.errors import StateError
@@ -45,14 +45,14 @@ def _result(header: JobHeader) -> JobResult:
     )
 
 
-def _with_attempt(job: JobResult, number: int, **changes: object) -> JobResult:
-    """The job with attempt `number` changed, or begun where it is new."""
+def _with_attempt(job: JobResult, number: int, changes: Mapping[str, object], **others: object) -> JobResult:
+    """The job with attempt `number` changed, or begun where it is new, and with `others` changed of its own."""
     attempts = list(job.attempts)
     if attempts and attempts[-1].number == number:
         attempts[-1] = replace(attempts[-1], **changes)  # type: ignore[arg-type]  # checked by dataclasses itself
     else:
         attempts.append(replace(Attempt(number), **changes))  # type: ignore[arg-type]  # the same
-    return replace(job, attempts=tuple(attempts))
+    return replace(job, attempts=tuple(attempts), **others)  # type: ignore[arg-type]  # the same
 
 
 class Folder:
@@ -134,30 +134,34 @@ def _advance(job: JobResult, event: JobEvent) -> JobResult:
             again = bool(job.attempts) and job.attempts[-1].number == event.attempt
             tries = job.attempts[-1].tries + 1 if again else 1
             submitted = job.attempts[-1].submitted_at if again else event.at
-            job = _with_attempt(job, event.attempt, request=event.request, submitted_at=submitted, tries=tries)
-            return replace(
+            return _with_attempt(
                 job,
+                event.attempt,
+                {"request": event.request, "submitted_at": submitted, "tries": tries},
                 phase="submitting",
                 request=event.request,
                 started_at=event.at if job.started_at is None else job.started_at,
             )
         case SubmitDeferred():
-            return replace(_with_attempt(job, event.attempt, message=event.message), phase="deferred")
+            return _with_attempt(job, event.attempt, {"message": event.message}, phase="deferred")
         case Accepted():
-            job = _with_attempt(
-                job, event.attempt, accepted_at=event.at, job_id=event.job_id, state=event.state, message=""
-            )
-            return replace(job, phase="accepted", job_id=event.job_id)
+            changes: dict[str, object] = {
+                "accepted_at": event.at,
+                "job_id": event.job_id,
+                "state": event.state,
+                "message": "",
+            }
+            return _with_attempt(job, event.attempt, changes, phase="accepted", job_id=event.job_id)
         case StateSeen():
             if not job.attempts:
                 raise StateError(f"the record of the run tells the state of a job that was never sent: {event.job!r}")
-            changes: dict[str, object] = {"state": event.state}
+            changes = {"state": event.state}
             if event.phase == State.RUNNING and job.attempts[-1].running_at is None:
                 changes["running_at"] = event.at
             phase = "running" if event.phase == State.RUNNING else "accepted"
-            return replace(_with_attempt(job, event.attempt, **changes), phase=phase)
+            return _with_attempt(job, event.attempt, changes, phase=phase)
         case LookFailed():
-            return _with_attempt(job, event.attempt, message=event.message)
+            return _with_attempt(job, event.attempt, {"message": event.message})
         case AttemptEnded():
             changes = {
                 "ended_at": event.at,
@@ -170,8 +174,7 @@ def _advance(job: JobResult, event: JobEvent) -> JobResult:
             }
             if event.state:
                 changes["state"] = event.state
-            job = _with_attempt(job, event.attempt, **changes)
-            return replace(job, outputs=tuple(event.outputs.items()), phase="waiting")
+            return _with_attempt(job, event.attempt, changes, outputs=tuple(event.outputs.items()), phase="waiting")
         case RetryPlanned():
             return replace(job, phase="waiting", message=event.message)
         case JobEnded():

@@ -60,6 +60,14 @@ class Live:
     due: float | None = None
     """When its next request is due."""
     in_flight: bool = False
+    asked: float = 0.0
+    """When its newest request left."""
+    going: float | None = None
+    """When it was last seen, by this process, not to have ended."""
+    stops: tuple[float, ...] = ()
+    """The ages at which to have a look, by what past runs tell (see `looking`)."""
+    lasted: float | None = None
+    """Seconds from acceptance to the end, as well as can be told."""
     last: Ended | None = None
     """How the attempt before ended, while the job waits for the next."""
     outcome: Outcome | None = None
@@ -75,6 +83,21 @@ class Live:
         self.job_id = ""
         self.status, self.state = "", None
         self.blind, self.blind_message, self.missing_since = 0, "", None
+        self.going, self.stops, self.lasted = None, (), None
+
+    def duration(self, now: float, wall: float, told: float | None) -> float | None:
+        """Seconds from acceptance to an end that was seen `now` (monotonic; `wall` is the same in epoch seconds).
+
+        `told` is when the server says that it ended, epoch seconds of its own clock. It is believed where it lies
+        between the last look that saw the job going and the one that saw it ended; else the middle of these is the
+        best guess. The look's own time would be none: it is late by as much as looks are apart, so looks planned by
+        it would be late for ever. None where nobody was looking and the server does not tell.
+        """
+        noticed = now - self.accepted
+        before = None if self.going is None else self.going - self.accepted
+        if told is not None and (before or 0.0) <= told - (wall - noticed) <= noticed:
+            return told - (wall - noticed)
+        return None if before is None else (before + noticed) / 2
 
     def deadline(self, finish: float) -> tuple[float, Reason, str]:
         """When to give up on an accepted job, the reason to give then, and the clock's name for people.

@@ -58,6 +58,14 @@ CREATE TABLE files (
 ) WITHOUT ROWID;
 """
 
+_DURATIONS = """
+SELECT seconds FROM ends
+WHERE job = :job AND run <> :but AND outcome = 'succeeded' AND seconds IS NOT NULL AND (:sandbox IS NULL OR EXISTS (
+    SELECT 1 FROM runs WHERE id = ends.run AND (instr(options, '"sandbox": true') > 0) = :sandbox
+))
+ORDER BY run DESC LIMIT :limit
+"""
+
 _MIGRATIONS: dict[int, str] = {}
 """From version N to N + 1. A database is brought up to date, one step at a time, when it is opened for writing."""
 
@@ -298,21 +306,32 @@ class Log:
                 result.setdefault(run, {})[outcome] = count
         return result
 
-    def durations(self, keys: Collection[str], *, but: str = "") -> list[tuple[str, float]]:
-        """Key and seconds of each successful end of these jobs, the newest run first.
+    def durations(
+        self, keys: Collection[str], *, but: str = "", sandbox: bool | None = None, limit: int = 100
+    ) -> list[tuple[str, float]]:
+        """Key and seconds of each successful end of these jobs, the newest run first, up to `limit` for each job.
+
+        `sandbox` asks for runs against a sandbox only, or (False) for others only: a job takes its time in one, and a
+        made-up time in the other.
 
         Raises:
             StateError: they cannot be read.
         """
         result: list[tuple[str, float]] = []
-        query = (
-            "SELECT seconds FROM ends WHERE job = ? AND run <> ? AND outcome = 'succeeded' AND seconds IS NOT NULL "
-            "ORDER BY run DESC LIMIT 100"
-        )
         with self._explained():
             for key in keys:
-                result += [(key, row[0]) for row in self._db.execute(query, (key, but))]
+                found = self._db.execute(_DURATIONS, {"job": key, "but": but, "sandbox": sandbox, "limit": limit})
+                result += [(key, row[0]) for row in found]
         return result
+
+    def alone(self, run: str) -> bool:
+        """Whether no other run is on record.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        with self._explained():
+            return self._db.execute("SELECT 1 FROM runs WHERE id <> ? LIMIT 1", (run,)).fetchone() is None
 
     def prune(self, before: str) -> list[str]:
         """Forget runs that ended before an RFC 3339 instant (UTC, as stored). Returns their ids.
@@ -326,33 +345,6 @@ class Log:
             ).fetchall()
             self._db.executemany("DELETE FROM runs WHERE id = ?", found)
         return [row[0] for row in found]
-
-
-class RunJournal:
-    """The scheduler's `Journal`: one run's share of the log."""
-
-    def __init__(self, log: Log, run: str) -> None:
-        self._log = log
-        self._run = run
-
-    def append(self, events: Sequence[Event]) -> None:
-        """Record events, in order; they are on disk when this returns.
-
-        Raises:
-            StateError: they could not be recorded.
-        """
-        self._log.append(self._run, events)
-
-
-class MemoryJournal:
-    """A record that is not durable: for tests, and as the yardstick for what durability costs."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def append(self, events: Sequence[Event]) -> None:
-        """Keep the events."""
-        self.events.extend(events)
 
 
 def process_name() -> tuple[int, str]:

@@ -68,10 +68,10 @@ def make_plan(manifests: Sequence[Manifest], *, keep_going: bool = False) -> Pla
         where = {job.name: first + offset for offset, job in enumerate(manifest.jobs)}
         variables = dict(manifest.vars)
         for job in manifest.jobs:
-            server = replace(manifest.server(job.server), name="", origin=None)
-            place = places.setdefault(server, len(servers))
+            server = manifest.server(job.server)
+            place = places.setdefault(replace(server, name="", origin=None), len(servers))
             if place == len(servers):
-                servers.append(server)
+                servers.append(replace(server, name=""))  # with the first place that describes it, for messages
             tasks.append(
                 Task(
                     index=len(tasks),

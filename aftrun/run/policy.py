@@ -219,10 +219,14 @@ def out_of_time(last: LookDecision, reason: Reason, clock: str) -> Ended:
     )
 
 
+def base_interval(poll: Poll, elapsed: float) -> float:
+    """`clamp(fraction × elapsed, minimum, maximum)`, seconds."""
+    return min(max(poll.fraction * elapsed, poll.minimum), poll.maximum)
+
+
 def poll_interval(poll: Poll, elapsed: float, random: Random) -> float:
-    """Seconds until the next look: `clamp(fraction × elapsed, minimum, maximum)`, ±10 % so that looks spread."""
-    base = min(max(poll.fraction * elapsed, poll.minimum), poll.maximum)
-    return base * random.uniform(0.9, 1.1)
+    """Seconds until the next look by the rule: the clamped fraction, ±10 % so that looks spread."""
+    return base_interval(poll, elapsed) * random.uniform(0.9, 1.1)
 
 
 def backoff(tries: int, bounds: tuple[float, float], random: Random) -> float:

@@ -6,6 +6,8 @@ are made by the one thread that takes from the queue.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -16,7 +18,12 @@ from aftrun.run.ports import WAKE, Ticket
 Result = tuple[Ticket, Reply | BaseException]
 _Work = tuple[Ticket, Callable[[], Reply]] | None
 
-MAX_THREADS = 32
+MAX_THREADS = 31
+"""With the one that decides, a run has 32 threads."""
+
+
+_NAP = 0.25 if os.name == "nt" else 3600.0
+"""The longest single wait, seconds. On Windows Ctrl-C is not heard during one, only after it."""
 
 
 class ThreadPool:
@@ -43,14 +50,15 @@ class ThreadPool:
 
     def wait(self, timeout: float | None) -> list[Result]:
         """All results that are there, waiting up to `timeout` seconds (None: for ever) for the first."""
+        # `get(timeout=…)` of a huge number overflows; nobody sleeps longer than an hour without a look around.
+        left = 3600.0 if timeout is None else max(0.0, min(timeout, 3600.0))
         results: list[Result] = []
-        try:
-            # `get(timeout=…)` of a huge number overflows; nobody sleeps longer than an hour without a look around.
-            results.append(self._results.get(timeout=3600.0 if timeout is None else max(0.0, min(timeout, 3600.0))))
-            while True:
-                results.append(self._results.get_nowait())
-        except queue.Empty:
-            pass
+        while not results and left >= 0:
+            with contextlib.suppress(queue.Empty):
+                results.append(self._results.get(timeout=min(left, _NAP)))
+                while True:
+                    results.append(self._results.get_nowait())
+            left -= _NAP
         self._busy -= sum(1 for ticket, _ in results if ticket is not WAKE)
         return results
 

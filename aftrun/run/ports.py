@@ -96,5 +96,6 @@ Listener = Callable[[Event, Folder], None]
 """Hears every event after it was recorded, on the thread that runs the scheduler, with the fold of all so far.
 
 One that also has a method `tick(now, due)` hears the time a few times a second: `now` in epoch seconds, and a function
-that tells, by a job's key, when something is done about the job next (epoch seconds, or None).
+that tells, by a job's key, when something is done about the job next (epoch seconds, or None). With an attribute
+`restless` besides, it hears the time only while that is true.
 """

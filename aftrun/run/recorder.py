@@ -26,7 +26,7 @@ class Recorder:
         self.error: StateError | None = None
         """Why the record could not be kept, if so."""
         self._events: list[Event] = []
-        self._tickers = [tick for tick in (getattr(each, "tick", None) for each in listeners) if tick is not None]
+        self._tickers = [each for each in listeners if hasattr(each, "tick")]
         self._ticked = -math.inf
 
     def add(self, *events: Event) -> None:
@@ -55,12 +55,13 @@ class Recorder:
 
     def next_tick(self) -> float:
         """When the listeners want to hear the time again (monotonic); infinity where nobody does."""
-        return self._ticked + TICK if self._tickers else math.inf
+        wanted = any(getattr(each, "restless", True) for each in self._tickers)
+        return self._ticked + TICK if wanted else math.inf
 
     def tick(self, due_at: Callable[[str], float | None]) -> None:
         """Tell the time to the listeners that have a `tick`: a live view must move even while nothing happens."""
         now = self._clock.monotonic()
         if now >= self.next_tick():
             self._ticked = now
-            for tick in self._tickers:
-                tick(self._clock.now(), due_at)
+            for each in self._tickers:
+                each.tick(self._clock.now(), due_at)

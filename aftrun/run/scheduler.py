@@ -38,6 +38,13 @@ from aftrun.run.verdict import verdict
 from aftrun.secrets import NOTHING_SECRET, Scrubber
 from aftrun.values import Bindings
 
+_LOOKS = 8
+"""Where requests are due and new jobs may start, one request in so many is one that is due: mostly a look.
+
+New jobs go first: each second that a submission waits comes on top of the run's length, and a look only delays the
+news of an end. Looks get their share even so, since other jobs may wait for just that news.
+"""
+
 _NO_JOB = -1
 """In the heap: a time to look round at, for no job in particular."""
 
@@ -61,8 +68,12 @@ class Scheduler:
         history: Sequence[Event] = (),
         inherited: Callable[[int, str], Handed | None] = lambda _stage, _name: None,
         parting: Callable[[], Sequence[str]] = tuple,
+        past: Callable[[str], Sequence[float]] = lambda _key: (),
     ) -> None:
-        """`parting` tells what is to be said before the run ends: what was learnt about servers on the way."""
+        """`parting` tells what is to be said before the run ends: what was learnt about servers on the way.
+
+        `past` tells how long a job, by its key, took in past runs, seconds.
+        """
         self._plan, self._doors, self._pool, self._clock = plan, doors, pool, clock
         self._folder = Folder(history)
         self._recorder = Recorder(journal, self._folder, listeners, clock)
@@ -72,6 +83,7 @@ class Scheduler:
         self._heap: list[tuple[float, int, int]] = []
         self._serial = 0
         self._lanes = Lanes([server.max_requests_per_second for server in plan.servers], pool.size)
+        self._picked = 0
         self._posts_flying = 0
         self._parting = parting
         self._calls: list[tuple[Ticket, Callable[[], Reply]]] = []
@@ -97,6 +109,7 @@ class Scheduler:
             scrubber=scrubber,
             finishes=self._finishes,
             handed=handed,
+            past=past,
         )
 
     # --- the loop -------------------------------------------------------------------------------------------------
@@ -225,20 +238,24 @@ class Scheduler:
     # --- what may start now ---------------------------------------------------------------------------------------
 
     def _pick(self) -> None:
-        """Fill the free places of the pool: what is due and what is new in turn, servers in turn."""
+        """Fill the free places of the pool: mostly with new jobs, then what has been due longest, servers in turn."""
         now = self._clock.monotonic()
         while self._heap and self._heap[0][0] <= now:
             _, serial, index = heapq.heappop(self._heap)
             if index >= 0 and serial == self._lives[index].serial:
-                self._lanes.push(self._lives[index].task.server, index)
-        picked = True
-        while picked:
-            picked = False
-            for lane in self._lanes.open(now):
-                picked = (not self._lanes.full and self._pick_due(lane)) or picked
-            picked = self._pick_new(self._lanes.open(now)) or picked
+                live = self._lives[index]
+                self._lanes.push(live.task.server, index, submits=live.phase.may_submit)
+        while lanes := self._lanes.open(now):
+            self._picked += 1
+            ways = (self._pick_new, self._pick_due) if self._picked % _LOOKS else (self._pick_due, self._pick_new)
+            if not (ways[0](lanes) or ways[1](lanes)):
+                return
 
-    def _pick_due(self, lane: int) -> bool:
+    def _pick_due(self, lanes: Sequence[int]) -> bool:
+        """Start the request that has been due longest at the first of these servers that has one."""
+        return any(self._start_due(lane) for lane in lanes)
+
+    def _start_due(self, lane: int) -> bool:
         """Start the request that has been due longest at this server, if there is one."""
         while (index := self._lanes.pop(lane)) is not None:
             live = self._lives[index]
@@ -279,7 +296,8 @@ class Scheduler:
 
     def _fly(self, live: Live, call: Callable[[], Reply], *, submits: bool) -> None:
         live.in_flight = True
-        self._lanes.fly(live.task.server, self._clock.monotonic())
+        live.asked = self._clock.monotonic()
+        self._lanes.fly(live.task.server, live.asked)
         self._posts_flying += submits
         self._calls.append((Ticket(live.task.index, submits), call))
 
@@ -315,7 +333,7 @@ class Scheduler:
     def _end(self, live: Live, ended: Ended) -> None:
         live.phase = Phase.ENDED
         self._restless = True
-        seconds = round(self._clock.monotonic() - live.accepted, 3) if live.job_id and live.task.job.wait else None
+        seconds = None if live.lasted is None else round(live.lasted, 3)
         self._recorder.add(
             JobEnded(self._clock.now(), live.task.key, ended.outcome, ended.reason, ended.message, seconds)
         )

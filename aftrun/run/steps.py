@@ -26,7 +26,7 @@ from aftrun.events import (
     Warned,
 )
 from aftrun.model import JobResult, Json, Outcome, Reply, State
-from aftrun.run import policy
+from aftrun.run import looking, policy
 from aftrun.run.live import Live, Phase
 from aftrun.run.plan import Plan
 from aftrun.run.policy import Blind, Created, Ended, Going, NotProcessed
@@ -59,11 +59,14 @@ class Steps:
         scrubber: Scrubber,
         finishes: Sequence[float],
         handed: Callable[[int, str], Handed | None],
+        past: Callable[[str], Sequence[float]] = lambda _key: (),
     ) -> None:
+        """`past` tells how long a job, by its key, took in past runs, seconds."""
         self._plan, self._facts, self._bindings = plan, facts, bindings
         self._clock, self._random, self._scrubber = clock, random, scrubber
         self._finishes = finishes
         self._handed = handed
+        self._past = past
 
     # --- submitting -----------------------------------------------------------------------------------------------
 
@@ -120,11 +123,13 @@ class Steps:
         live.phase = Phase.WATCH
         live.accepted = self._clock.monotonic()
         live.job_id = created.job_id
+        live.going = live.accepted
         live.handed = Handed(created.job_id)
         event = Accepted(self._clock.now(), live.task.key, live.attempt, created.job_id, created.state)
         if not live.task.job.wait:
             over = self.attempt_over(live, Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"))
             return Step((event, *over.events), end=over.end)
+        self._plan_looks(live)
         return Step((event,), due=self._next_look(live, 0.0))
 
     # --- looking --------------------------------------------------------------------------------------------------
@@ -164,6 +169,7 @@ class Steps:
             return [LookFailed(at, key, live.attempt, decision.message)]
         info = decision.info
         live.blind, live.blind_message, live.missing_since = 0, "", None
+        live.going = live.asked
         events: list[Event] = []
         if (info.status, info.state) != (live.status, live.state):
             live.status, live.state = info.status, info.state
@@ -173,11 +179,15 @@ class Steps:
             events.append(Warned(at, f"{live.task.job.name}: {decision.note}", key))
         return events
 
+    def _plan_looks(self, live: Live) -> None:
+        """Note when the job should end, by what past runs tell."""
+        live.stops = looking.stops(self._plan.servers[live.task.server].poll, self._past(live.task.key))
+
     def _next_look(self, live: Live, retry_after: float) -> float:
-        """When to look next: by the polling rule, later after failures, but one last time when the clock runs out."""
+        """When to look next: by rule and history, later after failures, but one last time when the clock runs out."""
         now = self._clock.monotonic()
         poll = self._plan.servers[live.task.server].poll
-        wait = policy.poll_interval(poll, now - live.accepted, self._random)
+        wait = looking.next_look(poll, now - live.accepted, live.stops, self._random)
         if live.blind:
             wait = max(wait, policy.backoff(live.blind, policy.LOOK_BACKOFF, self._random), retry_after)
         deadline, _, _ = live.deadline(self._finishes[live.task.stage])
@@ -195,6 +205,8 @@ class Steps:
         if info is not None:
             ended = self._expect(live, ended)
             outputs = self._outputs(live, info.raw, events)
+            if ended.reason in (Reason.DONE, Reason.EXPECT):
+                live.lasted = live.duration(self._clock.monotonic(), self._clock.now(), info.ended_at)
         ended = replace(ended, message=self._scrubber.scrub(ended.message))
         live.handed = Handed(live.job_id or None, outputs)
         over = AttemptEnded(
@@ -294,6 +306,7 @@ class Steps:
             live.status, live.state = attempt.state, State.RUNNING
         if not live.task.job.wait:
             return self.attempt_over(live, Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"))
+        self._plan_looks(live)
         return Step(due=now)
 
 

@@ -195,3 +195,20 @@ def test_a_signal_before_anything_was_done_is_quiet(tmp_path: Path) -> None:
         out, error = process.communicate(timeout=20)
         assert process.returncode in (128 + number, -number), error  # -number: before Python had even begun
         assert b"Traceback" not in error + out
+
+
+def test_a_missing_certificate_file_is_named_with_its_line(aftrun: Run, tmp_path: Path) -> None:
+    """A `caFile` that is not there: the message names the file's line in the manifest, and nothing is recorded."""
+    (tmp_path / "ca.yaml").write_text("version: 1\nserver:\n  tls: {caFile: no.pem}\njobs: [{scriptName: x}]\n")
+    done = aftrun("apply", "ca.yaml", env={"AFT_API_KEY": "k"})
+    assert done.code == 2
+    assert "ca.yaml:3:3: the certificates in no.pem (caFile) could not be read" in done.err
+
+
+def test_a_certificate_for_plain_http_is_refused(aftrun: Run, tmp_path: Path) -> None:
+    """A flag that could have no effect is an error, not silence."""
+    (tmp_path / "one.yaml").write_text("scriptName: x\n")
+    for flag, value in (("--cacert", "x.pem"), ("--fingerprint", "sha256:" + "0" * 64)):
+        done = aftrun("apply", "one.yaml", "--server", "http://127.0.0.1:1", flag, value, env={"AFT_API_KEY": "k"})
+        assert done.code == 2
+        assert f"{flag} says how to verify a certificate, and plain http:// has none" in done.err

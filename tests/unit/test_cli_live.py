@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -185,6 +186,22 @@ def test_many_quick_jobs_are_drawn_seldom_and_none_is_lost() -> None:
     ended = [line for line in stage.terminal.all_lines() if "succeeded" in line]
     assert [re.sub(r".* ok (\S+):.*", r"\1", line) for line in ended] == [f"j{number}" for number in range(1_000)]
     assert len(stage.terminal.getvalue()) < 200_000
+
+
+@pytest.mark.parametrize(("cost", "pause"), [(0.0, 0.1), (0.05, 0.5), (3.0, 1.0)])
+def test_a_picture_that_costs_much_is_drawn_less_often(
+    cost: float, pause: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten times as long as the last one took, at most a second: drawing never takes the run's time away."""
+    stage = Stage(["a"])
+    spent = iter(range(100))
+    monkeypatch.setattr(time, "thread_time", lambda: next(spent) * cost)
+    stage.to(5)
+    before = len(stage.terminal.getvalue())
+    stage.to(5 + pause - 0.01)
+    assert len(stage.terminal.getvalue()) == before
+    stage.to(5 + pause + 0.01)
+    assert len(stage.terminal.getvalue()) > before
 
 
 @pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))

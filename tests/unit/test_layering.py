@@ -8,16 +8,30 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[2] / "aftrun"
+import aftrun
 
-BASE = {"durations", "errors", "events", "files", "gitinfo", "model", "options", "resources", "secrets", "values"}
+PACKAGE = Path(aftrun.__file__).resolve().parent
+
+BASE = {
+    "durations",
+    "errors",
+    "events",
+    "files",
+    "gitinfo",
+    "model",
+    "options",
+    "resources",
+    "results",
+    "secrets",
+    "values",
+}
 FLOOR = {"importer", "manifest", "server", "run", "report", "sandbox"}
 TOP = {"app", "notify", "runner", "telemetry", "cli", "__main__"}
 
 MAY_IMPORT = {
     **dict.fromkeys(BASE, BASE),
     **{floor: BASE | {floor} for floor in FLOOR},
-    "airflow": BASE | {"manifest", "server", "airflow"},
+    "airflow": BASE | {"", "airflow", "app", "checkup", "manifest", "run", "server"},
     "notify": BASE | {"report", "notify"},
     "telemetry": BASE | {"report", "telemetry"},
     "app": BASE | FLOOR | {"", "app"},
@@ -28,17 +42,33 @@ MAY_IMPORT = {
     "checkup": BASE | FLOOR | {"", "app", "checkup", "outlook", "target"},
     "library": BASE | FLOOR | {"", "app", "runner", "library"},
     "__init__": BASE | {"library"},
-    "cli": BASE | FLOOR | {"", "app", "checkup", "notify", "outlook", "past", "runner", "target", "telemetry", "cli"},
-    "__main__": {"cli"},
+    "cli": BASE
+    | FLOOR
+    | {
+        "",
+        "airflow",
+        "app",
+        "checkup",
+        "notify",
+        "outlook",
+        "past",
+        "runner",
+        "target",
+        "telemetry",
+        "cli",
+        "complete",
+    },
+    "complete": {"complete"},
+    "__main__": {"cli", "complete"},
 }
 """What each part may import of aftrun; `""` is the package itself, for its version."""
 
 ONLY_IMPORTER = {
-    "yaml": {"manifest/source.py"},
+    "yaml": {"manifest/source.py", "complete/manifests.py"},
     "jsonschema": {"manifest/schema.py"},
     "requests": {"server/client.py"},
-    "sqlite3": {"run/log.py"},
-    "typer": {"cli/"},
+    "sqlite3": {"run/log.py", "complete/records.py"},
+    "typer": {"cli/typed.py"},
     "rich": {"cli/"},
     "click": set(),
     "aiohttp": {"sandbox/"},
@@ -46,11 +76,15 @@ ONLY_IMPORTER = {
     "apprise": {"notify.py"},
     "opentelemetry": {"telemetry.py"},
     "threading": {"run/pool.py", "sandbox/", "cli/sandbox.py", "server/client.py", "server/wire.py"},
-    "concurrent": set(),
+    "airflow": {"airflow/"},
+    "concurrent": {"airflow/desk.py"},
     "multiprocessing": set(),
     "asyncio": {"sandbox/", "airflow/"},
 }
 """Modules that only these files (or all files of these folders) may import."""
+
+NOT_FOR_AIRFLOW = {f"aftrun.run.{name}" for name in ("lock", "log", "pool", "recorder", "scheduler")}
+"""On Airflow, Airflow schedules, records and waits."""
 
 
 def imports(tree: ast.AST, module: str) -> Iterator[str]:
@@ -75,6 +109,8 @@ def violations(path: str, text: str) -> list[str]:
             known = target in MAY_IMPORT
             if (target if known else "") not in MAY_IMPORT[part]:
                 found.append(f"{path} may not import {name}")
+        if part == "airflow" and any(name == each or name.startswith(f"{each}.") for each in NOT_FOR_AIRFLOW):
+            found.append(f"{path} may not import {name}: Airflow does that")
         owners = ONLY_IMPORTER.get(top)
         if owners is not None and not any(
             path == owner or (owner[-1] == "/" and path.startswith(owner)) for owner in owners
@@ -105,6 +141,9 @@ def test_imports_follow_the_table(path: Path) -> None:
         ("sandbox/server.py", "from aftrun import manifest"),
         ("app.py", "from aftrun.cli import apply"),
         ("cli/main.py", "import click"),
+        ("cli/main.py", "from airflow.sdk import DAG"),
+        ("airflow/operator.py", "from aftrun.run.scheduler import Scheduler"),
+        ("airflow/operator.py", "from concurrent.futures import ThreadPoolExecutor"),
     ],
 )
 def test_a_forbidden_import_is_found(path: str, text: str) -> None:

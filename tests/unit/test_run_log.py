@@ -28,7 +28,8 @@ from aftrun.events import (
 )
 from aftrun.model import Outcome
 from aftrun.run import log as log_module
-from aftrun.run.log import SCHEMA_VERSION, Log, MemoryJournal, RunJournal, StoredFile, process_name
+from aftrun.run.journal import MemoryJournal, RunJournal
+from aftrun.run.log import SCHEMA_VERSION, Log, StoredFile, process_name
 
 START = RunStarted(
     1_767_225_600.0, "r1", (JobHeader("m/a", "a", "m", "https://s", "m.yaml", 1, 1),), (Source("m.yaml", "ab", "m"),)
@@ -338,3 +339,34 @@ def test_no_event_holds_more_than_its_json(tmp_path: Path) -> None:
         "jobId": "17",
         "state": "",
     }
+
+
+def ended(log: Log, run: str, seconds: float, *, outcome: Outcome = Outcome.SUCCEEDED, sandbox: bool = False) -> None:
+    """One more run of the job, begun and over."""
+    start = RunStarted(1_767_225_600.0, run, START.jobs, START.sources)
+    log.begin(start, [], [], {"sandbox": True} if sandbox else {"variables": [["x", '"sandbox": true']]})
+    log.append(run, [JobEnded(1_767_225_601.0, "m/a", outcome, Reason.DONE, seconds=seconds)])
+
+
+def test_durations_are_those_of_good_ends_in_runs_of_the_same_kind(tmp_path: Path) -> None:
+    """The newest first, as many as asked for; a sandbox's made-up times stay apart from the real ones."""
+    with Log(tmp_path) as log:
+        for number in range(1, 5):
+            ended(log, f"r{number}", number * 10.0)
+        ended(log, "r5", 99.0, outcome=Outcome.FAILED)
+        ended(log, "r6", 1.0, sandbox=True)
+        assert log.durations(["m/a", "m/b"]) == [("m/a", 1.0), *(("m/a", each) for each in (40.0, 30.0, 20.0, 10.0))]
+        assert log.durations(["m/a"], sandbox=False, limit=2) == [("m/a", 40.0), ("m/a", 30.0)]
+        assert log.durations(["m/a"], sandbox=True) == [("m/a", 1.0)]
+        assert RunJournal(log, "r4").past("m/a") == (30.0, 20.0, 10.0)
+        assert RunJournal(log, "r7", sandbox=True).past("m/a") == (1.0,)
+
+
+def test_a_past_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    """History only helps to look in good time, so a run goes on without it."""
+    log = Log(tmp_path)
+    ended(log, "r1", 10.0)
+    journal = RunJournal(log, "r2")
+    assert journal.past("m/a") == (10.0,)
+    log.close()
+    assert journal.past("m/a") == ()

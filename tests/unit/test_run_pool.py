@@ -68,7 +68,7 @@ def test_a_thread_is_used_again() -> None:
     pool.close()
 
 
-@pytest.mark.parametrize(("asked", "size"), [(0, 1), (1, 1), (32, 32), (10_000, MAX_THREADS)])
+@pytest.mark.parametrize(("asked", "size"), [(0, 1), (1, 1), (31, 31), (32, MAX_THREADS), (10_000, MAX_THREADS)])
 def test_the_size_has_bounds(asked: int, size: int) -> None:
     """At least one, never thousands."""
     assert ThreadPool(asked).size == size

@@ -428,6 +428,8 @@ class Setting:
     signal: int = 2
     scrubber: Scrubber = NOTHING_SECRET
     bindings: Bindings = field(default_factory=dict)
+    past: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """How long jobs took in past runs, by key."""
 
     def plan(self) -> Plan:
         """The plan of the manifests."""
@@ -466,6 +468,7 @@ class Setting:
             scrubber=self.scrubber,
             listeners=(hear, *self.listeners),
             history=history or (),
+            past=lambda key: self.past.get(key, ()),
         )
         if self.interrupt_at is not None and self.interrupt_at <= world.time:
             scheduler.interrupt(self.signal)
