@@ -20,8 +20,9 @@ def main() -> None:
 
         sys.exit(complete(sys.argv[2:]))
     gc.set_threshold(50_000)  # starting makes thousands of objects, and no garbage worth looking for
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):  # the last one is Windows' Ctrl-Break
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _stop)
     from aftrun.cli.main import run  # noqa: PLC0415  # nothing is imported until there is something to do
 
     code = run()

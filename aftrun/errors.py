@@ -107,8 +107,8 @@ class ManifestError(AftrunError):
     exit_code = ExitCode.USAGE
 
     def __init__(self, problems: Sequence[Problem], *, files: Sequence[tuple[str, bytes]] = ()) -> None:
-        self.problems = tuple(problems)
-        self.files = tuple(files)
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        self.files: tuple[tuple[str, bytes], ...] = tuple(files)
         errors = [p for p in self.problems if p.severity is Severity.ERROR]
         count = len(errors)
         super().__init__(f"{count} problem{'' if count == 1 else 's'} in the manifest; nothing was sent")

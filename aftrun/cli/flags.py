@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from aftrun.errors import UsageError
+
 
 class Flag:
     """A flag of a command, to stand in `Annotated[TYPE, Flag(…)]`.
@@ -52,10 +54,25 @@ class Flag:
         return bool(self.settings.get("count"))
 
     def fill(self, value: Any) -> Any:
-        """The values of a repeatable flag: those given, else those of its variable, else None."""
+        """The values of a repeatable flag: those given, else those of its variable, else None.
+
+        Raises:
+            UsageError: a line of the variable is no value of the flag.
+        """
         assert self.many is not None  # noqa: S101  # only repeatable flags are filled
-        lines = [line for line in os.environ.get(self.variable, "").splitlines() if line.strip()]
-        return value or [self.many(line) for line in lines] or None
+        if value:
+            return value
+        found = []
+        for line in os.environ.get(self.variable, "").splitlines():
+            if line.strip():
+                try:
+                    found.append(self.many(line))
+                except ValueError:
+                    flag = max(self.names, key=len)
+                    raise UsageError(
+                        f"the variable {self.variable} holds {line!r}, which {flag} does not know"
+                    ) from None
+        return found or None
 
 
 class Argument:

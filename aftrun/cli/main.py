@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
 import aftrun
-from aftrun.cli.boundary import emit, guarded, open_missing_streams
+from aftrun.cli.boundary import emit, encoding, guarded, open_missing_streams
+from aftrun.cli.variables import settle
 
 COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("apply", "apply:apply", "Validate manifests, run their jobs, wait for them, and report."),
@@ -28,6 +29,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("report", "runs:report", "Write the reports of a past run again, in any format."),
     ("init", "init:init", "Write a commented manifest to begin with."),
     ("import", "importing:import_", "Make a manifest from pasted commands that start jobs."),
+    ("export", "export:export", "Write a manifest as an Apache Airflow DAG file."),
     ("trust", "trust:trust", "Show the certificate of a server, and the lines that pin it."),
     ("doctor", "doctor:doctor", "Check name, connection, certificate, clock, key and job info of a server."),
     (
@@ -65,26 +67,14 @@ def asked_for(arguments: Sequence[str]) -> str:
     return next((each for each in arguments if not each.startswith("-")), "")
 
 
-OPPOSITES = {"AFTRUN_KEEP_GOING": "AFTRUN_FAIL_FAST", "AFTRUN_NO_WAIT": "AFTRUN_WAIT"}
-"""Variables of flags that say no to another flag: `--keep-going` is the other side of `--fail-fast`."""
-
-
-def settle_opposites(environ: MutableMapping[str, str]) -> None:
-    """Let the variable of a flag's other side speak through the variable that is read."""
-    for opposite, variable in OPPOSITES.items():
-        value = environ.get(opposite, "").strip().lower()
-        if value in ("1", "true", "yes", "on", "t", "y"):
-            environ.setdefault(variable, "0")
-
-
 def run() -> int:
     """Run the command line; returns the exit code."""
     open_missing_streams()
-    settle_opposites(os.environ)
+    settle(asked_for(sys.argv[1:]), os.environ)
     for stream in (sys.stdout, sys.stderr):
         # A console or a pipe that cannot show a character shows a replacement; it never ends a run.
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(encoding=encoding(stream, os.environ), errors="backslashreplace")
 
     return guarded(lambda: _start(sys.argv[1:]))
 
@@ -105,7 +95,8 @@ def _start(arguments: Sequence[str]) -> int:
     from aftrun.cli.typed import build  # noqa: PLC0415  # typer takes longer to load than most commands take
 
     try:
-        build(asked_for(arguments))()
+        # On Windows typer would expand `*`, `~` and `%NAME%` in every argument, values of params among them.
+        build(asked_for(arguments))(windows_expand_args=False)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0

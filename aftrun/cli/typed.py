@@ -38,7 +38,9 @@ def build(wanted: str | None) -> typer.Typer:
         name="aftrun",
         help="Start file-transfer jobs on Syncplify AFT! servers from YAML, follow them to their end, tell the truth.",
         epilog="Exit codes: 0 all succeeded, 1 failed, 2 usage or manifest, 3 unreachable, 4 key refused, 5 cancelled, "
-        "6 unknown, 74 cannot write, 124 gave up waiting, 130/143 interrupted.",
+        "6 unknown, 74 cannot write, 124 gave up waiting, 130/143 interrupted.\n\n"
+        "Every flag can be set by a variable: --state-dir by AFTRUN_STATE_DIR, or for one command alone by "
+        "AFTRUN_APPLY_STATE_DIR.",
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,  # rich would double the time that --help takes

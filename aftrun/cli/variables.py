@@ -1,0 +1,55 @@
+"""Variables of the environment that stand for flags, made ready for one command.
+
+`AFTRUN_FORMAT` stands for `--format` of every command that has one, though what they can be told differs:
+`AFTRUN_VALIDATE_FORMAT` stands for that of `validate` alone, and wins. A word that only other commands know is meant
+for them, and is passed over; one that no command knows stays, so that the command says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+
+OPPOSITES = {"AFTRUN_KEEP_GOING": "AFTRUN_FAIL_FAST", "AFTRUN_NO_WAIT": "AFTRUN_WAIT"}
+"""Variables of flags that say no to another flag: `--keep-going` is the other side of `--fail-fast`."""
+
+_YES = ("1", "true", "yes", "on", "t", "y")
+
+
+def settle(command: str, environ: MutableMapping[str, str]) -> None:
+    """Leave in the environment, under the names of flags alone, what is meant for a command."""
+    if not any(name.startswith("AFTRUN_") for name in environ):
+        return
+    prefix = f"AFTRUN_{command.upper()}_"
+    for name in [name for name in environ if name.startswith(prefix)]:
+        variable = "AFTRUN_" + name.removeprefix(prefix)
+        environ[variable] = environ[name]
+        if variable in OPPOSITES and _says_yes(environ[name]):
+            environ[OPPOSITES[variable]] = "0"  # also where the variable for all commands says otherwise
+    for opposite, variable in OPPOSITES.items():
+        if _says_yes(environ.get(opposite, "")):
+            environ.setdefault(variable, "0")
+    for variable in _for_others(command, environ):
+        del environ[variable]
+
+
+def _says_yes(value: str) -> bool:
+    return value.strip().lower() in _YES
+
+
+def _for_others(command: str, environ: MutableMapping[str, str]) -> list[str]:
+    """Variables whose words are none of this command's, but another's."""
+    from aftrun.complete.table import COMMANDS  # noqa: PLC0415  # only where there are variables
+
+    words: dict[str, dict[str, set[str]]] = {}
+    for name, (_, options, _) in COMMANDS.items():
+        for names, kind, *_ in options:
+            variable = "AFTRUN_" + names[0].lstrip("-").replace("-", "_").upper()
+            if "|" in kind and variable in environ:
+                words.setdefault(variable, {})[name] = {word for word in kind.split("|") if word}
+    found = []
+    for variable, known in words.items():
+        given = {line.strip() for line in environ[variable].splitlines()} - {""}
+        own = known.get(command)
+        if own is not None and not given <= own and any(given <= other for other in known.values()):
+            found.append(variable)
+    return found

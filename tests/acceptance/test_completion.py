@@ -1,0 +1,235 @@
+"""Completion in real shells at a real terminal: TAB is pressed, and what the line then means is looked at."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run, clean_environ, program
+
+SHELLS = ("bash", "zsh", "fish")
+
+HOSTILE = 'it\'s $(touch pwned) `touch pwned` "q" \\ ~'
+
+MANIFEST = """\
+name: nightly
+servers: {main: {url: "https://127.0.0.1:1"}, spare: {url: "https://127.0.0.1:2"}}
+defaults: {server: main}
+vars: {year: "2026", region: eu}
+jobs:
+  - {name: extract, scriptName: S3 relay, tags: [night, odd:tag]}
+  - {name: load, scriptName: loader, needs: [extract], matrix: {region: [eu, us]}}
+  - {scriptName: My Backup Job}
+  - {name: "ünï=côde:x", scriptName: y}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A working directory with a manifest in it, and an `aftrun` that completes, and otherwise notes its words."""
+    work = tmp_path / "work"
+    (work / "sub").mkdir(parents=True)
+    (work / "nightly.yaml").write_text(MANIFEST, encoding="utf-8")
+    (work / "hostile.yaml").write_text("jobs:\n  - {scriptName: y, name: '" + HOSTILE.replace("'", "''") + "'}\n")
+    (work / "with blank.yml").write_text("scriptName: x\n")
+    (work / "readme.txt").write_text("no manifest\n")
+    stand_in = tmp_path / "bin" / "aftrun"
+    stand_in.parent.mkdir()
+    stand_in.write_text(
+        "#!/bin/sh\n"
+        f'case "$1" in __complete|completion) exec {shlex.join(program())} "$@";; esac\n'
+        f'for word; do printf "%s\\n" "$word"; done > {shlex.quote(str(tmp_path / "words"))}\n'
+        f"mv {shlex.quote(str(tmp_path / 'words'))} {shlex.quote(str(tmp_path / 'noted'))}\n"
+    )
+    stand_in.chmod(0o755)
+    return work
+
+
+START = {
+    "bash": (["bash", "--norc", "--noprofile", "-i"], "source <(aftrun completion bash)\n"),
+    "zsh": (
+        ["zsh", "-f", "-i"],
+        "autoload -Uz compinit; compinit -u -D; source <(aftrun completion zsh)\n",
+    ),
+    "fish": (["fish", "--no-config", "-i"], "aftrun completion fish | source\n"),
+}
+
+
+class Terminal:
+    """A shell at a terminal, with a person at the keys."""
+
+    def __init__(self, shell: str, folder: Path, setup: str = "") -> None:
+        self.noted = folder.parent / "noted"
+        command, usual = START[shell]
+        setup = setup or usual
+        environ = clean_environ(TERM="xterm", LC_ALL="C.UTF-8", HOME=str(folder.parent))
+        environ["PATH"] = f"{folder.parent / 'bin'}{os.pathsep}{environ['PATH']}"
+        environ["AFTRUN_STATE_DIR"] = "state"
+        self.pid, self.fd = pty.fork()
+        if not self.pid:  # pragma: no cover - another process, which becomes the shell
+            os.chdir(folder)
+            os.execvpe(command[0], command, environ)  # noqa: S606  # a shell is what is tested
+        self.seen = b""
+        self.type(setup)
+        self.words("aftrun ready\n")  # what is typed before a shell is ready, some shells throw away
+
+    def type(self, keys: str) -> None:
+        """Press keys."""
+        os.write(self.fd, keys.encode())
+
+    def words(self, keys: str, seconds: float = 30) -> list[str]:
+        """Press keys and Enter; the words that the program was then called with."""
+        self.noted.unlink(missing_ok=True)
+        self.type(keys)
+        deadline = time.monotonic() + seconds
+        while not self.noted.exists():
+            if select.select([self.fd], [], [], 0.05)[0]:
+                self.seen += os.read(self.fd, 65536)
+            assert time.monotonic() < deadline, self.seen.decode(errors="replace")
+        return self.noted.read_text(encoding="utf-8").splitlines()
+
+    def close(self) -> None:
+        """Close the window."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.close(self.fd)
+        os.waitpid(self.pid, 0)
+
+
+@pytest.fixture(params=SHELLS)
+def shell(request: pytest.FixtureRequest) -> str:
+    """Each shell that is installed."""
+    name: str = request.param
+    if shutil.which(name) is None:
+        assert not os.environ.get("CI"), f"{name} is not installed, and CI is to have it"
+        pytest.skip(f"{name} is not installed")
+    return name
+
+
+@pytest.fixture
+def terminal(shell: str, folder: Path) -> Iterator[Terminal]:
+    """Each shell with completion set up as its help says."""
+    opened = Terminal(shell, folder)
+    yield opened
+    opened.close()
+
+
+def test_tab_completes_what_it_should(terminal: Terminal) -> None:
+    """Commands, flags, values, manifests, jobs, servers, variables: the word that comes to be is the right one."""
+    for typed, words in {
+        "aftrun vali\t nightly.yaml": ["validate", "nightly.yaml"],
+        "aftrun apply nigh\t --seq\t": ["apply", "nightly.yaml", "--sequential"],
+        "aftrun apply wi\t": ["apply", "with blank.yml"],
+        "aftrun apply su\t../ni\t": ["apply", "sub/../nightly.yaml"],
+        "aftrun apply nightly.yaml --output j\t": ["apply", "nightly.yaml", "--output", "json"],
+        "aftrun apply nightly.yaml --output=j\t": ["apply", "nightly.yaml", "--output=json"],
+        "aftrun apply nightly.yaml --select ex\t": ["apply", "nightly.yaml", "--select", "extract"],
+        "aftrun apply nightly.yaml --select 'My\t": ["apply", "nightly.yaml", "--select", "My Backup Job"],
+        'aftrun apply nightly.yaml --select "My\t': ["apply", "nightly.yaml", "--select", "My Backup Job"],
+        "aftrun apply nightly.yaml --select My\t": ["apply", "nightly.yaml", "--select", "My Backup Job"],
+        "aftrun apply nightly.yaml --exclude=My\t": ["apply", "nightly.yaml", "--exclude=My Backup Job"],
+        "aftrun apply nightly.yaml --select tag:ni\t": ["apply", "nightly.yaml", "--select", "tag:night"],
+        "aftrun apply nightly.yaml --select tag:odd:\t": ["apply", "nightly.yaml", "--select", "tag:odd:tag"],
+        "aftrun apply nightly.yaml --select +ex\t": ["apply", "nightly.yaml", "--select", "+extract"],
+        "aftrun apply nightly.yaml --select ünï\t": ["apply", "nightly.yaml", "--select", "ünï=côde:x"],
+        "aftrun apply nightly.yaml --select nightly/ex\t": ["apply", "nightly.yaml", "--select", "nightly/extract"],
+        "aftrun apply nightly.yaml --var ye\t2027": ["apply", "nightly.yaml", "--var", "year=2027"],
+        "aftrun status 1 --manifest nightly.yaml --server-name sp\t": [
+            "status", "1", "--manifest", "nightly.yaml", "--server-name", "spare",
+        ],
+        "aftrun apply x --env-file read\t": ["apply", "x", "--env-file", "readme.txt"],
+        "aftrun apply x --env-file=read\t": ["apply", "x", "--env-file=readme.txt"],
+        "aftrun schema rep\t": ["schema", "report"],
+    }.items():  # fmt: skip
+        assert terminal.words(typed + "\n") == words, typed
+
+
+def test_a_copy_of_a_matrix_job_is_one_word(terminal: Terminal) -> None:
+    """Brackets mean something to shells; what was completed reaches aftrun as it is called."""
+    done = terminal.words("aftrun apply nightly.yaml --select 'load[e\t\n")
+    assert done == ["apply", "nightly.yaml", "--select", "load[eu]"]
+    done = terminal.words("aftrun apply nightly.yaml --select load\\[e\t\n")
+    assert done == ["apply", "nightly.yaml", "--select", "load[eu]"]
+
+
+def test_a_hostile_name_does_nothing(terminal: Terminal, folder: Path) -> None:
+    """A name made to run commands is quoted, whole, and nothing runs."""
+    for quote in ("", '"'):
+        done = terminal.words(f"aftrun apply hostile.yaml --select {quote}it\t\n")
+        assert done == ["apply", "hostile.yaml", "--select", HOSTILE]
+    assert not (folder / "pwned").exists()
+
+
+def test_a_job_is_found_in_a_manifest_that_follows(terminal: Terminal, shell: str) -> None:
+    """The manifest may stand behind the cursor, but for fish, which does not tell what is there."""
+    back = "\x1b[D" * len(" nightly.yaml")
+    done = terminal.words(f"aftrun apply --select  nightly.yaml{back}ex\t\x05\n")
+    assert done == ["apply", "--select", "ex" if shell == "fish" else "extract", "nightly.yaml"]
+
+
+def test_ids_are_completed(aftrun: Run, terminal: Terminal, folder: Path) -> None:
+    """A real run's id, and the id that its job has on the server; `resume` has nothing to go on with."""
+    state = folder / "state"
+    assert aftrun("apply", str(folder / "with blank.yml"), "--sandbox", "--state-dir", str(state)).code == 0
+    report = json.loads(next((state / "runs").glob("*/report.json")).read_text(encoding="utf-8"))
+    run, job = report["run"]["id"], report["jobs"][0]["jobId"]
+    assert terminal.words(f"aftrun show {run[:4]}\t\n") == ["show", run]
+    assert terminal.words(f"aftrun status {job[:4]}\t\n") == ["status", job]
+    assert terminal.words(f"aftrun resume {run[:4]}\t\n") == ["resume", run[:4]]
+
+
+def test_zsh_finds_it_by_itself(folder: Path) -> None:
+    """In a folder where zsh looks for completions, the script needs no line in anybody's settings."""
+    if shutil.which("zsh") is None:
+        assert not os.environ.get("CI"), "zsh is not installed, and CI is to have it"
+        pytest.skip("zsh is not installed")
+    done = subprocess.run([*program(), "completion", "zsh"], env=clean_environ(), capture_output=True, check=True)
+    functions = folder.parent / "site-functions"
+    functions.mkdir()
+    (functions / "_aftrun").write_bytes(done.stdout)
+    opened = Terminal("zsh", folder, f"fpath=({functions} $fpath); autoload -Uz compinit; compinit -u -D\n")
+    try:
+        assert opened.words("aftrun apply nightly.yaml --select My\t\n")[-1] == "My Backup Job"
+        assert opened.words("aftrun apply nightly.yaml --select ex\t\n")[-1] == "extract"
+    finally:
+        opened.close()
+
+
+def test_it_sends_nothing_and_reads_no_secret(folder: Path) -> None:
+    """No socket is opened, and of the files that a manifest's values come from, none."""
+    if shutil.which("strace") is None:
+        assert not os.environ.get("CI"), "strace is not installed, and CI is to have it"
+        pytest.skip("strace is not installed")
+    (folder / "key.txt").write_text("secret\n")
+    (folder / ".env").write_text("AFT_API_KEY=secret\n")
+    text = 'server: {apiKey: "${file:key.txt}"}\njobs: [{name: load, scriptName: x, params: {a: "${file:.env}"}}]\n'
+    (folder / "m.yaml").write_text(text)
+    calls = folder / "calls"
+    watched = ["strace", "-f", "-o", str(calls), "-e", "trace=network,openat,unlink,rename,mkdir"]
+    question = ["__complete", "zsh", "5", "apply", "m.yaml", "--env-file", ".env", "--select", "lo"]
+    done = subprocess.run(
+        [*watched, *program(), *question], cwd=folder, env=clean_environ(), capture_output=True, check=True
+    )
+    assert done.stdout == b"keep\nload\tx\n"
+    seen = calls.read_text()
+    assert "m.yaml" in seen
+    for word in ("socket(", "connect(", "key.txt", '".env"', "unlink(", "rename(", "mkdir("):
+        assert word not in seen
+
+
+def test_a_broken_program_leaves_the_prompt_alone(terminal: Terminal, folder: Path) -> None:
+    """Where aftrun cannot answer, TAB does nothing worse than nothing."""
+    stand_in = folder.parent / "bin" / "aftrun"
+    stand_in.write_text(stand_in.read_text().replace("__complete|", '__complete) echo "Traceback" >&2; exit 1;; '))
+    assert terminal.words("aftrun show x\t\n") == ["show", "x"]
+    assert b"Traceback" not in terminal.seen

@@ -1,0 +1,84 @@
+"""Variables of the environment that stand for flags, command by command."""
+
+from __future__ import annotations
+
+import pytest
+
+from aftrun.cli.variables import OPPOSITES, settle
+from tests.conftest import Run
+from tools.commands import commands
+
+
+def settled(command: str, **environ: str) -> dict[str, str]:
+    """What is left of an environment."""
+    settle(command, environ)
+    return environ
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "left"),
+    [
+        ("history", {"AFTRUN_FORMAT": "json"}, {"AFTRUN_FORMAT": "json"}),
+        ("history", {"AFTRUN_FORMAT": "sarif"}, {}),
+        ("validate", {"AFTRUN_FORMAT": "sarif"}, {"AFTRUN_FORMAT": "sarif"}),
+        ("history", {"AFTRUN_FORMAT": "bogus"}, {"AFTRUN_FORMAT": "bogus"}),
+        ("show", {"AFTRUN_STATUS": "failed\ninterrupted"}, {}),
+        ("show", {"AFTRUN_STATUS": "failed\nunknown\n"}, {"AFTRUN_STATUS": "failed\nunknown\n"}),
+        ("apply", {"AFTRUN_FORMAT": "sarif"}, {"AFTRUN_FORMAT": "sarif"}),
+        ("", {"AFTRUN_FORMAT": "sarif"}, {"AFTRUN_FORMAT": "sarif"}),
+        ("apply", {"HOME": "/root"}, {"HOME": "/root"}),
+    ],
+)
+def test_words_that_are_meant_for_others(command: str, given: dict[str, str], left: dict[str, str]) -> None:
+    """They are passed over where another command knows them; what nobody knows stays to be complained of."""
+    assert settled(command, **given) == left
+
+
+def test_the_variable_of_one_command_wins() -> None:
+    """And says nothing to others."""
+    environ = {"AFTRUN_FORMAT": "json", "AFTRUN_VALIDATE_FORMAT": "github"}
+    assert settled("validate", **environ)["AFTRUN_FORMAT"] == "github"
+    assert settled("history", **environ)["AFTRUN_FORMAT"] == "json"
+
+
+@pytest.mark.parametrize("yes", ["1", "true", "Yes ", "on"])
+def test_other_sides(yes: str) -> None:
+    """`--keep-going` speaks through AFTRUN_FAIL_FAST; what is said for one command wins over what is said for all."""
+    assert settled("apply", AFTRUN_KEEP_GOING=yes)["AFTRUN_FAIL_FAST"] == "0"
+    assert settled("apply", AFTRUN_KEEP_GOING=yes, AFTRUN_FAIL_FAST="1")["AFTRUN_FAIL_FAST"] == "1"
+    assert settled("apply", AFTRUN_APPLY_KEEP_GOING=yes, AFTRUN_FAIL_FAST="1")["AFTRUN_FAIL_FAST"] == "0"
+    assert "AFTRUN_FAIL_FAST" not in settled("apply", AFTRUN_KEEP_GOING="0")
+
+
+def test_no_variable_of_one_command_is_that_of_a_flag() -> None:
+    """Were there a flag `--apply-format`, AFTRUN_APPLY_FORMAT would mean two things."""
+    found = {command.name: {each.variable for each in command.options if each.variable} for command in commands()}
+    flags = set().union(*found.values()) | OPPOSITES.keys()
+    for command, variables in found.items():
+        own = {f"AFTRUN_{command.upper()}_{variable.removeprefix('AFTRUN_')}" for variable in variables}
+        assert not own & flags
+
+
+def test_a_word_that_nobody_knows_is_named_with_its_variable(aftrun: Run) -> None:
+    """So that a person knows where it comes from: nothing of it stands on the line."""
+    for variable, word, command in (
+        ("AFTRUN_FORMAT", "bogus", "validate"),
+        ("AFTRUN_VALIDATE_FORMAT", "bogus", "validate"),
+        ("AFTRUN_STATUS", "bogus", "show"),
+        ("AFTRUN_OUTPUT", "jsno", "apply"),
+    ):
+        done = aftrun(command, "m.yaml", env={variable: word})
+        assert done.code == 2
+        assert word in done.err
+        assert f"AFTRUN_{variable.rpartition('_')[2]}" in done.err
+
+
+def test_one_variable_for_several_commands(aftrun: Run) -> None:
+    """A CI job that sets AFTRUN_FORMAT for `validate` can still look at its history."""
+    environ = {"AFTRUN_FORMAT": "sarif"}
+    assert aftrun("init", "m.yaml").code == 0
+    assert '"$schema"' in aftrun("validate", "m.yaml", env=environ).out
+    assert aftrun("trust", "127.0.0.1:1", env=environ).code == 3
+    specific = aftrun("validate", "m.yaml", env={**environ, "AFTRUN_VALIDATE_FORMAT": "json"}).out
+    assert '"problems"' in specific
+    assert "AFTRUN_APPLY_STATE_DIR" in aftrun("--help").out
