@@ -1,0 +1,101 @@
+"""One bash for one page: what a block exports or where it goes is there for the next one, as for a reader."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_END = "end-of-command-5d1f"
+
+
+class Shell:
+    """Runs commands in one bash process, and servers beside it."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+        self._folder, self._environ = folder, dict(environ)
+        self._servers: list[subprocess.Popen[str]] = []
+        self._bash = subprocess.Popen(
+            ["bash", "--noprofile", "--norc"],
+            cwd=folder,
+            env=self._environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for server in self._servers:
+            server.send_signal(signal.SIGINT)
+        for server in self._servers:
+            server.wait(10)
+            assert server.stdout is not None
+            server.stdout.close()
+        assert self._bash.stdin is not None
+        assert self._bash.stdout is not None
+        self._bash.stdin.close()
+        self._bash.stdout.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._bash.pid, signal.SIGKILL)  # with whatever it left in the background
+        self._bash.wait(10)
+
+    def run(self, command: str, seconds: float = 30) -> tuple[int, str]:
+        """Run a command; its exit code and what it printed, on both streams in the order in which it came."""
+        assert self._bash.stdin is not None
+        script = f"{{\n{command}\n}} </dev/null\n__code=$?; printf '\\n{_END} %d\\n' $__code; (exit $__code)\n"
+        self._bash.stdin.write(script.encode())
+        self._bash.stdin.flush()
+        text = self._read(seconds)
+        output, _, code = text.rpartition(f"\n{_END} ")
+        return int(code), output
+
+    def _read(self, seconds: float) -> str:
+        assert self._bash.stdout is not None
+        data, until = b"", time.monotonic() + seconds
+        mark = f"\n{_END} ".encode()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._bash.stdout, selectors.EVENT_READ)
+            while not (mark in data and data.endswith(b"\n") and data.rpartition(mark)[2].strip()):
+                if not selector.select(max(0.0, until - time.monotonic())):
+                    raise AssertionError(f"still running after {seconds:g} s:\n{data.decode()}")
+                chunk = os.read(self._bash.stdout.fileno(), 65536)
+                if not chunk:
+                    raise AssertionError(f"the shell ended:\n{data.decode()}")
+                data += chunk
+        return data.decode()
+
+    def serve(self, command: str, seconds: float = 20) -> str:
+        """Start a server; what it printed until it was ready, which is when it says how it stops."""
+        server = subprocess.Popen(
+            ["bash", "-c", f"exec {command}"],
+            cwd=self._folder,
+            env=self._environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._servers.append(server)
+        assert server.stdout is not None
+        lines: list[str] = []
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            line = server.stdout.readline()
+            lines.append(line)
+            if not line or "Ctrl-C" in line:
+                break
+        assert server.poll() is None, "".join(lines)
+        return "".join(lines)
