@@ -78,7 +78,7 @@ def _parameter(parameter: quick.Parameter) -> Parameter:
         tuple(yes for yes, _, _ in pairs),
         tuple(no for _, _, no in pairs if no),
         takes_value,
-        str(settings.get("metavar") or "|".join(choices) or word).strip("[]"),
+        str(settings.get("metavar") or "|".join(choices) or word),
         choices,
         issubclass(kind, Path),
         parameter.is_list or counts,

@@ -30,7 +30,7 @@ class Format(StrEnum):
 def doctor(
     files: Annotated[
         list[str] | None,
-        Argument(help="Manifests; each server of theirs is looked at.", metavar="[FILE…]", show_default=False),
+        Argument(help="Manifests; each server of theirs is looked at.", metavar="FILE", show_default=False),
     ] = None,
     job: Annotated[
         str | None,

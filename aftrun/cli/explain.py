@@ -10,9 +10,7 @@ from aftrun.errors import UsageError
 
 
 def explain(
-    code: Annotated[
-        str | None, Argument(help="A code such as AFT021; all codes without one.", metavar="[CODE]")
-    ] = None,
+    code: Annotated[str | None, Argument(help="A code such as AFT021; all codes without one.", metavar="CODE")] = None,
 ) -> int:
     """Explain a code that `validate` printed: what it means, an example, how to mend it."""
     from aftrun.manifest import pages  # noqa: PLC0415  # only for this command

@@ -56,9 +56,7 @@ def export(
     var: options.Variables = None,
     ignore: Annotated[
         list[str] | None,
-        options.option(
-            "--ignore", help="Leave out what has no counterpart: notify.", metavar="KEY", many=str
-        ),
+        options.option("--ignore", help="Leave out what has no counterpart: notify.", metavar="KEY", many=str),
     ] = None,
 ) -> int:
     """Write a manifest as an Apache Airflow DAG file.

@@ -76,7 +76,7 @@ class Flag:
 
 
 class Argument:
-    """What a command takes without a flag: at most one such parameter, last or repeatable."""
+    """What a command takes without a flag, in the order of its parameters; the last may be repeatable."""
 
     __slots__ = ("help", "settings")
 

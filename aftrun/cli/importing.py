@@ -16,7 +16,7 @@ _LARGEST = 16 * 1024 * 1024
 
 
 def import_(
-    file: Annotated[str, Argument(help="The file to read, or - for standard input.", metavar="[FILE]")] = "-",
+    file: Annotated[str, Argument(help="The file to read, or - for standard input.", metavar="FILE")] = "-",
     output: Annotated[
         Path | None,
         # Without a mirror in the environment: AFTRUN_OUTPUT is how reports are printed.

@@ -70,7 +70,7 @@ def starter(file: str, name: str) -> str:
 
 
 def init(
-    path: Annotated[str, Argument(help="Where to write it; - prints it.", metavar="[FILE]")] = "aft.yaml",
+    path: Annotated[str, Argument(help="Where to write it; - prints it.", metavar="FILE")] = "aft.yaml",
     force: Annotated[bool, options.option("--force", help="Overwrite what is there.")] = False,
 ) -> int:
     """Write a commented manifest to begin with. It validates as it is, and runs against the sandbox."""

@@ -37,6 +37,9 @@ MARKS = {
 NO_FILE = ("start", "")
 """What stands for a manifest's path where flags or a program made the manifest: no place that anybody can look at."""
 
+WELL = (Outcome.SUCCEEDED, Outcome.SUBMITTED, Outcome.SKIPPED)
+"""Ends that need nobody's attention; a job is skipped because of another one, which has it."""
+
 COLOURS = {"ok": "32", "--": "2", "FAIL": "31", "LATE": "33", "????": "35"}
 
 
@@ -51,7 +54,7 @@ def _indented(text: str) -> str:
 
 
 class Lines:
-    """Prints each change of each job. `level` 0 says only ends and warnings, 1 all changes, 2 every detail."""
+    """Prints each change of each job. `level` -1 says bad ends only, 0 all ends and warnings, 1 every change, 2 details."""
 
     def __init__(self, say: Callable[[str], None], labels: dict[str, str], *, level: int = 1, colour: bool) -> None:
         self._say = say
@@ -72,12 +75,15 @@ class Lines:
     def _text(self, event: Event, folder: Folder) -> str:
         match event:
             case JobEnded():
-                return self._ended(event, folder)
+                said = self._ended(event, folder)
+                return said if self._level >= 0 or event.outcome not in WELL else ""
+            case Warned() if self._level < 0:
+                return ""
             case Warned():
                 return paint(f"warning: {_indented(event.message)}", "33", colour=self._colour)
             case Interrupted():
                 return "interrupted: nothing new is started"
-        return self._change(event) if self._level else ""
+        return self._change(event) if self._level > 0 else ""
 
     def _change(self, event: Event) -> str:
         match event:
@@ -117,8 +123,7 @@ class Lines:
         took = f" in {human_duration(job.duration)}" if job.duration is not None else ""
         why = f": {_indented(self._news(event.message))}" if event.message else ""
         count = f"[{self._done}/{len(folder.jobs())}]"
-        well = event.outcome in (Outcome.SUCCEEDED, Outcome.SUBMITTED, Outcome.SKIPPED)
-        place = "" if well or job.origin.path in NO_FILE else f" ({job.origin})"
+        place = "" if event.outcome in WELL or job.origin.path in NO_FILE else f" ({job.origin})"
         return (
             f"{paint(f'{mark:>4}', COLOURS[mark], colour=self._colour)} {self._label(event.job)}{place}: "
             f"{event.outcome.value}{took} {count}{why}"

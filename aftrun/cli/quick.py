@@ -50,7 +50,7 @@ def arguments_of(
         environ: where variables of flags may be set.
     """
     known: dict[str, tuple[Parameter, bool]] = {}
-    place: Parameter | None = None
+    places: list[Parameter] = []
     values: dict[str, Any] = {}
     for each in parameters(function):
         if isinstance(each.what, Flag):
@@ -61,20 +61,19 @@ def arguments_of(
                     known[no] = (each, False)
             if each.what.variable and each.what.variable in environ:
                 return None
-        elif isinstance(each.what, Argument) and place is None:
-            place = each
+        elif isinstance(each.what, Argument):
+            places.append(each)
         else:
             return None
         values[each.name] = each.default
-    return values if _fill(values, known, place, given) and inspect.Parameter.empty not in values.values() else None
+    return values if _fill(values, known, places, given) and inspect.Parameter.empty not in values.values() else None
 
 
 def _fill(
-    values: dict[str, Any], known: Mapping[str, tuple[Parameter, bool]], place: Parameter | None, given: Sequence[str]
+    values: dict[str, Any], known: Mapping[str, tuple[Parameter, bool]], places: list[Parameter], given: Sequence[str]
 ) -> bool:
     """Put what was given into `values`. False where that takes more than this."""
     rest = iter(given)
-    once: set[str] = set()
     for text in rest:
         flag, equals, value = text.partition("=")
         if flag in known:
@@ -87,13 +86,10 @@ def _fill(
             if equals and not flag.startswith("--"):
                 return False
             found = value if equals else next(rest, None)
-        elif (text.startswith("-") and text != "-") or place is None:
+        elif (text.startswith("-") and text != "-") or not places:
             return False
         else:
-            parameter, found = place, text
-            if not parameter.is_list and parameter.name in once:
-                return False
-            once.add(parameter.name)
+            parameter, found = places[0] if places[0].is_list else places.pop(0), text
         if found is None or (found.startswith("-") and found != "-"):
             return False
         try:

@@ -177,8 +177,8 @@ def conclude(finished: Finished, ending: Ending, setup: Setup | None = None, wat
     show_report(report, ending.output, watch)
     if ending.output is Output.TABLE:
         say(f"report: {finished.report_path}")
-        if finished.exit_code in (ExitCode.FAILED, ExitCode.CANCELLED, ExitCode.REFUSED, ExitCode.UNREACHABLE):
-            say(f"run again what did not succeed, and what needs it: aftrun retry {report.id}")
+        if step := _next_step(finished.exit_code, report.id):
+            say(step)
     if watch is not None:
         lines, unwritten = watch.result(report, finished.report_path.parent)
         errors += unwritten
@@ -196,6 +196,19 @@ def conclude(finished: Finished, ending: Ending, setup: Setup | None = None, wat
     if ending.no_exit_status and code not in (ExitCode.BUG, ExitCode.STATE, ExitCode.SIGINT, ExitCode.SIGTERM):
         return 0
     return int(code)
+
+
+def _next_step(code: int, run: str) -> str:
+    """What to do after a run that ended so; empty where there is nothing to do."""
+    match code:
+        case ExitCode.FAILED | ExitCode.CANCELLED:
+            return f"run again what did not succeed, and what needs it: aftrun retry {run}"
+        case ExitCode.REFUSED | ExitCode.UNREACHABLE:
+            return "no job was created: mend it, and run the same command again"
+        case ExitCode.UNKNOWN | ExitCode.GAVE_UP:
+            again = f"aftrun retry {run} --include-unknown"
+            return f"look on the server first; then, to run again what did not succeed: {again}"
+    return ""
 
 
 def _say_raw(text: str) -> None:

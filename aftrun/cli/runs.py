@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Run = Annotated[
     str | None,
-    Argument(help="The run's id, or enough of its beginning; the newest run without one.", metavar="[RUN]"),
+    Argument(help="The run's id, or enough of its beginning; the newest run without one.", metavar="RUN"),
 ]
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aftrun.target import Target
 
 JobId = Annotated[str, Argument(help="The job's id, as the server or aftrun printed it.", metavar="JOB_ID")]
-JobIds = Annotated[list[str], Argument(help="Ids of jobs.", metavar="JOB_ID…", show_default=False)]
+JobIds = Annotated[list[str], Argument(help="Ids of jobs.", metavar="JOB_ID", show_default=False)]
 
 
 def status(

@@ -99,10 +99,8 @@ class Watch:
 
     def _look_on(self, farewell: str) -> None:
         view, setup = self._view, self._setup
-        if view.quiet:
-            return
         names = {task.key: task.label for task in setup.plan.tasks}
-        if not view.no_progress and not view.verbose and drawable(sys.stderr, os.environ):
+        if not view.quiet and not view.no_progress and not view.verbose and drawable(sys.stderr, os.environ):
             from aftrun.cli.live import LiveView  # noqa: PLC0415  # only a picture needs it
 
             self._drawing = LiveView(
@@ -112,7 +110,7 @@ class Watch:
             return
         from aftrun.cli.progress import Lines  # noqa: PLC0415  # as above
 
-        level = 0 if view.no_progress else 1 + view.verbose
+        level = -1 if view.quiet else 0 if view.no_progress else 1 + view.verbose
         self.listeners.append(Lines(self.say, names, level=level, colour=colour(sys.stderr)))
 
     def _usual(self, keys: list[str]) -> dict[str, float]:

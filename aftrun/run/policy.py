@@ -207,7 +207,7 @@ def out_of_time(last: LookDecision, reason: Reason, clock: str) -> Ended:
         return Ended(
             Outcome.UNKNOWN,
             Reason.UNLISTED,
-            f"{clock} ran out while the server said a state that aftrun cannot read: {word}\n"
+            f"{clock} ran out, and the job was in a state that aftrun does not know: {word}\n"
             "say how to read it with server.jobInfo",
             last.info,
         )

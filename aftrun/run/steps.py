@@ -6,7 +6,6 @@ and either when the job wants its next request or how it ended.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from aftrun.events import (
 )
 from aftrun.model import JobResult, Json, Outcome, Reply, State
 from aftrun.run import looking, policy
+from aftrun.run.expect import search, unmet
 from aftrun.run.live import Live, Phase
 from aftrun.run.plan import Plan
 from aftrun.run.policy import Blind, Created, Ended, Going, NotProcessed
@@ -253,18 +253,15 @@ class Steps:
         """Hold a success against the job's own conditions."""
         if ended.outcome is not Outcome.SUCCEEDED or ended.info is None:
             return ended
-        for condition in live.task.job.expect:
-            found, problem = _search(condition, ended.info.raw)
-            if problem or found is None or found is False:
-                seen = problem or f"it is {json.dumps(found)}"
-                message = f"the job ended well by its state, but `expect` does not hold: {condition} ({seen})"
-                return Ended(Outcome.FAILED, Reason.EXPECT, message, ended.info)
-        return ended
+        message = unmet(live.task.job.expect, ended.info.raw)
+        if message is None:
+            return ended
+        return Ended(Outcome.FAILED, Reason.EXPECT, self._scrubber.scrub(message), ended.info)
 
     def _outputs(self, live: Live, raw: Json, events: list[Event]) -> dict[str, Json]:
         outputs: dict[str, Json] = {}
         for name, path in live.task.job.outputs:
-            found, problem = _search(path, raw)
+            found, problem = search(path, raw)
             if found is None:
                 why = problem or "the job info has nothing there"
                 text = f"{live.task.job.name}: output {name} ({path}) is empty: {why}"
@@ -308,14 +305,3 @@ class Steps:
             return self.attempt_over(live, Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"))
         self._plan_looks(live)
         return Step(due=now)
-
-
-def _search(expression: str, raw: Json) -> tuple[Json, str]:
-    """The value of a JMESPath expression, or None and what went wrong."""
-    import jmespath  # noqa: PLC0415  # 10 ms at start-up for a feature that most runs do not use
-
-    try:
-        found: Json = jmespath.search(expression, raw)
-    except jmespath.exceptions.JMESPathError as error:
-        return None, str(error)
-    return found, ""

@@ -78,16 +78,21 @@ class Job:
         return Phase(self.outcome.value)
 
     @property
+    def _recovered(self) -> bool:
+        """A flaky script that ends well: code and text of its behaviour are those of its failures."""
+        return self.behaviour.fail_first > 0 and self.outcome is Ending.SUCCEEDED
+
+    @property
     def exit_code(self) -> int | None:
         """What the script's process will return; None where it is cancelled."""
-        if self.behaviour.exit_code is not None:
+        if self.behaviour.exit_code is not None and not self._recovered:
             return self.behaviour.exit_code
         return {Ending.FAILED: 1, Ending.CANCELLED: None}.get(self.outcome, 0)
 
     @property
     def message(self) -> str | None:
         """The text that goes with its end."""
-        if self.behaviour.message is not None:
+        if self.behaviour.message is not None and not self._recovered:
             return self.behaviour.message
         return {
             Ending.FAILED: f"the script ended with exit code {self.exit_code}",

@@ -69,8 +69,7 @@ def test_every_command_can_be_read(name: str) -> None:
     """Each command's parameters are of kinds that are known, and its plainest line is read without typer."""
     function = FUNCTIONS[name]
     places = [each for each in quick.parameters(function) if isinstance(each.what, Argument)]
-    kind = places[0].kind if places else None
-    line = [] if kind is None else [next(iter(kind)) if issubclass(kind, StrEnum) else "x"]
+    line = [next(iter(each.kind)) if issubclass(each.kind, StrEnum) else "x" for each in places]
     assert quick.arguments_of(function, line, {}) == through_typer(function, line) is not None
     for each in quick.parameters(function):
         assert each.kind in (bool, int, float, str, Path) or issubclass(each.kind, StrEnum)

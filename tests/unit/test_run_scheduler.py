@@ -606,7 +606,7 @@ def test_expect_turns_a_success_into_a_failure() -> None:
     )
     assert ran.outcomes() == {"ok": "succeeded", "no": "failed", "null": "failed", "broken": "failed"}
     assert reason(ran, "no") == Reason.EXPECT
-    assert "files > `0` (it is false)" in message(ran, "no")
+    assert "files > `0` (files is 0)" in message(ran, "no")
     assert "missing (it is null)" in message(ran, "null")
 
 

@@ -252,3 +252,11 @@ def test_chance_is_a_lot_that_can_be_repeated() -> None:
     assert 60 < first.count("0") < 140
     assert first == struck(FaultPicker(1), faults, "a" * 200)
     assert first != struck(FaultPicker(2), faults, "a" * 200)
+
+
+def test_a_flaky_script_that_recovers_leaves_no_trace_of_its_failures() -> None:
+    """Exit code and text of the behaviour are those of the failures."""
+    store = Store(Scenario(), Clock())
+    behaviour = replace(TIMED, fail_first=1, exit_code=7, message="no space left")
+    failed, succeeded = (store.create(submission(), behaviour) for _ in range(2))
+    assert (failed.exit_code, succeeded.exit_code) == (7, 0)
