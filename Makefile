@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   := build/demo
+# Airflow pins hundreds of packages, so what runs on it has an environment of its own.
+AIRFLOW := .venv-airflow
+AIRFLOW_TESTS := hypothesis 'mypy>=1.14' 'pytest>=8.3' types-jmespath types-jsonschema types-psutil types-PyYAML types-requests
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test test-airflow test-wheel lint format bench bench-small soak clean
 
 $(VENV)/.demo: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("aftrun needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
@@ -25,14 +28,45 @@ demo: $(VENV)/.demo ## Run a real nightly manifest over HTTPS against the sandbo
 test: $(VENV)/.dev ## Run all tests.
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
 
+test-wheel: $(VENV)/.dev ## Run the tests against the built wheel, in an environment of its own.
+	$(BIN)/python tests/packaging/against_wheel.py -n 2
+
+$(AIRFLOW)/.airflow: pyproject.toml
+	$(PYTHON) -m venv $(AIRFLOW)
+	$(AIRFLOW)/bin/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[airflow,sandbox]' $(AIRFLOW_TESTS)
+	@touch $@
+
+test-airflow: $(AIRFLOW)/.airflow ## Check types and run the tests of what runs on Airflow, in an environment of its own.
+	$(AIRFLOW)/bin/mypy --cache-dir $(AIRFLOW)/.mypy_cache $(shell find aftrun/airflow tests/airflow -name '*.py') $(wildcard benchmarks/airflow_*.py)
+	$(AIRFLOW)/bin/python -m pytest -o filterwarnings=default tests/airflow
+
 lint: $(VENV)/.dev ## Check style and types of code and tests.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.dev ## Write the generated pages, and build the site into build/site.
+	$(BIN)/python -m docs.generate
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "open build/site/index.html"
+
+docs-images: $(VENV)/.dev ## Take the pictures of README and docs anew, from real runs. Needs Chromium.
+	$(BIN)/python -m docs.record
+	$(BIN)/python -m docs.shoot
+
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench: $(VENV)/.dev ## Measure against what people use instead; about ten minutes, on a machine that does nothing else.
+	$(BIN)/python -m benchmarks --json build/bench/rows.json
+
+bench-small: $(VENV)/.dev ## Only show that the benchmarks work; the figures mean nothing.
+	$(BIN)/python -m benchmarks --small
+
+MINUTES ?= 30
+soak: $(VENV)/.dev ## Run jobs for half an hour against a server that misbehaves; memory, descriptors, threads, outcomes.
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(AIRFLOW) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from aftrun.errors import StateError
@@ -34,7 +35,7 @@ def write_atomic(path: Path, text: str) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).chmod(0o666 & ~_umask())
-            Path(name).replace(path)
+            _replace(Path(name), path)
         except BaseException:
             with contextlib.suppress(OSError):  # the first error is the one to report
                 Path(name).unlink()
@@ -43,6 +44,21 @@ def write_atomic(path: Path, text: str) -> None:
         raise StateError(
             f"cannot write {path}: {error.strerror or error}", hint="check that the folder is writable and not full"
         ) from error
+
+
+_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if os.name == "nt" else ()
+"""Seconds to wait before trying again: Windows replaces no file that somebody (a scanner, a viewer) has open."""
+
+
+def _replace(new: Path, path: Path) -> None:
+    for pause in _PAUSES:
+        try:
+            new.replace(path)
+        except PermissionError:
+            time.sleep(pause)
+        else:
+            return
+    new.replace(path)
 
 
 _cached_umask: int | None = None

@@ -20,7 +20,9 @@ def git_facts(path: str) -> dict[str, str]:
     command = ["git", "-C", str(folder), "rev-parse", "HEAD", "--abbrev-ref", "HEAD"]
     try:
         # The command is fixed but for the folder, which is an argument of its own and never read by a shell.
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=TIMEOUT, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return {}
     lines = done.stdout.split()

@@ -21,6 +21,9 @@ from aftrun.sandbox.server import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Windows cannot even import it: it speaks to POSIX shells through a pseudo-terminal.
+collect_ignore = ["acceptance/test_completion.py"] if os.name == "nt" else []
+
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("aftrun", deadline=None)
 settings.load_profile("aftrun")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from aftrun.values import Inside, Origin, Outside, Template, Value
 
@@ -111,8 +112,19 @@ def _inside(content: str, text: str, origin: Origin | None) -> Inside:
                 fault = "is no directive of strftime" if directive["letter"] else "is an unfinished directive"
                 hint = "for example %Y-%m-%d or %H%M%S; a literal % is written %%"
                 raise _Malformed(f"{directive.group()!r} {fault}", hint)
+        if run["format"]:
+            _try_format(run["format"])
         return Inside(("run", run["name"]), text, format=run["format"], origin=origin)
     raise _Malformed("${{ … }} holds nothing that aftrun knows" if content else "${{ }} is empty", INSIDE_FORMS)
+
+
+def _try_format(form: str) -> None:
+    """Refuse here what would fail in the middle of a run: C libraries differ, and Windows knows no `%-d`."""
+    try:
+        datetime(2026, 1, 2, tzinfo=UTC).strftime(form)
+    except ValueError:
+        hint = "use directives that every system knows, such as %Y-%m-%d or %H%M%S"
+        raise _Malformed(f"this system cannot write a time as {form!r}", hint) from None
 
 
 def parse(text: str, report: Report, place: Callable[[int], Origin] | None = None, folder: str = "") -> Value:

@@ -22,6 +22,8 @@ from aftrun.model import Manifest
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 STDIN = "-"
+_EXPANDS = os.name == "nt"
+"""Whether `*` in a path is ours to expand: shells do it, but for those of Windows."""
 _OF_ABSENT_NAMES = frozenset({"AFT022", "AFT042", "AFT043", "AFT044", "AFT045", "AFT051", "AFT054", "AFT107", "AFT111"})
 """What may be wrong only because a part of the manifest is not there."""
 
@@ -72,6 +74,15 @@ def _folder(path: str) -> list[str]:
     return [os.path.join(path, name) for name in names]  # noqa: PTH118 - text in, text out
 
 
+def _matching(pattern: str) -> list[str]:
+    import glob  # noqa: PLC0415 - only for a path that does not exist
+
+    found = sorted(glob.glob(pattern)) if _EXPANDS else []  # noqa: PTH207 - text in, text out
+    if not found:
+        raise UsageError(f"there is no file {pattern}", hint="check the path; it is relative to the working directory")
+    return found
+
+
 def _expand(paths: Sequence[str], *, on_disk: bool) -> list[str]:
     """The files that the arguments stand for, each once."""
     if not paths:
@@ -85,7 +96,7 @@ def _expand(paths: Sequence[str], *, on_disk: bool) -> list[str]:
         elif Path(path).is_dir():
             found.update(dict.fromkeys(_folder(path)))
         elif not Path(path).exists():
-            raise UsageError(f"there is no file {path}", hint="check the path; it is relative to the working directory")
+            found.update(dict.fromkeys(_matching(path)))
         else:
             found[path] = None
     return list(found)

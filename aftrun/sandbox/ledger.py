@@ -12,6 +12,9 @@ from aftrun.errors import UsageError
 from aftrun.events import instant
 from aftrun.model import Json
 
+_BINARY: int = getattr(os, "O_BINARY", 0)
+"""Windows only: without it, the file would get other line ends than were written."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -83,7 +86,7 @@ class Ledger:
         if path is not None:
             try:
                 # Bodies may hold secrets, so the file is for its owner only.
-                self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+                self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _BINARY, 0o600)
             except OSError as error:
                 raise UsageError(
                     f"the sandbox cannot write its ledger to {path}: {error.strerror}",

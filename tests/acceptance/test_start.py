@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import select
 import subprocess
 import time
@@ -138,6 +137,7 @@ def test_without_a_key_it_says_where_one_can_come_from(aftrun: Run) -> None:
 def test_a_person_is_asked_for_the_key_and_it_is_not_echoed(sandbox: Start, tmp_path: Path) -> None:
     """On a terminal: a hidden prompt."""
     server = sandbox(api_key="typed-by-hand-42")
+    pty = pytest.importorskip("pty", reason="only POSIX has terminals of this kind")
     master, slave = pty.openpty()
     command = [*program(), "start", "-n", "x", *reach(server)]
     process = subprocess.Popen(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import pty
 import re
 import shutil
 import subprocess
@@ -37,6 +36,7 @@ def test_text(aftrun: Run, tmp_path: Path) -> None:
 def test_colour_on_a_terminal(tmp_path: Path, environ: dict[str, str], coloured: bool) -> None:
     """A terminal gets colour, unless NO_COLOR is set or it cannot show any."""
     write(tmp_path, BAD)
+    pty = pytest.importorskip("pty", reason="only POSIX has terminals of this kind")
     ours, theirs = pty.openpty()
     command = [*program(), "validate", "jobs.yaml"]
     env = clean_environ(**{"TERM": "xterm", **environ})

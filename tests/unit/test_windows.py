@@ -1,0 +1,266 @@
+"""What Windows does otherwise, as far as it can be acted out on another system."""
+
+from __future__ import annotations
+
+import io
+import queue
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from aftrun import files
+from aftrun.cli import boundary
+from aftrun.errors import StateError, UsageError
+from aftrun.manifest import expand, load
+from aftrun.model import Answer
+from aftrun.run import pool
+from aftrun.run.ports import Ticket
+from aftrun.sandbox.server import Sandbox
+from tests.conftest import Run, clean_environ, reach
+
+POSIX_ONLY = ("fcntl", "grp", "pwd", "resource", "termios", "tty", "pty")
+
+ACTED = f"""
+import builtins, os, signal, sys
+real = builtins.__import__
+def import_(name, globals=None, *rest, **named):
+    if name in {POSIX_ONLY!r} and (globals or {{}}).get("__name__", "").startswith("aftrun"):
+        raise ModuleNotFoundError("there is no " + name + " on Windows", name=name)
+    return real(name, globals, *rest, **named)
+builtins.__import__ = import_
+for name in ("SIGHUP", "SIGKILL", "SIGQUIT", "SIGALRM", "SIGPIPE", "SIGUSR2"):
+    delattr(signal, name)
+signal.SIGBREAK = signal.SIGUSR1
+for name in ("fork", "getuid", "geteuid", "getgid", "chown", "mkfifo", "killpg", "setsid", "uname"):
+    delattr(os, name)
+"""
+"""Takes away from aftrun what Windows has not, and gives Ctrl-Break a signal that can be sent here."""
+
+
+def acting(*arguments: str) -> list[str]:
+    """A command line that runs the program without what Windows lacks; but for its lock, which has code of its own."""
+    return [
+        sys.executable,
+        "-c",
+        f"import aftrun.run.lock\n{ACTED}\nfrom aftrun.__main__ import main\nmain()",
+        *arguments,
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["validate", "m.yaml"], ["plan", "m.yaml"], ["schema"], ["explain", "AFT001"], ["history"]],
+)
+def test_commands_need_nothing_that_windows_lacks(tmp_path: Path, arguments: list[str]) -> None:
+    """No POSIX module, signal or function is touched by what checks, plans and shows."""
+    (tmp_path / "m.yaml").write_bytes(b"\xef\xbb\xbfscriptName: x\r\nparams: {a: b}\r\n")
+    done = subprocess.run(
+        acting(*arguments), cwd=tmp_path, env=clean_environ(AFT_API_KEY="k"), capture_output=True, check=False
+    )
+    text = done.stderr.decode() + done.stdout.decode()
+    assert "bug in aftrun" not in text
+    assert "Traceback" not in text
+    assert done.returncode == 0, text
+
+
+def test_a_run_needs_nothing_that_windows_lacks(sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
+    """Apply, with all reports, against a server, apart from the lock, which has code of its own there."""
+    server = sandbox()
+    (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
+    reports = ("--report-html", "r.html", "--report-junit", "r.xml", "--events", "e.ndjson")
+    command = acting("apply", "m.yaml", *reports, *reach(server))
+    done = subprocess.run(
+        command, cwd=tmp_path, env=clean_environ(AFT_API_KEY=server.api_key), capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"\r" not in (tmp_path / "e.ndjson").read_bytes()
+
+
+def test_ctrl_break_stops_a_run_as_a_termination_does(sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
+    """A cancelled workflow on Windows sends it: nothing new is started, the run can be resumed, exit 143."""
+    server = sandbox({"defaults": {"queue": "0s", "duration": "1h"}})
+    (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
+    command = acting("apply", "m.yaml", *reach(server))
+    environ = clean_environ(AFT_API_KEY=server.api_key, PYTHONUNBUFFERED="1")
+    with subprocess.Popen(command, cwd=tmp_path, env=environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as run:
+        assert run.stderr is not None
+        for line in run.stderr:
+            if b"accepted" in line:
+                break
+        run.send_signal(signal.SIGUSR1)
+        rest = run.stderr.read()
+    assert run.returncode == 143
+    assert b"aftrun resume" in rest
+
+
+@pytest.mark.parametrize("page", ["cp1252", "cp437", "ascii"])
+def test_a_console_that_knows_few_characters_ends_nothing(aftrun: Run, tmp_path: Path, page: str) -> None:
+    """What cannot be shown is spelled out."""
+    (tmp_path / "m.yaml").write_text("scriptName: Übertragung 東京 ✓\n", encoding="utf-8")
+    environ = clean_environ(PYTHONIOENCODING=page, PYTHONUTF8="0", AFT_API_KEY="k")
+    command = [sys.executable, "-m", "aftrun", "plan", "m.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "\\u6771" in done.stdout.decode(page)
+
+
+def test_pipes_get_utf_8_on_windows_and_consoles_what_python_chose() -> None:
+    """Data for other programs is UTF-8; whoever sets PYTHONIOENCODING knows better."""
+    pipe = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    assert boundary.encoding(pipe, {}, "nt") == "utf-8"
+    assert boundary.encoding(pipe, {"PYTHONIOENCODING": "cp1252"}, "nt") is None
+    assert boundary.encoding(pipe, {}, "posix") is None
+    console = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    console.isatty = lambda: True  # type: ignore[method-assign]  # a console
+    assert boundary.encoding(console, {}, "nt") is None
+
+
+def test_a_file_that_somebody_has_open_is_replaced_a_little_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A virus scanner or a viewer keeps a report for some milliseconds; that is no failure yet."""
+    real, refusals = Path.replace, [2]
+
+    def held(self: Path, target: Path) -> Path:
+        if refusals[0]:
+            refusals[0] -= 1
+            raise PermissionError(13, "The process cannot access the file")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", held)
+    monkeypatch.setattr(files, "_PAUSES", (0.0, 0.0))
+    path = tmp_path / "report.json"
+    files.write_atomic(path, "new")
+    assert path.read_text(encoding="utf-8") == "new"
+
+
+def test_a_file_that_stays_open_is_an_error_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patience ends, nothing is left behind, and the message says which file."""
+
+    def held(self: Path, target: Path) -> NoReturn:
+        raise PermissionError(13, "The process cannot access the file")
+
+    monkeypatch.setattr(Path, "replace", held)
+    monkeypatch.setattr(files, "_PAUSES", (0.0,))
+    with pytest.raises(StateError, match=r"report\.json: The process cannot access"):
+        files.write_atomic(tmp_path / "report.json", "new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_waiting_in_naps_loses_no_result_and_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows a wait is cut into naps, between which Ctrl-C is heard; a result still ends it at once."""
+    monkeypatch.setattr(pool, "_NAP", 0.01)
+    threads = pool.ThreadPool(1)
+    assert threads.wait(0.03) == []
+    release: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def call() -> Answer:
+        release.get()
+        return Answer(200)
+
+    threads.start(Ticket(0, submits=False), call)
+    assert threads.wait(0.02) == []
+    release.put(None)
+    ((_, reply),) = threads.wait(30.0)
+    assert reply == Answer(200)
+    threads.close()
+
+
+def test_a_format_of_time_that_the_system_refuses_is_found_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows raises at `%-d`; `validate` says so, with the place."""
+
+    class Refusing(datetime):
+        def strftime(self, form: str) -> str:
+            raise ValueError("Invalid format string")
+
+    found: list[str] = []
+    monkeypatch.setattr(expand, "datetime", Refusing)
+    expand.parse("${{ run.date:%-d }}", lambda _, message, hint: found.append(f"{message}; {hint}"))
+    assert found == [
+        "this system cannot write a time as '%-d'; use directives that every system knows, such as %Y-%m-%d or %H%M%S"
+    ]
+
+
+@pytest.mark.parametrize("arguments", [("validate", "m.yaml"), ("apply", "m.yaml", "--dry-run")])
+def test_a_program_without_standard_input_still_works(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Services and schedulers may start a program with no standard input at all."""
+    (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
+    code = "import sys; sys.stdin = None; from aftrun.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=tmp_path,
+        env=clean_environ(AFT_API_KEY="k"),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_manifests_as_windows_editors_save_them(aftrun: Run, tmp_path: Path) -> None:
+    """A byte order mark and CRLF change nothing; a value file loses its one line end, whichever it is."""
+    (tmp_path / "key.txt").write_bytes(b"secret-key\r\n")
+    text = 'server: {apiKey: "${file:key.txt}"}\njobs:\n  - scriptName: x\n    params: {a: "1"}\n'
+    (tmp_path / "m.yaml").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert aftrun("validate", "m.yaml", "--strict").code == 0
+    bad = text.replace("params", "parms").replace("\n", "\r\n").encode()
+    (tmp_path / "m.yaml").write_bytes(b"\xef\xbb\xbf" + bad)
+    assert "m.yaml:4:5" in aftrun("validate", "m.yaml").err
+
+
+def test_patterns_of_files_are_expanded_where_no_shell_does_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows' shells hand `*.yaml` over as it stands; everywhere else a `*` that is left is part of a name."""
+    for name in ("b.yaml", "a.yaml", "c.txt"):
+        (tmp_path / name).write_text("scriptName: x\n", encoding="utf-8")
+    pattern = str(tmp_path / "*.yaml")
+    with pytest.raises(UsageError, match="there is no file"):
+        load.load_all([pattern])
+    monkeypatch.setattr(load, "_EXPANDS", True)
+    assert [each.name for each in load.load_all([pattern]).manifests] == ["a", "b"]
+    with pytest.raises(UsageError, match="there is no file"):
+        load.load_all([str(tmp_path / "*.json")])
+
+
+WINDOWS_LOCK = """
+import fcntl, json, os, sys, types
+from pathlib import Path
+import aftrun.errors
+fake = types.ModuleType("msvcrt")
+fake.LK_NBLCK = 2
+def locking(handle, mode, size):
+    assert os.lseek(handle, 0, os.SEEK_CUR) == 1 << 20, "behind the text, which others must be able to read"
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+fake.locking = locking
+sys.modules["msvcrt"] = fake
+sys.platform = "win32"
+from aftrun.run.lock import RunLock, held
+folder = Path(sys.argv[1])
+"""
+"""The code for Windows' locks, on top of this system's."""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there the real code is tested")
+def test_the_lock_of_windows_keeps_a_second_process_out_and_names_the_first(tmp_path: Path) -> None:
+    """Taken behind the text of its file, so that the text stays readable; let go with the process."""
+    hold = "with RunLock(folder, os.getpid(), 'box'):\n    print(os.getpid(), flush=True)\n    sys.stdin.read()"
+    ask = "print(held(folder))\ntry:\n    RunLock(folder, 1, 'box').release()\n"
+    ask += "except aftrun.errors.UsageError as error:\n    print(error)"
+
+    def second() -> str:
+        command = [sys.executable, "-c", WINDOWS_LOCK + ask, str(tmp_path)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    command = [sys.executable, "-c", WINDOWS_LOCK + hold, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        pid = first.stdout.readline().strip()
+        said = second()
+        assert said.startswith("True\n")
+        assert f"process {pid} on box" in said
+        first.communicate("")
+    assert second() == "False\n"
