@@ -7,7 +7,7 @@ DEMO   := build/demo
 AIRFLOW := .venv-airflow
 AIRFLOW_TESTS := hypothesis 'mypy>=1.14' 'pytest>=8.3' types-jmespath types-jsonschema types-psutil types-PyYAML types-requests
 
-.PHONY: demo test test-airflow test-wheel lint format bench bench-small soak clean
+.PHONY: demo test test-airflow test-wheel lint format bench bench-small soak docs docs-images generate clean
 
 $(VENV)/.demo: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("aftrun needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
@@ -44,6 +44,11 @@ lint: $(VENV)/.dev ## Check style and types of code and tests.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+generate: $(VENV)/.dev ## Write what is made of commands, flags and schemas: completion, man page, reference.
+	$(BIN)/python -m tools.completion_table
+	$(BIN)/python -m tools.manpage
+	$(BIN)/python -m docs.generate
 
 docs: $(VENV)/.dev ## Write the generated pages, and build the site into build/site.
 	$(BIN)/python -m docs.generate
