@@ -54,7 +54,7 @@ def _indented(text: str) -> str:
 
 
 class Lines:
-    """Prints each change of each job. `level` -1 says bad ends only, 0 all ends and warnings, 1 every change, 2 details."""
+    """Prints each change of each job. `level`: -1 bad ends only, 0 all ends and warnings, 1 every change, 2 details."""
 
     def __init__(self, say: Callable[[str], None], labels: dict[str, str], *, level: int = 1, colour: bool) -> None:
         self._say = say
