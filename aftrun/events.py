@@ -8,6 +8,7 @@ been scrubbed. Events become JSON objects (`to_json`) and come back equal (`from
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -274,6 +275,7 @@ Event = (
 _CLASSES: dict[str, type[Any]] = {cls.type: cls for cls in typing.get_args(Event)}
 
 
+@functools.lru_cache(maxsize=8192)  # the events of a turn share their time, and reports are written again and again
 def instant(at: float) -> str:
     """Epoch seconds as RFC 3339 in UTC with milliseconds: `2026-01-02T03:04:05.678Z`."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

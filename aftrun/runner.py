@@ -54,7 +54,7 @@ class ReportFile:
     event always writes.
     """
 
-    END_PAUSE, PAUSE = 20, 100
+    END_PAUSE, PAUSE = 40, 100
     """How many times its own cost a rewrite waits when a job has ended, and when something else has happened."""
 
     def __init__(self, path: Path, clock: Clock) -> None:

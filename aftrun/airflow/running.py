@@ -189,7 +189,10 @@ class RunsJob(BaseOperator):
         elif self.deferrable:
             self.log.info("waiting for job %s in the triggerer; this worker is free", live.job_id)
             self.defer(
-                trigger=trigger.AftJobTrigger(**session.watching(live.job_id, live.attempt, live.accepted, give_up)),
+                trigger=trigger.AftJobTrigger(
+                    **session.watching(live.job_id, live.attempt, live.accepted, give_up),
+                    not_before=round(time.time(), 3) + trigger.SETTLING,
+                ),
                 method_name="execute_complete",
                 timeout=timedelta(seconds=session.patience(live.accepted, give_up)),
             )

@@ -127,7 +127,9 @@ class AftJobSensor(BaseSensorOperator):
         limit = _seconds(self.timeout)
         self.log.info("waiting for job %s in the triggerer; this worker is free", self.job_id)
         self.defer(
-            trigger=trigger.AftJobTrigger(**session.watching(self.job_id, 1, now, now + limit)),
+            trigger=trigger.AftJobTrigger(
+                **session.watching(self.job_id, 1, now, now + limit), not_before=now + trigger.SETTLING
+            ),
             method_name="execute_complete",
             timeout=timedelta(seconds=limit + session.prepared.endpoint.read_timeout + 60.0),
         )

@@ -24,6 +24,10 @@ from aftrun.model import Answer, Json, Outcome, Reply
 KEEP = 30.0
 """Seconds for which settings are used again. A key that is refused is asked for anew at once."""
 
+SETTLING = 10.0
+"""Seconds between a deferral and its event, at least. Airflow 3.3's scheduler takes a task for lost, and fails it, if it is
+queued again before the scheduler has heard that the task's first half ended (`process_executor_events`, "state mismatch")."""
+
 ENDED = "ended"
 OVERDUE = "overdue"
 """The task's `execution_timeout` is over. The job has not ended."""
@@ -53,6 +57,7 @@ class AftJobTrigger(BaseTrigger):
         give_up: when the task's `execution_timeout` is over.
         expect, outputs: as of the operator.
         hidden: the references that went into the request.
+        not_before: when the event may fire at the earliest, see `SETTLING`.
 
     The event's payload is `{"kind": "ended", …}` with the fields of `finish.Finish`, `{"kind": "overdue"}`, or
     `{"kind": "handBack", "message": …}` with, where the outcome is known at least, `outcome`.
@@ -75,6 +80,7 @@ class AftJobTrigger(BaseTrigger):
         expect: Sequence[str] = (),
         outputs: Mapping[str, str] | None = None,
         hidden: Sequence[str] = (),
+        not_before: float = 0.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own
         self._counter: Counter
@@ -92,6 +98,7 @@ class AftJobTrigger(BaseTrigger):
         self.expect = tuple(expect)
         self.outputs = dict(outputs or {})
         self.hidden = tuple(hidden)
+        self.not_before = not_before
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """What makes the trigger anew, in another process or after a restart."""
@@ -112,6 +119,7 @@ class AftJobTrigger(BaseTrigger):
                 "expect": list(self.expect),
                 "outputs": self.outputs,
                 "hidden": list(self.hidden),
+                "not_before": self.not_before,
             },
         )
 
@@ -121,14 +129,21 @@ class AftJobTrigger(BaseTrigger):
             prepared = await self._prepare()
             self._counter = await DESK.counter(prepared)
         except (ManifestError, UsageError) as error:
-            yield self._hand_back(f"the triggerer cannot follow job {self.job_id}: {explained(error)}")
+            event = self._hand_back(f"the triggerer cannot follow job {self.job_id}: {explained(error)}")
+            await self._settled()
+            yield event
             return
         following = Following(prepared, Lines(self.log), finish=self.finish)
         following.take_up(self.job_id, self.attempt, self.accepted_at)
         try:
-            yield await self._follow(following)
+            event = await self._follow(following)
         finally:
             DESK.leave(self._counter)
+        await self._settled()
+        yield event
+
+    async def _settled(self) -> None:
+        await asyncio.sleep(max(0.0, min(self.not_before - time.time(), SETTLING)))
 
     async def on_kill(self) -> None:
         """A person acted on the deferred task. Nothing can be done about the job, and that is said."""
@@ -183,7 +198,9 @@ class AftJobTrigger(BaseTrigger):
         return _event(event)
 
     async def _prepare(self) -> Prepared:
-        key = json.dumps(self.serialize()[1] | {"job_id": "", "accepted_at": 0, "attempt": 0, "give_up": 0})
+        key = json.dumps(
+            self.serialize()[1] | dict.fromkeys(("job_id", "accepted_at", "attempt", "give_up", "not_before"))
+        )
         kept = _prepared.get(key)
         if kept is not None and time.monotonic() - kept[0] < KEEP:
             return kept[1]

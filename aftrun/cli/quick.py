@@ -1,7 +1,7 @@
 """Plain command lines, read without typer: loading typer takes longer than checking a manifest.
 
 What is not plain is left to typer, which knows all of it and has the words for what is wrong: a flag's variable is
-set, flags run together (`-kv`), an abbreviation, a value that does not fit, `--help`. A test holds both readings
+set, flags run together (`-kq`), an abbreviation, a value that does not fit, `--help`. A test holds both readings
 against each other.
 """
 
@@ -76,6 +76,8 @@ def _fill(
     rest = iter(given)
     for text in rest:
         flag, equals, value = text.partition("=")
+        if len(text) > 2 and text[0] == "-" != text[1] and text[2] != "=" and _takes_value(known.get(text[:2])):
+            flag, equals, value = text[:2], "joined", text[2:]  # -j8
         if flag in known:
             parameter, yes = known[flag]
             if parameter.kind is bool or _is_count(parameter):
@@ -83,7 +85,7 @@ def _fill(
                     return False
                 values[parameter.name] = yes if parameter.kind is bool else values[parameter.name] + 1
                 continue
-            if equals and not flag.startswith("--"):
+            if equals == "=" and not flag.startswith("--"):
                 return False
             found = value if equals else next(rest, None)
         elif (text.startswith("-") and text != "-") or not places:
@@ -102,6 +104,10 @@ def _fill(
         else:
             values[parameter.name] = item
     return True
+
+
+def _takes_value(found: tuple[Parameter, bool] | None) -> bool:
+    return found is not None and found[0].kind is not bool and not _is_count(found[0])
 
 
 def _is_count(parameter: Parameter) -> bool:

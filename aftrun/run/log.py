@@ -58,6 +58,11 @@ CREATE TABLE files (
 ) WITHOUT ROWID;
 """
 
+SQLite = str | float | None
+"""What is put into a column."""
+_AT_ONCE = 50
+"""Rows of one statement; SQLite takes 999 values at least."""
+
 _DURATIONS = """
 SELECT seconds FROM ends
 WHERE job = :job AND run <> :but AND outcome = 'succeeded' AND seconds IS NOT NULL AND (:sandbox IS NULL OR EXISTS (
@@ -69,7 +74,7 @@ ORDER BY run DESC LIMIT :limit
 _MIGRATIONS: dict[int, str] = {}
 """From version N to N + 1. A database is brought up to date, one step at a time, when it is opened for writing."""
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 """Made once: `json.dumps` makes an encoder at every call that asks for anything but its defaults."""
 
 BUSY_SECONDS = 30.0
@@ -223,8 +228,8 @@ class Log:
             first = self._insert(run, events)
             ends = [event for event in events if isinstance(event, JobEnded)]
             if ends:
-                self._db.executemany(
-                    "INSERT OR REPLACE INTO ends (run, job, outcome, seconds) VALUES (?, ?, ?, ?)",
+                self._write(
+                    "INSERT OR REPLACE INTO ends (run, job, outcome, seconds) VALUES ",
                     [(run, event.job, event.outcome.value, event.seconds) for event in ends],
                 )
             for event in events:
@@ -245,11 +250,21 @@ class Log:
             first = int(self._db.execute(query, (run,)).fetchone()[0])
         rows = [
             # ASCII only: JSON of a server can hold half a surrogate pair, which SQLite takes in no other form.
-            (run, first + offset, json.dumps(to_json(event), separators=(",", ":")))
+            (run, first + offset, _encode(to_json(event)))
             for offset, event in enumerate(events)
         ]
-        self._db.executemany("INSERT INTO events (run, seq, body) VALUES (?, ?, ?)", rows)
+        self._write("INSERT INTO events (run, seq, body) VALUES ", rows)
         return first
+
+    def _write(self, into: str, rows: Sequence[tuple[SQLite, ...]]) -> None:
+        """Insert rows, many with one statement.
+
+        Python lets other threads run at every step that SQLite takes, and who has let go may wait for the next turn.
+        """
+        for start in range(0, len(rows), _AT_ONCE):
+            some = rows[start : start + _AT_ONCE]
+            places = ", ".join(["(" + ", ".join("?" * len(some[0])) + ")"] * len(some))
+            self._db.execute(into + places, [value for row in some for value in row])
 
     # --- reading --------------------------------------------------------------------------------------------------
 

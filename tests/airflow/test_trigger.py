@@ -68,6 +68,16 @@ def follow(server: Sandbox, job_id: str, described_as: Mapping[str, Json] | None
     return asyncio.run(asyncio.wait_for(first(), 30))
 
 
+def test_an_end_that_comes_too_soon_waits(sandbox: Start) -> None:
+    """The event does not fire before its time, which a clock that was set back cannot make long."""
+    server = sandbox(scenario(), api_key=KEY)
+    job, other = submit(server, 2)
+    not_before = time.time() + 1.5
+    assert follow(server, job, not_before=not_before)["kind"] == "ended"
+    assert not_before <= time.time() < not_before + 5
+    assert follow(server, other, not_before=time.time() - 1)["kind"] == "ended"
+
+
 def test_it_follows_a_job_to_its_end(sandbox: Start) -> None:
     """Outcome, exit code and outputs are in the event."""
     server = sandbox(scenario(outputs={"files": [1, 2]}), api_key=KEY)

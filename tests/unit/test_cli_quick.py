@@ -57,7 +57,7 @@ def test_both_readings_agree(data: st.DataObject) -> None:
     flag = st.sampled_from([*flags_of(function), "--unknown", "--help"])
     word = st.sampled_from(TEXTS)
     item = st.one_of(word.map(lambda text: [text]), flag.map(lambda text: [text]), st.tuples(flag, word).map(list))
-    joined = st.tuples(flag, word).map(lambda pair: [f"{pair[0]}={pair[1]}"])
+    joined = st.tuples(flag, st.sampled_from(["=", ""]), word).map(lambda parts: ["".join(parts)])
     line = [text for items in data.draw(st.lists(st.one_of(item, joined), max_size=5)) for text in items]
     mine = quick.arguments_of(function, line, {})
     if mine is not None:
@@ -81,6 +81,7 @@ def test_every_command_can_be_read(name: str) -> None:
         (["a.yaml", "-j", "8", "--var", "a=b", "--var=c=d"], {"files": ["a.yaml"], "jobs": 8, "var": ["a=b", "c=d"]}),
         (["--keep-going", "a.yaml", "b.yaml", "-v", "-v"], {"fail_fast": False, "verbose": 2}),
         (["a.yaml", "--state-dir", "s", "-o", "json"], {"state_dir": Path("s"), "output": "json"}),
+        (["a.yaml", "-j8", "-ojson"], {"jobs": 8, "output": "json"}),
         (["-", "--events", "-"], {"files": ["-"], "events": "-"}),
     ],
 )
@@ -97,7 +98,7 @@ def test_plain_lines(line: list[str], expected: dict[str, Any]) -> None:
         [],
         ["a.yaml", "--help"],
         ["a.yaml", "-kq"],
-        ["a.yaml", "-j8"],
+        ["a.yaml", "-j=8"],
         ["a.yaml", "-j", "0"],
         ["a.yaml", "-j"],
         ["a.yaml", "-o", "xml"],

@@ -67,15 +67,15 @@ def ended(key: str) -> tuple[Event, ...]:
     )
 
 
-def test_a_rewrite_waits_for_twenty_times_its_cost(desk: Desk) -> None:
+def test_a_rewrite_waits_for_forty_times_its_cost(desk: Desk) -> None:
     """What happened meanwhile is written when that time is over, even if nothing happens then."""
     desk.hear(*ended("m/a"))
-    desk.time = 20.9
+    desk.time = 40.9
     desk.file.tick()
     assert (desk.written, desk.file.restless) == ([0.0], True)
-    desk.time = 21.0
+    desk.time = 41.0
     desk.file.tick(0.0, lambda _: None)
-    assert desk.written == [0.0, 21.0]
+    assert desk.written == [0.0, 41.0]
     assert not desk.file.restless
     assert json.loads(desk.file.path.read_text())["summary"]["succeeded"] == 1
 
