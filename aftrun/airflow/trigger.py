@@ -25,8 +25,11 @@ KEEP = 30.0
 """Seconds for which settings are used again. A key that is refused is asked for anew at once."""
 
 SETTLING = 10.0
-"""Seconds between a deferral and its event, at least. Airflow 3.3's scheduler takes a task for lost, and fails it, if it is
-queued again before the scheduler has heard that the task's first half ended (`process_executor_events`, "state mismatch")."""
+"""Seconds between a deferral and its event, at least.
+
+Airflow 3.3's scheduler takes a task for lost, and fails it, if it is queued again before the scheduler has heard that
+the task's first half ended (`process_executor_events`, "state mismatch").
+"""
 
 ENDED = "ended"
 OVERDUE = "overdue"
