@@ -26,7 +26,7 @@ demo: $(VENV)/.demo ## Run a real nightly manifest over HTTPS against the sandbo
 	@$(BIN)/python -c 'import json, jsonschema; r = json.load(open("$(DEMO)/report.json")); jsonschema.validate(r, json.load(open("$(DEMO)/report.schema.json"))); print("report.json is valid:", r["summary"]["succeeded"], "of", r["summary"]["total"], "jobs succeeded")'
 
 test: $(VENV)/.dev ## Run all tests.
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 4 --cov --cov-report=term:skip-covered
 
 test-wheel: $(VENV)/.dev ## Run the tests against the built wheel, in an environment of its own.
 	$(BIN)/python tests/packaging/against_wheel.py -n 2
