@@ -214,6 +214,8 @@ class Strategy:
     order: Order = Order.SEQUENTIAL
     max_parallel: int = 8
     fail_fast: bool = True
+    says_fail_fast: bool = False
+    """Whether the manifest says it itself; otherwise it follows from the order."""
     finish_by: str = ""
     """`HH:MM` local time or RFC 3339; empty: no limit."""
 

@@ -67,12 +67,16 @@ def say(text: str) -> None:
 def emit(text: str) -> None:
     """Data to standard output, at once. `text` brings its own newline.
 
+    A reader that has gone away (`| head`) has read what it wanted: that is no error.
+
     Raises:
-        StateError: it cannot be written: the disk is full, say, or the reader has gone away.
+        StateError: it cannot be written: the disk is full, say.
     """
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
+    except BrokenPipeError:
+        _give_up_on(sys.stdout)
     except OSError as error:
         _give_up_on(sys.stdout)
         raise StateError(
@@ -109,7 +113,7 @@ def report_error(error: AftrunError) -> None:
 
 def guarded(run: Callable[[], int | None]) -> int:
     """Run the program, and return the exit code of whatever it came to."""
-    verbose = "-v" in sys.argv or "--verbose" in sys.argv or "-vv" in sys.argv
+    verbose = bool({"-v", "-vv", "--verbose"} & set(sys.argv)) or os.environ.get("AFTRUN_VERBOSE", "0") not in ("", "0")
     try:
         return int(run() or 0)
     except AftrunError as error:
@@ -130,5 +134,5 @@ def guarded(run: Callable[[], int | None]) -> int:
             for frame in traceback.extract_tb(error.__traceback__):
                 say(f"  {frame.filename}:{frame.lineno} in {frame.name}")
         else:
-            say("  hint: run it again with -v to see where, and report it; jobs on the server go on")
+            say("  hint: set AFTRUN_VERBOSE=1 and run it again to see where, and report it; jobs on the server go on")
         return int(ExitCode.BUG)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -161,8 +162,12 @@ def resume_line(setup: Setup, state_dir: Path) -> str:
     """How to take an interrupted run up again."""
     if setup.sandbox:
         return "it ran against a sandbox, which ends with it, so it cannot be taken up again"
-    where = "" if state_dir == DEFAULT_STATE_DIR else f" --state-dir {state_dir}"
-    return f"take it up again with: aftrun resume {setup.facts.id}{where}"
+    return f"take it up again with: aftrun resume {setup.facts.id}{_record(state_dir)}"
+
+
+def _record(state_dir: Path) -> str:
+    """The flag that says where the record is, for a shell; empty where that goes without saying."""
+    return "" if state_dir == DEFAULT_STATE_DIR else f" --state-dir {shlex.quote(str(state_dir))}"
 
 
 def conclude(finished: Finished, ending: Ending, setup: Setup | None = None, watch: Watch | None = None) -> int:
@@ -177,7 +182,7 @@ def conclude(finished: Finished, ending: Ending, setup: Setup | None = None, wat
     show_report(report, ending.output, watch)
     if ending.output is Output.TABLE:
         say(f"report: {finished.report_path}")
-        if step := _next_step(finished.exit_code, report.id):
+        if step := _next_step(finished.exit_code, f"{report.id}{_record(finished.report_path.parents[2])}"):
             say(step)
     if watch is not None:
         lines, unwritten = watch.result(report, finished.report_path.parent)

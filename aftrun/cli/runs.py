@@ -194,7 +194,11 @@ def history(
 ) -> int:
     """List past runs, the newest first. Nothing is ever forgotten but by --prune."""
     from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.run.verdict import NAMES  # noqa: PLC0415  # the same
 
+    known = {*NAMES.values(), "running", "stopped"}
+    if strange := [each for each in status or () if each not in known]:
+        raise UsageError(f"--status {strange[0]}: no run ends so", hint=f"one of {', '.join(sorted(known))}")
     if not (state_dir / "state.db").exists():
         # No history is a short history, not a mistake.
         if form is ListFormat.JSON and prune is None:
@@ -248,7 +252,7 @@ def show(
         found = past.read(log, row)
         keys = [header.key for header in found.start.jobs]
         usual = past.medians(log, keys, but=found.row.id, sandbox=found.options.sandbox)
-    report = found.report
+    report = found.report if row.ended_at is not None else replace(found.report, outcome=row.outcome)
     if status:
         report = replace(report, jobs=tuple(job for job in report.jobs if job.outcome in status))
     if form is ListFormat.JSON:
@@ -258,7 +262,7 @@ def show(
     from aftrun.cli import table  # noqa: PLC0415  # only for this format
 
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    emit(table.details(found.report) + "\n")
+    emit(table.details(report) + "\n")
     emit(table.render(report, colour=colour(sys.stdout), columns=columns, usual=usual))
     if found.row.outcome in ("stopped", *past.GOES_ON) and not found.options.sandbox:
         say(f"it has not come to its end; take it up again with: aftrun resume {found.row.id}")

@@ -9,6 +9,7 @@ from datetime import datetime
 from aftrun.cli.progress import COLOURS, MARKS, paint
 from aftrun.durations import human_duration
 from aftrun.model import JobResult, Outcome, RunReport
+from aftrun.report.text import joined
 from aftrun.run.log import RunRow
 
 
@@ -159,5 +160,5 @@ def details(report: RunReport) -> str:
     git = dict(report.git)
     if git:
         lines.append(f"git      {git.get('commit', '')[:12]} {git.get('branch', '')}".rstrip())
-    lines += [f"warning  {one_line(text)}" for text in report.warnings]
+    lines += [f"warning  {one_line(joined(text))}" for text in report.warnings]
     return "\n".join(lines) + "\n"

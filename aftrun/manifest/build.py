@@ -54,6 +54,7 @@ def _strategy(node: MapNode | None, fields: Fields) -> Strategy:
         order=order,
         max_parallel=default.max_parallel if most is None else most,
         fail_fast=order is Order.SEQUENTIAL if fail_fast is None else fail_fast,
+        says_fail_fast=fail_fast is not None,
         finish_by=fields.finish_by(node.get("finishBy")) or "",
     )
 

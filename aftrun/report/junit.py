@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape, quoteattr
 from aftrun.events import instant
 from aftrun.model import JobResult, RunReport
 from aftrun.report.facts import Kind, hosts, kind, labels, title, word
-from aftrun.report.text import clean, clip, one_line
+from aftrun.report.text import clean, clip, joined, one_line
 
 _MESSAGE = 1_000
 """Characters of a message in an attribute; the element's text has all of it."""
@@ -37,7 +37,7 @@ def _verdict(job: JobResult) -> list[str]:
     if found is Kind.PASSED:
         return []
     reason = job.reason or word(job)
-    message = clip(one_line(f"{word(job)}: {job.message}" if job.message else word(job)), _MESSAGE)
+    message = clip(one_line(f"{word(job)}: {joined(job.message)}" if job.message else word(job)), _MESSAGE)
     if found in (Kind.SKIPPED, Kind.ALLOWED):
         if found is Kind.ALLOWED:
             reason, message = "allowedFailure", f"allowed to fail: {message}"

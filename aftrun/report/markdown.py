@@ -8,7 +8,7 @@ from aftrun.durations import human_duration
 from aftrun.events import instant
 from aftrun.model import JobResult, RunReport
 from aftrun.report.facts import Kind, kind, labels, summary, title, word
-from aftrun.report.text import clean, clip, one_line
+from aftrun.report.text import clean, clip, joined, one_line
 
 MARKS = {Kind.PASSED: "✅", Kind.FAILURE: "❌", Kind.ERROR: "❗", Kind.SKIPPED: "⏭️", Kind.ALLOWED: "⚠️"}
 """Shapes that differ without their colours, too; the word always stands beside them."""
@@ -84,7 +84,7 @@ def render(report: RunReport, *, jobs: int | None = None) -> str:
     ]
     if report.sandbox:
         lines += ["Against the sandbox: no real job was started.", ""]
-    lines += [f"- warning: {plain(warning, 1_000)}" for warning in report.warnings]
+    lines += [f"- warning: {plain(joined(warning), 1_000)}" for warning in report.warnings]
     lines += [""] if report.warnings else []
     shown_bad = bad[:20]
     for job, label in shown_bad:

@@ -40,6 +40,11 @@ def one_line(text: str, limit: int = 0) -> str:
     return clip(_BLANKS.sub(" ", clean(text)).strip(), limit)
 
 
+def joined(message: str) -> str:
+    """A message of several lines (cause, then remedy) as one, whose parts do not read as one sentence."""
+    return "; ".join(filter(None, map(str.strip, message.splitlines())))
+
+
 def clip(text: str, limit: int) -> str:
     """The text, cut with an ellipsis to `limit` characters; 0 is no limit."""
     return text if not limit or len(text) <= limit else text[: limit - 1] + "…"

@@ -201,6 +201,8 @@ def apply_overrides(
             strategy = replace(strategy, order=Order.PARALLEL, max_parallel=max_parallel)
         if sequential:
             strategy = replace(strategy, order=Order.SEQUENTIAL)
+        if strategy.order is not manifest.strategy.order and not strategy.says_fail_fast:
+            strategy = replace(strategy, fail_fast=strategy.order is Order.SEQUENTIAL)
         if fail_fast is not None:
             strategy = replace(strategy, fail_fast=fail_fast)
         jobs = manifest.jobs

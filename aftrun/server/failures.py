@@ -218,7 +218,8 @@ def _pin_hint(seen: tls.PeerCertificate | None, first: str) -> str:
     check = f"{lead}on the server, run `openssl x509 -in cert.pem -noout -fingerprint -sha256`"
     if seen is None:
         return f"{check}; if it prints what `aftrun trust URL` shows, pin that fingerprint under `server.tls`"
-    return f"{check}; if it prints the same, put this line under `server.tls`: fingerprint: {seen.fingerprint}"
+    same = "if it prints the same (colons and case aside)"
+    return f"{check}; {same}, put this line under `server.tls`: fingerprint: {seen.fingerprint}"
 
 
 def _why(error: BaseException, host: str, seen: tls.PeerCertificate | None) -> str:

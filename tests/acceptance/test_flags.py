@@ -212,3 +212,25 @@ def test_a_certificate_for_plain_http_is_refused(aftrun: Run, tmp_path: Path) ->
         done = aftrun("apply", "one.yaml", "--server", "http://127.0.0.1:1", flag, value, env={"AFT_API_KEY": "k"})
         assert done.code == 2
         assert f"{flag} says how to verify a certificate, and plain http:// has none" in done.err
+
+
+def test_next_steps_can_be_pasted(aftrun: Run, sandbox: Start, tmp_path: Path) -> None:
+    """What is recommended after a failure names the record, quoted for a shell."""
+    server = sandbox({"defaults": {"queue": "0s", "duration": "10ms", "outcome": "failed"}})
+    flags = ("--server", server.url, "--fingerprint", server.fingerprint, "--state-dir", "my state")
+    done = aftrun("apply", "m.yaml", *flags, env={"AFT_API_KEY": server.api_key})
+    assert done.code == 1
+    line = next(line for line in done.err.splitlines() if "aftrun retry" in line)
+    assert line.endswith(" --state-dir 'my state'")
+
+
+def test_who_stops_reading_has_read_enough(aftrun: Run) -> None:
+    """`aftrun schema | true` is no error, and says nothing."""
+    command = [*program(), "schema"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environ()) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(30) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert aftrun("history", "--status", "foo").err.startswith("aftrun: --status foo: no run ends so")

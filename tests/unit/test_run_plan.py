@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -158,8 +159,18 @@ def test_overrides_change_what_they_name_and_nothing_else() -> None:
     assert apply_overrides(manifests) == tuple(manifests)
     wide = apply_overrides(manifests, max_parallel=5)
     assert [(one.strategy.order, one.strategy.slots) for one in wide] == [(Order.PARALLEL, 5)] * 2
-    assert [one.strategy.fail_fast for one in wide] == [True, False]
+    assert [one.strategy.fail_fast for one in wide] == [False, False]  # as the order that counts
     assert [one.strategy.slots for one in apply_overrides(manifests, sequential=True)] == [1, 1]
     assert [one.strategy.fail_fast for one in apply_overrides(manifests, fail_fast=False)] == [False, False]
     quick = apply_overrides(manifests, wait=False, timeout=7.0)
     assert [(each.wait, each.timeout) for one in quick for each in one.jobs] == [(False, 7.0)] * 2
+
+
+def test_fail_fast_follows_the_order_that_counts() -> None:
+    """A flag that changes the order changes what follows from it, and not what the manifest says itself."""
+    plain = manifest(job("a"))
+    said = replace(plain, strategy=replace(plain.strategy, says_fail_fast=True))
+    assert [one.strategy.fail_fast for one in apply_overrides([plain, said], max_parallel=2)] == [False, True]
+    wide = parallel(job("b"), name="m2", max_parallel=3)
+    assert apply_overrides([wide], sequential=True)[0].strategy.fail_fast
+    assert not apply_overrides([wide], max_parallel=9)[0].strategy.fail_fast
