@@ -38,6 +38,8 @@ class Outside:
     message: str | None = None
     origin: Origin | None = field(default=None, compare=False)
     """Where the reference itself stands (not the scalar that holds it)."""
+    implied: bool = field(default=False, compare=False, repr=False)
+    """Nobody wrote it: it is a default, and `origin` is the place that it is a default of."""
 
     @property
     def key(self) -> tuple[str, str]:

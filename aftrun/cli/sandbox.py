@@ -76,7 +76,7 @@ def sandbox(
             say(f"warning: {host} can be reached from other machines, and the key is no secret")
         say("")
         say("This is our assumption of AFT!, not AFT! itself. Try it from another terminal:")
-        say(f"  AFT_API_KEY={server.api_key} aftrun apply --server {server.url}{pin} manifests/quickstart.yaml")
+        say(f"  AFT_API_KEY={server.api_key} aftrun apply --server {server.url}{pin} aft.yaml")
         say("Ctrl-C stops it.")
         # A wait without a time limit would not be interrupted by a signal on every system.
         while not stop.wait(0.5):

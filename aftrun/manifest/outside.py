@@ -109,7 +109,9 @@ def problem(reference: Outside, message: str, hint: str, also: int = 0) -> Probl
     origin = reference.origin
     if origin is None:
         return Problem("AFT046", message, "", hint=hint)
-    end = origin.column + len(reference.text)
+    if reference.implied:
+        message += ", which is the default of server.apiKey"
+    end = origin.column + (1 if reference.implied else len(reference.text))
     return Problem("AFT046", message, origin.path, origin.line, origin.column, origin.line, end, hint=hint)
 
 

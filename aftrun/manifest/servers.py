@@ -27,7 +27,7 @@ _OWN_HEADERS = {
 def default_key(origin: Origin) -> Template:
     """`${AFT_API_KEY}`, standing where the server is described."""
     text = "${" + DEFAULT_KEY_VARIABLE + "}"
-    return Template((Outside("env", DEFAULT_KEY_VARIABLE, text, origin=origin),), text)
+    return Template((Outside("env", DEFAULT_KEY_VARIABLE, text, origin=origin, implied=True),), text)
 
 
 def is_loopback(host: str) -> bool:
