@@ -18,7 +18,7 @@ from tests.conftest import clean_environ
 from tests.unit.servers import RawServer, Visit, always, response, self_signed
 
 READ_TIMEOUT = 1.0
-START_UP = 1.5
+START_UP = 8.0
 """Seconds that the program itself may take, on a busy machine, beside the request."""
 LIMIT = 150 * 1024
 """KiB of memory at most, at any time."""

@@ -88,7 +88,7 @@ def test_a_second_signal_ends_it_at_once(sandbox: Start, tmp_path: Path) -> None
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=10)
     assert process.returncode == 130
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
 
 
 def test_resume_keeps_the_date_of_the_original_run(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
