@@ -14,6 +14,7 @@ from aftrun.errors import StateError
 from aftrun.events import Accepted, Event, Reason, RunEnded, RunResumed
 from aftrun.model import Answer, Job, Manifest, OnAmbiguous, Order, Outcome, Retry, State, When
 from aftrun.run.fold import fold
+from tests.simulation.kernel import Crash, World
 from tests.unit.world import (
     BAD_REQUEST,
     LOST_AFTER,
@@ -21,14 +22,12 @@ from tests.unit.world import (
     ONE,
     REFUSED,
     Acts,
-    Crash,
     Fault,
     Life,
     Ran,
     Setting,
     SimJournal,
     SimServer,
-    World,
     job,
     manifest,
     parallel,

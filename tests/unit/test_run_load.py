@@ -14,15 +14,14 @@ import pytest
 from aftrun.events import Accepted, JobEnded
 from aftrun.model import JobInfo, Poll, ServerSpec, State
 from aftrun.run import policy
+from tests.simulation.kernel import EPOCH, World
 from tests.unit.world import (
-    EPOCH,
     ONE,
     Acts,
     Life,
     Ran,
     Setting,
     SimServer,
-    World,
     check,
     job,
     manifest,

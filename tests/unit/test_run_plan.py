@@ -12,7 +12,8 @@ import pytest
 from aftrun.model import Order, Param, ServerSpec, When
 from aftrun.run.plan import apply_overrides, finish_time, headers, make_plan, shown_request, start_order, waves
 from aftrun.values import Inside, Outside, Template, nothing_inside
-from tests.unit.world import EPOCH, ONE, job, manifest, parallel
+from tests.simulation.kernel import EPOCH
+from tests.unit.world import ONE, job, manifest, parallel
 
 
 @pytest.fixture

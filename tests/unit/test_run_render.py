@@ -11,7 +11,7 @@ from aftrun.model import Job, Json, Param, ParamKind, Script, Selector, ServerSp
 from aftrun.run.plan import Task
 from aftrun.run.render import Handed, RunFacts, as_text, lookup_for, make_request
 from aftrun.values import Inside, Origin, Outside, Template, Unbound, Value, nothing_inside
-from tests.unit.world import EPOCH
+from tests.simulation.kernel import EPOCH
 
 FACTS = RunFacts("20260101-000000-abcd", EPOCH)
 OUTSIDE = Outside("env", "S", "${S}")

@@ -37,13 +37,12 @@ from aftrun.model import (
 )
 from aftrun.secrets import Scrubber
 from aftrun.values import Inside, Outside, Template
+from tests.simulation.kernel import EPOCH, NEVER, World
 from tests.unit.world import (
     BAD_REQUEST,
-    EPOCH,
     FORBIDDEN,
     LOST_AFTER,
     LOST_BEFORE,
-    NEVER,
     ONE,
     REFUSED,
     RUN,
@@ -54,7 +53,6 @@ from tests.unit.world import (
     Setting,
     SimJournal,
     SimServer,
-    World,
     check,
     job,
     manifest,

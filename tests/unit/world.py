@@ -1,15 +1,13 @@
-"""A simulated world for the scheduler: a clock, a pool without threads, servers with a ledger, a journal that can fail.
+"""A world for the scheduler, made of replies that a test names: servers with a ledger, a journal that can fail.
 
-Nothing here sleeps. Time passes only inside `SimPool.wait`, which jumps to the next thing that happens. Servers and
-journal write into one common `World.trace`, so that a test can say in which order things were sent and recorded.
+Clock and pool are the simulation's kernel. Servers and journal write into one common `World.trace`, so that a test can
+say in which order things were sent and recorded.
 """
 
 from __future__ import annotations
 
-import heapq
-import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -35,112 +33,14 @@ from aftrun.model import (
 )
 from aftrun.run.fold import fold
 from aftrun.run.plan import Plan, headers, make_plan
-from aftrun.run.ports import WAKE, Listener, Ticket
+from aftrun.run.ports import Listener
 from aftrun.run.render import RunFacts, lookup_for
 from aftrun.run.scheduler import Scheduler
 from aftrun.secrets import NOTHING_SECRET, Scrubber
 from aftrun.values import Bindings, Origin
-
-EPOCH = 1_767_225_600.0
-"""When every simulated run starts: 2026-01-01T00:00:00Z."""
+from tests.simulation.kernel import EPOCH, NEVER, Crash, SimPool, World
 
 RUN = "20260101-000000-test"
-NEVER = math.inf
-
-_PATIENCE = 100_000
-"""How often a scheduler may wait before a test takes it to be stuck."""
-
-
-class World:
-    """The clock, and what is going to happen at which time. It is the scheduler's `Clock`."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-        self.trace: list[tuple[str, Any]] = []
-        """What happened, in order: `("recorded", event)`, `("told", event)`, `("post", body)`, `("get", job_id)`."""
-        self.latency = 0.0
-        """Set by a server while it handles a request: how long its answer takes."""
-        self._plans: list[tuple[float, int, Callable[[], None]]] = []
-        self._planned = 0
-
-    def now(self) -> float:
-        """Wall clock."""
-        return round(EPOCH + self.time, 3)
-
-    def monotonic(self) -> float:
-        """Seconds since the world began."""
-        return self.time
-
-    def at(self, time: float, action: Callable[[], None]) -> None:
-        """Let something happen at a time."""
-        self._planned += 1
-        heapq.heappush(self._plans, (time, self._planned, action))
-
-    @property
-    def next_plan(self) -> float:
-        """When the next thing happens that `at` planned."""
-        return self._plans[0][0] if self._plans else NEVER
-
-    def advance(self, time: float) -> None:
-        """Let time pass; what was planned for it happens."""
-        while self._plans and self._plans[0][0] <= time:
-            when, _, action = heapq.heappop(self._plans)
-            self.time = max(self.time, when)
-            action()
-        self.time = max(self.time, time)
-
-
-class SimPool:
-    """A `Pool` on one thread: a request reaches the server when it starts, its answer comes one latency later."""
-
-    def __init__(self, world: World, size: int) -> None:
-        self.size = size
-        self.world = world
-        self.most = 0
-        """How many requests were in flight at most."""
-        self._flying: list[tuple[float, int, Ticket, Reply | BaseException]] = []
-        self._count = 0
-        self._waits = 0
-        self._woken = False
-
-    def start(self, ticket: Ticket, call: Callable[[], Reply]) -> None:
-        """Begin a request."""
-        self.world.latency = 0.0
-        try:
-            reply: Reply | BaseException = call()
-        except BaseException as error:  # noqa: BLE001  # a pool hands over whatever its call raises
-            reply = error
-        self._count += 1
-        heapq.heappush(self._flying, (self.world.time + self.world.latency, self._count, ticket, reply))
-        self.most = max(self.most, len(self._flying))
-        assert len(self._flying) <= self.size, "more requests in flight than the pool has places"
-
-    def wait(self, timeout: float | None) -> list[tuple[Ticket, Reply | BaseException]]:
-        """Jump to the next answer, wake-up or timeout."""
-        self._waits += 1
-        assert self._waits < _PATIENCE, "the scheduler goes round and round"
-        end = NEVER if timeout is None else self.world.time + timeout
-        while not self._woken and not self._due():
-            following = min(self._flying[0][0] if self._flying else NEVER, self.world.next_plan, end)
-            assert following < NEVER, "the scheduler waits for ever for nothing"
-            self.world.advance(following)
-            if self.world.time >= end:
-                break
-        results: list[tuple[Ticket, Reply | BaseException]] = []
-        if self._woken:
-            self._woken = False
-            results.append((WAKE, InterruptedError()))
-        while self._due():
-            _, _, ticket, reply = heapq.heappop(self._flying)
-            results.append((ticket, reply))
-        return results
-
-    def wake(self) -> None:
-        """End a `wait` early."""
-        self._woken = True
-
-    def _due(self) -> bool:
-        return bool(self._flying) and self._flying[0][0] <= self.world.time
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,10 +196,6 @@ class SimServer:
         made = Creation(f"{self.name}{len(self.ledger) + 1}", script, body, self.world.time, life)
         self.ledger.append(made)
         return made
-
-
-class Crash(BaseException):
-    """The process is killed at this point. Not an `Exception`: nobody may think of handling it."""
 
 
 class SimJournal:
