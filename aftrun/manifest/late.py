@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from aftrun.domain import urls
 from aftrun.errors import ManifestError, Problem, UsageError
 from aftrun.manifest.outside import fetch_all
-from aftrun.manifest.servers import NOTIFY_HINT, notify_fault, url_fault
+from aftrun.manifest.servers import NOTIFY_HINT, notify_fault
 from aftrun.model import Manifest, ServerSpec
 from aftrun.values import Bindings, Outside, Template, Value, nothing_inside, render
 
-_PIN = re.compile(r"(?i)(?:sha-?256(?:\s+fingerprint)?\s*[:=/]\s*)?(?:[0-9a-f]{2}[:\s]*){32}")
-_URL_HINT = "the form is https://HOST:PORT, for example https://127.0.0.1:44399"
-_PIN_HINT = "the form is sha256: and 64 hexadecimal digits; aftrun trust URL prints it"
+_HEADER_FORM = "headers take one line of ASCII text without blanks around it"
 
 Fault = Callable[[str], str]
 """What is wrong with an expanded value, without showing it; empty: nothing."""
@@ -42,14 +40,14 @@ def bind(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> dict[tupl
 
 
 def _of_server(server: ServerSpec, values: Bindings) -> Iterator[Problem]:
-    if isinstance(server.url, str) and (fault := url_fault(server.url)):
-        raise UsageError(f"the server's URL {server.url!r} is not usable: {fault}", hint=_URL_HINT)
-    yield from _check(server.url, values, "the server's URL", url_fault, _URL_HINT)
+    if isinstance(server.url, str) and (fault := urls.url_fault(server.url)):
+        raise UsageError(f"the server's URL {server.url!r} is not usable: {fault}", hint=urls.URL_FORM)
+    yield from _check(server.url, values, "the server's URL", urls.url_fault, urls.URL_FORM)
     yield from _check(server.api_key, values, "the API key", _key_fault, "copy it again from AFT!, API Keys")
     for pin in server.tls.fingerprints:
-        yield from _check(pin, values, "the fingerprint", _pin_fault, _PIN_HINT)
+        yield from _check(pin, values, "the fingerprint", _pin_fault, urls.FINGERPRINT_FORM)
     for name, value in server.headers:
-        yield from _check(value, values, f"the header {name}", _header_fault, "headers take one line of Latin-1 text")
+        yield from _check(value, values, f"the header {name}", urls.header_value_fault, _HEADER_FORM)
 
 
 def _check(value: Value, values: Bindings, what: str, fault_of: Fault, hint: str) -> Iterator[Problem]:
@@ -76,16 +74,12 @@ def _name(reference: Outside) -> str:
 
 
 def _pin_fault(text: str) -> str:
-    return "" if _PIN.fullmatch(text.strip()) else "it is no SHA-256 fingerprint"
-
-
-def _header_fault(text: str) -> str:
-    if any(ord(char) < 32 or ord(char) == 127 for char in text):
-        return "it holds a line break or control character"
-    return "" if all(ord(char) < 256 for char in text) else "it holds a character that cannot stand in a header"
+    try:
+        urls.parse_fingerprint(text)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _key_fault(text: str) -> str:
-    if not text.strip():
-        return "it is empty"
-    return _header_fault(text) or ("it begins or ends with a blank" if text != text.strip() else "")
+    return urls.header_value_fault(text) if text.strip() else "it is empty"

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-import urllib.parse
 from typing import Any
 
+from aftrun.domain import urls
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.fields import Fields, mapping
 from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode
 from aftrun.model import DEFAULT_KEY_VARIABLE, JobInfoMap, Poll, ServerSpec, State, Tls
 from aftrun.values import Origin, Outside, Template, Value
 
-_FINGERPRINT = re.compile(r"(?i)sha-?256:(?:[0-9a-f]{64}|(?:[0-9a-f]{2}:){31}[0-9a-f]{2})")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OWN_HEADERS = {
     "x-api-key": "the key is set with apiKey",
     "content-type": "requests are always application/json",
@@ -30,29 +28,6 @@ def default_key(origin: Origin) -> Template:
     return Template((Outside("env", DEFAULT_KEY_VARIABLE, text, origin=origin, implied=True),), text)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
-    return host == "localhost" or host.endswith(".localhost") or host == "::1" or host.startswith("127.")
-
-
-def url_fault(text: str) -> str:
-    """What is wrong with a server's URL; empty: nothing."""
-    try:
-        parts = urllib.parse.urlsplit(text)
-        port = parts.port
-    except ValueError:
-        return "its host or port cannot be read"
-    if parts.scheme not in ("http", "https"):
-        return "it must begin with https:// (or http://)"
-    if parts.username is not None or parts.password is not None:
-        return "it must not hold a user name or password"
-    if not parts.hostname or re.search(r"[\s\\]", text) or port == 0:
-        return "it needs a host, and a port from 1 to 65535 if any"
-    if "?" in text or "#" in text:
-        return "it must end before any ? or #"
-    return ""
-
-
 NOTIFY_HINT = "Apprise's forms work: slack://…, mailto://…, json://HOST/PATH, https://hooks.slack.com/services/…"
 
 
@@ -66,24 +41,24 @@ def _url(node: Node | None, fields: Fields) -> Value | None:
     if value is None or node is None or fields.broken is node:
         return None
     if isinstance(value, Template):
-        if isinstance(value.parts[0], str) and value.parts[0].startswith("http://"):
-            _plain_http(value.parts[0].removeprefix("http://"), node, fields.findings)
+        beginning = value.parts[0] if isinstance(value.parts[0], str) else ""
+        host = urls.literal_host(beginning)
+        if beginning.startswith("http://") and (host is None or not urls.is_loopback(host[1])):
+            _plain_http(node, fields.findings)
         return value
-    fault = url_fault(value)
-    if fault:
-        hint = "the form is https://HOST:PORT, for example https://127.0.0.1:44399"
-        fields.findings.late_error(node, "AFT057", f"'url' is not usable: {fault}", hint)
+    try:
+        url = urls.parse_url(value)
+    except ValueError as fault:
+        fields.findings.late_error(node, "AFT057", f"'url' is not usable: {fault}", urls.URL_FORM)
         return None
-    parts = urllib.parse.urlsplit(value)
-    if parts.scheme == "http":
-        _plain_http(parts.hostname or "", node, fields.findings)
+    if not (url.secure or url.loopback):
+        _plain_http(node, fields.findings)
     return value.rstrip("/")
 
 
-def _plain_http(host: str, node: Node, findings: Findings) -> None:
-    if not is_loopback(host.strip("[]").split("/")[0]):
-        message = "http:// sends the API key and all params unencrypted"
-        findings.warning(node, "AFT108", message, "use https://, and pin a self-signed certificate: aftrun trust URL")
+def _plain_http(node: Node, findings: Findings) -> None:
+    message = "http:// sends the API key and all params unencrypted"
+    findings.warning(node, "AFT108", message, "use https://, and pin a self-signed certificate: aftrun trust URL")
 
 
 def _fingerprints(node: Node | None, fields: Fields) -> tuple[Value, ...]:
@@ -94,11 +69,12 @@ def _fingerprints(node: Node | None, fields: Fields) -> tuple[Value, ...]:
         if value is None or fields.broken is item:
             continue
         if isinstance(value, str):
-            if not _FINGERPRINT.fullmatch(value):
+            try:
+                value = "sha256:" + urls.parse_fingerprint(value).hex()
+            except ValueError:
                 message = "a fingerprint is sha256: and 64 hexadecimal digits, with or without colons"
                 fields.findings.late_error(item, "AFT026", message, "aftrun trust URL prints the line to put here")
                 continue
-            value = "sha256:" + value.partition(":")[2].replace(":", "").lower()
         found.append(value)
     return tuple(found)
 
@@ -160,7 +136,7 @@ def _headers(node: MapNode | None, fields: Fields) -> tuple[tuple[str, Value], .
     for key, item in node.pairs() if node is not None else ():
         name = key.text
         value = fields.early(item)
-        if not _HEADER_NAME.fullmatch(name):
+        if not urls.is_header_name(name):
             message = "a header's name may hold letters, digits and - only"
             fields.findings.error(key, "AFT061", message)
         elif name.lower() in _OWN_HEADERS:
@@ -168,10 +144,8 @@ def _headers(node: MapNode | None, fields: Fields) -> tuple[tuple[str, Value], .
             fields.findings.error(key, "AFT061", message, "remove it")
         elif name.lower() in found:
             fields.findings.error(key, "AFT061", f"the header {name} is given twice (names are compared without case)")
-        elif isinstance(value, str) and any(ord(char) < 32 or ord(char) == 127 for char in value):
-            fields.findings.error(
-                item, "AFT061", f"the value of the header {name} holds a line break or control character"
-            )
+        elif isinstance(value, str) and (fault := urls.header_value_fault(value)):
+            fields.findings.error(item, "AFT061", f"the value of the header {name} is not usable: {fault}")
         elif value is not None:
             found[name.lower()] = (name, value)
     return tuple(found.values())

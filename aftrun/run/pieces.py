@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from aftrun.domain import urls
 from aftrun.model import DEFAULT_KEY_VARIABLE, Job, Json, ServerSpec
 from aftrun.run.plan import Plan, Task
 from aftrun.run.render import make_request
@@ -144,10 +145,9 @@ class Call:
     def loopback(self) -> bool:
         """Whether the server is this machine; aftrun uses no proxy then."""
         first = self.url[0] if self.url else ""
-        return isinstance(first, str) and _LOOPBACK.match(first) is not None
-
-
-_LOOPBACK = re.compile(r"https?://(?:localhost|127\.[0-9.]+|\[::1\])(?:[:/]|$)")
+        # A slash ends the host where nothing follows that could lengthen it.
+        host = urls.literal_host(first + "/" * (len(self.url) == 1)) if isinstance(first, str) else None
+        return host is not None and urls.is_loopback(host[1])
 
 
 def calls(plan: Plan, order: Sequence[Task], lookups: Callable[[Task], Find]) -> list[Call]:

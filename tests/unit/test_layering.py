@@ -13,6 +13,7 @@ import aftrun
 PACKAGE = Path(aftrun.__file__).resolve().parent
 
 BASE = {
+    "domain",
     "durations",
     "errors",
     "events",
