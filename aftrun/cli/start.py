@@ -182,6 +182,8 @@ def parse_params(text: str) -> dict[str, Json]:
     """
     try:
         data: Any = json.loads(text, object_pairs_hook=_once)
+    except RecursionError:
+        raise UsageError("--params is nested too deeply, and params are flat", hint=_EXAMPLE) from None
     except ValueError as error:
         # The text itself is not shown: params may hold what is not for everybody.
         where = f": {error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""

@@ -55,6 +55,7 @@ class _Reader:
         self.memo: dict[str, str] = {}
         self.shapes: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.last_line = 0
+        self.end_index = 0
         self.shifts: Shifts = {}
 
     def read(self) -> None:
@@ -65,10 +66,18 @@ class _Reader:
         """
         import yaml  # noqa: PLC0415 - commands that read no manifest need not pay for it
 
-        loader_class: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         data = self.source.data
         if b"\\u" in data[:MAX_BYTES] and self._is_json():
             data, self.shifts = join_surrogates(data)
+        try:
+            self._events(data)
+        except (yaml.YAMLError, ValueError, OverflowError) as error:
+            raise Stop(self._too_deep_before(error, data) or syntax_problem(self.source, error)) from None
+
+    def _events(self, data: bytes) -> None:
+        import yaml  # noqa: PLC0415 - as above
+
+        loader_class: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         handlers: dict[type[Any], Any] = {
             yaml.ScalarEvent: self.scalar,
             yaml.AliasEvent: self.alias,
@@ -82,13 +91,38 @@ class _Reader:
         try:
             while loader.check_event():
                 event = loader.get_event()
+                self.end_index = event.end_mark.index
                 handler = handlers.get(type(event))
                 if handler is not None:
                     handler(event)
-        except (yaml.YAMLError, ValueError, OverflowError) as error:
-            raise Stop(syntax_problem(self.source, error)) from None
         finally:
             loader.dispose()
+
+    def _too_deep_before(self, error: Any, data: bytes) -> Problem | None:
+        """The depth limit, where the text passes it before the place of a parser's error.
+
+        A scanner reads up to 1,024 characters ahead of its events, in search of the colon that would make `[…]` a key.
+        What stops it there, a mistake or a limit of its own, hides how deep the text already was. So the text up to
+        that place is read again: without what stopped the scanner, all the events before it come.
+        """
+        import yaml  # noqa: PLC0415 - as above
+
+        mark = getattr(error, "problem_mark", None)
+        if mark is None:
+            return None
+        text = data.decode("utf-8")
+        ahead = text[self.end_index : mark.index]
+        if len(self.frames) + ahead.count("[") + ahead.count("{") <= MAX_DEPTH:
+            return None  # only these open levels ahead of the events
+        again = _Reader(self.source, [])
+        again.shifts = self.shifts
+        try:
+            again._events(text[: mark.index].encode())
+        except Stop as stop:
+            return stop.problem if stop.problem.code == "AFT008" else None
+        except (yaml.YAMLError, ValueError, OverflowError):
+            pass  # it is cut off in the middle, and was not too deep until there
+        return None
 
     def _is_json(self) -> bool:
         return self.source.path.endswith(".json") or self.source.data.lstrip()[:1] in (b"{", b"[")

@@ -113,6 +113,7 @@ def test_a_secret_param_comes_from_the_environment_and_is_never_shown(aftrun: Ru
         (("-n", "a", "--params", '{"a": null}'), "null"),
         (("-n", "a", "--params", '{"a": "1", "a": "2"}'), "twice"),
         (("-n", "a", "--params", '"x"'), "no JSON object"),
+        (("-n", "a", "--params", "[" * 20_000), "nested too deeply"),
         (("-n", "a", "--param", "x"), "NAME=VALUE"),
         (("-n", "a", "--host", "a", "--server", "b"), "exclude each other"),
         (("-n", "a", "--param", "x=${"), "never closed"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
+import yaml
 
 from aftrun.errors import ManifestError, Problem
 from aftrun.manifest import nodes, source
@@ -176,6 +178,59 @@ def test_limits(data: bytes) -> None:
     assert time.process_time() - started < 2
 
 
+DEEP = {
+    "flow": "[" * 70,
+    "flow, far": "[" * 10_000,
+    "flow, spaced": "[ " * 600,
+    "flow, several lines": "[\n" * 600,
+    "mappings": "{a: " * 600,
+    "mixed": "- a: {b: [" + "{c: [" * 100,
+    "value": "a: b\nc: " + "[" * 1000 + "x",
+    "second document": "a: b\n---\n" + "[" * 1000,
+    "quoted before": 'a: "[["\nb: ["[[", ' + "[" * 1000,
+    "wide characters before": "a: äöü😀\nb: [😀, " + "{ü: [" * 500,
+    "key": "? " + "[" * 1000,
+    "anchor": "a: &a " + "[" * 1000,
+    "closed": "[" * 65 + "]" * 65,
+    "a mistake behind": "[" * 65 + "@",
+    "block": "- " * 1100,
+    "JSON": '{"a": "\\ud83d\\ude00", "b": ' + "[" * 1100,
+}
+SHALLOW = {
+    "brackets in quotes": "a: '" + "[" * 200,
+    "brackets in double quotes": 'b: [1, "' + "[{" * 200,
+    "brackets in a comment": "a: [  # " + "[" * 200 + "\n@",
+    "as deep as may be": "[" * 64 + "@",
+    "opened and closed": "[" * 60 + "[]," * 100 + "@",
+}
+
+
+class Impatient(yaml.SafeLoader):
+    """A parser with a limit of its own, as libyaml and PyYAML may have in any release, said in words of its own."""
+
+    limit = 64
+
+    def fetch_flow_collection_start(self, token: Any) -> None:
+        """The scanner's step for `[` and `{`."""
+        if self.flow_level >= self.limit:
+            raise yaml.scanner.ScannerError(None, None, "this far and no further", self.get_mark())
+        super().fetch_flow_collection_start(token)
+
+
+@pytest.mark.parametrize("limit", [0, 65, 100, 1000, 100_000], ids=lambda limit: f"limit {limit or 'of libyaml'}")
+def test_a_depth_limit_is_one_fault_whichever_layer_has_it(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too deep is AFT008 at the 65th level, whatever the parser's own limit; a mistake before that is a mistake."""
+    if limit:
+        monkeypatch.setattr(yaml, "CSafeLoader", Impatient)
+        monkeypatch.setattr(Impatient, "limit", limit)
+    for name, text in DEEP.items():
+        assert (name, fault(text).code) == (name, "AFT008")
+    for name, text in SHALLOW.items():
+        assert (name, fault(text).code) == (name, "AFT001")
+    problem = fault("a: b\nc: {ü: " + "[" * 1100)
+    assert (problem.line, problem.column) == (2, 8 + 62), "the 65th level: two mappings, and the 63rd bracket"
+
+
 def test_a_million_keys() -> None:
     """The number of values is limited, and counting them takes bounded time."""
     started = time.process_time()
@@ -200,8 +255,6 @@ def test_plain() -> None:
 
 def test_without_the_c_parser(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pure Python parser gives the same tree."""
-    import yaml  # noqa: PLC0415 - tests may import what only one module of the package may
-
     text = "a: &x {b: 'c', d: [1, *y]}\n".replace("*y", "2") + "e: *x\n"
     expected = nodes.plain(root(text))
     monkeypatch.delattr(yaml, "CSafeLoader")
