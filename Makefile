@@ -3,9 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   := build/demo
-# Airflow pins hundreds of packages, so what runs on it has an environment of its own.
+# Airflow pins hundreds of packages, so aftrun-airflow has an environment of its own.
 AIRFLOW := .venv-airflow
-AIRFLOW_TESTS := hypothesis 'mypy>=1.14' 'pytest>=8.3' types-jmespath types-jsonschema types-psutil types-PyYAML types-requests
 
 .PHONY: demo test test-airflow test-wheel lint format bench bench-small soak docs docs-images generate clean
 
@@ -31,14 +30,14 @@ test: $(VENV)/.dev ## Run all tests.
 test-wheel: $(VENV)/.dev ## Run the tests against the built wheel, in an environment of its own.
 	$(BIN)/python tests/packaging/against_wheel.py -n 2
 
-$(AIRFLOW)/.airflow: pyproject.toml
+$(AIRFLOW)/.airflow: pyproject.toml integrations/airflow/pyproject.toml
 	$(PYTHON) -m venv $(AIRFLOW)
-	$(AIRFLOW)/bin/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[airflow,sandbox]' $(AIRFLOW_TESTS)
+	$(AIRFLOW)/bin/python -m pip install --quiet --quiet --disable-pip-version-check --editable . --editable 'integrations/airflow[dev]'
 	@touch $@
 
-test-airflow: $(AIRFLOW)/.airflow ## Check types and run the tests of what runs on Airflow, in an environment of its own.
-	$(AIRFLOW)/bin/mypy --cache-dir $(AIRFLOW)/.mypy_cache $(shell find aftrun/airflow tests/airflow -name '*.py') $(wildcard benchmarks/airflow_*.py)
-	$(AIRFLOW)/bin/python -m pytest -o filterwarnings=default tests/airflow
+test-airflow: $(AIRFLOW)/.airflow ## Check types and run the tests of aftrun-airflow, in an environment of its own.
+	cd integrations/airflow && ../../$(AIRFLOW)/bin/mypy --config-file ../../pyproject.toml --cache-dir ../../$(AIRFLOW)/.mypy_cache .
+	cd integrations/airflow && ../../$(AIRFLOW)/bin/python -m pytest
 
 lint: $(VENV)/.dev ## Check style and types of code and tests.
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ from importlib import import_module
 from benchmarks.common import Row, arguments, environment, finish, show
 
 ALL = ("startup", "validation", "rate", "peers", "durability", "completion", "graph", "looking", "many")
-"""Those of half a minute first, the one of minutes last; the soak and what runs on Airflow go on their own."""
+"""Those of half a minute first, the one of minutes last; the soak goes on its own."""
 
 
 def rows(names: list[str], small: bool) -> Iterator[Row]:

@@ -33,7 +33,6 @@ KINDS: dict[tuple[str, str], str] = {
     ("doctor", "--job"): "job ids",
     ("init", "path"): "manifests",
     ("import", "file"): "files",
-    ("export", "file"): "manifests",
     ("explain", "code"): "codes",
     ("sandbox", "--scenario"): "manifests",
     ("start", "--file"): "",  # a path on the server

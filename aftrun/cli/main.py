@@ -14,6 +14,7 @@ from typing import Any
 import aftrun
 from aftrun.cli.boundary import emit, encoding, guarded, open_missing_streams
 from aftrun.cli.variables import settle
+from aftrun.errors import UsageError
 
 COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("apply", "apply:apply", "Validate manifests, run their jobs, wait for them, and report."),
@@ -29,7 +30,6 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("report", "runs:report", "Write the reports of a past run again, in any format."),
     ("init", "init:init", "Write a commented manifest to begin with."),
     ("import", "importing:import_", "Make a manifest from pasted commands that start jobs."),
-    ("export", "export:export", "Write a manifest as an Apache Airflow DAG file."),
     ("trust", "trust:trust", "Show the certificate of a server, and the lines that pin it."),
     ("doctor", "doctor:doctor", "Check name, connection, certificate, clock, key and job info of a server."),
     (
@@ -51,6 +51,9 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
 )
 """Name, `module:function` below `aftrun.cli`, and the beginning of its help (a test holds it against the real one)."""
 
+
+MOVED = {"export": "`aftrun export airflow` is `aftrun-airflow export` now; get it by: pip install aftrun-airflow"}
+"""What became of commands of earlier versions."""
 
 VERSION = f"aftrun {aftrun.__version__}\n"
 
@@ -84,6 +87,8 @@ def _start(arguments: Sequence[str]) -> int:
     if list(arguments) == ["--version"]:
         emit(VERSION)
         return 0
+    if arguments and arguments[0] in MOVED:
+        raise UsageError(MOVED[arguments[0]])
     place = next((place for name, place, _ in COMMANDS if arguments and name == arguments[0]), None)
     if place is not None and not {"--help", "-h"} & set(arguments):
         from aftrun.cli import quick  # noqa: PLC0415  # only commands have flags

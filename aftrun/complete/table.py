@@ -261,24 +261,6 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...], tuple[Argument, ...]]] = {
         ),
         (("files", False),),
     ),
-    "export": (
-        "Write a manifest as an Apache Airflow DAG file",
-        (
-            (("--output", "-o"), "files", "Write it here, and not to standard output", False),
-            (("--force",), "", "Replace the file that --output names", False),
-            (("--schedule",), "text", "When the DAG runs, a cron line or preset", False),
-            (("--dag-id",), "text", "The DAG's id", False),
-            (("--connection",), "text", "The Airflow connection of all servers, or of one", True),
-            (("--pools",), "", "Keep jobs of one concurrency key apart by a pool of its name, not by edges", False),
-            (("--pool",), "text", "The pool of all other jobs, for maxParallel", False),
-            (("--select",), "jobs", "Only these jobs: name, manifest/job, glob, tag:x", True),
-            (("--exclude",), "jobs", "Not these jobs", True),
-            (("--var",), "variables", "Set a variable of `vars`", True),
-            (("--ignore",), "text", "Leave out what has no counterpart: notify", True),
-            (("--help", "-h"), "", "Show help and exit", False),
-        ),
-        (("airflow|", False),("manifests", False),),
-    ),
     "trust": (
         "Show the certificate of a server, and the lines that pin it",
         (

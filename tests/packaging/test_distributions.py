@@ -55,7 +55,7 @@ def test_the_metadata_name_version_python_and_extras(packages: Packages) -> None
         if marker:
             needs[marker.strip("'")].add(requirement)
     parts = (needs[each] for each in ("sandbox", "keyring", "notify", "otel"))
-    assert needs["all"] == set().union(*parts), "`all` leaves out only Airflow and what developers need"
+    assert needs["all"] == set().union(*parts), "`all` leaves out only what developers need"
 
 
 def test_the_sdist_holds_what_a_packager_needs_to_run_the_tests(packages: Packages) -> None:

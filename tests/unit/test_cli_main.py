@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from aftrun.cli.main import COMMANDS, asked_for, command
+from aftrun.cli.main import COMMANDS, asked_for, command, run
 from aftrun.cli.typed import build
 
 HEAVY = {"requests", "urllib3", "yaml", "jsonschema", "rich", "jinja2", "sqlite3", "aiohttp", "jmespath", "ssl"}
@@ -31,6 +31,18 @@ def test_what_is_not_asked_for_is_not_imported(arguments: list[str]) -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ)
     assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+def test_a_command_that_moved_says_where_to(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line, whatever was written behind it."""
+    for words in (["export"], ["export", "airflow", "m.yaml", "--pools"], ["export", "--help"]):
+        monkeypatch.setattr("sys.argv", ["aftrun", *words])
+        assert run() == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "`aftrun-airflow export`" in line
+        assert "pip install aftrun-airflow" in line
 
 
 def test_the_command_is_the_first_word() -> None:

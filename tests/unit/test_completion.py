@@ -265,7 +265,7 @@ def test_includes_and_folders(tmp_path: Path) -> None:
     (tmp_path / "inner" / "b.yaml").write_text("include: ../a.yaml\njobs: [{name: b, scriptName: x}]\n")
     (tmp_path / "c.json").write_text('{"scriptName": "c"}')
     assert names(["plan", str(tmp_path), "--exclude"]) == ["b", "a", "c", "a/b", "a/a", "c/c"]
-    assert names(["export", "airflow", str(tmp_path / "c.json"), "--select"]) == ["c"]
+    assert names(["plan", str(tmp_path / "c.json"), "--select"]) == ["c"]
 
 
 def test_limits_of_manifests(tmp_path: Path) -> None:

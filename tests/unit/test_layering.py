@@ -32,7 +32,6 @@ TOP = {"app", "notify", "runner", "telemetry", "cli", "__main__"}
 MAY_IMPORT = {
     **dict.fromkeys(BASE, BASE),
     **{floor: BASE | {floor} for floor in FLOOR},
-    "airflow": BASE | {"", "airflow", "app", "checkup", "manifest", "run", "server"},
     "notify": BASE | {"report", "notify"},
     "telemetry": BASE | {"report", "telemetry"},
     "app": BASE | FLOOR | {"", "app"},
@@ -47,7 +46,6 @@ MAY_IMPORT = {
     | FLOOR
     | {
         "",
-        "airflow",
         "app",
         "checkup",
         "notify",
@@ -77,15 +75,12 @@ ONLY_IMPORTER = {
     "apprise": {"notify.py"},
     "opentelemetry": {"telemetry.py"},
     "threading": {"run/pool.py", "sandbox/", "cli/sandbox.py", "server/client.py", "server/wire.py"},
-    "airflow": {"airflow/"},
-    "concurrent": {"airflow/desk.py"},
+    "airflow": set(),
+    "concurrent": set(),
     "multiprocessing": set(),
-    "asyncio": {"sandbox/", "airflow/"},
+    "asyncio": {"sandbox/"},
 }
 """Modules that only these files (or all files of these folders) may import."""
-
-NOT_FOR_AIRFLOW = {f"aftrun.run.{name}" for name in ("lock", "log", "pool", "recorder", "scheduler")}
-"""On Airflow, Airflow schedules, records and waits."""
 
 
 def imports(tree: ast.AST, module: str) -> Iterator[str]:
@@ -110,8 +105,6 @@ def violations(path: str, text: str) -> list[str]:
             known = target in MAY_IMPORT
             if (target if known else "") not in MAY_IMPORT[part]:
                 found.append(f"{path} may not import {name}")
-        if part == "airflow" and any(name == each or name.startswith(f"{each}.") for each in NOT_FOR_AIRFLOW):
-            found.append(f"{path} may not import {name}: Airflow does that")
         owners = ONLY_IMPORTER.get(top)
         if owners is not None and not any(
             path == owner or (owner[-1] == "/" and path.startswith(owner)) for owner in owners
@@ -143,8 +136,7 @@ def test_imports_follow_the_table(path: Path) -> None:
         ("app.py", "from aftrun.cli import apply"),
         ("cli/main.py", "import click"),
         ("cli/main.py", "from airflow.sdk import DAG"),
-        ("airflow/operator.py", "from aftrun.run.scheduler import Scheduler"),
-        ("airflow/operator.py", "from concurrent.futures import ThreadPoolExecutor"),
+        ("run/pool.py", "from concurrent.futures import ThreadPoolExecutor"),
     ],
 )
 def test_a_forbidden_import_is_found(path: str, text: str) -> None:

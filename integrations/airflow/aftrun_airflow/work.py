@@ -1,0 +1,220 @@
+"""The worker's part: submits a job at most once, and follows it where no triggerer does."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from aftrun.durations import format_duration
+from aftrun.events import (
+    Accepted,
+    AttemptEnded,
+    Event,
+    LookFailed,
+    RetryPlanned,
+    StateSeen,
+    SubmitDeferred,
+    Warned,
+)
+from aftrun.model import Json, Reply
+from aftrun.run.live import Live
+from aftrun.run.live import Phase as Stage
+from aftrun.run.policy import Ended
+from aftrun.run.ports import Door
+from aftrun.run.steps import Step, Steps
+from aftrun_airflow.finish import Finish
+from aftrun_airflow.record import Book, NotKept, Phase, Record
+from aftrun_airflow.spec import Prepared
+
+
+class Log(Protocol):
+    """What Airflow's loggers and Python's have in common."""
+
+    def say(self, level: int, text: str) -> None:
+        """One line for people."""
+        ...
+
+
+def tell(events: Sequence[Event], log: Log, job_id: str, scrub: Callable[[str], str]) -> None:
+    """What happened, as lines of a task's log."""
+    for event in events:
+        match event:
+            case Accepted():
+                log.say(logging.INFO, f"the server accepted the job, its id is {event.job_id}")
+            case StateSeen():
+                log.say(logging.INFO, scrub(f"job {job_id} is {event.phase} (the server says {event.state!r})"))
+            case LookFailed():
+                log.say(logging.WARNING, scrub(f"job {job_id}: no state this time: {event.message}"))
+            case SubmitDeferred():
+                wait = format_duration(event.retry_in)
+                log.say(logging.WARNING, scrub(f"no job was created: {event.message}; trying again in {wait}"))
+            case RetryPlanned():
+                wait = format_duration(event.retry_in)
+                log.say(logging.WARNING, scrub(f"on_ambiguous is 'resubmit': submitting again in {wait}"))
+            case Warned():
+                log.say(logging.WARNING, scrub(event.message))
+
+
+class Following:
+    """One accepted job and the core's rules about it. Knows no network: it is told replies."""
+
+    def __init__(self, prepared: Prepared, log: Log, *, finish: float | None = None) -> None:
+        self.prepared = prepared
+        self.steps: Steps = prepared.steps(finish)
+        self.live: Live = prepared.live()
+        self._log = log
+
+    def take_up(self, job_id: str, attempt: int, accepted_at: float) -> None:
+        """Follow a job that was accepted at that time (epoch seconds)."""
+        self.live.phase = Stage.WATCH
+        self.live.attempt = attempt
+        self.live.job_id = job_id
+        self.live.accepted = accepted_at
+
+    def asks(self) -> None:
+        """A status read is about to leave."""
+        self.live.asked = time.time()
+
+    def looked(self, reply: Reply) -> Step:
+        """A status read has been answered."""
+        return self.told(self.steps.looked(self.live, reply))
+
+    def told(self, step: Step) -> Step:
+        """Log what a step says."""
+        tell(step.events, self._log, self.live.job_id, self.prepared.setup.scrubber.scrub)
+        return step
+
+    def finish(self, step: Step) -> Finish | None:
+        """How the job ended; None while it has not."""
+        if step.end is None:
+            return None
+        over = next((event for event in reversed(step.events) if isinstance(event, AttemptEnded)), None)
+        if over is None:
+            return self.ended(step.end)
+        outputs = tuple((name, self._clean(name, step.end, value)) for name, value in over.outputs.items())
+        return Finish(
+            over.outcome,
+            over.reason,
+            over.message,
+            self.live.job_id,
+            self.live.attempt,
+            over.exit_code,
+            self.prepared.setup.scrubber.scrub(over.state),
+            outputs,
+            over.at,
+        )
+
+    def ended(self, end: Ended) -> Finish:
+        """An end that no reply of the server led to."""
+        scrub = self.prepared.setup.scrubber.scrub
+        return Finish(
+            end.outcome,
+            end.reason,
+            scrub(end.message),
+            self.live.job_id,
+            self.live.attempt,
+            at=round(time.time(), 3),
+        )
+
+    def _clean(self, name: str, end: Ended, value: Json) -> Json:
+        """An output as it may be handed on; None where it held a secret: better no value than a wrong one."""
+        raw = (self.live.handed.outputs or {}).get(name)
+        if end.info is None or raw == value:
+            return value
+        self._log.say(
+            logging.WARNING, f"the output {name} holds a value that is secret, so it is not handed on: it is null"
+        )
+        return None
+
+
+class Work:
+    """A worker with one job."""
+
+    def __init__(
+        self, following: Following, door: Door, book: Book, log: Log, *, max_tries: int, sleep: Callable[[float], None]
+    ) -> None:
+        self.following = following
+        self._door = door
+        self._book = book
+        self._log = log
+        self._max_tries = max_tries
+        self._sleep = sleep
+        self.under_way = False
+        """A POST has left and has not been answered."""
+
+    def record(self, phase: Phase, **more: object) -> Record:
+        """The record as it would be now."""
+        live = self.following.live
+        record = Record(phase, max(live.attempt, 1), self._max_tries, self.following.prepared.url)
+        return replace(record, **more)  # type: ignore[arg-type]  # checked by dataclasses itself
+
+    def submit(self, attempt: int) -> Finish | None:
+        """Send the POST. None: the job was accepted and is to be waited for.
+
+        Raises:
+            NotKept: the intent, or the id, could not be put on record.
+        """
+        following, live = self.following, self.following.live
+        live.attempt = attempt - 1
+        step = following.steps.begin(live)
+        while step.end is None:
+            self._pause(step)
+            if live.phase is Stage.BACKOFF:
+                step = following.steps.begin(live)
+                continue
+            following.steps.intend(live)
+            intended_at = round(time.time(), 3)
+            self._intend(intended_at)
+            assert live.request is not None, "begin has made it"  # noqa: S101  # for the type checker
+            self.under_way = True
+            reply = self._door.submit(live.request.body)
+            self.under_way = False
+            step = following.steps.submitted(live, reply)
+            if live.job_id:
+                accepted_at = round(time.time(), 3)
+                kept = {"job_id": live.job_id, "accepted_at": accepted_at, "intended_at": intended_at}
+                self._log_id(live.job_id)
+                self._book.write(self.record(Phase.ACCEPTED, **kept))
+                live.accepted = accepted_at
+                return following.finish(step)
+            following.told(step)
+            if step.end is None and live.phase is Stage.SUBMIT:
+                self._book.write(self.record(Phase.DEFERRED))
+        return following.finish(step)
+
+    def _intend(self, at: float) -> None:
+        try:
+            self._book.write(self.record(Phase.INTENDED, intended_at=at))
+        except NotKept:
+            with contextlib.suppress(NotKept):  # it may be there all the same, and would be taken for a POST
+                self._book.write(self.record(Phase.DEFERRED))
+            raise
+
+    def _log_id(self, job_id: str) -> None:
+        self._log.say(logging.INFO, f"the server accepted the job, its id is {job_id}")
+
+    def look(self) -> Finish | None:
+        """One status read. None: the job has not ended."""
+        return self.following.finish(self._look())
+
+    def wait(self, give_up: float | None = None) -> Finish | None:
+        """Follow the job to its end, here in the worker. None: `give_up` (epoch seconds) has come before it."""
+        step = self._look()
+        while (finish := self.following.finish(step)) is None:
+            if give_up is not None and time.time() >= give_up:
+                return None
+            due = step.due or 0.0
+            self._sleep(max(0.0, min(due, give_up or due) - time.time()))
+            step = self._look()
+        return finish
+
+    def _look(self) -> Step:
+        self.following.asks()
+        return self.following.looked(self._door.status(self.following.live.job_id))
+
+    def _pause(self, step: Step) -> None:
+        self._sleep(max(0.0, (step.due or 0.0) - time.time()))
