@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 
 
@@ -20,9 +19,9 @@ def main() -> None:
 
         sys.exit(complete(sys.argv[2:]))
     gc.set_threshold(50_000)  # starting makes thousands of objects, and no garbage worth looking for
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):  # the last one is Windows' Ctrl-Break
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _stop)
+    from aftrun.signals import listen  # noqa: PLC0415  # not before TAB has been answered
+
+    listen(_stop, ("SIGINT", "SIGTERM", "SIGBREAK"))
     from aftrun.cli.main import run  # noqa: PLC0415  # nothing is imported until there is something to do
 
     code = run()

@@ -1,4 +1,4 @@
-"""Writes files so that a reader, or a crash, never sees half of one."""
+"""Writes files so that a reader, or a crash, never sees half of one; and tells one file from another."""
 
 from __future__ import annotations
 
@@ -44,6 +44,22 @@ def write_atomic(path: Path, text: str) -> None:
         raise StateError(
             f"cannot write {path}: {error.strerror or error}", hint="check that the folder is writable and not full"
         ) from error
+
+
+def identity(path: str | int) -> tuple[int | str, ...] | None:
+    """What a file is, however its path is spelled (`jobs/a.yaml`, `./jobs/a.yaml`, a link, another case).
+
+    `path` can be a descriptor. None where there is no such file, or nothing can be found out about it.
+    """
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a descriptor is no path
+    except (OSError, ValueError):
+        return None
+    if found.st_ino:
+        return found.st_dev, found.st_ino
+    return (
+        (os.path.normcase(os.path.realpath(path)),) if isinstance(path, str) else None
+    )  # a file system without inodes
 
 
 _PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if os.name == "nt" else ()

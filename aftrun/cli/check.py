@@ -59,9 +59,11 @@ def validate(
     problems: tuple[Problem, ...] = ()
     manifests: tuple[Manifest, ...] = ()
     files_read: tuple[tuple[str, bytes], ...] = ()
+    notes: tuple[str, ...] = ()
     try:
         loaded = load_all(files, stdin=sys.stdin.buffer, variables=options.parse_variables(var))
         problems, manifests, files_read = loaded.warnings, loaded.manifests, loaded.files
+        notes = loaded.notes
     except ManifestError as error:
         problems, files_read = error.problems, error.files
     if strict:
@@ -69,6 +71,8 @@ def validate(
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
     warnings = len(problems) - errors
     jobs = sum(len(manifest.jobs) for manifest in manifests)
+    for note in notes:
+        say(f"note: {note}")
     _show(problems, files_read, form, len(manifests), jobs)
     if errors:
         if form is CheckFormat.TEXT:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shlex
 import shutil
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from aftrun.cli.boundary import colour, emit, report_error, say
 from aftrun.cli.words import DEFAULT_STATE_DIR, Output
 from aftrun.durations import parse_duration
 from aftrun.errors import AftrunError, ExitCode, ManifestError, UsageError
+from aftrun.signals import listen, restore
 
 if TYPE_CHECKING:
     from aftrun.app import Setup
@@ -46,6 +46,8 @@ def load(files: list[str], variables: dict[str, str], environ: Mapping[str, str]
     from aftrun.manifest import load_all  # noqa: PLC0415  # the parser is for commands that read manifests
 
     loaded = load_all(files, environ=environ, stdin=sys.stdin.buffer, variables=variables)
+    for note in loaded.notes:
+        say(f"note: {note}")
     if loaded.warnings:
         from aftrun.manifest.diagnostics import render  # noqa: PLC0415  # only warnings pay for it
 
@@ -99,15 +101,11 @@ def signals(runner: Runner, farewell: str, *, drawn: bool = False) -> Iterator[N
         with contextlib.suppress(OSError):  # nobody may be there to read it any more
             os.write(2, f"\nstopping: nothing new is started; jobs go on, on the server.\n  {farewell}\n".encode())
 
-    # The third is a terminal that goes away, the fourth is Windows' Ctrl-Break; no system has both.
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-    wanted: list[int] = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {number: signal.signal(number, handle) for number in wanted}
+    before = listen(handle)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore(before)
 
 
 @dataclass(frozen=True, slots=True)

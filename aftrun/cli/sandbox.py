@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import signal
 import socket
 import threading
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from aftrun.cli import options
 from aftrun.cli.boundary import emit, say
 from aftrun.errors import UsageError
+from aftrun.signals import listen
 
 if TYPE_CHECKING:
     from aftrun.sandbox.scenario import Scenario
@@ -62,8 +62,7 @@ def sandbox(
     from aftrun.sandbox.server import Sandbox  # noqa: PLC0415  # an extra
 
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    listen(lambda *_: stop.set(), ("SIGINT", "SIGTERM"))
     server = Sandbox(
         read_scenario(scenario), host=host, port=port, api_key=api_key, ledger_path=ledger, tls=not no_tls, speed=speed
     )

@@ -8,8 +8,9 @@ What tells how to trust a server (`tls`) is never mixed from two files.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol
 
 from aftrun.errors import Problem
 from aftrun.manifest import schema
@@ -27,8 +28,20 @@ _NOT_OF_THE_JOB = frozenset({"version", "server"})
 _NOT_OF_A_SINGLE_JOB = frozenset({"needs", "when", "matrix"})
 """The schema refuses them there; nothing more need be said about what they hold."""
 
-Opener = Callable[[str], Source]
-"""Gives a file's contents; raises OSError where it cannot."""
+
+class Reader(Protocol):
+    """Where files come from."""
+
+    on_disk: bool
+
+    def open(self, path: str) -> Source:
+        """A file's contents. Raises OSError where they cannot be had."""
+
+    def identity(self, path: str) -> object:
+        """Equal for two paths of one file; None where there is none."""
+
+    def same(self, path: str, first: str) -> None:
+        """Two paths turned out to be one file."""
 
 
 def _merged(under: MapNode, over: MapNode, where: str) -> MapNode:
@@ -61,20 +74,20 @@ def as_many(document: MapNode) -> MapNode:
 class Includer:
     """Merges what one top manifest includes."""
 
-    def __init__(self, top: Source, opener: Opener, findings: Findings, *, on_disk: bool) -> None:
-        self.opener = opener
+    def __init__(self, top: Source, reader: Reader, findings: Findings) -> None:
+        self.reader = reader
         self.findings = findings
-        self.on_disk = on_disk
         self.root = os.path.abspath(top.folder)  # noqa: PTH100 - symbolic links are looked at apart
         self.fields = Fields(findings, None)
-        self.done: set[str] = set()
+        self.done: dict[object, str] = {}
+        """Every file, by what it is, with the path under which it was met first."""
         self.incomplete = False
         """Whether something that was to be included is not there."""
 
     def merge(self, document: MapNode) -> tuple[MapNode, list[Node]]:
         """The document with everything that it includes, and all jobs in order."""
         source = document.source
-        self.done.add(os.path.abspath(source.path))  # noqa: PTH100 - as above
+        self.done[self.reader.identity(source.path) or source.path] = source.path
         return self._merge(document, (source.path,))
 
     def _merge(self, document: MapNode, trail: tuple[str, ...]) -> tuple[MapNode, list[Node]]:
@@ -103,18 +116,22 @@ class Includer:
             hint = "move it beside the manifest or below"
             self._error(node, f"{shorten(name)} lies outside the folder of the manifest", hint)
             return None
-        if any(os.path.abspath(each) == whole for each in trail if each != "-"):  # noqa: PTH100 - as above
+        this = self.reader.identity(path) or whole
+        first = self.done.get(this)
+        if first is None:
+            self.done[this] = path
+        elif first in trail:
             names = " → ".join([*trail, path])
             self._error(node, f"the files include each other in a circle: {names}", "remove one of the includes")
             return None
-        if whole in self.done:
-            return None  # two ways to one file: once is enough
-        self.done.add(whole)
+        else:  # two ways to one file: once is enough
+            self.reader.same(path, first)
+            return None
         if len(self.done) > MAX_FILES:
             self._error(node, f"more than {MAX_FILES} files are included")
             return None
         try:
-            source = self.opener(path)
+            source = self.reader.open(path)
         except OSError as error:
             reason = "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror or "unreadable"
             hint = "the path is relative to the file that includes it"
@@ -145,7 +162,7 @@ class Includer:
 
         if not below(whole, self.root):
             return False
-        return not self.on_disk or below(str(Path(whole).resolve()), str(Path(self.root).resolve()))
+        return not self.reader.on_disk or below(str(Path(whole).resolve()), str(Path(self.root).resolve()))
 
     def _error(self, node: Node, message: str, hint: str = "") -> None:
         self.incomplete = True

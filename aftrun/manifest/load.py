@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from aftrun.errors import ManifestError, Problem, Severity, UsageError
+from aftrun.files import identity
 from aftrun.manifest import build, include, schema
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.nodes import MapNode, Source
@@ -37,10 +40,19 @@ class Loaded:
     warnings: tuple[Problem, ...]
     files: tuple[tuple[str, bytes], ...]
     """Path and bytes of every file that was read, includes too: enough to load the same again without the files."""
+    notes: tuple[str, ...] = ()
+    """What is not wrong, but good to know: arguments that stand for one file."""
+
+
+_SAME = b"# aftrun: the same file as "
 
 
 class _Reader:
-    """Gets the bytes of files, and remembers them."""
+    """Gets the bytes of files, and remembers them.
+
+    A file that is met under a second path is remembered as a comment that names the first, so that whoever reads the
+    files that were kept knows them for one as well.
+    """
 
     def __init__(self, stdin: BinaryIO | None, read: Callable[[str], bytes] | None) -> None:
         self.stdin = stdin
@@ -54,6 +66,28 @@ class _Reader:
             self.files[path] = self._bytes(path)
         return Source(path, self.files[path])
 
+    def same(self, path: str, first: str) -> None:
+        """Two paths are one file."""
+        self.files.setdefault(path, _SAME + json.dumps(first).encode("ascii"))
+
+    def identity(self, path: str) -> object:
+        """Equal for two paths of one file; None where there is none."""
+        if self.given is None:
+            return identity(path) if path != STDIN else self._of_stdin()
+        try:
+            data = self.given(path)
+        except OSError:
+            return None
+        if data.startswith(_SAME) and b"\n" not in data:
+            return os.path.abspath(json.loads(data.removeprefix(_SAME)))  # noqa: PTH100 - text in, text out
+        return os.path.abspath(path) if path != STDIN else STDIN  # noqa: PTH100 - as above
+
+    def _of_stdin(self) -> object:
+        try:
+            return identity(self.stdin.fileno()) if self.stdin is not None else None
+        except (OSError, ValueError):
+            return None  # bytes in memory
+
     def _bytes(self, path: str) -> bytes:
         if self.given is not None:
             return self.given(path)
@@ -66,7 +100,14 @@ class _Reader:
 
 
 def _folder(path: str) -> list[str]:
-    names = sorted(entry.name for entry in os.scandir(path) if entry.name.endswith(_SUFFIXES) and entry.is_file())
+    def file(entry: os.DirEntry[str]) -> bool:
+        try:
+            return entry.is_file()
+        except OSError:
+            return True  # reading it will say what is wrong
+
+    with os.scandir(path) as entries:
+        names = sorted(entry.name for entry in entries if entry.name.endswith(_SUFFIXES) and file(entry))
     if not names:
         raise UsageError(
             f"{path} holds no manifest", hint="a folder stands for the *.yaml, *.yml and *.json files directly in it"
@@ -83,29 +124,45 @@ def _matching(pattern: str) -> list[str]:
     return found
 
 
-def _expand(paths: Sequence[str], *, on_disk: bool) -> list[str]:
-    """The files that the arguments stand for, each once."""
+def _files_of(path: str) -> list[str]:
+    """The files that one argument stands for."""
+    try:
+        return _folder(path) if stat.S_ISDIR(Path(path).stat().st_mode) else [path]
+    except (FileNotFoundError, NotADirectoryError):
+        return _matching(path)
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def unreadable(path: str, error: OSError) -> UsageError:
+    """What is said of a manifest, or a folder of manifests, that cannot be read."""
+    return UsageError(f"{path} cannot be read: {error.strerror or error}", hint="check who may read it")
+
+
+def _expand(paths: Sequence[str], reader: _Reader) -> tuple[list[str], list[str]]:
+    """The files that the arguments stand for, each once however it is spelled; and what to say of the others."""
     if not paths:
         raise UsageError("no manifest was given", hint="name files or folders, or '-' for standard input")
-    if list(paths).count(STDIN) > 1:
-        raise UsageError("'-' was given twice, and standard input can be read only once")
-    found: dict[str, None] = {}
-    for path in paths:
-        if not on_disk or path == STDIN:
-            found[path] = None
-        elif Path(path).is_dir():
-            found.update(dict.fromkeys(_folder(path)))
-        elif not Path(path).exists():
-            found.update(dict.fromkeys(_matching(path)))
-        else:
-            found[path] = None
-    return list(found)
+    found: dict[object, str] = {}
+    notes: list[str] = []
+    for argument in paths:
+        for path in _files_of(argument) if reader.on_disk and argument != STDIN else [argument]:
+            this = reader.identity(path) or path
+            first = found.get(this)
+            if first is None:
+                found[this] = path
+            else:
+                also = f"{path} is {first} again" if first != path else f"{path} was named twice"
+                notes.append(f"{also}; it is taken once")
+    return list(found.values()), notes
 
 
 def _stem(path: str) -> str:
     if path == STDIN:
         return "stdin"
-    stem = re.sub(r"[\x00-\x1f\x7f-\x9f/]", "-", Path(path).stem)
+    # A name that is not UTF-8 becomes text that every file and every output can hold.
+    name = os.fsencode(Path(path).stem).decode("utf-8", "backslashreplace")
+    stem = re.sub(r"[\x00-\x1f\x7f-\x9f/]", "-", name)
     return stem or "manifest"
 
 
@@ -149,7 +206,7 @@ def load_all(
 
     Raises:
         ManifestError: with every problem of every file.
-        UsageError: no such file, a folder without manifests, `-` given twice, an unknown variable.
+        UsageError: no such file, a folder without manifests or that cannot be entered, an unknown variable.
     """
     with _without_collector():
         return _load_all(paths, _Reader(stdin, read), environ, variables or {})
@@ -175,11 +232,12 @@ def _load_all(
     manifests: list[Manifest] = []
     nodes: list[MapNode] = []
     declared: set[str] = set()
-    for path in _expand(paths, on_disk=reader.on_disk):
+    expanded, notes = _expand(paths, reader)
+    for path in expanded:
         try:
             source = reader.open(path)
         except OSError as error:
-            raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+            raise unreadable(path, error) from None
         before = len(findings.problems)
         problems: list[Problem] = []
         roots = documents(source, problems)
@@ -193,7 +251,7 @@ def _load_all(
             root = schema.check(roots.pop(), findings)
             if root is None:
                 continue
-            includer = include.Includer(source, reader.open, findings, on_disk=reader.on_disk)
+            includer = include.Includer(source, reader, findings)
             merged, items = includer.merge(root)
             before = len(findings.problems)
             known = merged.get("vars")
@@ -223,7 +281,7 @@ def _load_all(
             hint = did_you_mean(name, declared) or "variables are declared under vars"
             raise UsageError(f"--var {name}: no manifest declares a variable of that name", hint=hint)
     warnings = _ordered(findings.problems, reader.files)
-    return Loaded(found, warnings, tuple(reader.files.items()))
+    return Loaded(found, warnings, tuple(reader.files.items()), tuple(notes))
 
 
 def _ordered(problems: list[Problem], files: Mapping[str, bytes]) -> tuple[Problem, ...]:

@@ -57,6 +57,8 @@ class Gate:
         self._ready: list[list[int]] = [[] for _ in plan.servers]
         self._parked: dict[str, list[int]] = {}
         self._holders: dict[str, int] = {}
+        self._stuck: dict[str, int] = {}
+        """Keys of jobs whose end nobody has seen, and those jobs: not free again in this run."""
         self._stage = -1
         self._open = 0
         self._active = 0
@@ -75,10 +77,15 @@ class Gate:
         """The number of the stage under way."""
         return self._stage
 
-    def adopt(self, index: int, mark: Mark | None) -> None:
-        """Before the start: a job of an earlier process has ended (`mark`) or is under way (None)."""
+    def adopt(self, index: int, mark: Mark | None, *, seen: bool = True) -> None:
+        """Before the start: a job of an earlier process has ended (`mark`) or is under way (None).
+
+        `seen` is as for `end`.
+        """
         self._places[index] = _Place.TAKEN if mark is None else _Place.GONE
         self._marks[index] = mark
+        if mark is not None and not seen:
+            self._stick(index)
 
     def advance(self) -> list[Skip] | None:
         """Begin the next stage if the one under way has ended; None where there is nothing to begin.
@@ -128,23 +135,29 @@ class Gate:
             return task
         return None
 
-    def end(self, index: int, mark: Mark) -> list[Skip]:
-        """A job has ended, by running or by being skipped. Returns the skips that follow from it."""
+    def end(self, index: int, mark: Mark, *, seen: bool = True) -> list[Skip]:
+        """A job has ended, by running or by being skipped. Returns the skips that follow from it.
+
+        `seen` is False where all that has ended is the wait for it: a submission of it may still run on the server.
+        Its slot is free then, its concurrency key is not.
+        """
         task = self._plan.tasks[index]
         if self._places[index] is _Place.TAKEN:
             self._active -= 1
-            self._release(task)
+            if seen:
+                self._release(task)
         self._places[index] = _Place.GONE
+        stuck = [] if seen else self._stick(index)
         self._marks[index] = mark
         if task.stage != self._stage:
-            return []  # a later stage counts its jobs when it begins
+            return stuck  # a later stage counts its jobs when it begins
         self._open -= 1
         skips: list[Skip] = []
         for dependant in self._dependants[index]:
             self._missing[dependant] -= 1
             if not self._missing[dependant] and self._places[dependant] is _Place.FREE:
                 skips += self._open_up(self._plan.tasks[dependant])
-        self._take_away(skips)
+        skips = self._take_away([*skips, *stuck])
         return skips + self._fail_fast(task) if mark is Mark.BAD else skips
 
     def free(self) -> list[int]:
@@ -176,6 +189,25 @@ class Gate:
             for index in self._parked.pop(key, ()):
                 heapq.heappush(self._ready[self._plan.tasks[index].server], index)
 
+    def _stick(self, index: int) -> list[Skip]:
+        """A job keeps its key for the rest of the run. Returns the skips of the jobs that wait for nothing else."""
+        key = self._plan.tasks[index].job.concurrency
+        if not key or key in self._stuck:
+            return []
+        self._stuck[key] = index
+        waiting = [
+            task
+            for task in (self._tasks() if 0 <= self._stage < len(self._plan.stages) else ())
+            if task.job.concurrency == key and self._places[task.index] is _Place.FREE and not self._missing[task.index]
+        ]
+        return self._take_away([self._apart(task) for task in waiting])
+
+    def _apart(self, task: Task) -> Skip:
+        holder = self._plan.tasks[self._stuck[task.job.concurrency]].job
+        why = "it was not waited for" if not holder.wait else "nobody saw its end"
+        message = f"not started, since {holder.name} has the same concurrency key and may still be running: {why}"
+        return Skip(task.index, Reason.NEEDS, message)
+
     def _open_up(self, task: Task) -> list[Skip]:
         """All needs of a job have ended: it becomes ready, or is skipped."""
         bad = next((need for need in task.needs if self._marks[need] is Mark.BAD), None)
@@ -187,6 +219,8 @@ class Gate:
             return [Skip(task.index, Reason.NEEDS, f"it needs {self._plan.tasks[bad].job.name}, which did not succeed")]
         if when is When.SUCCESS and neutral:
             return [Skip(task.index, Reason.NOT_NEEDED, "it needs a job that was not needed")]
+        if task.job.concurrency in self._stuck:
+            return [self._apart(task)]
         heapq.heappush(self._ready[task.server], task.index)
         return []
 

@@ -71,6 +71,8 @@ class Live:
     last: Ended | None = None
     """How the attempt before ended, while the job waits for the next."""
     outcome: Outcome | None = None
+    may_run_on: bool = False
+    """Nobody saw the end of one of its submissions, so that one may still be running on the server."""
     handed: Handed = field(default_factory=Handed)
 
     def begin_attempt(self, submit_until: float) -> None:

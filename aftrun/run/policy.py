@@ -260,6 +260,11 @@ def may_resubmit(policy: OnAmbiguous, ended: Ended) -> bool:
     return policy is OnAmbiguous.RESUBMIT and ended.reason in (Reason.AMBIGUOUS, Reason.CRASHED)
 
 
+def runs_on(outcome: Outcome | None) -> bool:
+    """Whether a submission that ended so, as far as aftrun is concerned, may still be running on the server."""
+    return outcome in (Outcome.UNKNOWN, Outcome.TIMED_OUT, Outcome.SUBMITTED)
+
+
 def is_bad(outcome: Outcome, reason: Reason, *, allow_failure: bool) -> bool:
     """Whether an end counts against the run and against the jobs that need it.
 

@@ -22,14 +22,14 @@ from functools import partial
 from random import Random
 
 from aftrun.errors import StateError
-from aftrun.events import Event, Interrupted, JobEnded, Reason, RunEnded, SubmitIntended, Warned
+from aftrun.events import AttemptEnded, Event, Interrupted, JobEnded, Reason, RunEnded, SubmitIntended, Warned
 from aftrun.model import JobResult, Outcome, Reply, RunReport
 from aftrun.run.fold import Folder
 from aftrun.run.gate import Gate, Mark, Skip
 from aftrun.run.lanes import Lanes
 from aftrun.run.live import Live, Phase
 from aftrun.run.plan import Plan, finish_time
-from aftrun.run.policy import Ended, is_bad
+from aftrun.run.policy import Ended, is_bad, runs_on
 from aftrun.run.ports import WAKE, Clock, Door, Journal, Listener, Pool, Ticket
 from aftrun.run.recorder import Recorder
 from aftrun.run.render import Handed, RunFacts, handed_on
@@ -322,6 +322,7 @@ class Scheduler:
     def _follow(self, live: Live, step: Step) -> None:
         """Do what a step says."""
         self._recorder.add(*step.events)
+        live.may_run_on |= any(isinstance(event, AttemptEnded) and runs_on(event.outcome) for event in step.events)
         if step.end is not None:
             self._end(live, step.end)
         elif step.due is not None:
@@ -337,7 +338,8 @@ class Scheduler:
         self._recorder.add(
             JobEnded(self._clock.now(), live.task.key, ended.outcome, ended.reason, ended.message, seconds)
         )
-        self._skips.extend(self._gate.end(live.task.index, _mark(live, ended.outcome, ended.reason)))
+        mark = _mark(live, ended.outcome, ended.reason)
+        self._skips.extend(self._gate.end(live.task.index, mark, seen=not live.may_run_on))
 
     def _check_finish(self) -> None:
         """Past `finishBy` nothing new starts; jobs on the server get their last look from their own deadline."""
@@ -356,10 +358,12 @@ class Scheduler:
                 heapq.heappush(self._heap, (finish, 0, _NO_JOB))
         under_way: list[tuple[Live, JobResult]] = []
         for live, seen in zip(self._lives, self._folder.jobs().values(), strict=True):
+            live.may_run_on = any(runs_on(each.outcome) for each in seen.attempts)
             if seen.outcome is not None:
                 live.phase = Phase.ENDED
                 live.handed = handed_on(seen)
-                self._gate.adopt(live.task.index, _mark(live, seen.outcome, Reason(seen.reason)))
+                mark = _mark(live, seen.outcome, Reason(seen.reason))
+                self._gate.adopt(live.task.index, mark, seen=not live.may_run_on)
             elif seen.attempts:
                 self._gate.adopt(live.task.index, None)
                 under_way.append((live, seen))

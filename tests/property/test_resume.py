@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from aftrun.errors import StateError
 from aftrun.events import Accepted, Event, Reason, RunEnded, RunResumed
-from aftrun.model import Answer, Job, Manifest, OnAmbiguous, Order, Outcome, Retry, State, When
+from aftrun.model import Answer, Job, Manifest, OnAmbiguous, Order, Outcome, Retry, RunReport, State, When
 from aftrun.run.fold import fold
+from aftrun.run.policy import runs_on
 from tests.simulation.kernel import Crash, World
 from tests.unit.world import (
     BAD_REQUEST,
@@ -119,9 +120,21 @@ def tell(case: Case, cuts: Sequence[Cut]) -> Story:
     return Story(setting, tuple(history), frozenset(under_way), tuple(finished), ran)
 
 
-def affected(case: Case, story: Story) -> set[str]:
+def kept_keys(case: Case, *reports: RunReport) -> set[str]:
+    """The jobs of each key that a job may have kept to the run's end: who comes before it is a matter of time."""
+    jobs = {one.name: one for each in case.manifests for one in each.jobs}
+    keys = {
+        jobs[each.name].concurrency
+        for report in reports
+        for each in report.jobs
+        if any(runs_on(one.outcome) for one in each.attempts)
+    }
+    return {name for name, one in jobs.items() if one.concurrency in keys - {""}}
+
+
+def affected(case: Case, story: Story, calm: RunReport) -> set[str]:
     """The jobs whose ends may differ from the undisturbed run's: those of unknown fate, and what hangs on them."""
-    result = set(story.under_way)
+    result = set(story.under_way) | kept_keys(case, calm, story.last.report)
     stage_hit = False
     for each in case.manifests:
         names = {one.name for one in each.jobs}
@@ -168,10 +181,11 @@ def check(case: Case, story: Story) -> None:
         assert report.exit_code == 6
 
     calm = tell(case, ()).last.report
-    free = set(jobs) - affected(case, story)
+    disturbed = affected(case, story, calm)
+    free = set(jobs) - disturbed
     ends = {each.name: each.outcome for each in report.jobs if each.name in free}
     assert ends == {each.name: each.outcome for each in calm.jobs if each.name in free}
-    if not story.under_way:
+    if not disturbed:
         assert report.exit_code == calm.exit_code
         assert [each.outputs for each in report.jobs] == [each.outputs for each in calm.jobs]
 

@@ -24,6 +24,7 @@ BASE = {
     "resources",
     "results",
     "secrets",
+    "signals",
     "values",
 }
 FLOOR = {"importer", "manifest", "server", "run", "report", "sandbox"}
@@ -58,7 +59,7 @@ MAY_IMPORT = {
         "complete",
     },
     "complete": {"complete"},
-    "__main__": {"cli", "complete"},
+    "__main__": BASE | {"cli", "complete"},
 }
 """What each part may import of aftrun; `""` is the package itself, for its version."""
 

@@ -75,6 +75,43 @@ def test_a_concurrency_key_parks_the_others() -> None:
     assert take(one) == [3]
 
 
+def test_a_key_whose_holder_may_run_on_is_not_free_again() -> None:
+    """Its slot is; who waits for the key is skipped, at once or when its needs have ended, in later stages too."""
+    jobs = (
+        job("a", concurrency="k"),
+        job("b", concurrency="k"),
+        job("c"),
+        job("d", concurrency="k", needs=("c",), when=When.ALWAYS),
+        job("e", concurrency="other"),
+    )
+    one = gate(parallel(*jobs), parallel(job("f", concurrency="k"), job("g"), name="later"), keep_going=True)
+    assert take(one) == [0, 2, 4]
+    skips = one.end(0, Mark.BAD, seen=False)
+    assert reasons(skips) == {1: Reason.NEEDS}
+    assert skips[0].message == (
+        "not started, since a has the same concurrency key and may still be running: nobody saw its end"
+    )
+    assert one.end(1, Mark.BAD) == []
+    assert reasons(one.end(2, Mark.GOOD)) == {3: Reason.NEEDS}
+    one.end(3, Mark.BAD)
+    one.end(4, Mark.GOOD)
+    begun = one.advance()
+    assert begun is not None
+    assert reasons(begun) == {5: Reason.NEEDS}
+    one.end(5, Mark.BAD)
+    assert take(one) == [6]
+
+
+def test_a_job_of_an_earlier_process_that_may_run_on_keeps_its_key() -> None:
+    """A resume begins where the run was left: the key is not free in the new process either."""
+    one = Gate(make_plan([parallel(job("a", concurrency="k", wait=False), job("b", concurrency="k"), job("c"))]))
+    one.adopt(0, Mark.GOOD, seen=False)
+    (skip,) = one.advance() or []
+    assert (skip.index, skip.reason) == (1, Reason.NEEDS)
+    assert "it was not waited for" in skip.message
+    assert take(one) == [2]
+
+
 def test_skips_by_when() -> None:
     """Each kind of need's end against each `when`."""
     jobs = [
@@ -204,6 +241,7 @@ def test_every_job_is_handed_out_or_skipped_exactly_once(seed: int, count: int, 
     skips = one.advance()
     assert skips is not None
     running: set[int] = set()
+    stuck = False
     over: dict[int, Mark] = {}
     queue = list(skips)
     while True:
@@ -218,13 +256,15 @@ def test_every_job_is_handed_out_or_skipped_exactly_once(seed: int, count: int, 
             assert all(int(need[1:]) in over for need in jobs[index].needs)
             running.add(index)
         assert len(running) <= slots
-        assert sum(jobs[index].concurrency == "k" for index in running) <= 1
+        assert sum(jobs[index].concurrency == "k" for index in running) <= (not stuck)
         if not running:
             break
         index = random.choice(sorted(running))
         running.remove(index)
         over[index] = random.choice([Mark.GOOD, Mark.BAD])
-        queue += one.end(index, over[index])
+        seen = random.random() < 0.8
+        stuck = stuck or (not seen and jobs[index].concurrency == "k")
+        queue += one.end(index, over[index], seen=seen)
     assert sorted(over) == list(range(count))
     one.advance()
     assert one.done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -237,6 +238,51 @@ def test_a_concurrency_key_is_held_between_attempts() -> None:
         acts={"a": Acts((Life(end=State.FAILED), Life()))},
     )
     assert posts(ran) == ["a", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "acts", "ends"),
+    [
+        pytest.param({"timeout": 20}, Acts((Life(runs=NEVER),)), "timedOut", id="timed out"),
+        pytest.param({"timeout": 20, "allow_failure": True}, Acts((Life(runs=NEVER),)), "timedOut", id="allowed"),
+        pytest.param({"queue_timeout": 20}, Acts((Life(queued=NEVER),)), "timedOut", id="queue"),
+        pytest.param({}, Acts((Life(runs=NEVER),), faults=(LOST_AFTER,)), "unknown", id="ambiguous"),
+        pytest.param({}, Acts((Life(vanishes=1),)), "unknown", id="vanished"),
+        pytest.param({"wait": False}, Acts((Life(runs=NEVER),)), "submitted", id="not waited for"),
+        pytest.param(
+            {"on_ambiguous": OnAmbiguous.RESUBMIT},
+            Acts((Life(runs=NEVER), Life()), faults=(LOST_AFTER,)),
+            "succeeded",
+            id="the attempt before",
+        ),
+    ],
+)
+def test_a_concurrency_key_is_not_free_before_the_end_is_known(fields: dict[str, Any], acts: Acts, ends: str) -> None:
+    """Who may still run on the server keeps the key to the run's end: the others are skipped, in every stage."""
+    first = parallel(job("a", concurrency="k", **fields), job("b", concurrency="k"), job("c"))
+    setting = Setting((first, manifest(job("d", concurrency="k"), name="next")), acts={"a": acts}, keep_going=True)
+    ran = setting.go()
+    check(ran)
+    assert ran.outcomes() == {"a": ends, "b": "skipped", "c": "succeeded", "d": "skipped"}
+    assert {"b", "d"}.isdisjoint(posts(ran))
+    assert reason(ran, "b") == reason(ran, "d") == Reason.NEEDS
+    assert "may still be running" in message(ran, "b")
+
+
+def test_a_resumed_run_keeps_the_key_of_a_job_that_may_run_on() -> None:
+    """The record tells: a timed-out job of the process before holds its key against the rest of the run."""
+    jobs = (job("m"), job("n", needs=("m",)), job("b", concurrency="k", needs=("n",)))
+    setting = Setting(
+        (parallel(job("a", concurrency="k", timeout=20), *jobs),),
+        acts={"a": Acts((Life(runs=NEVER),)), "m": Acts((Life(runs=50),))},
+        interrupt_at=30,
+    )
+    before = setting.go()
+    assert before.outcome("a") == "timedOut"
+    assert before.outcome("b") == "pending"
+    setting.interrupt_at, setting.journal = None, None
+    after = setting.go([setting.start(setting.plan()), *before.journal.events])
+    assert after.outcomes() == {"a": "timedOut", "m": "succeeded", "n": "succeeded", "b": "skipped"}
 
 
 def test_wait_false_ends_at_acceptance() -> None:
