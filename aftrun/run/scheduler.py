@@ -181,13 +181,12 @@ class Scheduler:
         if self._signal and not self._interrupted:
             self._interrupted = self._gate.closed = True
             self._recorder.add(Interrupted(self._now(), self._signal))
-        if not self._signal:
-            self._check_finish()
         self._restless = True
         while self._restless:  # a job can end before its first request; then others may be ready, or the manifest over
             self._restless = False
             self._advance()
             if not self._signal:
+                self._check_finish()  # here, since a manifest that has only just begun may be too late already
                 self._pick()
         self._recorder.flush(self._lose_state)
         for ticket, call in self._calls:
@@ -350,6 +349,7 @@ class Scheduler:
             if self._plan.tasks[index].stage == stage:
                 self._gate.take_away(index)
                 self._skips.append(Skip(index, Reason.FINISH_BY, "not started before finishBy"))
+                self._restless = True
 
     def _adopt(self) -> None:
         """Take up what an earlier process began, and begin the first manifest that has not ended."""

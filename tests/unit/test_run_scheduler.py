@@ -359,6 +359,20 @@ def test_a_submission_is_not_tried_beyond_finish_by() -> None:
     assert ran.world.time <= 10.5
 
 
+def test_a_manifest_that_begins_after_its_finish_by_starts_nothing() -> None:
+    """The first manifest took too long; the second begins in the very moment in which the first ends."""
+    ran = run(
+        manifest(job("long")),
+        manifest(
+            job("late"), job("later", when=When.ALWAYS, needs=("late",)), name="two", finish_by="2026-01-01T00:01:00Z"
+        ),
+        acts={"long": Acts((Life(runs=120),))},
+    )
+    assert posts(ran) == ["long"]
+    assert [reason(ran, name) for name in ("late", "later")] == [Reason.FINISH_BY, Reason.FINISH_BY]
+    assert ran.report.exit_code == 124
+
+
 # --- looking ------------------------------------------------------------------------------------------------------
 
 
