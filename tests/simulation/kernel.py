@@ -134,11 +134,11 @@ class SimPool:
             left = end - world.monotonic()
             if left <= 0:
                 break
-            following = min(self._landing[0][0] if self._landing else NEVER, world.next_plan, world.time + left)
+            # A clock that is far from 0 cannot tell less than a microsecond: nobody waits shorter than that.
+            timeout_at = world.time + max(left, 1e-6)
+            following = min(self._landing[0][0] if self._landing else NEVER, world.next_plan, timeout_at)
             assert following < NEVER, "the scheduler waits for ever for nothing"
             world.advance(following)
-            if following == world.time and left < 1e-6:
-                break  # what is left is less than a float can add to a clock that is far from 0
         results: list[tuple[Ticket, Reply | BaseException]] = []
         if self._woken:
             self._woken = False

@@ -1,0 +1,274 @@
+"""One night: a random run on random servers, cut off and resumed until it ends, all from one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import Any, cast
+
+from aftrun.events import Event, RunResumed, RunStarted
+from aftrun.model import Failure, FailureKind, Reply, RunReport
+from aftrun.past import GOES_ON
+from aftrun.run.fold import Folder
+from aftrun.run.plan import headers as plan_headers
+from aftrun.run.plan import make_plan
+from aftrun.run.ports import Ticket
+from aftrun.run.render import RunFacts, lookup_for
+from aftrun.run.scheduler import Scheduler
+from tests.simulation.checks import Broken, Checks
+from tests.simulation.disk import SimDisk
+from tests.simulation.kernel import Crash, SimPool, World
+from tests.simulation.network import Reader, SimDoor
+from tests.simulation.server import SimServer
+from tests.simulation.story import Cut, Story
+
+RUN = "20260101-000000-test"
+
+PROCESSES = 6
+"""Processes that work on one run at most. The last ones meet no more faults, so that the night ends."""
+
+LONGEST = 3 * 86_400.0
+"""Simulated seconds after which a run that has not ended is taken to be stuck."""
+
+
+class _Pool(SimPool):
+    """The kernel's pool; the process may be killed before and after a request leaves, and before it reads answers."""
+
+    def __init__(self, night: Night, size: int) -> None:
+        super().__init__(night.world, size, night.uplink)
+        self._night = night
+
+    def start(self, ticket: Ticket, call: Callable[[], Reply]) -> None:
+        night = self._night
+        night.step("before a request leaves")
+        what = cast("partial[Reply]", call).args[0]
+        index = ticket.index
+        if ticket.submits:
+            post = night.checks.post_leaves(index, what)
+            door = cast("SimDoor", cast("Any", call).func.__self__)
+
+            def sent() -> Reply:
+                if night.process != post.process or night.dead:  # killed with the request on its way out
+                    if night.random.random() < 0.5:
+                        return Failure(FailureKind.LOST, sent=True, message="nobody is left to hear this")
+                    night.count("POST arrives after the kill")
+                reply = call()
+                post.fate, post.made = cast("SimServer", door.server).last_fate
+                return reply
+
+            super().start(ticket, sent)
+        else:
+            night.checks.read_leaves(index, what)
+            super().start(ticket, call)
+        night.step("after a request left")
+
+    def wait(self, timeout: float | None) -> list[tuple[Ticket, Reply | BaseException]]:
+        night = self._night
+        if night.world.time > LONGEST:
+            raise AssertionError("the run does not end")
+        results = super().wait(timeout)
+        night.step("before answers are read")
+        for ticket, reply in results:
+            night.checks.answered(ticket, reply)
+        return results
+
+
+@dataclass(slots=True)
+class Ended:
+    """How one process came to its end."""
+
+    report: RunReport | None
+    crashed: bool
+    lost_record: bool
+
+
+class Night:
+    """Plays a story. `checks` says what promise was broken, if one was."""
+
+    def __init__(self, story: Story, seed: int, reader: Reader, note: Callable[[str], None] | None = None) -> None:
+        """`note` hears what happens, line by line, for people."""
+        self.story, self.seed = story, seed
+        self.world = World(epoch=story.epoch, booted=story.booted)
+        self.random = Random(seed + 1)  # noqa: S311  # a simulation has no secrets
+        self.faults: dict[str, int] = {}
+        self.codes: list[int] = []
+        """Exit codes of the processes that came to an end in good order."""
+        self.plan = make_plan(story.manifests, keep_going=story.keep_going)
+        self.servers = [
+            SimServer(number, self.world, self.random, story.tempers[number], self.faults)
+            for number in range(len(self.plan.servers))
+        ]
+        self.checks = Checks(self.plan, self.world, self.servers, note)
+        self.disk = SimDisk(self.step, self.checks)
+        self.doors = [SimDoor(server, reader, self.world.now) for server in self.servers]
+        self.process = 0
+        self.steps_left = -1
+        """Points that the process passes before it is killed; negative: it is not."""
+        self.dead = False
+        self._note = note
+        self._facts = RunFacts(RUN, story.epoch)
+
+    def uplink(self) -> float:
+        """How long a request takes to the server."""
+        longest = self.story.uplink
+        return longest * self.random.random() if longest else 0.0
+
+    def step(self, point: str) -> None:
+        """A point at which the process may be killed."""
+        if self.dead or self.checks.violation:
+            raise Crash
+        if self.steps_left > 0:
+            self.steps_left -= 1
+            if not self.steps_left:
+                self.kill(point)
+
+    def kill(self, point: str) -> None:
+        """The process is gone."""
+        self.count(f"killed {point}")
+        self.say(f"--- killed {point}")
+        self.dead = True
+        raise Crash
+
+    def count(self, fault: str) -> None:
+        """A fault was injected."""
+        self.faults[fault] = self.faults.get(fault, 0) + 1
+
+    def say(self, text: str) -> None:
+        """Note what happens, for people."""
+        if self._note is not None:
+            self._note(f"{self.world.time:10.3f}  {text}")
+
+    # --- the night ------------------------------------------------------------------------------------------------
+
+    def play(self) -> None:
+        """From the first process to the end of the run.
+
+        Raises:
+            Broken: a promise was broken.
+        """
+        try:
+            self._play()
+        finally:
+            if self.checks.violation:
+                raise Broken(self.checks.violation)
+
+    def _play(self) -> None:
+        self._plan_outside()
+        cuts = [*self.story.cuts, *[Cut(gap=5.0)] * PROCESSES][:PROCESSES]
+        for number, cut in enumerate(cuts):
+            self.process = number
+            calm = number >= len(self.story.cuts) + 1
+            for server in self.servers:
+                server.calm = calm
+            ended = self._process(cut)
+            self.checks.process_ended(
+                ended.report, crashed=ended.crashed, lost_record=ended.lost_record, disk=self.disk.events
+            )
+            if ended.report is not None and ended.report.exit_code is not None:
+                self.codes.append(ended.report.exit_code)
+            if not self._goes_on(ended):
+                break
+            self.world.advance(self.world.time + cut.gap)
+            if cut.reboots and cut.gap:
+                self.count("reboot")
+                self.world.boot(since=min(cut.gap, 20.0))
+        else:
+            self.checks.broken("the run has not ended after many undisturbed resumes")
+        self.checks.night_ended(self.disk.events)
+
+    def _goes_on(self, ended: Ended) -> bool:
+        """Whether there is something to resume."""
+        if ended.crashed or ended.lost_record:
+            return True
+        return ended.report is not None and ended.report.outcome in GOES_ON
+
+    def _plan_outside(self) -> None:
+        """What happens to servers and clocks while the run goes on."""
+        world = self.world
+        for number, at, seconds in self.story.restarts:
+            if number < len(self.servers):
+                world.at(at, partial(self._restart, number, seconds))
+        for kind, at, seconds in self.story.clock:
+            world.at(at, partial(self._disturb_clock, kind, seconds))
+
+    def _restart(self, number: int, seconds: float) -> None:
+        self.say(f"--- server {number} restarts, {seconds:g} s")
+        self.servers[number].restart(seconds)
+
+    def _disturb_clock(self, kind: str, seconds: float) -> None:
+        self.count(f"clock {kind}")
+        self.checks.clocks_disturbed = True
+        if kind == "sleep":
+            self.say(f"--- the machine sleeps for {seconds:g} s")
+            self.world.sleep(seconds)
+        else:
+            self.say(f"--- the wall clock is set by {seconds:g} s")
+            self.world.set_clock(seconds)
+
+    def _process(self, cut: Cut) -> Ended:
+        """One process' work on the run."""
+        world, disk = self.world, self.disk
+        self.dead = False
+        self.steps_left = cut.number if cut.kind == "step" else -1
+        disk.full_from = disk.writes + cut.number if cut.kind == "full" else 0
+        if cut.kind == "full":
+            self.count("disk full")
+        self.say(f"=== process {self.process}: {cut}")
+        history: list[Event] = list(disk.events)
+        scheduler: Scheduler | None = None
+        try:
+            opening: list[Event] = [RunResumed(world.now(), self.process, "here")] if history else [self._start()]
+            try:
+                disk.append(opening)
+            except Crash:
+                return Ended(None, crashed=True, lost_record=False)
+            except Exception:  # noqa: BLE001  # a record that cannot be begun: nothing was sent
+                return Ended(None, crashed=False, lost_record=True)
+            self.checks.process_begins(self.process)
+            slots = max(min(stage.strategy.slots, stage.count) for stage in self.plan.stages)
+            pool = _Pool(self, slots)
+            scheduler = Scheduler(
+                self.plan,
+                self.doors,
+                disk,
+                pool,
+                facts=self._facts,
+                bindings={},
+                clock=world,
+                random=self.random,
+                listeners=(self._hear,),
+                history=history,
+            )
+            if cut.kind == "signal":
+                world.at(world.time + cut.time, partial(self._signal, self.process, scheduler, cut.number))
+            elif cut.kind == "time":
+                world.at(world.time + cut.time, partial(self._kill_in_time, self.process))
+            report = scheduler.run(opening)
+        except Crash:
+            return Ended(None, crashed=True, lost_record=False)
+        except Exception as error:  # whatever it is, it is a bug that was found
+            self.checks.broken(f"a bug: {type(error).__name__}: {error}")
+            raise
+        return Ended(report, crashed=False, lost_record=scheduler.state_error is not None)
+
+    def _signal(self, process: int, scheduler: Scheduler, number: int) -> None:
+        if self.process != process or self.dead:
+            return
+        self.count(f"signal {number}")
+        self.say(f"--- signal {number}")
+        self.checks.interrupted()
+        scheduler.interrupt(number)
+
+    def _kill_in_time(self, process: int) -> None:
+        if self.process == process and not self.dead:
+            self.kill("while it waits")
+
+    def _hear(self, event: Event, _folder: Folder) -> None:
+        self.checks.told(event)
+
+    def _start(self) -> RunStarted:
+        facts = self._facts
+        jobs = plan_headers(self.plan, lambda task: lookup_for(task, facts, {}, lambda _: None))
+        return RunStarted(facts.started_at, RUN, jobs)
