@@ -10,9 +10,9 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+from aftrun.domain.text import clip, one_line
 from aftrun.model import JobResult, Outcome, RunReport
 from aftrun.report.facts import Kind, first_line, kind, summary, word
-from aftrun.report.text import clip, one_line
 from aftrun.secrets import NOTHING_SECRET, Scrubber
 
 _JOBS = 20

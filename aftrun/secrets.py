@@ -13,6 +13,8 @@ import re
 import urllib.parse
 from collections.abc import Iterable
 
+from aftrun.model import Json
+
 MARK = "***"
 
 _MIN_LENGTH = 4
@@ -166,6 +168,18 @@ class Scrubber:
         for secret in sorted(self._exact, key=len, reverse=True):
             text = re.sub(rf"(?<![\w-]){re.escape(secret)}(?![\w-])", MARK, text)
         return text
+
+    def scrub_json(self, value: Json) -> Json:
+        """The value without any secret in its keys, texts and numbers."""
+        if isinstance(value, dict):
+            return {self.scrub(key): self.scrub_json(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.scrub_json(item) for item in value]
+        if isinstance(value, bool) or value is None:
+            return value
+        text = value if isinstance(value, str) else repr(value)
+        clean = self.scrub(text)
+        return value if clean == text else clean
 
 
 NOTHING_SECRET = Scrubber()

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from aftrun.domain.text import clean, clip, one_line
 from aftrun.model import Answer, Attempt, JobResult, Json, Reply, RunReport
 from aftrun.report.facts import Kind, kind, title, word
-from aftrun.report.text import clean, clip, one_line
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aftrun.cli.words import Ci
+from aftrun.domain.text import harmless
 from aftrun.errors import StateError
 from aftrun.files import write_atomic
 from aftrun.model import RunReport
 from aftrun.report import ci_azure, ci_github, ci_gitlab, ci_teamcity, markdown
-from aftrun.report.ci import Locate, harmless
+from aftrun.report.ci import Locate
 
 TITLE = "aftrun: what each job did"
 

@@ -103,21 +103,21 @@ def _specs(
 
 def _as_text(checkup: Checkup) -> str:
     from aftrun.cli.progress import paint  # noqa: PLC0415  # only for this output
-    from aftrun.cli.shown import safe  # noqa: PLC0415  # the same
+    from aftrun.domain.text import one_line  # noqa: PLC0415  # the same
 
     coloured = colour(sys.stdout)
-    lines = [safe(checkup.server)]
+    lines = [one_line(checkup.server)]
     for check in checkup.checks:
         mark = paint(f"{check.level.value:<8}", _COLOURS[check.level.value], colour=coloured)
-        lines.append(f"  {mark} {check.name:<12} {safe(check.message)}")
+        lines.append(f"  {mark} {check.name:<12} {one_line(check.message)}")
         if check.remedy:
-            lines.append(f"  {'':<21} -> {safe(check.remedy)}")
+            lines.append(f"  {'':<21} -> {one_line(check.remedy)}")
     text = "\n".join(lines) + "\n"
     if checkup.info is None or checkup.target is None:
         return text
     from aftrun.cli.status import raw_text  # noqa: PLC0415  # only for this output
 
-    return text + "\n" + raw_text(checkup.info, checkup.target.spec.job_info, checkup.target.setup.scrubber.scrub)
+    return text + "\n" + raw_text(checkup.info, checkup.target.spec.job_info, checkup.target.setup.scrubber)
 
 
 def _check(check: Check) -> dict[str, Json]:
@@ -125,7 +125,7 @@ def _check(check: Check) -> dict[str, Json]:
 
 
 def _as_json(checkups: list[Checkup]) -> str:
-    from aftrun.cli.shown import dumps, scrubbed  # noqa: PLC0415  # only for this output
+    from aftrun.domain.text import dumps  # noqa: PLC0415  # only for this output
     from aftrun.server.explain import explain, suggest  # noqa: PLC0415  # the same
 
     servers: list[Json] = []
@@ -144,7 +144,7 @@ def _as_json(checkups: list[Checkup]) -> str:
                 "readFrom": {each.name: each.source or None for each in explain(info.raw, mapping, info)},
                 "jobInfo": suggest(info.raw, mapping, info),
             }
-            servers.append(scrubbed(data, checkup.target.setup.scrubber.scrub))
+            servers.append(checkup.target.setup.scrubber.scrub_json(data))
         else:
             servers.append(data)
     return dumps({"version": 1, "servers": servers}) + "\n"

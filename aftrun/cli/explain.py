@@ -13,9 +13,9 @@ def explain(
     code: Annotated[str | None, Argument(help="A code such as AFT021; all codes without one.", metavar="CODE")] = None,
 ) -> int:
     """Explain a code that `validate` printed: what it means, an example, how to mend it."""
+    from aftrun.domain.text import did_you_mean  # noqa: PLC0415  # the same
     from aftrun.manifest import pages  # noqa: PLC0415  # only for this command
     from aftrun.manifest.diagnostics import CODES  # noqa: PLC0415  # the same
-    from aftrun.manifest.text import did_you_mean  # noqa: PLC0415  # the same
 
     if code is None:
         emit("".join(f"{each}  {title}\n" for each, title in CODES.items()))

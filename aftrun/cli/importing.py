@@ -38,7 +38,7 @@ def import_(
     """
     from aftrun.importer.emit import manifest  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.importer.read import read_text  # noqa: PLC0415  # the same
-    from aftrun.manifest.text import looks_secret  # noqa: PLC0415  # the same
+    from aftrun.manifest.masking import looks_secret  # noqa: PLC0415  # the same
 
     if file == "-" and sys.stdin.isatty():
         say("paste the command, then press Ctrl-D (on Windows: Ctrl-Z, Enter)")

@@ -9,6 +9,7 @@ from typing import Annotated
 from aftrun.cli import options
 from aftrun.cli.boundary import emit, say
 from aftrun.cli.flags import Argument
+from aftrun.domain.text import one_line
 from aftrun.errors import UsageError
 
 STARTER = """\
@@ -85,7 +86,7 @@ def init(
     if target.exists() and not force:
         raise UsageError(f"{path} is there already, and is left as it is", hint="--force overwrites it")
     stem = "".join(char if char.isalnum() or char in "-_." else "-" for char in target.stem) or "starter"
-    shown = "".join(char if char.isprintable() else "?" for char in path)
+    shown = one_line(path)
     write_atomic(target, starter(shown, stem))
     say(f"wrote {path}; check it with: aftrun validate {shlex.quote(path)}")
     return 0

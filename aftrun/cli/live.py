@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from aftrun.cli.progress import COLOURS, MARKS
 from aftrun.cli.table import fit, width
+from aftrun.domain.text import clean, clip, one_line
 from aftrun.durations import human_duration
 from aftrun.events import (
     AttemptEnded,
@@ -30,7 +31,6 @@ from aftrun.events import (
     Warned,
 )
 from aftrun.model import JobResult, Outcome, State
-from aftrun.report.text import clean, clip, one_line
 from aftrun.run.fold import Folder
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from aftrun.domain.text import clean
 from aftrun.durations import human_duration
 from aftrun.events import (
     Accepted,
@@ -19,7 +20,6 @@ from aftrun.events import (
     Warned,
 )
 from aftrun.model import Outcome, State
-from aftrun.report.text import clean
 from aftrun.run.fold import Folder
 
 MARKS = {

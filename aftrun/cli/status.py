@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -18,6 +17,7 @@ from aftrun.errors import ExitCode
 if TYPE_CHECKING:
     from aftrun.model import JobInfo, JobInfoMap, Json
     from aftrun.runner import Runner
+    from aftrun.secrets import Scrubber
     from aftrun.target import Target
 
 JobId = Annotated[str, Argument(help="The job's id, as the server or aftrun printed it.", metavar="JOB_ID")]
@@ -59,7 +59,7 @@ def status(
     elif output is Output.TABLE:
         emit(as_text(info, job_id, target.url))
         if raw:
-            emit("\n" + raw_text(info, spec.job_info, target.setup.scrubber.scrub))
+            emit("\n" + raw_text(info, spec.job_info, target.setup.scrubber))
     return int(exit_code(info))
 
 
@@ -90,7 +90,7 @@ def _time(at: float | None) -> str:
 
 def as_text(info: JobInfo, job_id: str, url: str) -> str:
     """A job for people, one line a fact."""
-    from aftrun.cli.table import one_line  # noqa: PLC0415  # only for this output
+    from aftrun.domain.text import one_line  # noqa: PLC0415  # only for this output
     from aftrun.durations import human_duration  # noqa: PLC0415  # the same
     from aftrun.server.explain import state_words  # noqa: PLC0415  # the same
 
@@ -111,13 +111,12 @@ def as_text(info: JobInfo, job_id: str, url: str) -> str:
     return "".join(f"{name:<10} {one_line(value)}\n" for name, value in facts.items() if value)
 
 
-def raw_text(info: JobInfo, mapping: JobInfoMap, scrub: Callable[[str], str]) -> str:
+def raw_text(info: JobInfo, mapping: JobInfoMap, scrubber: Scrubber) -> str:
     """The job info as it was sent, without secrets, then how each field was read, then the lines that pin it down."""
-    from aftrun.cli.shown import dumps, safe, scrubbed  # noqa: PLC0415  # only for this output
-    from aftrun.cli.table import one_line  # noqa: PLC0415  # the same
+    from aftrun.domain.text import clean, dumps, one_line  # noqa: PLC0415  # only for this output
     from aftrun.server.explain import explain, state_words, suggest  # noqa: PLC0415  # the same
 
-    lines = ["as sent:", *("  " + line for line in dumps(scrubbed(info.raw, scrub)).splitlines())]
+    lines = ["as sent:", *("  " + line for line in dumps(scrubber.scrub_json(info.raw)).splitlines())]
     lines += ["", "as read:"]
     fields = explain(info.raw, mapping, info)
     width = min(40, max(len(one_line(each.value)) for each in fields))
@@ -129,12 +128,12 @@ def raw_text(info: JobInfo, mapping: JobInfoMap, scrub: Callable[[str], str]) ->
     proposal = suggest(info.raw, mapping, info)
     if proposal:
         lines += ["", "aftrun had to guess. If that is right, put these lines under `server:` in the manifest:"]
-        lines += ["  " + safe(line) for line in proposal.splitlines()]
-    return scrub("\n".join(lines) + "\n")
+        lines += ["  " + clean(line).rstrip() for line in proposal.splitlines()]
+    return scrubber.scrub("\n".join(lines) + "\n")
 
 
 def _as_json(info: JobInfo, mapping: JobInfoMap, target: Target, *, raw: bool) -> str:
-    from aftrun.cli.shown import dumps, scrubbed  # noqa: PLC0415  # only for this output
+    from aftrun.domain.text import dumps  # noqa: PLC0415  # only for this output
     from aftrun.events import instant  # noqa: PLC0415  # the same
     from aftrun.server.explain import explain, suggest  # noqa: PLC0415  # the same
 
@@ -152,7 +151,7 @@ def _as_json(info: JobInfo, mapping: JobInfoMap, target: Target, *, raw: bool) -
         data["raw"] = info.raw
         data["readFrom"] = {each.name: each.source or None for each in explain(info.raw, mapping, info)}
         data["jobInfo"] = suggest(info.raw, mapping, info)
-    return dumps(scrubbed(data, target.setup.scrubber.scrub)) + "\n"
+    return dumps(target.setup.scrubber.scrub_json(data)) + "\n"
 
 
 def wait(

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from aftrun.cli.progress import COLOURS, MARKS, paint
+from aftrun.domain.text import joined, one_line
 from aftrun.durations import human_duration
 from aftrun.model import JobResult, Outcome, RunReport
-from aftrun.report.text import joined
 from aftrun.run.log import RunRow
 
 
@@ -38,11 +38,6 @@ def rows_to_text(header: Sequence[str], rows: Sequence[Sequence[str]], *, limit:
     return [
         [*(fit(cell, column) for cell, column in zip(row, columns, strict=False)), row[-1]] for row in [header, *rows]
     ]
-
-
-def one_line(text: str) -> str:
-    """A message on one line, without what a terminal could take for a command."""
-    return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
 def label(job: JobResult, names: dict[str, int]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
+from aftrun.domain.text import in_place
 from aftrun.errors import Problem, Severity
+from aftrun.manifest.masking import masked, stars
 from aftrun.manifest.nodes import Node, Source
-from aftrun.manifest.text import masked, stars
 from aftrun.values import Origin
 
 CODES: Mapping[str, str] = MappingProxyType(
@@ -85,7 +86,7 @@ def _excerpt(line: str, start: int, end: int, *, secret: bool) -> tuple[str, str
     near = masked(line[shift : start + _NEIGHBOURHOOD])
     if secret:  # the value may stand on a line of its own, without the key that gives it away
         near = near[: start - shift] + stars(near[start - shift :])
-    near = "".join(char if char.isprintable() else " " if char == "\t" else "?" for char in near)
+    near = in_place(near)
     if len(line) <= _LINE_WIDTH:
         return near.rstrip(), " " * start + "^" * width
     first = max(0, start - _LINE_WIDTH // 2)

@@ -13,10 +13,10 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from aftrun.domain.text import brief, did_you_mean
 from aftrun.manifest import expand, outside, scalars
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode
-from aftrun.manifest.text import did_you_mean, shorten
 from aftrun.values import Inside, Outside, Template, Value, bound
 
 T = TypeVar("T")
@@ -195,7 +195,7 @@ class Fields:
         if "|" in name:
             what = "a variable's name" if scope == "vars" else "an axis of the matrix"
             hint = "write the value as it is to be: nothing is computed"
-            self._unknown(reference, f"{shorten(name)!r} is not {what}; there are no filters", hint)
+            self._unknown(reference, f"{brief(name)!r} is not {what}; there are no filters", hint)
             return False
         hint = did_you_mean(name, known)
         if scope == "matrix":
@@ -204,7 +204,7 @@ class Fields:
             hint = hint or "there are run.id, run.date and run.started"
         elif not hint:
             hint = "vars holds " + ", ".join(known) if 0 < len(known) <= 10 else f"declare it: vars: {{{name}: …}}"
-        self._unknown(reference, f"there is no {scope}.{shorten(name)}", hint)
+        self._unknown(reference, f"there is no {scope}.{brief(name)}", hint)
         return False
 
     def _unknown(self, reference: Inside, message: str, hint: str) -> None:

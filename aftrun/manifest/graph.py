@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aftrun.domain.text import brief, did_you_mean
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.fields import Fields
 from aftrun.manifest.nodes import Node
-from aftrun.manifest.text import did_you_mean, shorten
 from aftrun.model import Job
 from aftrun.values import Inside, Template
 
@@ -82,7 +82,7 @@ class Graph:
             seen: set[str] = set()
             for name in draft.names:
                 if name in seen and self.owners[name] == position:
-                    message = f"two copies of the job are both called {shorten(name)!r}"
+                    message = f"two copies of the job are both called {brief(name)!r}"
                     self.findings.error(draft.where, "AFT050", message, "change the values of its matrix")
                 self.owners.setdefault(name, position)
                 seen.add(name)
@@ -98,7 +98,7 @@ class Graph:
     def _twice(self, name: str, draft: Draft, other: Draft) -> None:
         where, first = draft.where, other.where
         place = f"line {first.line}" if first.source is where.source else str(first.origin)
-        message = f"the job name {shorten(name)!r} is used twice: here and on {place}"
+        message = f"the job name {brief(name)!r} is used twice: here and on {place}"
         hint = "names must be unique in a manifest"
         if not (draft.explicit and other.explicit):
             hint = "a job without a name is called after its script: give it a `name` of its own"
@@ -136,7 +136,7 @@ class Graph:
                 names[text] = None
             else:
                 hint = did_you_mean(text, self.groups) or self._some_names()
-                self.findings.error(item, "AFT051", f"there is no job {shorten(text)!r} to need", hint)
+                self.findings.error(item, "AFT051", f"there is no job {brief(text)!r} to need", hint)
                 continue
             positions.setdefault(position, item)
         if len(positions) == 1:
@@ -146,7 +146,7 @@ class Graph:
         return Needs(tuple(names), tuple(positions), tuple(positions.values()))
 
     def _some_names(self) -> str:
-        return "the jobs are " + ", ".join(map(shorten, self.groups)) if len(self.groups) <= 8 else ""
+        return "the jobs are " + ", ".join(map(brief, self.groups)) if len(self.groups) <= 8 else ""
 
     def _find_circle(self, drafts: Sequence[Draft]) -> None:
         """Report each circle once, at the need that closes it."""
@@ -172,7 +172,7 @@ class Graph:
     def _circle(self, path: list[int], drafts: Sequence[Draft]) -> None:
         last = self.needs[path[-1]]
         node = last.nodes[last.drafts.index(path[0])]
-        names = [shorten(drafts[position].name) for position in (*path, path[0])]
+        names = [brief(drafts[position].name) for position in (*path, path[0])]
         if len(names) > _LONGEST_PATH:
             half = _LONGEST_PATH // 2
             names = [*names[:half], f"… ({len(names) - _LONGEST_PATH} more) …", *names[-half:]]
@@ -198,11 +198,11 @@ class Graph:
 
     def _check_job(self, reference: Inside, position: int, first: Sequence[Job]) -> None:
         name = reference.path[1]
-        shown = shorten(name)
+        shown = brief(name)
         owner = self._owner(name)
         if owner is None and name in self.groups:
             copies = self.names[self.groups[name]]
-            some = ", ".join(f"jobs.{shorten(copy)}" for copy in copies[:3]) + (", …" if len(copies) > 3 else "")
+            some = ", ".join(f"jobs.{brief(copy)}" for copy in copies[:3]) + (", …" if len(copies) > 3 else "")
             self._error(reference, "AFT044", f"job {shown!r} is a matrix of {len(copies)} copies", f"name one: {some}")
         elif owner is None:
             hint = (
@@ -223,8 +223,8 @@ class Graph:
             declared = [output for output, _ in first[owner].outputs]
             if reference.path[3] not in declared:
                 hint = did_you_mean(reference.path[3], declared)
-                hint = hint or f"declare it there: outputs: {{{shorten(reference.path[3])}: <JMESPath>}}"
-                self._error(reference, "AFT045", f"job {shown!r} has no output {shorten(reference.path[3])!r}", hint)
+                hint = hint or f"declare it there: outputs: {{{brief(reference.path[3])}: <JMESPath>}}"
+                self._error(reference, "AFT045", f"job {shown!r} has no output {brief(reference.path[3])!r}", hint)
 
     def _error(self, reference: Inside, code: str, message: str, hint: str) -> None:
         if reference.origin is not None:

@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
+from aftrun.domain.text import brief
 from aftrun.errors import Problem
 from aftrun.manifest import schema
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.fields import Fields
 from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode, Source
 from aftrun.manifest.source import documents
-from aftrun.manifest.text import shorten
 
 MAX_FILES = 100
 
@@ -114,7 +114,7 @@ class Includer:
         whole = os.path.abspath(path)  # noqa: PTH100 - as above
         if not self._inside(whole):
             hint = "move it beside the manifest or below"
-            self._error(node, f"{shorten(name)} lies outside the folder of the manifest", hint)
+            self._error(node, f"{brief(name)} lies outside the folder of the manifest", hint)
             return None
         this = self.reader.identity(path) or whole
         first = self.done.get(this)
@@ -135,7 +135,7 @@ class Includer:
         except OSError as error:
             reason = "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror or "unreadable"
             hint = "the path is relative to the file that includes it"
-            self._error(node, f"{shorten(name)} cannot be included: {reason}", hint)
+            self._error(node, f"{brief(name)} cannot be included: {reason}", hint)
             return None
         return self._document(source, name, node)
 
@@ -150,7 +150,7 @@ class Includer:
                 count = (
                     "holds no manifest" if not roots else "holds several documents; only files with one can be included"
                 )
-                self._error(node, f"{shorten(name)} {count}")
+                self._error(node, f"{brief(name)} {count}")
             return None
         checked = schema.check(roots[0], self.findings)
         self.incomplete |= checked is None

@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from aftrun.domain.text import brief
 from aftrun.manifest import lint, scalars
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.fields import Axes, Fields, mapping
 from aftrun.manifest.graph import Draft
 from aftrun.manifest.matrix import NO_MATRIX, Combination, combinations, copy_name
 from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode
-from aftrun.manifest.text import shorten
 from aftrun.model import Job, OnAmbiguous, Outcome, Param, ParamKind, Retry, Script, Selector, When
 
 MAX_JOBS = 200_000
@@ -231,9 +231,9 @@ class Jobs:
         found = []
         for key, item in node.pairs() if node is not None else ():
             if not re.fullmatch(r"[^.\s:{}$]+", key.text):
-                message = f"the output's name {shorten(key.text)!r} cannot be used in ${{{{ jobs.NAME.outputs.x }}}}"
+                message = f"the output's name {brief(key.text)!r} cannot be used in ${{{{ jobs.NAME.outputs.x }}}}"
                 self.findings.error(key, "AFT026", message, "use letters, digits, - and _")
-            expression = self.fields.jmespath(item, f"output {shorten(key.text)!r}", axes)
+            expression = self.fields.jmespath(item, f"output {brief(key.text)!r}", axes)
             if expression:
                 found.append((key.text, expression))
         return tuple(found)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from aftrun.domain.text import brief, did_you_mean
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.nodes import MapNode, ScalarNode
-from aftrun.manifest.text import did_you_mean, shorten
 from aftrun.model import Selector
 
 SELECTORS = tuple(selector.value for selector in Selector)
@@ -79,7 +79,7 @@ def unknown_keys(node: MapNode, schema: Schema, title: str, findings: Findings, 
         if number < _MOST_GUESSES:
             guesses = (*known, *SELECTORS) if where == "Many jobs" and "jobs" not in node.names else known
             hint = _nearest(name, guesses) or hint
-        findings.error(key, "AFT021", f"unknown key {shorten(name)!r} in {inside}", hint)
+        findings.error(key, "AFT021", f"unknown key {brief(name)!r} in {inside}", hint)
 
 
 def _belongs(name: str, where: str, defs: Schema) -> str:

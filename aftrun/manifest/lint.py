@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from aftrun.domain.text import brief, did_you_mean
 from aftrun.manifest.diagnostics import Findings
+from aftrun.manifest.masking import looks_secret
 from aftrun.manifest.nodes import MapNode, Node, ScalarNode
-from aftrun.manifest.text import did_you_mean, looks_secret, shorten
 from aftrun.model import Job, When
 from aftrun.values import Value
 
@@ -28,8 +29,8 @@ def param(name: str, node: ScalarNode, value: Value, findings: Findings) -> None
     """A literal value under a name that is given to secrets."""
     if isinstance(value, str) and value and looks_secret(name) and node.text not in ("true", "false"):
         variable = "".join(char if char.isalnum() else "_" for char in name).upper()
-        message = f"param {shorten(name)!r} looks like a secret, and its value stands in the manifest"
-        hint = f'write {shorten(name)}: "${{{shorten(variable)}}}" and set that variable; its value is then never shown'
+        message = f"param {brief(name)!r} looks like a secret, and its value stands in the manifest"
+        hint = f'write {brief(name)}: "${{{brief(variable)}}}" and set that variable; its value is then never shown'
         findings.warning(node, "AFT105", message, hint)
 
 
@@ -37,16 +38,16 @@ def unknown_server(node: Node, name: str, known: Sequence[str], findings: Findin
     """A job asks for a server that the manifest does not have."""
     names = [each for each in known if each]
     if names:
-        hint = did_you_mean(name, names) or "servers holds " + ", ".join(map(shorten, names[:10]))
+        hint = did_you_mean(name, names) or "servers holds " + ", ".join(map(brief, names[:10]))
     else:
         hint = "give the manifest several servers by name: servers: {name: {url: …}}"
-    findings.error(node, "AFT054", f"there is no server {shorten(name)!r}", hint)
+    findings.error(node, "AFT054", f"there is no server {brief(name)!r}", hint)
 
 
 def need(built: Job, needed: Job, where: Node, findings: Findings) -> None:
     """A need that is met before anybody knows how it ends."""
     if not needed.wait and built.when is not When.ALWAYS:
-        message = f"job {shorten(needed.name)!r} has wait: false, so this need is met as soon as it is accepted"
+        message = f"job {brief(needed.name)!r} has wait: false, so this need is met as soon as it is accepted"
         findings.warning(where, "AFT106", message, "its end is not waited for")
 
 
@@ -63,7 +64,7 @@ def finished(built: Job, node: MapNode, has_needs: bool, findings: Findings) -> 
         findings.warning(where, "AFT112", message, f"remove {what!r}, or let the job be waited for")
     if built.correlation and any(param.name == built.correlation for param in built.params):
         where = node.key("correlation") or node
-        message = f"param {shorten(built.correlation)!r} is filled by correlation; the value given under params is lost"
+        message = f"param {brief(built.correlation)!r} is filled by correlation; the value given under params is lost"
         findings.warning(where, "AFT110", message, "remove one of the two")
 
 
@@ -108,7 +109,7 @@ def never_run(first: Sequence[Job], needs: Sequence[Wanted], findings: Findings)
                 continue
             dead.add(position)
             stack.append(position)
-            name = shorten(first[culprit].template or first[culprit].name)
+            name = brief(first[culprit].template or first[culprit].name)
             message = f"this job can never run: it needs {name!r}, which never runs"
             findings.warning(
                 wanted.nodes[wanted.drafts.index(culprit)], "AFT111", message, "mend that one, or use when: always here"

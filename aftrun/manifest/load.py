@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from aftrun.domain.text import did_you_mean
 from aftrun.errors import ManifestError, Problem, Severity, UsageError
 from aftrun.files import identity
 from aftrun.manifest import build, include, schema
@@ -20,7 +21,6 @@ from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.nodes import MapNode, Source
 from aftrun.manifest.source import documents
 from aftrun.manifest.syntax import MAX_BYTES
-from aftrun.manifest.text import did_you_mean
 from aftrun.model import Manifest
 
 _SUFFIXES = (".yaml", ".yml", ".json")

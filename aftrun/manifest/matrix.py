@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 
+from aftrun.domain.text import brief, did_you_mean
 from aftrun.manifest.fields import Fields
 from aftrun.manifest.nodes import ListNode, MapNode, Node
-from aftrun.manifest.text import did_you_mean, shorten
 
 MAX_COPIES = 10_000
 """Copies of one job."""
@@ -25,7 +25,7 @@ def _values(axis: str, node: Node, fields: Fields) -> tuple[str, ...]:
         if text is None:
             continue
         if text in found:
-            message = f"the axis {shorten(axis)!r} holds {shorten(text)!r} twice"
+            message = f"the axis {brief(axis)!r} holds {brief(text)!r} twice"
             fields.findings.error(item, "AFT059", message, "remove one of the two")
         found[text] = item
     return tuple(found)
@@ -44,9 +44,9 @@ def _excluded(
             text = fields.fixed(value, "a matrix")
             if key.text not in axes:
                 hint = did_you_mean(key.text, axes) or "its axes are " + ", ".join(axes)
-                fields.findings.error(key, "AFT059", f"the matrix has no axis {shorten(key.text)!r}", hint)
+                fields.findings.error(key, "AFT059", f"the matrix has no axis {brief(key.text)!r}", hint)
             elif text is not None and text not in axes[key.text]:
-                message = f"the axis {shorten(key.text)!r} has no value {shorten(text)!r}, so this excludes nothing"
+                message = f"the axis {brief(key.text)!r} has no value {brief(text)!r}, so this excludes nothing"
                 fields.findings.error(value, "AFT059", message, did_you_mean(text, axes[key.text]))
             elif text is not None:
                 wanted[key.text] = text

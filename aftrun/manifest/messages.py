@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from aftrun.domain.text import brief, did_you_mean
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.fields import DURATION
 from aftrun.manifest.keys import SELECTORS, Schema, misspelt_selector, unknown_keys
+from aftrun.manifest.masking import looks_secret
 from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode
-from aftrun.manifest.text import did_you_mean, looks_secret, shorten
 
 _TYPES = {
     "object": "a mapping (key: value)",
@@ -30,7 +31,7 @@ def job_title(job: Node, number: int) -> str:
         for key in ("name", *SELECTORS):
             value = job.get(key)
             if isinstance(value, ScalarNode) and value.text:
-                return f"job {shorten(value.text)!r}"
+                return f"job {brief(value.text)!r}"
     return f"job {number}"
 
 
@@ -124,7 +125,7 @@ def report(error: Any, root: Node, findings: Findings, title: str, defs: Schema)
 
 
 def _subject(name: str, title: str, node: Node, key: ScalarNode | None) -> str:
-    what = f"{shorten(name)!r}" if name else title or "the manifest"
+    what = f"{brief(name)!r}" if name else title or "the manifest"
     return what if key is not None or not name else f"each item of {what}"
 
 
@@ -148,7 +149,7 @@ def _wrong_value(error: Any, root: Node, findings: Findings, title: str, defs: S
             return
     subject = _subject(name, title, node, key)
     if len(path) > 1 and path[-2] == "matrix" and key is not None and name != "exclude":
-        subject = f"the matrix axis {shorten(name)!r}"
+        subject = f"the matrix axis {brief(name)!r}"
     expected = " or ".join(dict.fromkeys(_expected(error.schema, defs)))
     if error.validator in ("minItems", "minProperties", "minLength"):
         findings.error(node, "AFT030", f"{subject} must not be empty")
@@ -182,7 +183,7 @@ def _code_of_alternatives(error: Any, code: str) -> str:
 
 def _hint(node: Node, name: str, error: Any, expected: str) -> str:
     if name == "jobs" and isinstance(node, MapNode) and node.names:
-        return f'write "- name: {shorten(node.names[0])}" and below it "scriptName: …"'
+        return f'write "- name: {brief(node.names[0])}" and below it "scriptName: …"'
     if not isinstance(node, ScalarNode):
         return ""
     if expected == "text" or expected.startswith("text or"):
@@ -209,7 +210,7 @@ def _keywords(error: Any) -> set[str]:
 
 def _param(node: Node, key: ScalarNode | None, findings: Findings) -> None:
     """A param that is no scalar: what to do depends on what it is."""
-    name = shorten(key.text) if key is not None else "the param"
+    name = brief(key.text) if key is not None else "the param"
     if isinstance(node, ListNode):
         message = f"param {name!r} is a list, but AFT! takes flat text only"
         hint = (
@@ -238,7 +239,7 @@ def _v3_params(node: ListNode, findings: Findings) -> None:
         name = item.get("name") if isinstance(item, MapNode) else None
         value = item.get("value") if isinstance(item, MapNode) else None
         if isinstance(name, ScalarNode) and isinstance(value, ScalarNode):
-            pairs.append(_mended(shorten(name.text), shorten(value.text)))
+            pairs.append(_mended(brief(name.text), brief(value.text)))
     more = ", …" if len(node.items) > len(pairs) else ""
     if pairs:
         message = "'params' is a list of name and value, as in AFT! v3; now it is a flat mapping"

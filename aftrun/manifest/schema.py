@@ -11,10 +11,10 @@ import json
 from collections.abc import Hashable, Iterable
 from typing import Any
 
+from aftrun.domain.text import did_you_mean
 from aftrun.manifest import keys, messages, nodes, scalars
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode
-from aftrun.manifest.text import did_you_mean
 from aftrun.model import Json, Selector
 from aftrun.resources import schema_text
 

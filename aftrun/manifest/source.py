@@ -10,12 +10,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Any
 
+from aftrun.domain.text import brief
 from aftrun.errors import ManifestError, Problem
 from aftrun.manifest import nodes, scalars
 from aftrun.manifest.nodes import ListNode, MapNode, Node, ScalarNode, Source
 from aftrun.manifest.syntax import MAX_BYTES, Shifts, Stop, check_text, join_surrogates, syntax_problem
 from aftrun.manifest.tags import kind_of_scalar, wrong_collection_tag
-from aftrun.manifest.text import shorten
 from aftrun.model import Json
 
 MAX_NODES = 1_000_000
@@ -260,11 +260,11 @@ class _Reader:
                 first_merge = first_merge or key
                 merges += value.items if isinstance(value, ListNode) else (value,)
             elif key.text in seen:
-                message = f"the key {shorten(key.text)!r} is given twice: here and on line {seen[key.text].line}"
+                message = f"the key {brief(key.text)!r} is given twice: here and on line {seen[key.text].line}"
                 self.problems.append(key.problem("AFT005", message, "remove one of the two"))
             elif key.plain and not scalars.is_text(key.text):
-                hint = f'put it in quotes: "{shorten(key.text)}"' if key.text else "write the key before the colon"
-                message = f"a key must be text, and {shorten(key.text) or 'nothing'} is not"
+                hint = f'put it in quotes: "{brief(key.text)}"' if key.text else "write the key before the colon"
+                message = f"a key must be text, and {brief(key.text) or 'nothing'} is not"
                 self.problems.append(key.problem("AFT007", message, hint))
             else:
                 seen[key.text] = key

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from aftrun.domain.text import clean, clip
 from aftrun.model import JobResult, RunReport
 from aftrun.report.facts import Kind, kind, labels, word
-from aftrun.report.text import clean, clip
 
 Locate = Callable[[str], str]
 """Turns a manifest's path into what the CI server calls that file."""
 
 _MESSAGE = 4_000
-
-_COMMANDS = re.compile(r"^(\s*):(?=:)|#(?=#(?:\[|vso\[|teamcity\[))", re.MULTILINE | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +60,3 @@ def findings(report: RunReport, locate: Locate = as_is) -> tuple[Finding, ...]:
         if kind(job) in (Kind.FAILURE, Kind.ERROR, Kind.ALLOWED)
     ]
     return tuple(sorted(found, key=lambda each: each.allowed))
-
-
-def harmless(text: str) -> str:
-    """The text with nothing in it that a CI server would take for a command.
-
-    GitHub reads lines that begin with `::`, Azure Pipelines and TeamCity anything after `##vso[` or `##teamcity[`
-    wherever it stands. A job's name or a server's message could say that; a blank in the middle takes its power.
-    """
-    if ":" not in text and "##" not in text:
-        return text
-    return _COMMANDS.sub(lambda match: f"{match.group()} ", text)

@@ -10,9 +10,9 @@ the message, and in both the percent sign, as `%AZP25`.
 
 from __future__ import annotations
 
+from aftrun.domain.text import clean, one_line
 from aftrun.model import RunReport
 from aftrun.report.ci import Locate, as_is, findings
-from aftrun.report.text import clean, one_line
 
 
 def data(text: str) -> str:

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import hashlib
 
+from aftrun.domain.text import clean
 from aftrun.model import RunReport
 from aftrun.report import markdown
 from aftrun.report.ci import Locate, as_is, findings
 from aftrun.report.facts import summary
-from aftrun.report.text import clean
 
 _SHOWN = 10
 _LARGEST = 1_000_000

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from aftrun.report.text import one_line
+from aftrun.domain.text import one_line
 
 _ERASE = "\x1b[0K"
 

@@ -8,9 +8,9 @@ Names: `blockOpened`/`blockClosed`, `testSuiteStarted`, `testStarted`, `testFail
 
 from __future__ import annotations
 
+from aftrun.domain.text import clean, clip, one_line
 from aftrun.model import JobResult, RunReport
 from aftrun.report.facts import Kind, first_line, kind, labels, summary, title, word
-from aftrun.report.text import clean, clip, one_line
 
 _ESCAPES = {"|": "||", "'": "|'", "[": "|[", "]": "|]", "\n": "|n", "\r": "|r"}
 

@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+from aftrun.domain.text import clean, clip, one_line
 from aftrun.durations import human_duration
 from aftrun.errors import UsageError
 from aftrun.events import instant
 from aftrun.model import Attempt, JobResult, Json, RunReport
 from aftrun.report.facts import Kind, keys, kind, labels, title, word
-from aftrun.report.text import clean, clip, one_line
 
 _NOSCRIPT_ROWS = 1_000
 _ATTENTION = 6

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
+from aftrun.domain.text import clean, clip, joined, one_line
 from aftrun.events import instant
 from aftrun.model import JobResult, RunReport
 from aftrun.report.facts import Kind, hosts, kind, labels, title, word
-from aftrun.report.text import clean, clip, joined, one_line
 
 _MESSAGE = 1_000
 """Characters of a message in an attribute; the element's text has all of it."""

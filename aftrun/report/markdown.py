@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
+from aftrun.domain.text import clean, clip, joined, one_line
 from aftrun.durations import human_duration
 from aftrun.events import instant
 from aftrun.model import JobResult, RunReport
 from aftrun.report.facts import Kind, kind, labels, summary, title, word
-from aftrun.report.text import clean, clip, joined, one_line
 
 MARKS = {Kind.PASSED: "✅", Kind.FAILURE: "❌", Kind.ERROR: "❗", Kind.SKIPPED: "⏭️", Kind.ALLOWED: "⚠️"}
 """Shapes that differ without their colours, too; the word always stands beside them."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from aftrun.domain.text import one_line
 from aftrun.model import JobResult, Outcome, RunReport
 from aftrun.report.facts import PENDING, Kind, kind, word
-from aftrun.report.text import one_line
 
 _HELP = {
     "aftrun_last_run_timestamp_seconds": "When the last run of the manifest ended.",

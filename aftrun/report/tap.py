@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 
+from aftrun.domain.text import clean, one_line
 from aftrun.events import instant
 from aftrun.model import JobResult, Json, RunReport
 from aftrun.report.facts import Kind, first_line, kind, labels, summary, title, word
-from aftrun.report.text import clean, one_line
 
 
 def _text(text: str) -> str:

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
+from aftrun.domain.text import one_line
 from aftrun.run.pieces import RUN_ID, Call, Hole, Piece, Text, holes
 from aftrun.values import Outside
 
@@ -158,7 +159,7 @@ def _command(call: Call) -> tuple[list[str], bool]:
     chain = [f": {' '.join(dict.fromkeys(block.checks))}"] if block.checks else []
     chain += block.settings
     flags = ["-sS --fail-with-body --globoff", *flags, *headers, "-H 'Content-Type: application/json'"]
-    lines = [f"# {_comment(call.title)}", *notes, "("]
+    lines = [f"# {one_line(call.title)}", *notes, "("]
     lines += [f"  {each} &&" for each in chain]
     lines.append(f"  printf '%s' {words} |")
     lines.append("    curl " + " \\\n      ".join([*flags, "-w '\\n' --data-binary @- " + url]))
@@ -175,10 +176,6 @@ def _header(block: _Block, name: str, pieces: Sequence[Piece]) -> str:
     return f'"{name}: {text}"' if text else block.word((f"{name}: ", *pieces))
 
 
-def _comment(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)
-
-
 def to_curl(found: Sequence[Call]) -> str:
     """The plan as a script for any POSIX shell."""
     blocks = [_command(call) for call in found]
@@ -191,7 +188,7 @@ def to_curl(found: Sequence[Call]) -> str:
         if hole == RUN_ID:
             lines.append(f"{hole.variable}=$(date +%Y%m%d-%H%M%S)-curl")
         else:
-            lines.append(f"# Set {hole.variable} to {_comment(hole.meaning)}, which an earlier answer tells.")
+            lines.append(f"# Set {hole.variable} to {one_line(hole.meaning)}, which an earlier answer tells.")
     if any(isinstance(part, Text) for call in found for part in call.body):
         lines.append(_JSON.rstrip("\n"))
     if any(reads for _, reads in blocks):

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 
+from aftrun.domain.text import one_line
 from aftrun.run.pieces import RUN_ID, Call, Hole, Piece, Text, holes
 from aftrun.values import Outside
 
@@ -122,7 +123,7 @@ def _command(call: Call) -> list[str]:
         )
     if call.server.tls.insecure:
         flags.append("-SkipCertificateCheck")
-    title = "".join(char if char.isprintable() else "?" for char in call.title)
+    title = one_line(call.title)
     lines = [f"# {title}", *_notes(call), "& {"]
     lines += [f"  {line}" for line in block.lines]
     lines.append(f"  $body = {body}")

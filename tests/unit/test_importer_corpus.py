@@ -14,7 +14,7 @@ from aftrun.errors import Severity
 from aftrun.importer.emit import manifest
 from aftrun.importer.read import read_text
 from aftrun.manifest import bind, load_all
-from aftrun.manifest.text import looks_secret
+from aftrun.manifest.masking import looks_secret
 from aftrun.model import Json
 from aftrun.run.preview import url_of
 from aftrun.run.render import make_request

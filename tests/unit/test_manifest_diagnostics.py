@@ -6,10 +6,11 @@ import re
 
 import pytest
 
+from aftrun.domain.text import brief, did_you_mean
 from aftrun.errors import Problem
 from aftrun.manifest import load_all
 from aftrun.manifest.diagnostics import CODES, render
-from aftrun.manifest.text import did_you_mean, looks_secret, masked, shorten
+from aftrun.manifest.masking import looks_secret, masked
 
 
 def test_codes() -> None:
@@ -94,5 +95,5 @@ def test_words() -> None:
     """Guesses look through spelling habits; names are kept short and printable."""
     assert did_you_mean("fail_fast", ["failFast", "order"]) == "did you mean 'failFast'?"
     assert did_you_mean("zzz", ["failFast"]) == ""
-    assert shorten("a\x1bb\n") == "a?b?"
-    assert len(shorten("x" * 1000)) == 60
+    assert brief("a\x07b\n") == "a\\u0007b"
+    assert len(brief("x" * 1000)) == 60

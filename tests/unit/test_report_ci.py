@@ -6,8 +6,9 @@ import re
 
 import pytest
 
+from aftrun.domain.text import harmless
 from aftrun.report import ci_azure, ci_github, ci_gitlab, ci_teamcity
-from aftrun.report.ci import findings, harmless
+from aftrun.report.ci import findings
 from tests.unit.report_samples import NASTY, big, job, nasty, run, sample
 
 

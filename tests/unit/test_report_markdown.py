@@ -7,10 +7,10 @@ from html import unescape
 import pytest
 from markdown_it import MarkdownIt
 
+from aftrun.domain.text import clean, one_line
 from aftrun.model import RunReport
 from aftrun.report.facts import labels
 from aftrun.report.markdown import code, plain, render
-from aftrun.report.text import clean, one_line
 from tests.unit.report_samples import NASTY, big, nasty, run, sample
 
 HTML = MarkdownIt("commonmark").enable(["table", "strikethrough"])

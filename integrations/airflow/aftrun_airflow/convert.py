@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from aftrun.domain.text import did_you_mean
 from aftrun.errors import ManifestError, Problem, UsageError
 from aftrun.manifest import load_all
-from aftrun.manifest.text import did_you_mean
 from aftrun.model import Job, Manifest, Order, ServerSpec, When
 from aftrun.run.select import choose
 from aftrun.values import Origin

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from aftrun.domain.text import did_you_mean
 from aftrun.errors import UsageError
-from aftrun.manifest.text import did_you_mean
 from aftrun.model import Json
 from aftrun.server.probe import DEFAULT_PORT
 

@@ -1,12 +1,9 @@
-"""Words for messages: names kept short, near misses, and literal secrets hidden."""
+"""Literal secrets in a manifest: names that give them away, and lines shown without them."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable
 
-_KEPT_WORD = 60
 _SECRET_WORDS = (  # words that secrets go by
     r"(?:api[-_]?key|token|passw(?:or)?d|passphrase|pwd|secret|credential|authorization|cookie|private[-_]?key)"  # noqa: S105 - no secret
 )
@@ -55,20 +52,3 @@ def masked(line: str) -> str:
         line = line[:done] + stars(rest[:end]) + rest[end:]
         done += end
     return line
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`did you mean 'timeout'?`, or nothing where no known name is near."""
-    names = list(known)
-    folded = {candidate.casefold().replace("_", "").replace("-", ""): candidate for candidate in names}
-    same = folded.get(name.casefold().replace("_", "").replace("-", ""))
-    if same is None and len(name) <= 200:
-        near = difflib.get_close_matches(name, names[:2000], n=1, cutoff=0.6)
-        same = near[0] if near else None
-    return f"did you mean {same!r}?" if same is not None else ""
-
-
-def shorten(text: str) -> str:
-    """A name as it may stand in a message: on one line, of bearable length."""
-    text = "".join(char if char.isprintable() else "?" for char in text)
-    return text if len(text) <= _KEPT_WORD else text[: _KEPT_WORD - 1] + "…"
