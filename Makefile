@@ -1,4 +1,4 @@
-# The two commands to know: `make demo` and `make test`. They need Python >= 3.11, make and a package index.
+# The commands to know: `make demo` and `make test`, and `make check` while working. They need Python >= 3.11, make and a package index.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -6,7 +6,7 @@ DEMO   := build/demo
 # Airflow pins hundreds of packages, so aftrun-airflow has an environment of its own.
 AIRFLOW := .venv-airflow
 
-.PHONY: demo test test-airflow test-wheel simulate lint format bench bench-small soak docs docs-images generate clean
+.PHONY: demo check test test-airflow test-wheel simulate lint format bench bench-small soak docs docs-images generate clean
 
 $(VENV)/.demo: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("aftrun needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
@@ -23,6 +23,13 @@ demo: $(VENV)/.demo ## Run a real nightly manifest over HTTPS against the sandbo
 	$(BIN)/aftrun apply manifests/nightly.yaml --sandbox --state-dir $(DEMO) --report-json $(DEMO)/report.json
 	@$(BIN)/aftrun schema report > $(DEMO)/report.schema.json
 	@$(BIN)/python -c 'import json, jsonschema; r = json.load(open("$(DEMO)/report.json")); jsonschema.validate(r, json.load(open("$(DEMO)/report.schema.json"))); print("report.json is valid:", r["summary"]["succeeded"], "of", r["summary"]["total"], "jobs succeeded")'
+
+# The types are checked while the tests run: there are two cores at least, nearly everywhere.
+check: $(VENV)/.dev ## What to run while working: style, types, unit and property tests. A minute.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@$(BIN)/mypy & types=$$!; AFTRUN_TEST_EFFORT=quick $(BIN)/python -m pytest -q -n 2 tests/unit tests/property; \
+	  tests=$$?; wait $$types && exit $$tests
 
 test: $(VENV)/.dev ## Run all tests.
 	$(BIN)/python -m pytest -n 4 --cov --cov-report=term:skip-covered

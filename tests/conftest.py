@@ -13,20 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from aftrun.model import Json
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
+from tests.effort import load_profile
+from tests.waiting import HANG
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # Windows cannot even import it: it speaks to POSIX shells through a pseudo-terminal.
 collect_ignore = ["acceptance/test_completion.py"] if os.name == "nt" else []
 
-# How long an example takes says more of the machine than of the code.
-settings.register_profile("aftrun", deadline=None)
-settings.load_profile("aftrun")
+load_profile()
 
 FAST: dict[str, Json] = {"defaults": {"queue": "0s", "duration": "10ms"}}
 """A scenario in which jobs take next to no time."""
@@ -79,14 +78,13 @@ def aftrun(tmp_path: Path) -> Run:
         server: Sandbox | None = None,
         env: Mapping[str, str] | None = None,
         stdin: str | bytes = "",
-        timeout: float = 60,
     ) -> Done:
         command = [*program(), *arguments, *(reach(server) if server is not None else ())]
         key = {"AFT_API_KEY": server.api_key} if server is not None else {}
         environ = clean_environ(**{**key, **(env or {})})
         data = stdin.encode() if isinstance(stdin, str) else stdin
         done = subprocess.run(
-            command, cwd=tmp_path, env=environ, input=data, capture_output=True, timeout=timeout, check=False
+            command, cwd=tmp_path, env=environ, input=data, capture_output=True, timeout=HANG, check=False
         )
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode(), tmp_path)
 

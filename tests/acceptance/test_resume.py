@@ -132,7 +132,7 @@ def test_resume_needs_the_secrets_again_and_keeps_no_literal_key(sandbox: Start,
     assert missing.code == 2
     assert "AFT_API_KEY" in missing.err
     assert "TOKEN" in missing.err
-    done = aftrun("resume", env={"AFT_API_KEY": server.api_key, "TOKEN": "token-value-0815"}, timeout=60)
+    done = aftrun("resume", env={"AFT_API_KEY": server.api_key, "TOKEN": "token-value-0815"})
     assert done.code == 124, done.err
     assert len(posted(server)) == 1, "sequential: nothing starts after the bad end but what runs always"
 

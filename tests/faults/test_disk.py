@@ -78,7 +78,7 @@ def test_a_disk_that_fills_up_leaves_no_submission_unrecorded(aftrun: Run, tmpfs
     disk = tmpfs("320k")
     (tmp_path / "m.yaml").write_text(manifest(300, needs=False), encoding="utf-8")
     with quick() as server:
-        done = aftrun("apply", "m.yaml", "--state-dir", str(disk), "-o", "json", server=server, timeout=120)
+        done = aftrun("apply", "m.yaml", "--state-dir", str(disk), "-o", "json", server=server)
         assert done.code == 74, done.err
         assert "full" in done.err
         posts = {entry.parsed["params"]["n"] for entry in server.ledger() if entry.method == "POST"}  # type: ignore[index,call-overload]  # the manifest's own bodies

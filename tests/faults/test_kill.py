@@ -13,10 +13,11 @@ from aftrun.model import Json
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import program, reach
+from tests.effort import effort
 from tests.faults.harness import KILLER, Tally, judge, manifest, random_round, read_report, scenario, start
 
-ROUNDS = int(os.environ.get("AFTRUN_FAULT_ROUNDS", "6"))
-FIRST_SEED = int(os.environ.get("AFTRUN_FAULT_SEED", "1"))
+ROUNDS = effort(quick=1, usual=3, long=200)
+FIRST_SEED = int(os.environ.get("AFTRUN_TEST_SEED", "1"))
 
 
 def test_killed_at_random_instants_and_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,11 +17,12 @@ import pytest
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import clean_environ, program, reach
+from tests.effort import effort
 from tests.faults.harness import read_report
 
-ROUNDS = int(os.environ.get("AFTRUN_FAULT_JOBS", "160"))
-FIRST_SEED = int(os.environ.get("AFTRUN_FAULT_SEED", "1"))
-BATCH = 80
+ROUNDS = effort(quick=56, usual=112, long=2000)
+FIRST_SEED = int(os.environ.get("AFTRUN_TEST_SEED", "1"))
+BATCH = 56
 
 Fault = dict[str, Any]
 

@@ -33,6 +33,7 @@ from aftrun.events import (
 )
 from aftrun.model import Json, Outcome
 from aftrun.run.log import Log
+from tests.effort import effort
 
 TEXT = st.text(max_size=12)
 ANY_TEXT = st.text(st.characters(), max_size=12)
@@ -114,7 +115,7 @@ def test_no_event_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize("cls", BUILDERS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=effort(quick=20, usual=50, long=2000))
 @given(data=st.data())
 def test_events_come_back_equal(cls: type[typing.Any], data: st.DataObject) -> None:
     """Through JSON text, as the state file and `--events` write it; and nothing but JSON is in it."""
@@ -126,7 +127,7 @@ def test_events_come_back_equal(cls: type[typing.Any], data: st.DataObject) -> N
     assert to_json(back) == to_json(event)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=effort(quick=20, usual=50, long=2000))
 @given(events=st.lists(st.one_of(*(each for cls, each in BUILDERS.items() if cls is not RunStarted)), max_size=8))
 def test_a_log_gives_back_what_it_took(events: list[Event], tmp_path_factory: pytest.TempPathFactory) -> None:
     """Through SQLite too, whatever the text holds."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from aftrun.errors import ManifestError, Severity
 from aftrun.manifest import load_all
+from tests.effort import effort
 
-EXAMPLES = int(os.environ.get("AFTRUN_EXAMPLES", "1000"))
-"""How many examples; fewer where AFTRUN_EXAMPLES says so."""
+EXAMPLES = effort(quick=50, usual=200, long=5000)
 
 
 @dataclass
@@ -213,7 +212,7 @@ def problems(text: str, *, crlf: bool, bom: bool) -> list[tuple[int, int, str]]:
     return []
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES)
 @given(st.integers(0, 2**64), st.booleans(), st.booleans())
 def test_a_planted_mistake_is_found_where_it_is(seed: int, crlf: bool, bom: bool) -> None:
     """The manifest is valid without the mistake; with it, an error of the right kind stands at the very place."""
@@ -233,4 +232,3 @@ def test_every_mistake_is_made() -> None:
     """The kinds of mistakes are all reached, so that none is only in the table."""
     kinds = {slot.kind for seed in range(200) for slot in manifest(random.Random(seed)).slots}  # noqa: S311 - as above
     assert kinds == set(MISTAKES)
-    print(f"examples of a planted mistake: {EXAMPLES}")  # noqa: T201 - so that a log says which number was run

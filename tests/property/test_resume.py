@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aftrun.errors import StateError
@@ -15,6 +15,7 @@ from aftrun.events import Accepted, Event, Reason, RunEnded, RunResumed
 from aftrun.model import Answer, Job, Manifest, OnAmbiguous, Order, Outcome, Retry, RunReport, State, When
 from aftrun.run.fold import fold
 from aftrun.run.policy import runs_on
+from tests.effort import effort
 from tests.simulation.kernel import Crash, World
 from tests.unit.world import (
     BAD_REQUEST,
@@ -333,7 +334,7 @@ FULL = st.builds(Cut, write=st.integers(1, 25), full=st.just(value=True), gap=st
 SIGNALS = st.builds(Cut, signal_at=st.floats(0, 60), gap=st.sampled_from([0.0, 1.0, 100.0]))
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=effort(quick=25, usual=150, long=5000))
 @given(cases(), st.lists(st.one_of(KILLS, SIGNALS, FULL), min_size=1, max_size=3))
 @example(RICH, [Cut(3), Cut(1, written=True), Cut(2)])
 def test_any_run_killed_anywhere_and_resumed(case: Case, cuts: list[Cut]) -> None:

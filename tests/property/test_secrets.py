@@ -9,7 +9,7 @@ import urllib.parse
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aftrun.secrets import MARK, Scrubber
@@ -46,7 +46,6 @@ ENCODERS: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-@settings(max_examples=60, deadline=None)
 @given(secret=SECRETS, before=AROUND, after=AROUND)
 def test_no_encoded_secret_is_left(name: str, secret: str, before: str, after: str) -> None:
     """Inside any other text of the same encoding."""
@@ -56,7 +55,6 @@ def test_no_encoded_secret_is_left(name: str, secret: str, before: str, after: s
     assert form not in found
 
 
-@settings(max_examples=200, deadline=None)
 @given(secret=SECRETS, before=st.binary(max_size=7), after=st.binary(max_size=7), urlsafe=st.booleans())
 def test_no_base64_of_a_secret_is_left(secret: str, before: bytes, after: bytes, *, urlsafe: bool) -> None:
     """At whatever offset it starts inside the encoded bytes: what is left does not hold the secret."""
@@ -70,7 +68,6 @@ def test_no_base64_of_a_secret_is_left(secret: str, before: bytes, after: bytes,
     assert text[first:last] not in found
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     secrets=st.lists(st.text("abcdé/ ", min_size=4, max_size=8), min_size=1, max_size=5),
     text=st.text("abcdé/ ", max_size=60),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from aftrun.model import Attempt, FileRef, JobResult, Outcome, RunReport
 from aftrun.values import Origin
 
@@ -167,6 +169,7 @@ def nasty() -> RunReport:
     return run(*jobs, outcome="failed", exit_code=1)
 
 
+@functools.cache
 def big(count: int = 10_000) -> RunReport:
     """Many jobs, eight at a time, each needing one of those before it; one in fifty fails."""
     jobs = []

@@ -32,6 +32,7 @@ from aftrun.events import (
 )
 from aftrun.model import Outcome
 from aftrun.run.fold import Folder
+from tests.effort import effort
 from tests.unit.report_samples import NASTY, START
 
 
@@ -154,7 +155,7 @@ def test_an_unlisted_state_is_shown_in_the_servers_words() -> None:
 
 
 @pytest.mark.parametrize(("columns", "lines"), [(120, 30), (60, 20), (40, 10), (20, 6)])
-@pytest.mark.parametrize("count", [3, 30, 1_000, 10_000])
+@pytest.mark.parametrize("count", [3, 30, effort(quick=300, usual=1_000, long=10_000)])
 def test_it_never_outgrows_the_terminal(columns: int, lines: int, count: int) -> None:
     """No line wraps, nothing scrolls but what has ended, and those not shown are counted."""
     stage = Stage([f"copy[{number}]" for number in range(count)], columns, lines)

@@ -17,6 +17,7 @@ from aftrun.cli import quick
 from aftrun.cli.flags import Argument, Flag
 from aftrun.cli.main import COMMANDS, command
 from aftrun.cli.typed import typed
+from tests.effort import effort
 
 FUNCTIONS = {name: command(place) for name, place, _ in COMMANDS}
 TEXTS = ["nightly.yaml", "a b", "", "-", "x=y", "7", "0", "-1", "json", "table", "succeeded", "sha256:00", "--", "-q"]
@@ -49,7 +50,7 @@ def flags_of(function: Callable[..., int]) -> list[str]:
     return [part for flag in flags for names in flag.names for part in names.split("/")]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=effort(quick=50, usual=200, long=3000))
 @given(st.data())
 def test_both_readings_agree(data: st.DataObject) -> None:
     """Whatever is read without typer is read by typer the same way, for every command and mixture of flags."""

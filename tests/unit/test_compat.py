@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import aftrun
@@ -335,7 +335,6 @@ def pairs(draw: st.DrawFn) -> tuple[Any, Any]:
     return old, draw(SCHEMAS)
 
 
-@settings(max_examples=100, deadline=None)
 @given(pairs(), st.lists(INSTANCES, min_size=1, max_size=8))
 def test_what_passes_is_safe(pair: tuple[Any, Any], instances: list[Any]) -> None:
     """Where no break is said to be, whatever was valid is valid, as jsonschema sees it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aftrun.errors import ManifestError, UsageError
@@ -57,14 +57,12 @@ def check(data: bytes) -> None:
         assert error is None or error.message
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=80) | st.lists(PIECES, max_size=30).map(b"".join) | st.text(max_size=60).map(str.encode))
 def test_arbitrary_bytes(data: bytes) -> None:
     """Bytes without any sense."""
     check(data)
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(mutated())
 def test_mutated_manifests(data: bytes) -> None:
     """Manifests that were valid before somebody's hand slipped."""

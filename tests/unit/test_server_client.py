@@ -144,7 +144,7 @@ def test_content_type_does_not_matter(kind: str) -> None:
         (b'{"id": 1', "not JSON"),
         (b'{"status": "failed", "status": "success"}', "twice"),
         (b'{"id": "\\ud800"}', "surrogate"),
-        (b"[" + b"[]," * 2_000_000, "not JSON"),
+        (b"[" + b"[]," * 100_000, "not JSON"),
     ],
     ids=lambda value: str(value)[:20],
 )

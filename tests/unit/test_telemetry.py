@@ -98,10 +98,10 @@ def test_the_standard_variables_are_obeyed(monkeypatch: pytest.MonkeyPatch) -> N
     assert parent in {span.parent_span_id.hex() for span in found}
 
 
-def test_ten_thousand_jobs_arrive_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thousands_of_jobs_arrive_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them with its POST."""
-    found, _ = sent(monkeypatch, big(2_000))
-    assert len(found) == 1 + 2 * 2_000
+    found, _ = sent(monkeypatch, big(1_000))
+    assert len(found) == 1 + 2 * 1_000
 
 
 def test_nasty_names_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:

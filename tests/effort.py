@@ -1,0 +1,48 @@
+"""How hard the tests try: one variable for random examples, kills, fuzzed inputs and sizes.
+
+`AFTRUN_TEST_EFFORT` is one of
+
+- `quick`: `make check`, what one runs while working;
+- `usual`: `make test`, and where nothing is said;
+- `long`: what CI does every night. Only here examples are random: `quick` and `usual` try the same ones each time, so
+  that a change alone decides whether they pass.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from typing import TypeVar
+
+from hypothesis import HealthCheck, settings
+
+T = TypeVar("T")
+
+
+class Effort(StrEnum):
+    """How hard."""
+
+    QUICK = "quick"
+    USUAL = "usual"
+    LONG = "long"
+
+
+EFFORT = Effort(os.environ.get("AFTRUN_TEST_EFFORT", Effort.USUAL))
+
+
+def effort(*, quick: T, usual: T, long: T) -> T:
+    """What to use at today's effort."""
+    return {Effort.QUICK: quick, Effort.USUAL: usual, Effort.LONG: long}[EFFORT]
+
+
+def load_profile() -> None:
+    """Make Hypothesis try as hard. How long an example takes says more of the machine than of the code."""
+    settings.register_profile(
+        "aftrun",
+        deadline=None,
+        derandomize=EFFORT is not Effort.LONG,
+        max_examples=effort(quick=25, usual=100, long=2000),
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    settings.load_profile("aftrun")
