@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -10,6 +11,14 @@ import sys
 def _stop(number: int, _frame: object) -> None:
     """End at once: until a command puts its own handler here there is nothing to finish."""
     os._exit(128 + number)
+
+
+def _not_loaded(error: BaseException) -> int:
+    """Not even what turns errors into messages could be loaded: too little memory, too few files, or files are gone."""
+    what = getattr(error, "name", None) or getattr(error, "strerror", None) or "no memory"
+    with contextlib.suppress(OSError):  # nobody may be there to read it
+        os.write(2, f"aftrun: a part of aftrun cannot be loaded ({what}); nothing was sent\n".encode())
+    return 74
 
 
 def main() -> None:
@@ -22,8 +31,10 @@ def main() -> None:
     from aftrun.signals import listen  # noqa: PLC0415  # not before TAB has been answered
 
     listen(_stop, ("SIGINT", "SIGTERM", "SIGBREAK"))
-    from aftrun.cli.main import run  # noqa: PLC0415  # nothing is imported until there is something to do
-
+    try:
+        from aftrun.cli.main import run  # noqa: PLC0415  # nothing is imported until there is something to do
+    except (ImportError, OSError, MemoryError) as error:
+        sys.exit(_not_loaded(error))
     code = run()
     gc.disable()
     gc.freeze()  # the end of the process frees everything; looking for garbage first would take longer than the rest

@@ -17,6 +17,8 @@ The exit codes are those of the contract with users; `ExitCode` names them all.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -155,3 +157,60 @@ class StateError(AftrunError):
     """State or a report could not be written or read: disk full, read-only, corrupt, busy."""
 
     exit_code = ExitCode.STATE
+
+
+_SHORT_OF = frozenset(
+    getattr(errno, name)
+    for name in ("EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "ENOSPC", "EDQUOT", "EROFS", "EIO", "EAGAIN")
+    if hasattr(errno, name)
+)
+"""What the system says when the machine is short of something, whatever was asked of it."""
+
+
+def explained(error: BaseException, *, reading: bool = False) -> AftrunError | None:
+    """What a failure that nobody handled means to people, with its exit code; None for a bug.
+
+    A machine that is full, short of memory, files or threads, or whose files are taken away, is no bug of aftrun's.
+    `reading` says that nothing has been sent or written yet, so that what cannot be opened is what was asked for: a
+    mistake in the command (2). From then on it is an output (74).
+    """
+    if isinstance(error, AftrunError):
+        return error
+    if isinstance(error, MemoryError):
+        return StateError("there is not enough memory", hint="free some, or give aftrun less to do at once (-j)")
+    if isinstance(error, ImportError):
+        name = error.name or "a module"
+        return StateError(
+            f"a part of aftrun, {name}, cannot be loaded",
+            hint="was it, or something that it needs, changed or removed since it was installed? Install it again",
+        )
+    if isinstance(error, OSError) and error.errno is not None:
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        # The error's own number tells more than its text, which may be anybody's.
+        message = f"{where}{os.strerror(error.errno)}"
+        if not where and error.errno == errno.ENOENT and _nowhere():
+            message = "the folder that this was started in does not exist any more"
+        if reading and error.errno not in _SHORT_OF:
+            return UsageError(message, hint="check the path, and who may use it")
+        return StateError(message, hint="check the disk, and what `ulimit -a` allows")
+    if reading and isinstance(error, UnicodeError):
+        return UsageError("a name or a text in the command line or the environment is not text that aftrun can use")
+    if reading and isinstance(error, RecursionError):
+        return UsageError("something that was given is nested too deeply")
+    return None
+
+
+def _nowhere() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109  # a question to the system, not a path to work with
+    except OSError:
+        return True
+    return False
+
+
+def code_of(error: BaseException) -> ExitCode:
+    """The exit code of a run that this ended."""
+    if isinstance(error, KeyboardInterrupt):
+        return ExitCode.SIGINT
+    known = explained(error)
+    return ExitCode.BUG if known is None else known.exit_code

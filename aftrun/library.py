@@ -138,7 +138,10 @@ def apply(
     def run(prepared: tuple[Manifest, ...]) -> RunReport:
         setup = make_setup(prepared, bind(prepared, environ), options)
         files = [StoredFile(path, data) for path, data in _own_copy(manifests)]
-        return Runner(setup, Path(state_dir), files=files, listeners=[tell]).run().report
+        finished = Runner(setup, Path(state_dir), files=files, listeners=[tell]).run()
+        if finished.failure is not None:
+            raise finished.failure
+        return finished.report
 
     if not sandbox:
         return run(prepare(manifests, options))

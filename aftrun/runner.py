@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from aftrun.run.verdict import NAMES, PRECEDENCE
 if TYPE_CHECKING:
     from aftrun.run.fold import Folder
     from aftrun.run.scheduler import Scheduler
+    from aftrun.server.client import Door as AftDoor
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Finished:
     report_path: Path
     errors: tuple[StateError, ...] = ()
     """What could not be written."""
+    failure: BaseException | None = field(default=None, repr=False)
+    """What ended the run before its time, where something of aftrun's own failed."""
 
 
 def run_folder(state_dir: Path, run: str) -> Path:
@@ -134,6 +137,8 @@ class Runner:
     def run(self, ready: Callable[[str], None] | None = None) -> Finished:
         """Do the work. `ready` hears the run's id once the run is on record, before anything is sent.
 
+        What goes wrong from then on is in the result, so that reports can still be written.
+
         Raises:
             StateError: the record could not be begun; nothing was sent.
             UsageError: a file that a server's TLS settings name cannot be used; nothing was sent.
@@ -142,11 +147,12 @@ class Runner:
 
         setup, run = self.setup, self.setup.facts.id
         folder = run_folder(self._state_dir, run)
-        pool = ThreadPool(pool_size(setup.plan))
-        doors = open_doors(setup, pool.size)
         keeper = ReportFile(folder / "report.json", self._clock)
         pid, host = process_name()
+        pool = ThreadPool(pool_size(setup.plan))
+        doors: Sequence[AftDoor] = ()
         try:
+            doors = open_doors(setup, pool.size)
             with Log(self._state_dir, create=not self._resume) as log, RunLock(folder, pid, host):
                 history, opening = self._open(log, pid, host)
                 journal = RunJournal(log, run, sandbox=setup.sandbox)
@@ -166,7 +172,11 @@ class Runner:
                     scheduler.interrupt(self._signal)
                 if ready is not None:
                     ready(run)
-                report = scheduler.run(opening)
+                failure: BaseException | None = None
+                try:
+                    report = scheduler.run(opening)
+                except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the caller writes its reports first
+                    failure, report = error, scheduler.report()
         finally:
             pool.close()
             for door in doors:
@@ -176,7 +186,7 @@ class Runner:
         if errors:
             code = worst((code, ExitCode.STATE))
             report = replace(report, exit_code=int(code), outcome=NAMES[code])
-        return Finished(report, code, keeper.path, tuple(errors))
+        return Finished(report, code, keeper.path, tuple(errors), failure)
 
     def _through(self, doors: Sequence[Door]) -> Sequence[Door]:
         if self._watched is None:

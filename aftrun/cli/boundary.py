@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
-from aftrun.errors import AftrunError, ExitCode, ManifestError, StateError
+from aftrun.errors import AftrunError, ExitCode, ManifestError, StateError, explained
 
 
 def colour(stream: object) -> bool:
@@ -60,7 +60,7 @@ def say(text: str) -> None:
     """A line to standard error, at once. Where nobody can be told (closed, disk full), the work goes on."""
     try:
         print(text, file=sys.stderr, flush=True)  # noqa: T201  # this is where aftrun speaks
-    except OSError:
+    except (OSError, ValueError):  # ValueError: somebody closed it
         _give_up_on(sys.stderr)
 
 
@@ -87,7 +87,28 @@ def emit(text: str) -> None:
 def _give_up_on(stream: TextIO) -> None:
     """Let Python flush to nowhere at its end, instead of failing again."""
     with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor has nothing to redirect
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def flushed(code: int) -> int:
+    """The exit code, once everything that was written has left this process.
+
+    Python would do the same at its end, and exit with 120 where it fails.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError) as error:
+            _give_up_on(stream)
+            if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+                code = code or int(ExitCode.STATE)
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                os._exit(code)  # not even nowhere can be opened; there is nothing left to do
+    return code
 
 
 def open_missing_streams() -> None:
@@ -111,28 +132,42 @@ def report_error(error: AftrunError) -> None:
         say(f"  {line}")
 
 
+def report_bug(error: BaseException) -> None:
+    """Say that something failed that should not be able to, and where."""
+    say(f"aftrun: a bug in aftrun: {type(error).__name__}")
+    if {"-v", "-vv", "--verbose"} & set(sys.argv) or os.environ.get("AFTRUN_VERBOSE", "0") not in ("", "0"):
+        # Without the exception's own text and without values: they may hold what must not be seen. And without the
+        # module `traceback`, which could not be loaded where the failure is that nothing can be loaded any more.
+        trace = error.__traceback__
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            say(f"  {code.co_filename}:{trace.tb_lineno} in {code.co_name}")
+            trace = trace.tb_next
+    else:
+        say("  hint: set AFTRUN_VERBOSE=1 and run it again to see where, and report it; jobs on the server go on")
+
+
+def report_failure(error: BaseException, *, reading: bool = False) -> ExitCode:
+    """Say what went wrong, whatever it is; returns its exit code. `reading` is as for `errors.explained`."""
+    known = explained(error, reading=reading)
+    if known is None:
+        report_bug(error)
+        return ExitCode.BUG
+    report_error(known)
+    return known.exit_code
+
+
 def guarded(run: Callable[[], int | None]) -> int:
     """Run the program, and return the exit code of whatever it came to."""
-    verbose = bool({"-v", "-vv", "--verbose"} & set(sys.argv)) or os.environ.get("AFTRUN_VERBOSE", "0") not in ("", "0")
     try:
-        return int(run() or 0)
-    except AftrunError as error:
-        report_error(error)
-        return int(error.exit_code)
+        return flushed(int(run() or 0))
     except KeyboardInterrupt:
         say("aftrun: interrupted")
-        return int(ExitCode.SIGINT)
+        code = ExitCode.SIGINT
     except BrokenPipeError:  # typer's own help, say, with nobody left to read it
         _give_up_on(sys.stdout)
-        return int(ExitCode.STATE)
-    except Exception as error:  # noqa: BLE001  # the last resort: whatever it is, it is a bug of ours, and said so
-        say(f"aftrun: a bug in aftrun: {type(error).__name__}")
-        if verbose:
-            import traceback  # noqa: PLC0415  # only for bugs
-
-            # Without the exceptions' own texts and without values: they may hold what must not be seen.
-            for frame in traceback.extract_tb(error.__traceback__):
-                say(f"  {frame.filename}:{frame.lineno} in {frame.name}")
-        else:
-            say("  hint: set AFTRUN_VERBOSE=1 and run it again to see where, and report it; jobs on the server go on")
-        return int(ExitCode.BUG)
+        code = ExitCode.STATE
+    except Exception as error:  # noqa: BLE001  # the last resort
+        # A run puts what goes wrong once it has begun into its own result; what comes here went wrong before.
+        code = report_failure(error, reading=True)
+    return flushed(int(code))

@@ -106,7 +106,7 @@ class Speaker:
                 return path
             try:
                 return (self._folder / path).resolve().relative_to(Path(root).resolve()).as_posix()
-            except ValueError:  # outside of the checkout
+            except (ValueError, OSError):  # outside of the checkout, or there is no folder to be relative to any more
                 return path
 
         return locate

@@ -72,14 +72,17 @@ def asked_for(arguments: Sequence[str]) -> str:
 
 def run() -> int:
     """Run the command line; returns the exit code."""
+    return guarded(_run)
+
+
+def _run() -> int:
     open_missing_streams()
     settle(asked_for(sys.argv[1:]), os.environ)
     for stream in (sys.stdout, sys.stderr):
         # A console or a pipe that cannot show a character shows a replacement; it never ends a run.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding=encoding(stream, os.environ), errors="backslashreplace")
-
-    return guarded(lambda: _start(sys.argv[1:]))
+    return _start(sys.argv[1:])
 
 
 def _start(arguments: Sequence[str]) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aftrun.cli.boundary import emit
-from aftrun.errors import AftrunError, StateError
+from aftrun.errors import StateError
 from aftrun.files import write_atomic
 from aftrun.model import RunReport
 from aftrun.report import registry
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from aftrun.telemetry import Read
 
 
-def write_reports(report: RunReport, paths: Mapping[str, Sequence[Path]]) -> list[AftrunError]:
+def write_reports(report: RunReport, paths: Mapping[str, Sequence[Path]]) -> list[Exception]:
     """Write the report in each format (`json`, `junit`, `html`, `markdown`, `tap`) to each of its paths.
 
     A format is rendered once, and one that fails keeps none of the others from being written.
     """
-    errors: list[AftrunError] = []
+    errors: list[Exception] = []
     for name, places in paths.items():
         if not places:
             continue
         try:
             text = registry.render(name, report)
-        except AftrunError as error:  # Jinja2 is not installed
+        except Exception as error:  # noqa: BLE001  # the caller says it, with the exit code that it deserves
             errors.append(error)
             continue
         for path in places:
@@ -47,12 +47,12 @@ def write_reports(report: RunReport, paths: Mapping[str, Sequence[Path]]) -> lis
                     emit(text)
                 else:
                     write_atomic(path, text)
-            except StateError as error:
+            except Exception as error:  # noqa: BLE001  # the same
                 errors.append(error)
     return errors
 
 
-def write_metrics(report: RunReport, path: Path) -> list[AftrunError]:
+def write_metrics(report: RunReport, path: Path) -> list[StateError]:
     """Bring the file for Prometheus' textfile collector up to date."""
     from aftrun.report import metrics  # noqa: PLC0415  # few ask for it
 

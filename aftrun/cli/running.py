@@ -10,12 +10,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from aftrun.cli.boundary import colour, emit, report_error, say
+from aftrun.cli.boundary import colour, emit, report_failure, say
 from aftrun.cli.words import DEFAULT_STATE_DIR, Output
 from aftrun.durations import parse_duration
-from aftrun.errors import AftrunError, ExitCode, ManifestError, UsageError
+from aftrun.errors import ExitCode, ManifestError, UsageError
 from aftrun.signals import listen, restore
 
 if TYPE_CHECKING:
@@ -168,34 +168,61 @@ def _record(state_dir: Path) -> str:
     return "" if state_dir == DEFAULT_STATE_DIR else f" --state-dir {shlex.quote(str(state_dir))}"
 
 
+class _Outputs:
+    """What is done when jobs have ended, each thing on its own: one that fails keeps no other from being done."""
+
+    def __init__(self, errors: Sequence[Exception]) -> None:
+        self.errors = list(errors)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if isinstance(error, Exception):
+            self.errors.append(error)
+        return isinstance(error, Exception)
+
+    def codes(self) -> list[ExitCode]:
+        """Say what went wrong; returns the exit codes for it. Jobs have been sent, so none is about usage."""
+        return [ExitCode.BUG if report_failure(error) is ExitCode.BUG else ExitCode.STATE for error in self.errors]
+
+
 def conclude(finished: Finished, ending: Ending, setup: Setup | None = None, watch: Watch | None = None) -> int:
     """Print and write what was asked for, tell whom to tell, and work out the exit code."""
     from aftrun.cli import outputs  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.runner import worst  # noqa: PLC0415  # the same
 
     report = finished.report
-    errors: list[AftrunError] = [*finished.errors, *outputs.write_reports(report, ending.paths)]
-    if ending.metrics is not None:
-        errors += outputs.write_metrics(report, ending.metrics)
-    show_report(report, ending.output, watch)
+    each = _Outputs(finished.errors)
+    with each:
+        each.errors += outputs.write_reports(report, ending.paths)
+    with each:
+        if ending.metrics is not None:
+            each.errors += outputs.write_metrics(report, ending.metrics)
+    with each:
+        show_report(report, ending.output, watch)
     if ending.output is Output.TABLE:
         say(f"report: {finished.report_path}")
         if step := _next_step(finished.exit_code, f"{report.id}{_record(finished.report_path.parents[2])}"):
             say(step)
     if watch is not None:
-        lines, unwritten = watch.result(report, finished.report_path.parent)
-        errors += unwritten
-        for line in lines:
-            # Where standard output carries data, the CI server's lines go beside it.
-            (emit if ending.output is Output.TABLE else _say_raw)(f"{line}\n")
-        for problem in outputs.trace(report, os.environ, watch.reads):
-            say(f"warning: {problem}")
+        with each:
+            lines, unwritten = watch.result(report, finished.report_path.parent)
+            each.errors += unwritten
+            for line in lines:
+                # Where standard output carries data, the CI server's lines go beside it.
+                (emit if ending.output is Output.TABLE else _say_raw)(f"{line}\n")
+        with each:
+            for problem in outputs.trace(report, os.environ, watch.reads):
+                say(f"warning: {problem}")
     if setup is not None:
-        for problem in outputs.notify(report, setup.manifests, setup.bindings, setup.scrubber):
-            say(f"warning: {problem}")
-    for error in errors:
-        report_error(error)
-    code = worst((finished.exit_code, ExitCode.STATE)) if errors else finished.exit_code
+        with each:
+            for problem in outputs.notify(report, setup.manifests, setup.bindings, setup.scrubber):
+                say(f"warning: {problem}")
+    codes = each.codes()
+    if isinstance(finished.failure, Exception):
+        report_failure(finished.failure)  # its code is the report's already
+    code = worst((finished.exit_code, *codes))
     if ending.no_exit_status and code not in (ExitCode.BUG, ExitCode.STATE, ExitCode.SIGINT, ExitCode.SIGTERM):
         return 0
     return int(code)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options
-from aftrun.cli.boundary import colour, emit, report_error, say
+from aftrun.cli.boundary import colour, emit, report_failure, say
 from aftrun.cli.flags import Argument
 from aftrun.cli.running import Ending, carry_out, conclude, duration, sandbox_for
 from aftrun.cli.watching import View
@@ -291,10 +291,9 @@ def report(
     with past.open_log(state_dir) as log:
         found = past.read(log, past.find(log.runs(), run))
     errors = outputs.write_reports(found.report, paths)
-    for error in errors:
-        report_error(error)
-    if errors:
-        return int(ExitCode.STATE)
+    codes = [report_failure(error) for error in errors]
+    if codes:
+        return int(ExitCode.BUG if ExitCode.BUG in codes else ExitCode.STATE)
     if paths:
         for each in paths.values():
             for path in each:

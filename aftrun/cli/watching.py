@@ -53,7 +53,7 @@ class Watch:
         if ci is not Ci.NONE:
             from aftrun.cli.ci import Speaker  # noqa: PLC0415  # only a CI server pays for it
 
-            self._speaker = Speaker(ci, os.environ, Path.cwd())
+            self._speaker = Speaker(ci, os.environ, Path())
         self.listeners: list[Listener] = []
         self._setup, self._view, self._state_dir = setup, view, state_dir
         self._stack = contextlib.ExitStack()

@@ -12,6 +12,7 @@ import queue
 import threading
 from collections.abc import Callable
 
+from aftrun.errors import StateError
 from aftrun.model import Reply
 from aftrun.run.ports import WAKE, Ticket
 
@@ -27,39 +28,52 @@ _NAP = 0.25 if os.name == "nt" else 3600.0
 
 
 class ThreadPool:
-    """Daemon threads, started as they are needed and never more than `size`.
+    """Daemon threads, all started at once: a run sends nothing before it has every thread that it will ever have.
+
+    `size` is how many there are. Where the machine gives fewer than were asked for (`ulimit -u`, memory), the run does
+    with those.
 
     They are daemons, and not `concurrent.futures`' workers, because the second Ctrl-C must end the process at once,
     whatever a request is waiting for.
     """
 
     def __init__(self, size: int) -> None:
-        self.size = max(1, min(size, MAX_THREADS))
+        """Raises StateError where not even one thread can be started."""
         self._work: queue.SimpleQueue[_Work] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
-        self._threads = 0
-        self._busy = 0
+        self._taken: list[Result] = []
+        """Results on their way to the caller: an exception out of `wait`, such as Ctrl-C, loses none."""
+        self.size = 0
+        refused: BaseException | None = None
+        while self.size < max(1, min(size, MAX_THREADS)) and refused is None:
+            name = f"aftrun-request-{self.size + 1}"
+            try:
+                threading.Thread(target=self._run, name=name, daemon=True).start()
+            except (RuntimeError, MemoryError, OSError) as error:  # Python has a RuntimeError for the system's EAGAIN
+                refused = error
+            else:
+                self.size += 1
+        if not self.size:
+            raise StateError(
+                "this machine lets aftrun start no thread, and requests are sent from threads",
+                hint="see `ulimit -u`, and how much memory is free; nothing was sent",
+            ) from refused
 
     def start(self, ticket: Ticket, call: Callable[[], Reply]) -> None:
         """Begin a request. The caller keeps to `size` requests in flight."""
-        self._busy += 1
-        if self._busy > self._threads < self.size:
-            self._threads += 1
-            threading.Thread(target=self._run, name=f"aftrun-request-{self._threads}", daemon=True).start()
         self._work.put((ticket, call))
 
     def wait(self, timeout: float | None) -> list[Result]:
         """All results that are there, waiting up to `timeout` seconds (None: for ever) for the first."""
         # `get(timeout=…)` of a huge number overflows; nobody sleeps longer than an hour without a look around.
         left = 3600.0 if timeout is None else max(0.0, min(timeout, 3600.0))
-        results: list[Result] = []
-        while not results and left >= 0:
+        while not self._taken and left >= 0:
             with contextlib.suppress(queue.Empty):
-                results.append(self._results.get(timeout=min(left, _NAP)))
+                self._taken.append(self._results.get(timeout=min(left, _NAP)))
                 while True:
-                    results.append(self._results.get_nowait())
+                    self._taken.append(self._results.get_nowait())
             left -= _NAP
-        self._busy -= sum(1 for ticket, _ in results if ticket is not WAKE)
+        results, self._taken = self._taken, []
         return results
 
     def wake(self) -> None:
@@ -68,7 +82,7 @@ class ThreadPool:
 
     def close(self) -> None:
         """Let idle threads go. Those with a request in flight end after it."""
-        for _ in range(self._threads):
+        for _ in range(self.size):
             self._work.put(None)
 
     def _run(self) -> None:

@@ -21,7 +21,8 @@ class Recorder:
     """The one way from a decision to the record, the fold and the listeners."""
 
     def __init__(self, journal: Journal, folder: Folder, listeners: Sequence[Listener], clock: Clock) -> None:
-        self._journal, self._listeners, self._clock = journal, listeners, clock
+        self._journal, self._clock = journal, clock
+        self._listeners = list(listeners)
         self.folder = folder
         self.error: StateError | None = None
         """Why the record could not be kept, if so."""
@@ -34,24 +35,55 @@ class Recorder:
         self._events.extend(events)
 
     def flush(self, lost: Loss) -> None:
-        """Make the collected events durable, then tell them. After the first failure they are only told."""
+        """Make the collected events durable, then tell them. After the first failure they are only told.
+
+        Raises:
+            Exception: a bug, in the record or in a listener. Events that are not on record are still collected.
+        """
         if not self._events:
             return
-        events, self._events = self._events, []
+        events = self._events
         if self.error is None:
             try:
                 self._journal.append(events)
             except StateError as error:
                 self.error = error
+                self._events = []
                 events = lost(error, events)
+        self._events = []
         self.tell(events)
 
+    def flush_apart(self) -> None:
+        """As `flush`, when something has failed already: one event at a time, so that none goes down with another."""
+        events, self._events = self._events, []
+        for event in events:
+            try:
+                if self.error is None:
+                    self._journal.append([event])
+                self.tell([event])
+            except StateError as error:
+                self.error = error
+                self.tell([event])
+            except Exception:  # noqa: BLE001, S112  # the first failure is the one that is raised
+                continue
+
     def tell(self, events: Sequence[Event]) -> None:
-        """Let the fold and the listeners hear events that are on record."""
+        """Let the fold and the listeners hear events that are on record.
+
+        Raises:
+            Exception: a listener failed. All others have heard all events; that one hears no more.
+        """
+        failures: list[BaseException] = []
         for event in events:
             self.folder.feed(event)
-            for listener in self._listeners:
-                listener(event, self.folder)
+            for listener in tuple(self._listeners):
+                try:
+                    listener(event, self.folder)
+                except BaseException as error:  # noqa: BLE001  # raised below, when nobody is left without the news
+                    failures.append(error)
+                    self._drop(listener)
+        if failures:
+            raise failures[0]
 
     def next_tick(self) -> float:
         """When the listeners want to hear the time again (monotonic); infinity where nobody does."""
@@ -63,5 +95,14 @@ class Recorder:
         now = self._clock.monotonic()
         if now >= self.next_tick():
             self._ticked = now
-            for each in self._tickers:
-                each.tick(self._clock.now(), due_at)
+            for each in tuple(self._tickers):
+                try:
+                    each.tick(self._clock.now(), due_at)
+                except BaseException:
+                    self._drop(each)
+                    raise
+
+    def _drop(self, listener: Listener) -> None:
+        """It has failed, and hears no more."""
+        self._listeners.remove(listener)
+        self._tickers = [each for each in self._tickers if each is not listener]

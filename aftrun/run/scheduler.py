@@ -21,20 +21,31 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 
-from aftrun.errors import StateError
-from aftrun.events import AttemptEnded, Event, Interrupted, JobEnded, Reason, RunEnded, SubmitIntended, Warned
-from aftrun.model import JobResult, Outcome, Reply, RunReport
+from aftrun.errors import ExitCode, StateError, code_of, explained
+from aftrun.events import (
+    Accepted,
+    AttemptEnded,
+    Event,
+    Interrupted,
+    JobEnded,
+    Reason,
+    RunEnded,
+    SubmitDeferred,
+    SubmitIntended,
+    Warned,
+)
+from aftrun.model import Answer, Failure, FailureKind, JobResult, Outcome, Reply, RunReport
 from aftrun.run.fold import Folder
 from aftrun.run.gate import Gate, Mark, Skip
 from aftrun.run.lanes import Lanes
 from aftrun.run.live import Live, Phase
 from aftrun.run.plan import Plan, finish_time
-from aftrun.run.policy import Ended, is_bad, runs_on
+from aftrun.run.policy import MAY_EXIST, Ended, is_bad, runs_on
 from aftrun.run.ports import WAKE, Clock, Door, Journal, Listener, Pool, Ticket
 from aftrun.run.recorder import Recorder
 from aftrun.run.render import Handed, RunFacts, handed_on
 from aftrun.run.steps import Step, Steps
-from aftrun.run.verdict import verdict
+from aftrun.run.verdict import NAMES, verdict
 from aftrun.secrets import NOTHING_SECRET, Scrubber
 from aftrun.values import Bindings
 
@@ -86,7 +97,10 @@ class Scheduler:
         self._picked = 0
         self._posts_flying = 0
         self._parting = parting
-        self._calls: list[tuple[Ticket, Callable[[], Reply]]] = []
+        self._calls: deque[tuple[Ticket, Callable[[], Reply]]] = deque()
+        """Requests that start when their turn is on record."""
+        self._arrived: deque[tuple[Ticket, Reply | BaseException]] = deque()
+        """Results that nothing has been decided about yet."""
         self._skips: deque[Skip] = deque()
         self._signal = 0
         self._interrupted = False
@@ -117,21 +131,29 @@ class Scheduler:
     def run(self, opening: Sequence[Event] = ()) -> RunReport:
         """Run to the end, and return the report. `opening` events are on record already; they are told, no more.
 
-        The last event is always `RunEnded`, whatever happens.
+        The last event is always `RunEnded`, whatever happens. Where something of aftrun's own fails (a decision, a
+        listener, the memory), nothing more starts, and answers of POSTs under way are waited for and recorded first.
 
         Raises:
-            Exception: a bug; the stream has been ended with the exit code for it.
+            Exception: what failed; the stream has been ended with the exit code for it.
         """
-        self._recorder.tell(opening)
         try:
+            self._recorder.tell(opening)
             self._adopt()
             self._loop()
             self._recorder.add(*(Warned(self._now(), text) for text in self._parting()), self._run_ended())
             self._recorder.flush(self._lose_state)
-        except BaseException:
-            self._recorder.add(RunEnded(self._now(), "error", 70))
-            self._recorder.flush(self._lose_state)
+        except BaseException as error:
+            if isinstance(error, Exception | KeyboardInterrupt | SystemExit):
+                self._wind_up()
+            code = code_of(error)
+            self._recorder.add(RunEnded(self._now(), NAMES.get(code, NAMES[ExitCode.BUG]), int(code)))
+            self._recorder.flush_apart()
             raise
+        return self._folder.report()
+
+    def report(self) -> RunReport:
+        """What the run has come to so far, or, after it has ended, in the end."""
         return self._folder.report()
 
     @property
@@ -150,10 +172,64 @@ class Scheduler:
             if self._gate.done or (self._signal and not self._posts_flying):
                 return
             self._recorder.tick(self._due_at)
-            # A bug comes last, so that ids that arrive beside it are still put on record.
-            for ticket, reply in sorted(self._pool.wait(self._patience()), key=_is_bug):
-                if ticket is not WAKE:
-                    self._take(ticket, reply)
+            self._arrived.extend(self._pool.wait(self._patience()))
+            while self._arrived:
+                ticket, reply = self._arrived[0]
+                if ticket is WAKE:
+                    self._arrived.popleft()
+                    continue
+                step = self._decide(ticket, reply)
+                self._arrived.popleft()
+                self._follow(self._lives[ticket.index], step)
+                self._hold_back(ticket)
+
+    def _wind_up(self) -> None:
+        """Something of ours has failed: start nothing more, and put on record what becomes of the POSTs under way.
+
+        What was just about to leave is not sent, and the record says so. The answers of POSTs in flight are waited
+        for, which their own deadlines bound. Whatever fails here in turn keeps none of the other answers from the
+        record. Answers to status reads can wait: whoever resumes the run reads again.
+        """
+        self._gate.closed = True
+        for ticket, _ in self._calls:
+            live = self._lives[ticket.index]
+            self._landed(live, submits=ticket.submits)
+            if ticket.submits:
+                message = "not sent, since aftrun failed before it left"
+                self._recorder.add(SubmitDeferred(self._now(), live.task.key, live.attempt, message, 0.0))
+        self._calls.clear()
+        while True:
+            while self._arrived:
+                ticket, reply = self._arrived.popleft()
+                if ticket is not WAKE and ticket.submits:
+                    self._settle(ticket, reply)
+            self._recorder.flush_apart()
+            if not self._posts_flying:
+                return
+            self._arrived.extend(self._pool.wait(None))
+
+    def _settle(self, ticket: Ticket, reply: Reply | BaseException) -> None:
+        """Put on record what a reply to a POST says, if need be without the rules that may have failed."""
+        live = self._lives[ticket.index]
+        if live.in_flight:
+            self._landed(live, submits=True)
+        at, key = self._now(), live.task.key
+        if isinstance(reply, Exception | SystemExit):
+            message = f"aftrun failed while it sent the request ({type(reply).__name__})\n{MAY_EXIST}"
+            step = self._steps.attempt_over(live, Ended(Outcome.UNKNOWN, Reason.AMBIGUOUS, message))
+        elif isinstance(reply, BaseException):
+            return  # nobody may speak for a thread that was killed; the intent on record makes the job unknown
+        else:
+            try:
+                step = self._steps.submitted(live, reply)
+            except Exception:  # noqa: BLE001  # very likely it is the failure that is being wound up
+                info = reply.info if isinstance(reply, Answer) else None
+                if info is None or not info.id:
+                    return
+                step = Step((Accepted(at, key, live.attempt, info.id, info.status),))
+        self._recorder.add(*step.events)
+        if step.end is not None:
+            self._recorder.add(JobEnded(at, key, step.end.outcome, step.end.reason, step.end.message))
 
     def _run_ended(self) -> RunEnded:
         end = verdict(self._folder.jobs().values(), signal=self._signal, state_failed=self.state_error is not None)
@@ -189,9 +265,9 @@ class Scheduler:
                 self._check_finish()  # here, since a manifest that has only just begun may be too late already
                 self._pick()
         self._recorder.flush(self._lose_state)
-        for ticket, call in self._calls:
-            self._pool.start(ticket, call)
-        self._calls.clear()
+        while self._calls:
+            self._pool.start(*self._calls[0])
+            self._calls.popleft()
 
     def _advance(self) -> None:
         """Let skips take effect, which may cause more, and begin the next manifest when one has ended."""
@@ -217,7 +293,7 @@ class Scheduler:
         now = self._now()
         message = f"not started, since the record of the run cannot be written: {error.message}"
         unsent = {ticket.index for ticket, _ in self._calls if ticket.submits}
-        self._calls = [call for call in self._calls if not call[0].submits]
+        self._calls = deque(call for call in self._calls if not call[0].submits)
         for index in unsent:
             self._landed(self._lives[index], submits=True)
         idle = set(self._gate.free())
@@ -307,14 +383,21 @@ class Scheduler:
 
     # --- what happened --------------------------------------------------------------------------------------------
 
-    def _take(self, ticket: Ticket, reply: Reply | BaseException) -> None:
+    def _decide(self, ticket: Ticket, reply: Reply | BaseException) -> Step:
+        """What follows from a reply, for its job."""
         live = self._lives[ticket.index]
         self._landed(live, submits=ticket.submits)
         if isinstance(reply, BaseException):
-            raise reply
-        step = self._steps.submitted(live, reply) if ticket.submits else self._steps.looked(live, reply)
-        self._follow(live, step)
-        if self.state_error is not None and live.phase.may_submit:
+            refused = explained(reply)
+            if refused is None:
+                raise reply
+            # This machine is short of something. The request may have left before that showed.
+            reply = Failure(FailureKind.LOST, sent=ticket.submits, message=refused.message)
+        return self._steps.submitted(live, reply) if ticket.submits else self._steps.looked(live, reply)
+
+    def _hold_back(self, ticket: Ticket) -> None:
+        """Submit nothing again once the record is lost."""
+        if self.state_error is not None and self._lives[ticket.index].phase.may_submit:
             message = f"not submitted again, since the record of the run cannot be written: {self.state_error.message}"
             self._skips.append(Skip(ticket.index, Reason.STATE, message))
 
@@ -370,10 +453,6 @@ class Scheduler:
         self._advance()
         for live, seen in under_way:
             self._follow(live, self._steps.adopt(live, seen))
-
-
-def _is_bug(result: tuple[Ticket, Reply | BaseException]) -> bool:
-    return isinstance(result[1], BaseException)
 
 
 def _mark(live: Live, outcome: Outcome, reason: Reason) -> Mark:

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from aftrun.errors import StateError
 from aftrun.model import Answer, Reply
 from aftrun.run.pool import MAX_THREADS, Result, ThreadPool
 from aftrun.run.ports import WAKE, SystemClock, Ticket
@@ -39,7 +40,7 @@ def test_results_come_back_with_their_tickets() -> None:
 
 
 def test_requests_run_side_by_side_up_to_the_size() -> None:
-    """Three requests that wait for each other end, so they were in flight at once; threads are not made in advance."""
+    """Three requests that wait for each other end, so they were in flight at once."""
     pool = ThreadPool(3)
     meet = threading.Barrier(3, timeout=LONG)
 
@@ -47,24 +48,79 @@ def test_requests_run_side_by_side_up_to_the_size() -> None:
         meet.wait()
         return OK
 
-    assert pool._threads == 0
     for index in range(3):
         pool.start(Ticket(index, submits=False), call)
     assert len(collect(pool, 3)) == 3
     for _ in range(5):
         pool.start(Ticket(0, submits=False), lambda: OK)
         collect(pool, 1)
-    assert pool._threads == 3
+    assert pool.size == 3
     pool.close()
 
 
-def test_a_thread_is_used_again() -> None:
-    """One request after another needs one thread."""
+def test_all_threads_are_there_before_the_first_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later there may be none to be had."""
+    pool = ThreadPool(3)
+    monkeypatch.setattr(threading.Thread, "start", _refuse)
+    meet = threading.Barrier(3, timeout=LONG)
+
+    def call() -> Reply:
+        meet.wait()
+        return OK
+
+    for index in range(3):
+        pool.start(Ticket(index, submits=False), call)
+    assert [reply for _, reply in collect(pool, 3)] == [OK] * 3
+    pool.close()
+
+
+def _refuse(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError(), OSError(11, "again")])
+def test_a_pool_that_cannot_grow_does_with_what_it_has(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Two of eight threads can be started: two requests at once, and all come back. None at all: an error says so."""
+    original = threading.Thread.start
+    given: list[threading.Thread] = []
+
+    def start(thread: threading.Thread) -> None:
+        if len(given) == 2:
+            raise error
+        given.append(thread)
+        original(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
     pool = ThreadPool(8)
-    for _ in range(5):
-        pool.start(Ticket(0, submits=False), lambda: OK)
-        assert len(collect(pool, 1)) == 1
-    assert pool._threads == 1
+    assert pool.size == 2
+    for index in range(20):
+        pool.start(Ticket(index, submits=False), lambda: OK)
+    assert len(collect(pool, 20)) == 20
+    pool.close()
+    with pytest.raises(StateError, match="no thread"):
+        ThreadPool(8)
+
+
+def test_an_exception_out_of_a_wait_loses_no_result() -> None:
+    """Ctrl-C in a program that uses the library is an exception anywhere: what had come in is handed over later."""
+    pool = ThreadPool(1)
+    taken = (Ticket(7, submits=True), OK)
+
+    class Interrupted:
+        """A queue out of which Ctrl-C comes after its first result."""
+
+        def get(self, timeout: float) -> Result:
+            assert timeout >= 0
+            return taken
+
+        def get_nowait(self) -> Result:
+            raise KeyboardInterrupt
+
+    pool._results, results = Interrupted(), pool._results  # type: ignore[assignment]  # the point of this test
+    with pytest.raises(KeyboardInterrupt):
+        pool.wait(0.0)
+    pool._results = results
+    assert pool.wait(0.0) == [taken]
     pool.close()
 
 
@@ -110,7 +166,6 @@ def test_wake_ends_a_wait_from_a_signal_handler() -> None:
         signal.signal(signal.SIGUSR1, before)
     assert ticket is WAKE
     assert isinstance(reply, InterruptedError)
-    assert pool._busy == 0
 
 
 def test_closing_lets_threads_go() -> None:
