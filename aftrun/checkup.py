@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from aftrun import jobids
 from aftrun.errors import AftrunError, ExitCode, UsageError
 from aftrun.model import Answer, Endpoint, Failure, JobInfo, Manifest, ServerSpec, State
 from aftrun.outlook import missing_values
+from aftrun.run import policy
 from aftrun.server import probe, proxy
 from aftrun.target import Target, look, make_target
 
@@ -244,6 +246,9 @@ class Doctor:
                 "look at what the server sends there; `server.paths.status` may need to be another one",
                 ExitCode.UNKNOWN,
             )
+        strange = jobids.mismatch(reply.info, job_id)
+        if strange:
+            return _failed("job info", f"not job {job_id}'s: {strange}", policy.NAME_ITS_ID, ExitCode.UNKNOWN)
         self._info = reply.info
         if reply.info.state in (State.UNLISTED, State.MISSING):
             remedy = "say how to read it with `server.jobInfo`; the lines below are a start"
@@ -307,7 +312,9 @@ def check_flags(servers: int, job_id: str | None) -> None:
     """A job is on one server.
 
     Raises:
-        UsageError: a job was given, and several servers.
+        UsageError: a job was given, and several servers; or what was given is no id of a job.
     """
+    if job_id is not None:
+        jobids.checked(job_id)
     if job_id is not None and servers > 1:
         raise UsageError("--job needs one server, and the manifests name several", hint="add --server-name NAME")

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from aftrun import jobids
 from aftrun.app import DEFAULT_STATE_DIR, make_setup, prepare
 from aftrun.errors import Ambiguous, Refused, Rejected, Unreachable, UsageError
 from aftrun.events import Event, Reason
@@ -245,14 +246,19 @@ class Client:
         """Read a job, once.
 
         Raises:
+            Ambiguous: the server answers with the job info of another job.
             Refused: 401 or 403.
             Rejected: the server answers, but with no job info: no such job, say.
             Unreachable: no answer.
+            UsageError: that is no id of a job; nothing was sent.
         """
-        reply = self._door.status(job_id)
+        reply = self._door.status(jobids.checked(job_id))
         if isinstance(reply, Failure):
             raise Unreachable(reply.message, hint=reply.hint)
         if 200 <= reply.status < 300 and reply.info is not None:
+            strange = jobids.mismatch(reply.info, job_id)
+            if strange:
+                raise Ambiguous(f"nothing is known of job {job_id}: {strange}", hint=policy.NAME_ITS_ID)
             return reply.info
         text = f"HTTP {reply.status}" + (
             f": {reply.message or reply.problem}" if reply.message or reply.problem else ""

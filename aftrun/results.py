@@ -54,6 +54,10 @@ class JobInfo:
     started_at: float | None = None
     ended_at: float | None = None
     raw: Json = field(default=None, repr=False)
+    ids: tuple[str, ...] = ()
+    """Everything that the object names as its id, `id` among them; also what cannot be one. For `jobids.mismatch`."""
+    listed: bool = False
+    """It was one of a list, or the answer is a list."""
 
 
 class FailureKind(StrEnum):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import aftrun
+from aftrun import jobids
 from aftrun.app import Setup, make_scheduler, make_setup, open_doors, pool_size
 from aftrun.errors import Ambiguous, Refused, Unreachable, UsageError
 from aftrun.events import Accepted, Event, RunStarted
@@ -15,6 +16,7 @@ from aftrun.manifest import bind, references, shown_names
 from aftrun.manifest.outside import Unavailable, fetch
 from aftrun.model import (
     DEFAULT_KEY_VARIABLE,
+    Answer,
     Failure,
     Job,
     Manifest,
@@ -28,6 +30,7 @@ from aftrun.model import (
     State,
     Strategy,
 )
+from aftrun.run import policy
 from aftrun.run.ports import Clock, Listener, SystemClock
 from aftrun.run.preview import url_of
 from aftrun.values import Bindings, Origin, Outside, Template
@@ -118,7 +121,12 @@ def make_target(
 
 
 def look(target: Target, job_id: str) -> Reply:
-    """One status read."""
+    """One status read.
+
+    Raises:
+        UsageError: that is no id of a job; nothing was sent.
+    """
+    jobids.checked(job_id)
     door = target.door()
     try:
         return door.status(job_id)
@@ -154,6 +162,14 @@ def must_answer(reply: Reply, job_id: str) -> None:
     if reply.info is None:
         why = reply.problem or "it is no job info"
         raise Ambiguous(f"the server's answer about job {job_id} cannot be read: {why}")
+    strange = jobids.mismatch(reply.info, job_id)
+    if strange:
+        raise Ambiguous(f"nothing is known of job {job_id}: {strange}", hint=policy.NAME_ITS_ID)
+
+
+def is_of_another(reply: Reply, job_id: str) -> bool:
+    """Whether the answer is a job info that can be read, and not this job's."""
+    return isinstance(reply, Answer) and reply.info is not None and bool(jobids.mismatch(reply.info, job_id))
 
 
 class Watch:
@@ -173,7 +189,10 @@ class Watch:
         if not job_ids:
             raise UsageError("no job id was given", hint="aftrun prints them, and so does the server's own web page")
         self._clock: Clock = clock or SystemClock()
-        self.ids = tuple(dict.fromkeys(job_ids))
+        found: dict[str, str] = {}
+        for each in job_ids:
+            found.setdefault(jobids.canonical(jobids.checked(each)), each)
+        self.ids = tuple(found.values())
         self._listeners = listeners
         self.target = make_target(spec, environ, [_a_job(each, timeout) for each in self.ids], hidden=hidden)
         self._scheduler: Scheduler | None = None

@@ -7,6 +7,7 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, cast
 
+from aftrun import jobids
 from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import colour, emit, say
 from aftrun.cli.flags import Argument
@@ -45,13 +46,17 @@ def status(
     Exit codes: 0 it succeeded, or is queued or running; 1 it failed; 5 it was cancelled; 6 it is not known to the
     server, or its state cannot be told; 3 the server cannot be reached; 4 it refuses the key or this address.
     """
-    from aftrun.target import look, make_target, must_answer  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.target import is_of_another, look, make_target, must_answer  # noqa: PLC0415  # with the rest of the machinery
 
+    jobids.checked(job_id)
     key = serverflags.KeyFlags(api_key, api_key_file, api_key_keyring)
     flags = serverflags.ServerFlags(server, cacert, tuple(fingerprint or ()), insecure, key, manifest, server_name)
     spec = flags.spec()
     target = make_target(spec, flags.environ(spec), hidden=flags.hidden())
     reply = look(target, job_id)
+    if raw and output is Output.TABLE and is_of_another(reply, job_id):
+        # How else could a person find out which field is the id?
+        emit(raw_text(reply.info, spec.job_info, target.setup.scrubber.scrub))  # type: ignore[arg-type,union-attr]  # it has one
     must_answer(reply, job_id)
     info: JobInfo = reply.info  # type: ignore[union-attr,assignment]  # must_answer has made sure
     if output is Output.JSON:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
+from aftrun import jobids
 from aftrun.events import Reason
-from aftrun.model import Answer, Failure, FailureKind, JobInfo, Json, OnAmbiguous, Outcome, Poll, Reply, Retry, State
+from aftrun.model import Answer, Failure, FailureKind, JobInfo, OnAmbiguous, Outcome, Poll, Reply, Retry, State
 
 NOT_FOUND_GRACE = 30.0
 """Seconds for which a 404 on a status read is taken as "not listed yet" rather than "gone"."""
@@ -21,6 +22,7 @@ LOOK_BACKOFF = (0.5, 30.0)
 
 _AGAIN = frozenset({408, 425, 429})
 MAY_EXIST = "the job may or may not have been created, so it is not submitted again: look on the server"
+NAME_ITS_ID = "if it is about this job, say where its id stands with server.jobInfo.id"
 _ALLOW_LIST = (
     "check that the API key is right, and that its IP allow-list (web UI, API Keys) includes the address of "
     "this machine"
@@ -151,8 +153,9 @@ def _read(answer: Answer, job_id: str) -> LookDecision:
     info = answer.info
     if info is None:
         return Blind(f"HTTP {answer.status}, but {answer.problem or 'the answer is no job info'}")
-    if info.id is not None and info.id.lower() != job_id.lower() and not _mentions(info.raw, job_id.lower()):
-        return Blind(f"the server answered with the job info of another job ({info.id})")
+    strange = jobids.mismatch(info, job_id)
+    if strange:
+        return Blind(_with_hint(strange, NAME_ITS_ID))
     match info.state:
         case State.SUCCEEDED:
             return Ended(Outcome.SUCCEEDED, Reason.DONE, info.message, info)
@@ -182,15 +185,6 @@ def _failure_text(info: JobInfo) -> str:
     if info.exit_code not in (None, 0):
         parts.append(f"exit code {info.exit_code}")
     return ", ".join(parts) or f"the server says {info.status!r}"
-
-
-def _mentions(body: Json, job_id: str, depth: int = 4) -> bool:
-    """Whether the id stands anywhere in a job info (some servers give a job two ids)."""
-    if isinstance(body, dict):
-        return depth > 0 and any(_mentions(value, job_id, depth - 1) for value in body.values())
-    if isinstance(body, list):
-        return depth > 0 and any(_mentions(value, job_id, depth - 1) for value in body[:100])
-    return isinstance(body, str | int) and not isinstance(body, bool) and str(body).lower() == job_id
 
 
 def out_of_time(last: LookDecision, reason: Reason, clock: str) -> Ended:

@@ -23,9 +23,9 @@ import requests.structures
 import urllib3
 import urllib3.exceptions
 
-from aftrun import __version__
+from aftrun import __version__, jobids
 from aftrun.errors import UsageError
-from aftrun.model import Answer, Endpoint, Failure, JobInfo, Json, Reply, State
+from aftrun.model import Answer, Endpoint, Failure, FailureKind, JobInfo, Json, Reply, State
 from aftrun.secrets import NOTHING_SECRET, Scrubber
 from aftrun.server import body as bodies
 from aftrun.server import failures, jobinfo, probe, proxy, text, tls
@@ -219,10 +219,11 @@ class Door:
         return reply
 
     def status(self, job_id: str) -> Reply:
-        """Read the job info of a job."""
+        """Read the job info of a job. What cannot be an id is not sent: it would be asked of another address."""
+        why = jobids.flaw(job_id)
+        if why:
+            return Failure(FailureKind.LOST, False, f"{text.clean(job_id, 60)!r} is not the id of a job: {why}")
         quoted = urllib.parse.quote(job_id, safe="")
-        if not quoted.strip("."):
-            quoted = quoted.replace(".", "%2E")  # `..` would be another path
         path = quoted.join(_quoted(part) for part in self._endpoint.status_path.split("{id}"))
         return self._exchange("GET", self._url(path, ready=True), self._headers, None)
 

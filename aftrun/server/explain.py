@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from aftrun import jobids
 from aftrun.events import instant
 from aftrun.model import JobInfo, JobInfoMap, Json, State
 from aftrun.server import jobinfo, messages, reading, states, text
-from aftrun.server.fields import exit_code_of, first_instant, job_id, word_of
+from aftrun.server.fields import exit_code_of, first_instant, word_of
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLAIN_SCALAR = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
@@ -46,7 +47,7 @@ class _Kind:
 
 
 _KINDS = (
-    _Kind("id", "id", reading.IDS, job_id),
+    _Kind("id", "id", reading.IDS, jobids.of_value),
     _Kind("status", "status", reading.STATUSES, word_of),
     _Kind("exit_code", "exitCode", reading.EXIT_CODES, lambda value: exit_code_of((value,)).code),
     _Kind("message", "message", (*jobinfo.MESSAGES, *reading.ERRORS), messages.words),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-_ID_LIMIT = 512
+from aftrun import jobids
 
 _EPOCH_UNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9))
 """A number below the first is in units of which the second make a second: s, ms, µs, ns."""
@@ -47,23 +47,13 @@ class View:
         return any(value is flag for value in self.all(names))
 
 
-def job_id(value: Any) -> str | None:
-    """A job's id: text, or a whole number as text; None for anything else."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value) if abs(value) < 10**64 else None
-    if not isinstance(value, str) or not value.strip() or len(value) > _ID_LIMIT:
-        return None
-    # It is printed, stored and put into URLs: nothing that a terminal or an encoder chokes on.
-    return value if value.isprintable() else None
-
-
 def location_id(location: str) -> str | None:
     """The id at the end of a `Location` header."""
     try:
         path = urllib.parse.urlsplit(location.strip()).path
     except ValueError:
         return None
-    return job_id(urllib.parse.unquote(path.rstrip("/").rpartition("/")[2]))
+    return jobids.of_value(urllib.parse.unquote(path.rstrip("/").rpartition("/")[2]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from aftrun import jobids
 from aftrun.errors import UsageError
 from aftrun.model import JobInfo, JobInfoMap, Json, State
 from aftrun.server import messages, reading, states, text
-from aftrun.server.fields import View, exit_code_of, first_instant, job_id, location_id, word_of
+from aftrun.server.fields import View, exit_code_of, first_instant, location_id, word_of
 
 STATUS_LIMIT = 200
 """Longest word for a state that is kept."""
+
+_PATH = re.compile(r"[\w.\[\]]+")
+"""A plain way to a field: what stands before its last dot is the object that holds the field."""
 
 MESSAGES = ("message", "statusmessage", "statustext", "reason", "detail", "details", "description")
 _MAPPED = ("id", "status", "exit_code", "message", "started_at", "ended_at")
@@ -93,6 +97,7 @@ def read(body: Json, mapping: JobInfoMap, location: str = "", *, scrub: Callable
         return (value for each in views for value in each.all(names))
 
     name = _id(body, mapping, found, location)
+    named = _names(body, mapping, found)
     exit_code = exit_code_of(values(mapping.exit_code, reading.EXIT_CODES))
     seen = _mapped_state(body, mapping.status, words) if mapping.status is not None else None
     if seen is None:
@@ -117,17 +122,32 @@ def read(body: Json, mapping: JobInfoMap, location: str = "", *, scrub: Callable
         started_at=first_instant(values(mapping.started_at, reading.STARTS)),
         ended_at=first_instant(values(mapping.ended_at, reading.ENDS)),
         raw=body,
+        ids=named,
+        listed=found.listed or isinstance(body, list),
     )
 
 
 def _id(body: Json, mapping: JobInfoMap, found: reading.Subject, location: str) -> str | None:
     if mapping.id is not None:
-        return job_id(_search(mapping.id, body))
+        return jobids.of_value(_search(mapping.id, body))
     ids = reading.ids(found.source)
     here = location_id(location)
     if here is not None and (here in ids or not ids):
         return here  # of several ids, the one that the server itself puts into its URLs
     return ids[0] if ids else None
+
+
+def _names(body: Json, mapping: JobInfoMap, found: reading.Subject) -> tuple[str, ...]:
+    """What the object that the state is read from names as its id."""
+    if mapping.id is not None:
+        value = _search(mapping.id, body)
+        if value is not None and value != "":
+            return (reading.name(value),)
+    names = reading.names(found.source)
+    if not names and mapping.status is not None and _PATH.fullmatch(mapping.status):
+        place = _search(mapping.status.rpartition(".")[0] or "@", body)
+        names = reading.names(place) if isinstance(place, dict) else ()
+    return names
 
 
 def _mapped_state(body: Json, expression: str, words: states.Words) -> reading.Reading:

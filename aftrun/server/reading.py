@@ -11,13 +11,15 @@ Two rules:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aftrun import jobids
 from aftrun.model import State
 from aftrun.server import messages, states
-from aftrun.server.fields import ExitCode, View, exit_code_of, first_instant, job_id, word_of
+from aftrun.server.fields import ExitCode, View, exit_code_of, first_instant, word_of
 
 ENVELOPES = ("job", "jobinfo", "data", "result")
 IDS = ("id", "jobid", "uuid", "guid", "jobuuid", "jobguid")
@@ -57,6 +59,8 @@ class Subject:
     source: Mapping[str, Any]
     witness: Mapping[str, Any] | None = None
     around: Mapping[str, Any] | None = None
+    listed: bool = False
+    """It stood in a list, or the answer is a list from which no job can be picked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,9 @@ class Reading:
 MISSING = Reading(State.MISSING)
 
 
+_LISTS = ("jobs", "joblist", "jobinfos")
+
+
 def sole(value: Any) -> dict[str, Any] | None:
     """An object, or the only one of a list."""
     if isinstance(value, list) and len(value) == 1:
@@ -79,7 +86,26 @@ def sole(value: Any) -> dict[str, Any] | None:
 
 def ids(source: Mapping[str, Any]) -> list[str]:
     """Everything in an object that may be the job's id, the likeliest first."""
-    return [found for found in map(job_id, View(source).all(IDS)) if found is not None]
+    return [found for found in map(jobids.of_value, View(source).all(IDS)) if found is not None]
+
+
+def names(source: Mapping[str, Any]) -> tuple[str, ...]:
+    """Everything in an object that is said to be its id, as text: also what cannot be the id of a job."""
+    values = (value for value in View(source).all(IDS) if not (isinstance(value, str) and not value.strip()))
+    return tuple(map(name, values))
+
+
+def name(value: Any) -> str:
+    """A value that is said to be an id, as text; what cannot be one is told by its JSON, which is no id either."""
+    return jobids.of_value(value) or json.dumps(value)[:100]
+
+
+def _is_listing(top: Mapping[str, Any]) -> bool:
+    """Whether an object without an id is the answer of a list's address: one that holds jobs."""
+    if any(isinstance(value, list) for value in View(top).all(_LISTS)):
+        return True
+    inside = (item for value in top.values() if isinstance(value, list) for item in value[:100])
+    return any(isinstance(item, dict) and names(item) and _has_state(item) for item in inside)
 
 
 def _has_state(source: Mapping[str, Any]) -> bool:
@@ -92,12 +118,14 @@ def subject(top: dict[str, Any]) -> Subject:
     An object that has an envelope's key and no id of its own is an envelope; its `status` is about the request.
     """
     view = View(top)
+    listing = _is_listing(top)
     inner = [(name, each) for name in ENVELOPES for each in map(sole, view.all((name,))) if each is not None]
     if not ids(top):
         candidates = [each for _, each in inner if ids(each)] or [each for _, each in inner if _has_state(each)]
         if candidates:
-            return Subject(candidates[0], around=top)
-        return Subject({} if any(view.has(name) for name in ENVELOPES) else top)
+            listed = any(isinstance(each, list) and candidates[0] in each for each in view.all(ENVELOPES))
+            return Subject(candidates[0], around=top, listed=listing or listed)
+        return Subject({} if any(view.has(name) for name in ENVELOPES) else top, listed=listing)
     rivals = [(name, each) for name, each in inner if ids(each) and _has_state(each)]
     if not rivals:
         return Subject(top)

@@ -19,6 +19,7 @@ BASE = {
     "events",
     "files",
     "gitinfo",
+    "jobids",
     "model",
     "options",
     "resources",

@@ -76,8 +76,8 @@ def test_submit_sends_what_the_api_documents() -> None:
     [
         ("42", "/v1/adm/jobs/42"),
         ("a/b?c#d%e", "/v1/adm/jobs/a%2Fb%3Fc%23d%25e"),
-        ("..", "/v1/adm/jobs/%2E%2E"),
-        ("jö b", "/v1/adm/jobs/j%C3%B6%20b"),
+        ("%2E%2E", "/v1/adm/jobs/%252E%252E"),
+        ("jö+b", "/v1/adm/jobs/j%C3%B6%2Bb"),
         ("{id}", "/v1/adm/jobs/%7Bid%7D"),
     ],
 )
@@ -88,6 +88,17 @@ def test_status_path(job_id: str, path: str) -> None:
     head = server.requests[0].split(b"\r\n")
     assert head[0].decode() == f"GET {path} HTTP/1.1"
     assert not any(line.lower().startswith((b"content-", b"transfer-")) for line in head)
+
+
+@pytest.mark.parametrize("job_id", ["", "..", ".", "a/../b", "a b", "1\r\nX: y", "x" * 513])
+def test_what_is_no_id_is_not_sent(job_id: str) -> None:
+    """Whoever hands it over, an old record say: the request would go to another address."""
+    with RawServer(always(CREATED)) as server:
+        reply = door(server).status(job_id)
+    assert isinstance(reply, Failure)
+    assert not reply.sent
+    assert "is not the id of a job" in reply.message
+    assert server.connections == 0
 
 
 def test_base_path_and_own_paths() -> None:
@@ -111,11 +122,11 @@ def test_answer_to_a_submission_never_reads_as_succeeded() -> None:
 
 def test_id_from_location() -> None:
     """The Location header names the job where the body does not; only after a POST."""
-    payload = response(b"{}", "201 Created", "Location: /v1/adm/jobs/a%20b")
+    payload = response(b"{}", "201 Created", "Location: /v1/adm/jobs/a%2Fb")
     posted, read = answered(payload, "POST"), answered(payload)
-    assert posted.location == "/v1/adm/jobs/a%20b"
+    assert posted.location == "/v1/adm/jobs/a%2Fb"
     assert posted.info is not None
-    assert posted.info.id == "a b"
+    assert posted.info.id == "a/b"
     assert read.info is not None
     assert read.info.id is None
 

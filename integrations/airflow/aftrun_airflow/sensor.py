@@ -10,6 +10,7 @@ from typing import Any
 from airflow.sdk import BaseSensorOperator, Context, conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
+from aftrun import jobids
 from aftrun.errors import ManifestError, UsageError
 from aftrun.model import Json, Outcome
 from aftrun_airflow import reports, trigger
@@ -110,6 +111,7 @@ class AftJobSensor(BaseSensorOperator):
             outputs=tuple(self.outputs.items()),
         )
         try:
+            jobids.checked(self.job_id)
             return Session(settings, Facts.of(context), self.log)
         except (ManifestError, UsageError) as error:
             raise AirflowFailException(explained(error)) from None
