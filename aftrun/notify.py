@@ -76,6 +76,23 @@ class _Said(logging.Handler):
         self.lines.append(record.getMessage())
 
 
+def load(urls: Sequence[str]) -> None:
+    """Load what sending to these recipients will need; what is wrong with them is said when they are to be told."""
+    try:
+        import apprise  # noqa: PLC0415  # an extra, and slow to import
+    except ImportError:
+        return
+    import netrc  # noqa: F401, PLC0415  # `requests`, which Apprise sends with, loads it at its first request
+
+    log = logging.getLogger("apprise")
+    disabled, log.disabled = log.disabled, True
+    try:
+        for url in urls:
+            apprise.Apprise().add(url)
+    finally:
+        log.disabled = disabled
+
+
 def send(note: Notice, recipients: Sequence[Recipient], *, scrubber: Scrubber = NOTHING_SECRET) -> tuple[str, ...]:
     """Send a notice to each recipient; returns what went wrong, a line each, without anything secret."""
     try:

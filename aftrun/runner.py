@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from aftrun.events import Event, JobEnded, RunEnded, RunResumed, RunStarted
 from aftrun.files import write_atomic
 from aftrun.model import RunReport
 from aftrun.report import json as json_report
+from aftrun.run import expect
 from aftrun.run.journal import RunJournal
 from aftrun.run.lock import RunLock
 from aftrun.run.log import Log, StoredFile, process_name
@@ -22,6 +24,7 @@ from aftrun.run.verdict import NAMES, PRECEDENCE
 
 if TYPE_CHECKING:
     from aftrun.run.fold import Folder
+    from aftrun.run.plan import Plan
     from aftrun.run.scheduler import Scheduler
     from aftrun.server.client import Door as AftDoor
 
@@ -47,6 +50,21 @@ def run_folder(state_dir: Path, run: str) -> Path:
 def worst(codes: Sequence[ExitCode]) -> ExitCode:
     """The exit code that wins where several apply."""
     return next(code for code in (ExitCode.BUG, *PRECEDENCE) if code in codes or code is ExitCode.OK)
+
+
+_CODECS = ("ascii", "idna", "latin-1", "unicode-escape", "utf-8", "utf-8-sig", "utf-16-be", "utf-32-be")
+"""Whatever a host name, a certificate, an answer or a report may need to be read or written."""
+
+
+def _load_ahead(plan: Plan) -> None:
+    """Load what requests, decisions and the report may need. Python loads many things at their first use.
+
+    When jobs have been sent it is too late: there may be no descriptor left to open a file with, or an upgrade may have
+    taken the file away.
+    """
+    for name in _CODECS:
+        codecs.lookup(name)
+    expect.load(plan)
 
 
 class ReportFile:
@@ -146,6 +164,7 @@ class Runner:
         from aftrun.run.pool import ThreadPool  # noqa: PLC0415  # threads are for runs only
 
         setup, run = self.setup, self.setup.facts.id
+        _load_ahead(setup.plan)
         folder = run_folder(self._state_dir, run)
         keeper = ReportFile(folder / "report.json", self._clock)
         pid, host = process_name()

@@ -124,6 +124,21 @@ def send(report: RunReport, environ: Mapping[str, str], *, reads: Sequence[Read]
     return ()
 
 
+def load(environ: Mapping[str, str], rehearsal: RunReport) -> None:
+    """Load what sending a trace will need, by making the spans of a rehearsal."""
+    import netrc  # noqa: F401, PLC0415  # `requests`, which the exporter sends with, loads it at its first request
+
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415  # an extra
+            OTLPSpanExporter,
+        )
+
+        make_spans(rehearsal, environ)
+    except ImportError:
+        return  # `send` says that it is missing
+    OTLPSpanExporter().shutdown()  # type: ignore[no-untyped-call]  # so the package has it
+
+
 def make_spans(report: RunReport, environ: Mapping[str, str], *, reads: Sequence[Read] = ()) -> list[ReadableSpan]:
     """The spans of a run, children before their parents.
 

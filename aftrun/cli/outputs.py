@@ -15,16 +15,46 @@ from aftrun.cli.boundary import emit
 from aftrun.errors import StateError
 from aftrun.files import write_atomic
 from aftrun.model import RunReport
-from aftrun.report import registry
+from aftrun.report import registry, rehearsal
 from aftrun.values import Bindings, Value, nothing_inside, preview, render
 
 STDOUT = Path("-")
 """Instead of a path: standard output, as everywhere."""
 
 if TYPE_CHECKING:
+    from aftrun.app import Setup
     from aftrun.model import Manifest
     from aftrun.secrets import Scrubber
     from aftrun.telemetry import Read
+
+
+def rehearse(
+    setup: Setup, environ: Mapping[str, str], paths: Mapping[str, Sequence[Path]], metrics: Path | None
+) -> None:
+    """Make everything that will be made of the report, of a run that was made up, and throw it away.
+
+    So what is needed is loaded, and what is missing is said, before any job is sent.
+
+    Raises:
+        UsageError: a format needs a package that is not installed.
+    """
+    for name, places in paths.items():
+        if places:
+            registry.render(name, rehearsal.REPORT)
+    if metrics is not None:
+        from aftrun.report.metrics import render as render_metrics  # noqa: PLC0415  # few ask for it
+
+        render_metrics(rehearsal.REPORT, "")
+    urls = [] if setup.sandbox else [url for manifest in setup.manifests for url in manifest.notify.urls]
+    if urls:
+        from aftrun import notify as notices  # noqa: PLC0415  # few manifests notify
+
+        notices.load([render(url, setup.bindings, nothing_inside).value for url in urls])
+    if traced(environ):
+        from aftrun import telemetry  # noqa: PLC0415  # few ask for it
+
+        if telemetry.wanted(environ):
+            telemetry.load(environ, rehearsal.REPORT)
 
 
 def write_reports(report: RunReport, paths: Mapping[str, Sequence[Path]]) -> list[Exception]:

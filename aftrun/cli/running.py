@@ -136,11 +136,18 @@ def carry_out(
         StateError: the record could not be begun; nothing was sent.
         UsageError: a file that TLS settings name cannot be used, or somebody else works on the run.
     """
-    from aftrun.cli.watching import Watch  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.cli import outputs  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.cli.watching import Watch  # noqa: PLC0415  # the same
     from aftrun.manifest.redact import without_keys  # noqa: PLC0415  # the same
     from aftrun.run.log import StoredFile  # noqa: PLC0415  # the same
     from aftrun.runner import Runner  # noqa: PLC0415  # the same
 
+    outputs.rehearse(setup, os.environ, ending.paths, ending.metrics)
+    if ending.output is Output.TABLE:
+        from aftrun.cli import table  # noqa: PLC0415  # only for this output
+        from aftrun.report import rehearsal  # noqa: PLC0415  # the same
+
+        table.render(rehearsal.REPORT, colour=True)
     stored = [StoredFile(path, without_keys(path, data)) for path, data in files]
     farewell = resume_line(setup, state_dir)
 

@@ -8,6 +8,7 @@ policy names our style and our script by their hashes: text of strangers could n
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -48,6 +49,7 @@ WORDS = {"timedOut": "timed out", "stateError": "state not written"}
 """Outcomes as people write them, where that differs."""
 
 
+@functools.cache
 def _resource(name: str) -> str:
     return resources.files("aftrun.report").joinpath("templates", name).read_text(encoding="utf-8")
 

@@ -7,8 +7,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aftrun.model import Json
+from aftrun.run.plan import Plan
 
 _LONGEST_VALUE = 80
+
+
+def load(plan: Plan) -> None:
+    """Load what judging the jobs of a plan will need, before any of them is sent."""
+    if any(task.job.expect or task.job.outputs for task in plan.tasks):
+        search("length(@)", 1)  # an expression that goes wrong loads what says so
 
 
 def search(expression: str, raw: Json) -> tuple[Json, str]:
