@@ -10,12 +10,12 @@ from aftrun.model import DAY, Job, OnAmbiguous, Outcome, ServerSpec
 from aftrun.run.render import make_request
 from aftrun.values import nothing_inside
 from aftrun_airflow.serverspec import needs_folder
-from aftrun_airflow.texts import Texts
+from aftrun_airflow.templates import TemplateWriter
 
 SELECTORS = {"scriptName": "script_name", "scriptId": "script_id", "filePath": "file_path"}
 
 
-def params(job: Job, server: ServerSpec, texts: Texts, matrix: Mapping[str, str]) -> dict[str, Any]:
+def params(job: Job, server: ServerSpec, texts: TemplateWriter, matrix: Mapping[str, str]) -> dict[str, Any]:
     """The job's params; numbers and booleans only where the server gets them as such (`paramValues: json`)."""
     found: dict[str, Any] = {param.name: texts.template(param.value, matrix) for param in job.params}
     if server.typed_params:

@@ -1,7 +1,7 @@
 """Keeps what was made of a manifest, so that a file that has not changed is not read and checked every 30 seconds.
 
 Airflow parses DAG files again and again, each time in a new process, and once more for each task. What is kept is a
-`Night`, which holds no secret; it lies in `$AFTRUN_CACHE_DIR`, or in `aftrun` below `$XDG_CACHE_HOME` or `~/.cache`.
+`DagSpec`, which holds no secret; it lies in `$AFTRUN_CACHE_DIR`, or in `aftrun` below `$XDG_CACHE_HOME` or `~/.cache`.
 It is used only while every file that it was made of has the same bytes. `AFTRUN_CACHE_DIR=` (empty) switches it off.
 """
 
@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import aftrun
-from aftrun_airflow.shape import Night
+from aftrun_airflow.dagspec import DagSpec
 
 _DAYS = 30
 """How long what is kept stays: other versions of a file, and of aftrun, leave theirs behind."""
 
 
-def read_night(path: str, options: Mapping[str, Any]) -> Night:
+def read_spec(path: str, options: Mapping[str, Any]) -> DagSpec:
     """What Airflow has to be told about the manifests of a file. `options` are those of `convert.Options`.
 
     Raises:
@@ -40,8 +40,8 @@ def read_night(path: str, options: Mapping[str, Any]) -> Night:
     converted = convert_file(path, Options(**options))
     if place is not None and converted.lasting:
         files = {os.path.abspath(name): _sum(data) for name, data in converted.files}  # noqa: PTH100  # links stay
-        _keep(place, {"files": files, "night": converted.night.to_json()})
-    return converted.night
+        _keep(place, {"files": files, "spec": converted.spec.to_json()})
+    return converted.spec
 
 
 def _sum(data: bytes) -> str:
@@ -57,7 +57,7 @@ def _folder() -> str:
 
 
 def _place(path: str, options: Mapping[str, Any]) -> Path | None:
-    """Where a file's `Night` is kept; None: nowhere."""
+    """Where a file's `DagSpec` is kept; None: nowhere."""
     folder = _folder()
     if not folder:
         return None
@@ -73,7 +73,7 @@ def _version() -> str:
     return f"{aftrun.__version__} {newest}"
 
 
-def _kept(place: Path) -> Night | None:
+def _kept(place: Path) -> DagSpec | None:
     """What is kept, where it is ours, readable, and of the files as they are now."""
     try:
         with place.open("rb") as stream:
@@ -83,7 +83,7 @@ def _kept(place: Path) -> Night | None:
         for name, expected in data["files"].items():
             if _sum(Path(name).read_bytes()) != expected:
                 return None
-        return Night.from_json(data["night"])
+        return DagSpec.from_json(data["spec"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # it is made again
 

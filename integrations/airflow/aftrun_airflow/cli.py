@@ -137,10 +137,10 @@ def export(  # noqa: PLR0917  # typer makes flags of the arguments; nobody calls
         variables=_variables(var or []),
         ignore=tuple(ignore or ()),
     )
-    night = convert_file(file, chosen).night
-    for warning in night.warnings:
+    spec = convert_file(file, chosen).spec
+    for warning in spec.warnings:
         say(f"warning: {warning}")
-    text = written(night, schedule=schedule, dag_id=dag_id, command=shlex.join(["aftrun-airflow", "export", file]))
+    text = written(spec, schedule=schedule, dag_id=dag_id, command=shlex.join(["aftrun-airflow", "export", file]))
     if output is None:
         emit(text)
         return

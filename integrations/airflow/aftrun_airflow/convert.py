@@ -1,4 +1,4 @@
-"""Manifests → `Night`: everything that Airflow has to be told, as plain data. No network, no secret, no Airflow.
+"""Manifests → `DagSpec`: everything that Airflow has to be told, as plain data. No network, no secret, no Airflow.
 
 Nothing that a manifest says is dropped: what Airflow cannot do is refused, with the place and what to do instead.
 """
@@ -18,11 +18,11 @@ from aftrun.model import Job, Manifest, Order, ServerSpec, When
 from aftrun.run.select import choose
 from aftrun.values import Origin
 from aftrun_airflow.arguments import SELECTORS, doc, params, plain_arguments, retry, uses_folder
+from aftrun_airflow.dagspec import GATE, JOB, DagSpec, GroupSpec, PoolSpec, TaskSpec
 from aftrun_airflow.ids import Ids
 from aftrun_airflow.serverspec import describe, holds_key, needs_folder
-from aftrun_airflow.shape import GATE, JOB, Group, Night, Node, Pool
-from aftrun_airflow.texts import Texts
-from aftrun_airflow.wiring import NONE_FAILED, Wire, wire_up
+from aftrun_airflow.templates import TemplateWriter
+from aftrun_airflow.wiring import NONE_FAILED, WiredTask, wire_up
 
 CODE = "airflow"
 """The code of problems that only Airflow has."""
@@ -67,9 +67,9 @@ class _Environ(Mapping[str, str]):
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A `Night`, and what it was made of."""
+    """A `DagSpec`, and what it was made of."""
 
-    night: Night
+    spec: DagSpec
     files: tuple[tuple[str, bytes], ...]
     lasting: bool
     """The same files and options always give the same: nothing came from the environment."""
@@ -87,15 +87,15 @@ def convert_file(path: str, options: Options) -> Converted:
     environ = _Environ()
     loaded = load_all([path], environ=environ, variables=options.variables)
     chosen = choose(loaded.manifests, options.select, options.exclude).manifests
-    night = convert(chosen, options, base_dir=os.path.dirname(path))  # noqa: PTH120  # text in, text out
+    spec = convert(chosen, options, base_dir=os.path.dirname(path))  # noqa: PTH120  # text in, text out
     warnings = tuple(
         f"{each.place}: {each.message}" + (f" ({each.hint})" if each.hint else "") for each in loaded.warnings
     )
     outside = sum(data.count(b"${file:") + data.count(b"${keyring:") for _, data in loaded.files)
-    return Converted(replace(night, warnings=warnings), loaded.files, lasting=not environ.asked and not outside)
+    return Converted(replace(spec, warnings=warnings), loaded.files, lasting=not environ.asked and not outside)
 
 
-def convert(manifests: Sequence[Manifest], options: Options, *, base_dir: str = "") -> Night:
+def convert(manifests: Sequence[Manifest], options: Options, *, base_dir: str = "") -> DagSpec:
     """Everything that Airflow has to be told about the manifests of one file, which run one after another.
 
     `base_dir` is the folder of the file.
@@ -110,7 +110,7 @@ def convert(manifests: Sequence[Manifest], options: Options, *, base_dir: str = 
         problems += _problems(manifest, options)
     if problems:
         raise ManifestError(problems)
-    return _Converter(manifests, options, base_dir).night()
+    return _Converter(manifests, options, base_dir).spec()
 
 
 def _check_options(manifests: Sequence[Manifest], options: Options) -> None:
@@ -165,15 +165,15 @@ class _Converter:
         self.base_dir = base_dir
         self.servers: list[dict[str, Any]] = []
         self.server_names: list[str] = []
-        self.pools: dict[str, Pool] = {}
+        self.pools: dict[str, PoolSpec] = {}
         self.named: dict[tuple[str, str], dict[str, Any]] = {}
         self.often = Counter(job.name for manifest in manifests for job in manifest.jobs)
 
-    def night(self) -> Night:
+    def spec(self) -> DagSpec:
         first = self.manifests[0]
         alone = len(self.manifests) == 1
         group_ids = Ids(dots=False, longest=100)
-        groups: list[Group] = []
+        groups: list[GroupSpec] = []
         barrier = ""
         for number, manifest in enumerate(self.manifests):
             group_id = "" if alone else group_ids.take(manifest.name)
@@ -182,7 +182,7 @@ class _Converter:
             barrier = "" if last else group.full(group.nodes[-1])
             groups.append(group)
         side_by_side = [each.strategy for each in self.manifests if each.strategy.order is Order.PARALLEL]
-        return Night(
+        return DagSpec(
             name=first.name,
             path=first.path,
             sha256=first.sha256,
@@ -194,7 +194,7 @@ class _Converter:
             description=first.description if alone else "",
         )
 
-    def _group(self, manifest: Manifest, group_id: str, barrier: str, *, last: bool) -> Group:
+    def _group(self, manifest: Manifest, group_id: str, barrier: str, *, last: bool) -> GroupSpec:
         options = self.options
         keys = {job.concurrency for job in manifest.jobs if job.concurrency}
         pools = {key: key for key in keys} if options.pools is True else options.pools or {}
@@ -207,10 +207,10 @@ class _Converter:
             local[name] = ids.take(f"{local[of]}-{suffix}")
         prefix = f"{group_id}." if group_id else ""
         full = {name: prefix + task for name, task in local.items()} | {"\n": barrier}
-        texts = Texts(dict(manifest.vars), lambda name: options.prefix + full[name], self.base_dir)
+        texts = TemplateWriter(dict(manifest.vars), lambda name: options.prefix + full[name], self.base_dir)
         places = {job.name: number for number, job in enumerate(manifest.jobs)}
         defaults = self._defaults(manifest, texts)
-        nodes: list[Node] = []
+        nodes: list[TaskSpec] = []
         order = sorted(
             wiring.wires.values(), key=lambda wire: (places[wire.name.partition("\n")[0]], wire.job is not None)
         )
@@ -221,7 +221,7 @@ class _Converter:
             nodes.append(_node(wire, local[wire.name], full, arguments))
         if not last or wiring.masked:
             nodes.append(
-                Node(
+                TaskSpec(
                     ids.take("outcome"),
                     GATE,
                     NONE_FAILED,
@@ -233,9 +233,9 @@ class _Converter:
             isinstance(defaults.get("server"), int) and needs_folder(self.servers[defaults["server"]])
         ):
             defaults["base_dir"] = os.path.abspath(self.base_dir or ".")  # noqa: PTH100  # links stay links
-        return Group(group_id, manifest.name, tuple(nodes), defaults, manifest.description)
+        return GroupSpec(group_id, manifest.name, tuple(nodes), defaults, manifest.description)
 
-    def _server(self, manifest: Manifest, server: ServerSpec, texts: Texts) -> dict[str, Any]:
+    def _server(self, manifest: Manifest, server: ServerSpec, texts: TemplateWriter) -> dict[str, Any]:
         """The arguments that name a job's server."""
         key = (manifest.name, server.name)
         if key not in self.named:
@@ -245,14 +245,14 @@ class _Converter:
             )
         return self.named[key]
 
-    def _described(self, manifest: Manifest, server: ServerSpec, texts: Texts) -> dict[str, Any]:
+    def _described(self, manifest: Manifest, server: ServerSpec, texts: TemplateWriter) -> dict[str, Any]:
         described = describe(server, texts)
         if described not in self.servers:
             self.servers.append(described)
             self.server_names.append(server.name or (manifest.name if len(self.manifests) > 1 else ""))
         return {"aft_conn_id": None, "server": self.servers.index(described)}
 
-    def _defaults(self, manifest: Manifest, texts: Texts) -> dict[str, Any]:
+    def _defaults(self, manifest: Manifest, texts: TemplateWriter) -> dict[str, Any]:
         """What most tasks of a manifest have in common."""
         found = dict(self._server(manifest, manifest.server(manifest.jobs[0].server), texts))
         # Without `retry` in the manifest nothing is submitted twice, however many retries Airflow has been given.
@@ -262,14 +262,14 @@ class _Converter:
         if self.options.pool:
             found["pool"] = self.options.pool
             slots = max(each.strategy.slots for each in self.manifests)
-            self.pools.setdefault(self.options.pool, Pool(self.options.pool, slots, "maxParallel"))
+            self.pools.setdefault(self.options.pool, PoolSpec(self.options.pool, slots, "maxParallel"))
         return found
 
     def _arguments(
         self,
         manifest: Manifest,
         job: Job,
-        texts: Texts,
+        texts: TemplateWriter,
         full: Mapping[str, str],
         *,
         defaults: Mapping[str, Any],
@@ -296,15 +296,15 @@ class _Converter:
         pool = pools.get(job.concurrency) if job.concurrency else None
         if pool is not None:
             found["pool"] = pool
-            self.pools.setdefault(pool, Pool(pool, 1, f"concurrency: {job.concurrency}"))
+            self.pools.setdefault(pool, PoolSpec(pool, 1, f"concurrency: {job.concurrency}"))
         if text := doc(job):
             found["doc_md"] = text
         return found
 
 
-def _node(wire: Wire, task_id: str, full: Mapping[str, str], arguments: Mapping[str, Any]) -> Node:
+def _node(wire: WiredTask, task_id: str, full: Mapping[str, str], arguments: Mapping[str, Any]) -> TaskSpec:
     origin = wire.job.origin if wire.job is not None else None
-    return Node(
+    return TaskSpec(
         task_id,
         GATE if wire.job is None else JOB,
         wire.rule,

@@ -13,11 +13,11 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, TaskGroup, conf
 
 from aftrun.errors import AftrunError, UsageError
-from aftrun_airflow.cache import read_night
+from aftrun_airflow.cache import read_spec
 from aftrun_airflow.checks import before_start
+from aftrun_airflow.dagspec import JOB, SECONDS, DagSpec, TaskSpec
 from aftrun_airflow.ids import slug
 from aftrun_airflow.operator import AftJobOperator
-from aftrun_airflow.shape import JOB, SECONDS, Night, Node
 
 
 def manifest_dag(
@@ -60,7 +60,7 @@ def manifest_dag(
             do not fit it.
     """
     caller = calling_file()
-    night = load_night(
+    spec = load_spec(
         path,
         caller,
         connections=connections,
@@ -72,19 +72,19 @@ def manifest_dag(
         ignore=ignore,
     )
     refuse_native(dag_arguments.get("render_template_as_native_obj", False))
-    if night.max_parallel is not None:
-        dag_arguments.setdefault("max_active_tasks", night.max_parallel)
-    if night.description:
-        dag_arguments.setdefault("description", night.description)
-        dag_arguments.setdefault("doc_md", night.description)
-    found = slug(night.name)
-    if dag_id is None and found != night.name:
-        dag_arguments.setdefault("dag_display_name", night.name)
+    if spec.max_parallel is not None:
+        dag_arguments.setdefault("max_active_tasks", spec.max_parallel)
+    if spec.description:
+        dag_arguments.setdefault("description", spec.description)
+        dag_arguments.setdefault("doc_md", spec.description)
+    found = slug(spec.name)
+    if dag_id is None and found != spec.name:
+        dag_arguments.setdefault("dag_display_name", spec.name)
     dag = DAG(dag_id=dag_id or found, schedule=schedule, default_args=dict(default_args or {}), **dag_arguments)
     if caller:
         dag.fileloc = caller  # Airflow takes the file that calls DAG for the DAG's own
     with dag:
-        build(night, dag)
+        build(spec, dag)
     return dag
 
 
@@ -94,7 +94,7 @@ def calling_file() -> str:
     return name if os.path.isfile(name) else ""  # noqa: PTH113  # called at each parse
 
 
-def load_night(path: str | os.PathLike[str], caller: str, *, prefix: str = "", **options: Any) -> Night:
+def load_spec(path: str | os.PathLike[str], caller: str, *, prefix: str = "", **options: Any) -> DagSpec:
     """Read a manifest. `options` are those of `manifest_dag`; `prefix` is that of all tasks' ids.
 
     Raises:
@@ -113,12 +113,12 @@ def load_night(path: str | os.PathLike[str], caller: str, *, prefix: str = "", *
         "prefix": prefix,
     }
     try:
-        night = read_night(place, given)
+        spec = read_spec(place, given)
     except AftrunError as error:
         raise UsageError("\n".join(error.diagnostics())) from None
-    for warning in night.warnings:
+    for warning in spec.warnings:
         warnings.warn(warning, stacklevel=3)
-    return night
+    return spec
 
 
 def _plain(given: Mapping[str, str] | str | bool | None) -> dict[str, str] | str | bool | None:
@@ -149,13 +149,13 @@ def refuse_native(native: bool) -> None:
         )
 
 
-def build(night: Night, dag: DAG, parent: TaskGroup | None = None) -> None:
+def build(spec: DagSpec, dag: DAG, parent: TaskGroup | None = None) -> None:
     """Put the tasks of a file into a DAG, or into a group of it."""
     prefix = f"{parent.group_id}." if parent is not None and parent.prefix_group_id and parent.group_id else ""
     tasks: dict[str, Any] = {}
     # Looked up once: the operator would ask the configuration for every task, which takes longer than all the rest.
     common = {"deferrable": conf.getboolean("operators", "default_deferrable", fallback=False)}
-    for group in night.groups:
+    for group in spec.groups:
         home = parent if parent is not None else dag.task_group
         if group.id:
             display = group.name if group.name != group.id else ""
@@ -164,14 +164,14 @@ def build(night: Night, dag: DAG, parent: TaskGroup | None = None) -> None:
             )
         defaults = _defaults({**common, **group.defaults}, dag, home)
         for node in group.nodes:
-            tasks[group.full(node)] = _task(night, node, dag, home, prefix=prefix, defaults=defaults)
-    for group in night.groups:
+            tasks[group.full(node)] = _task(spec, node, dag, home, prefix=prefix, defaults=defaults)
+    for group in spec.groups:
         for node in group.nodes:
             if node.upstream:
                 tasks[group.full(node)].set_upstream([tasks[name] for name in node.upstream])
 
 
-def _task(night: Night, node: Node, dag: DAG, home: TaskGroup, *, prefix: str, defaults: Mapping[str, Any]) -> Any:
+def _task(spec: DagSpec, node: TaskSpec, dag: DAG, home: TaskGroup, *, prefix: str, defaults: Mapping[str, Any]) -> Any:
     if node.kind != JOB:
         pool = {name: defaults[name] for name in ("pool",) if name in defaults}
         return EmptyOperator(
@@ -179,7 +179,7 @@ def _task(night: Night, node: Node, dag: DAG, home: TaskGroup, *, prefix: str, d
         )
     arguments = {**defaults, **node.arguments}
     if "server" in arguments:
-        arguments["server"] = night.servers[arguments["server"]]
+        arguments["server"] = spec.servers[arguments["server"]]
     for name in SECONDS & arguments.keys():
         arguments[name] = timedelta(seconds=arguments[name])
     if node.rule != "all_success":

@@ -11,7 +11,7 @@ from aftrun.run.policy import is_bad
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """How one submission ended. Texts are scrubbed."""
+    """How one submission ended. TemplateWriter are scrubbed."""
 
     outcome: Outcome
     reason: Reason

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.sdk import TaskGroup
 
-from aftrun_airflow.dag import build, calling_file, load_night, refuse_native
+from aftrun_airflow.dag import build, calling_file, load_spec, refuse_native
 from aftrun_airflow.ids import slug
 
 
@@ -46,7 +46,7 @@ class ManifestTaskGroup(TaskGroup):
         caller = calling_file()
         super().__init__(group_id or slug(Path(path).stem, dots=False), **group_arguments)
         refuse_native(self.dag.render_template_as_native_obj)
-        night = load_night(
+        spec = load_spec(
             path,
             caller,
             prefix=f"{self.group_id}." if self.prefix_group_id else "",
@@ -59,5 +59,5 @@ class ManifestTaskGroup(TaskGroup):
             ignore=ignore,
         )
         if not self.tooltip:
-            self.tooltip = night.description
-        build(night, self.dag, self)
+            self.tooltip = spec.description
+        build(spec, self.dag, self)

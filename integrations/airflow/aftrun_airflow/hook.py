@@ -11,9 +11,8 @@ from airflow.sdk import BaseHook
 from aftrun.checkup import Doctor, Level
 from aftrun.errors import AftrunError, ManifestError, UsageError
 from aftrun.server.client import Door
-from aftrun_airflow.logs import mask
-from aftrun_airflow.sources import Airflow, AirflowValues, server_of
-from aftrun_airflow.spec import Prepared, Watched, explained, prepare
+from aftrun_airflow.prepare import Prepared, Settings, explained, prepare
+from aftrun_airflow.sources import Airflow, AirflowValues, mask
 
 
 class AftHook(BaseHook):
@@ -41,10 +40,8 @@ class AftHook(BaseHook):
             ManifestError, UsageError: something is missing or wrong.
         """
         airflow = Airflow()
-        found = prepare(
-            Watched(server_of(self.aft_conn_id, airflow.connection(self.aft_conn_id)), name=self.aft_conn_id),
-            AirflowValues(airflow),
-        )
+        settings = Settings(self.aft_conn_id, None, label=self.aft_conn_id)
+        found = prepare(settings, settings.described(airflow), AirflowValues(airflow))
         mask(found.secrets)
         return found
 
@@ -54,14 +51,13 @@ class AftHook(BaseHook):
         Raises:
             ManifestError, UsageError: something is missing or wrong.
         """
-        prepared = self.prepare()
-        return Door(prepared.endpoint, scrubber=prepared.setup.scrubber)
+        return self.prepare().connect()
 
     def test_connection(self) -> tuple[bool, str]:
         """Look at name, connection, certificate and key. Starts no job; whether the key may start one stays unknown."""
         try:
             prepared = self.prepare()
-            spec = replace(prepared.setup.plan.servers[0], name="")
+            spec = replace(prepared.server, name="")
             found = Doctor(spec, {**os.environ, **_bound(prepared)}, hidden=prepared.secrets).examine()
         except (ManifestError, UsageError) as error:
             return False, explained(error)

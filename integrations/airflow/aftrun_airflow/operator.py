@@ -15,8 +15,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from aftrun.model import Json, OnAmbiguous, Outcome
 from aftrun_airflow.links import AftReportLink, AftServerLink
+from aftrun_airflow.prepare import Settings
 from aftrun_airflow.running import SELECTORS, RunsJob
-from aftrun_airflow.session import Settings
 from aftrun_airflow.templating import BadReference, References
 
 Seconds = float | timedelta
@@ -188,9 +188,9 @@ class AftJobOperator(RunsJob, metaclass=_Meta):
             label=self.job_label or "",
             timeout=self.timeout,
             queue_timeout=self.queue_timeout,
-            finish_by=self.finish_by,
+            finish_by=self.finish_by or "",
             expect=self.expect,
-            outputs=tuple(self.outputs.items()),
+            outputs=self.outputs,
             hidden=self.hidden,
             on_ambiguous=OnAmbiguous(self.on_ambiguous),
             wait=self.wait,

@@ -89,7 +89,7 @@ def comment(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
-class Names:
+class VariableNames:
     """Gives each id a variable of its own."""
 
     def __init__(self, *reserved: str) -> None:

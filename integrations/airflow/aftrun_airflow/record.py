@@ -37,14 +37,14 @@ from typing import Any, Protocol
 
 from aftrun.events import Reason
 from aftrun.model import Json, Outcome, Retry
-from aftrun.run import policy
+from aftrun.run.policy import MAY_EXIST, retry_delay
 from aftrun_airflow.finish import Finish
 
 KEY = "aftrun"
 """The key of the record in the task state store."""
 
 
-class Phase(StrEnum):
+class Progress(StrEnum):
     """How far a submission came."""
 
     INTENDED = "intended"
@@ -59,7 +59,7 @@ class Phase(StrEnum):
 class Record:
     """One submission. Times are epoch seconds. Nothing in it is secret."""
 
-    phase: Phase
+    phase: Progress
     attempt: int
     max_tries: int
     server: str
@@ -100,10 +100,10 @@ class Record:
             raise ValueError(f"the task state {KEY!r} is not one of aftrun's: {type(data).__name__}")  # noqa: TRY004  # one kind of error
         try:
             known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
-            record = cls(**{**known, "phase": Phase(data["phase"])})
+            record = cls(**{**known, "phase": Progress(data["phase"])})
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"the task state {KEY!r} cannot be read: {error}") from None
-        if record.phase is Phase.ACCEPTED and not record.job_id:
+        if record.phase is Progress.ACCEPTED and not record.job_id:
             raise ValueError(f"the task state {KEY!r} says accepted, but has no job_id")
         return record
 
@@ -124,7 +124,7 @@ class NotKept(Exception):
     """The record could not be written, or is not what was written. The argument is for people."""
 
 
-class Book:
+class RecordStore:
     """The record of one task instance."""
 
     def __init__(self, store: StateStore) -> None:
@@ -165,10 +165,10 @@ class Book:
             last = self.read()
         except ValueError as error:
             raise NotKept(str(error)) from None
-        last = last or Record(Phase.ENDED, finish.attempt, max_tries, "")
+        last = last or Record(Progress.ENDED, finish.attempt, max_tries, "")
         record = replace(
             last,
-            phase=Phase.ENDED,
+            phase=Progress.ENDED,
             attempt=finish.attempt,
             max_tries=max_tries,
             job_id=finish.job_id,
@@ -202,20 +202,20 @@ class Follow:
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
+class TakeResult:
     """The result is known already."""
 
     record: Record
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AskPerson:
     """A person must look."""
 
     message: str
 
 
-Next = Submit | Follow | Take | Ask
+Next = Submit | Follow | TakeResult | AskPerson
 
 _WELL = (Outcome.SUCCEEDED, Outcome.SUBMITTED)
 BAD = (Outcome.FAILED, Outcome.CANCELLED, Outcome.REJECTED, Outcome.UNDELIVERED)
@@ -224,7 +224,7 @@ BAD = (Outcome.FAILED, Outcome.CANCELLED, Outcome.REJECTED, Outcome.UNDELIVERED)
 
 def may_follow(outcome: Outcome, retry_on: tuple[Outcome, ...]) -> bool:
     """Whether a new submission may follow an end by itself: a definite bad one that `retry_on` names."""
-    return policy.retry_delay(Retry(limit=1, on=retry_on), 1, outcome) is not None
+    return retry_delay(Retry(limit=1, on=retry_on), 1, outcome) is not None
 
 
 def decide(
@@ -238,24 +238,24 @@ def decide(
     """What a starting task does, by the table above. Pure. `resubmit`: unknown fates may be followed by a POST."""
     if record is None:
         return Submit(1)
-    if record.phase is Phase.DEFERRED:
+    if record.phase is Progress.DEFERRED:
         return Submit(record.attempt)
     cleared = record.max_tries != max_tries
-    if record.server != server and not (record.phase is Phase.ENDED and cleared and _settled(record)):
-        return Ask(
+    if record.server != server and not (record.phase is Progress.ENDED and cleared and _settled(record)):
+        return AskPerson(
             f"this task submitted to {record.server}, and its server is {server} now: what became of that submission "
             "cannot be asked here"
         )
     again = Submit(record.attempt + 1, f"attempt {record.attempt} ended as {record.outcome}")
-    if record.phase is Phase.INTENDED:
+    if record.phase is Progress.INTENDED:
         return _unknown(record, "aftrun was stopped between sending the request and its answer", resubmit=resubmit)
-    if record.phase is Phase.ACCEPTED:
+    if record.phase is Progress.ACCEPTED:
         return Follow(record, then=BAD if cleared else retry_on)
     outcome = Outcome(record.outcome)
     if _settled(record):
         if cleared:
             return Submit(record.attempt + 1, "the task was cleared")
-        return again if may_follow(outcome, retry_on) else Take(record)
+        return again if may_follow(outcome, retry_on) else TakeResult(record)
     if record.job_id:
         return Follow(record, anew=cleared, then=BAD if cleared else ())
     return _unknown(record, record.message.partition("\n")[0], resubmit=resubmit)
@@ -270,4 +270,4 @@ def _settled(record: Record) -> bool:
 def _unknown(record: Record, message: str, *, resubmit: bool) -> Next:
     if resubmit:
         return Submit(record.attempt + 1, f"the fate of attempt {record.attempt} is unknown, and may be: {message}")
-    return Ask(f"{message}\n{policy.MAY_EXIST}")
+    return AskPerson(f"{message}\n{MAY_EXIST}")

@@ -25,9 +25,9 @@ from aftrun.model import Json, Outcome, Selector
 from aftrun.run.policy import MAY_EXIST, Ended
 from aftrun_airflow import reports, trigger
 from aftrun_airflow.finish import Finish
-from aftrun_airflow.record import Ask, Book, Follow, NotKept, Phase, Submit, decide, may_follow
-from aftrun_airflow.session import Facts, Session, Settings
-from aftrun_airflow.spec import explained
+from aftrun_airflow.prepare import Settings, explained
+from aftrun_airflow.record import AskPerson, Follow, NotKept, Progress, RecordStore, Submit, decide, may_follow
+from aftrun_airflow.session import Facts, Session
 from aftrun_airflow.work import Work
 
 SELECTORS = {"script_name": Selector.NAME, "script_id": Selector.ID, "file_path": Selector.FILE}
@@ -55,7 +55,7 @@ class RunsJob(BaseOperator):
         """Do what the record says is to be done next."""
         with self._opened(context) as session:
             try:
-                record = _book(context).read()
+                record = _store(context).read()
             except ValueError as error:
                 self._ask(session.facts, context, str(error))
             next_step = decide(
@@ -65,7 +65,7 @@ class RunsJob(BaseOperator):
                 retry_on=self.retry_on,
                 resubmit=self.on_ambiguous == "resubmit" or _is_true(self.resubmit_unknown),
             )
-            if isinstance(next_step, Ask):
+            if isinstance(next_step, AskPerson):
                 self._ask(session.facts, context, next_step.message)
             if isinstance(next_step, Follow):
                 return self._take_up(session, context, next_step)
@@ -122,15 +122,15 @@ class RunsJob(BaseOperator):
                 session.close()
 
     def _submit(self, session: Session, context: Context, attempt: int, why: str = "") -> Any:
-        if session.finish_at is not None and time.time() >= session.finish_at:
+        if session.prepared.finish is not None and time.time() >= session.prepared.finish:
             ended = Ended(Outcome.SKIPPED, Reason.FINISH_BY, "not started before finishBy; nothing was sent")
-            return self._close(session.facts, context, session.work(_book(context)).following.ended(ended))
+            return self._close(session.facts, context, session.work(_store(context)).following.ended(ended))
         for warning in session.prepared.warnings:
             self.log.warning("%s", warning)
         again = f", attempt {attempt}: {why}" if attempt > 1 else ""
         self.log.info("starting %s on %s%s", self._script(), session.prepared.url, again)
         reports.push(context, outcome=Outcome.UNKNOWN.value, message="the request is under way")
-        work = session.work(_book(context))
+        work = session.work(_store(context))
         try:
             finish = work.submit(attempt)
         except AirflowTaskTimeout:
@@ -155,12 +155,17 @@ class RunsJob(BaseOperator):
     def _take_up(self, session: Session, context: Context, step: Follow) -> Any:
         """Follow a job that an earlier try submitted."""
         record = step.record
-        work = session.work(_book(context))
+        work = session.work(_store(context))
         accepted_at = round(time.time(), 3) if step.anew else record.accepted_at
         facts = session.facts
-        _book(context).write(
+        _store(context).write(
             replace(
-                record, phase=Phase.ACCEPTED, accepted_at=accepted_at, max_tries=facts.max_tries, outcome="", reason=""
+                record,
+                phase=Progress.ACCEPTED,
+                accepted_at=accepted_at,
+                max_tries=facts.max_tries,
+                outcome="",
+                reason="",
             )
         )
         work.following.take_up(record.job_id, record.attempt, accepted_at)
@@ -204,10 +209,10 @@ class RunsJob(BaseOperator):
 
     def _follow_here(self, session: Session, context: Context, event: Mapping[str, Any]) -> Any:
         """Follow the job in the worker after a deferral. `event` may hold an outcome that was seen already."""
-        record = _book(context).read()
+        record = _store(context).read()
         if record is None or not record.job_id:
             self._ask(session.facts, context, "the task's record is gone while its job ran")
-        work = session.work(_book(context))
+        work = session.work(_store(context))
         work.following.take_up(record.job_id, record.attempt, record.accepted_at)
         self.job_id_seen = record.job_id
         finish = work.wait(self._give_up(session))
@@ -229,7 +234,7 @@ class RunsJob(BaseOperator):
         """Put the end on record, and end as it did."""
         server = ""
         try:
-            server = _book(context).close(finish, facts.max_tries).server
+            server = _store(context).close(finish, facts.max_tries).server
         except NotKept as error:
             # The job has ended and its id is on record: a later try finds it and reads the end again.
             self.log.warning("%s", error)
@@ -285,8 +290,8 @@ class RunsJob(BaseOperator):
         return ", ".join(f"{name} {value!r}" for name, value in self._script_shown().items())
 
 
-def _book(context: Context) -> Book:
-    return Book(context["task_state_store"])
+def _store(context: Context) -> RecordStore:
+    return RecordStore(context["task_state_store"])
 
 
 def _is_true(value: bool | str) -> bool:

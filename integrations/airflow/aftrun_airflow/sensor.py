@@ -10,13 +10,13 @@ from typing import Any
 from airflow.sdk import BaseSensorOperator, Context, conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
-from aftrun import jobids
 from aftrun.errors import ManifestError, UsageError
+from aftrun.jobids import checked
 from aftrun.model import Json, Outcome
 from aftrun_airflow import reports, trigger
 from aftrun_airflow.finish import Finish
-from aftrun_airflow.session import Facts, Session, Settings
-from aftrun_airflow.spec import explained
+from aftrun_airflow.prepare import Settings, explained
+from aftrun_airflow.session import Facts, Session
 from aftrun_airflow.work import Following
 
 
@@ -86,7 +86,7 @@ class AftJobSensor(BaseSensorOperator):
             self._following.live.missing_since = self._began(context)
         following = self._following
         following.asks()
-        finish = following.finish(following.looked(self._session.door.status(self.job_id)))
+        finish = following.finish(following.looked(self._session.client.status(self.job_id)))
         return finish is not None and self._concluded(context, finish)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -108,10 +108,10 @@ class AftJobSensor(BaseSensorOperator):
             label=f"job {self.job_id}",
             timeout=_seconds(self.timeout) + 86_400.0,
             expect=self.expect,
-            outputs=tuple(self.outputs.items()),
+            outputs=self.outputs,
         )
         try:
-            jobids.checked(self.job_id)
+            checked(self.job_id)
             return Session(settings, Facts.of(context), self.log)
         except (ManifestError, UsageError) as error:
             raise AirflowFailException(explained(error)) from None
@@ -133,7 +133,7 @@ class AftJobSensor(BaseSensorOperator):
                 **session.watching(self.job_id, 1, now, now + limit), not_before=now + trigger.SETTLING
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=limit + session.prepared.endpoint.read_timeout + 60.0),
+            timeout=timedelta(seconds=limit + session.prepared.read_timeout + 60.0),
         )
 
     def _concluded(self, context: Context, finish: Finish) -> bool:

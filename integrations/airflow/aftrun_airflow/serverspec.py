@@ -8,12 +8,12 @@ from typing import Any
 from aftrun.durations import format_duration
 from aftrun.model import JobInfoMap, Poll, ServerSpec, Tls
 from aftrun.values import Outside, Template, Value
-from aftrun_airflow.texts import Texts, relative
+from aftrun_airflow.templates import TemplateWriter, relative
 
 _DEFAULT = ServerSpec()
 
 
-def describe(server: ServerSpec, texts: Texts) -> dict[str, Any]:
+def describe(server: ServerSpec, texts: TemplateWriter) -> dict[str, Any]:
     """A server as a manifest would describe it; what has its default is left out, but for address and key."""
     found: dict[str, Any] = {"url": texts.manifest(server.url), "apiKey": texts.manifest(server.api_key)}
     tls = _tls(server.tls, texts)
@@ -54,7 +54,7 @@ def _poll(poll: Poll) -> dict[str, Any]:
     return {"min": format_duration(poll.minimum), "max": format_duration(poll.maximum), "fraction": poll.fraction}
 
 
-def _tls(tls: Tls, texts: Texts) -> dict[str, Any]:
+def _tls(tls: Tls, texts: TemplateWriter) -> dict[str, Any]:
     found: dict[str, Any] = {}
     pins = [texts.manifest(pin) for pin in tls.fingerprints]
     if pins:
@@ -78,7 +78,7 @@ def _from_base(path: Value, base_dir: str) -> Value:
     return replace(path, parts=(moved, *path.parts[1:]))
 
 
-def _job_info(info: JobInfoMap, texts: Texts) -> dict[str, Any]:
+def _job_info(info: JobInfoMap, texts: TemplateWriter) -> dict[str, Any]:
     named = {
         "id": info.id,
         "status": info.status,

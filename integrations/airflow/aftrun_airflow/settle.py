@@ -6,7 +6,7 @@ import json
 import time
 from dataclasses import replace
 
-from aftrun_airflow.record import KEY, Phase, Record
+from aftrun_airflow.record import KEY, Progress, Record
 
 
 def settle(dag_id: str, run_id: str, task_id: str, map_index: int = -1, *, job_id: str = "") -> str:
@@ -24,14 +24,14 @@ def settle(dag_id: str, run_id: str, task_id: str, map_index: int = -1, *, job_i
     where = f"task {task_id} of {dag_id}, run {run_id}"
     if record is None:
         raise LookupError(f"{where} has no submission on record")
-    if record.phase is Phase.ACCEPTED and not job_id:
+    if record.phase is Progress.ACCEPTED and not job_id:
         raise LookupError(f"{where} has submitted job {record.job_id}; clear the task, and it follows that job")
     if not job_id:
         backend.delete(scope, KEY)
         return f"{where}: forgotten. Clear the task, and it submits anew."
     found = replace(
         record,
-        phase=Phase.ACCEPTED,
+        phase=Progress.ACCEPTED,
         job_id=job_id,
         accepted_at=record.intended_at or time.time(),
         outcome="",

@@ -1,17 +1,17 @@
-"""Where servers and values come from in Airflow: connections, the environment, Variables."""
+"""Where servers and values come from in Airflow: connections, the environment, Variables. Secrets are masked."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from aftrun.domain.text import did_you_mean
+from aftrun.domain.urls import DEFAULT_PORT
 from aftrun.errors import UsageError
 from aftrun.model import Json
-from aftrun.server.probe import DEFAULT_PORT
 
 _TLS = ("fingerprint", "caFile", "certFile", "keyFile", "insecure")
 _SERVER = (
@@ -54,7 +54,7 @@ class Airflow:
         return None if found is None else str(found)
 
     def forget(self) -> None:
-        """Ask anew from now on."""
+        """AskPerson anew from now on."""
         self._kept.clear()
 
     def _once(self, kind: str, name: str, find: Callable[[str], Any]) -> Any:
@@ -118,6 +118,15 @@ class AirflowValues(Mapping[str, str]):
         connection = self._airflow.connection(conn_id)
         found = getattr(connection, field) if field in _FIELDS else connection.extra_dejson.get(field)
         return None if found is None else str(found)
+
+
+def mask(secrets: Iterable[str]) -> None:
+    """Tell Airflow's masker, here and in the process that writes the logs."""
+    from airflow.sdk.log import mask_secret  # noqa: PLC0415  # as above
+
+    for secret in secrets:
+        if secret.strip():
+            mask_secret(secret)
 
 
 def key_reference(conn_id: str) -> str:

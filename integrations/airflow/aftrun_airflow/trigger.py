@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from random import Random
 from typing import Any
 
@@ -13,12 +13,10 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from aftrun.errors import ManifestError, UsageError
 from aftrun.model import Answer, Json, Outcome, Reply
-from aftrun_airflow.desk import DESK, Counter
+from aftrun_airflow.clients import CLIENTS, SharedClient
 from aftrun_airflow.finish import Finish
-from aftrun_airflow.logs import Lines, mask
-from aftrun_airflow.session import Settings
-from aftrun_airflow.sources import Airflow, AirflowValues
-from aftrun_airflow.spec import Prepared, Watched, explained, prepare
+from aftrun_airflow.prepare import Prepared, Settings, explained, prepare
+from aftrun_airflow.sources import Airflow, AirflowValues, mask
 from aftrun_airflow.work import Following
 
 KEEP = 30.0
@@ -51,16 +49,13 @@ class AftJobTrigger(BaseTrigger):
         job_id: the job, as the server calls it.
         accepted_at: since when its clocks run.
         attempt: which submission of the task it was.
-        aft_conn_id: the connection, or None where `server` says all.
-        server: a server as manifests describe it.
-        poll: how often to look, in place of what the server says.
-        base_dir: the folder that relative paths of `server` are relative to.
-        timeout, queue_timeout: seconds from `accepted_at`; None: a day, and no limit.
         finish: when to give up in any case.
         give_up: when the task's `execution_timeout` is over.
-        expect, outputs: as of the operator.
-        hidden: the references that went into the request.
         not_before: when the event may fire at the earliest, see `SETTLING`.
+        aft_conn_id: the connection, or None where `server` says all.
+        server: a server as manifests describe it.
+        **settings: `poll`, `base_dir`, `timeout`, `queue_timeout`, `expect`, `outputs` and `hidden` of
+            `prepare.Settings`; times are seconds from `accepted_at`.
 
     The event's payload is `{"kind": "ended", …}` with the fields of `finish.Finish`, `{"kind": "overdue"}`, or
     `{"kind": "handBack", "message": …}` with, where the outcome is known at least, `outcome`.
@@ -72,36 +67,22 @@ class AftJobTrigger(BaseTrigger):
         job_id: str,
         accepted_at: float,
         attempt: int = 1,
-        aft_conn_id: str | None = None,
-        server: Mapping[str, Json] | None = None,
-        poll: Mapping[str, Json] | None = None,
-        base_dir: str = "",
-        timeout: float | None = None,
-        queue_timeout: float | None = None,
         finish: float | None = None,
         give_up: float | None = None,
-        expect: Sequence[str] = (),
-        outputs: Mapping[str, str] | None = None,
-        hidden: Sequence[str] = (),
         not_before: float = 0.0,
+        aft_conn_id: str | None = None,
+        server: Mapping[str, Json] | None = None,
+        **settings: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own
-        self._counter: Counter
+        self._client: SharedClient
         self.job_id = job_id
         self.accepted_at = accepted_at
         self.attempt = attempt
-        self.aft_conn_id = aft_conn_id
-        self.server = server
-        self.poll = poll
-        self.base_dir = base_dir
-        self.timeout = timeout
-        self.queue_timeout = queue_timeout
         self.finish = finish
         self.give_up = give_up
-        self.expect = tuple(expect)
-        self.outputs = dict(outputs or {})
-        self.hidden = tuple(hidden)
         self.not_before = not_before
+        self.settings = Settings(aft_conn_id, server, **settings)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """What makes the trigger anew, in another process or after a restart."""
@@ -111,18 +92,10 @@ class AftJobTrigger(BaseTrigger):
                 "job_id": self.job_id,
                 "accepted_at": self.accepted_at,
                 "attempt": self.attempt,
-                "aft_conn_id": self.aft_conn_id,
-                "server": None if self.server is None else dict(self.server),
-                "poll": None if self.poll is None else dict(self.poll),
-                "base_dir": self.base_dir,
-                "timeout": self.timeout,
-                "queue_timeout": self.queue_timeout,
                 "finish": self.finish,
                 "give_up": self.give_up,
-                "expect": list(self.expect),
-                "outputs": self.outputs,
-                "hidden": list(self.hidden),
                 "not_before": self.not_before,
+                **self.settings.followed(),
             },
         )
 
@@ -130,18 +103,18 @@ class AftJobTrigger(BaseTrigger):
         """Follow the job; one event."""
         try:
             prepared = await self._prepare()
-            self._counter = await DESK.counter(prepared)
+            self._client = await CLIENTS.client(prepared)
         except (ManifestError, UsageError) as error:
             event = self._hand_back(f"the triggerer cannot follow job {self.job_id}: {explained(error)}")
             await self._settled()
             yield event
             return
-        following = Following(prepared, Lines(self.log), finish=self.finish)
+        following = Following(prepared, self.log, finish=self.finish)
         following.take_up(self.job_id, self.attempt, self.accepted_at)
         try:
             event = await self._follow(following)
         finally:
-            DESK.leave(self._counter)
+            CLIENTS.leave(self._client)
         await self._settled()
         yield event
 
@@ -157,7 +130,7 @@ class AftJobTrigger(BaseTrigger):
 
     async def _follow(self, following: Following) -> TriggerEvent:
         # Jobs whose triggers begin in one moment, as after a restart, are not all looked at in that moment.
-        due = time.time() + Random().uniform(0, min(0.5, following.prepared.setup.plan.servers[0].poll.minimum))  # noqa: S311  # no secret
+        due = time.time() + Random().uniform(0, min(0.5, following.prepared.server.poll.minimum))  # noqa: S311  # no secret
         while True:
             overdue = self.give_up is not None and due >= self.give_up
             at = min(due, self.give_up or due)
@@ -172,18 +145,18 @@ class AftJobTrigger(BaseTrigger):
             due = step.due or time.time()
 
     async def _look(self) -> Reply:
-        reply = await self._counter.status(self.job_id)
+        reply = await self._client.status(self.job_id)
         if not isinstance(reply, Answer) or reply.status not in (401, 403):
             return reply
         # The key may have been renewed since it was fetched. Only a refusal of the present one counts.
         _AIRFLOW.forget()
         _prepared.clear()
         try:
-            fresh = await DESK.counter(await self._prepare())
+            fresh = await CLIENTS.client(await self._prepare())
         except (ManifestError, UsageError):
             return reply
-        known, self._counter = self._counter, fresh
-        DESK.leave(known)
+        known, self._client = self._client, fresh
+        CLIENTS.leave(known)
         return reply if fresh is known else await fresh.status(self.job_id)
 
     def _ended(self, finish: Finish, prepared: Prepared) -> TriggerEvent:
@@ -201,13 +174,11 @@ class AftJobTrigger(BaseTrigger):
         return _event(event)
 
     async def _prepare(self) -> Prepared:
-        key = json.dumps(
-            self.serialize()[1] | dict.fromkeys(("job_id", "accepted_at", "attempt", "give_up", "not_before"))
-        )
+        key = json.dumps(self.settings.followed())
         kept = _prepared.get(key)
         if kept is not None and time.monotonic() - kept[0] < KEEP:
             return kept[1]
-        prepared = await DESK.run(self._make)
+        prepared = await CLIENTS.run(self._make)
         for old in [each for each, (at, _) in _prepared.items() if time.monotonic() - at >= KEEP]:
             del _prepared[old]
         _prepared[key] = (time.monotonic(), prepared)
@@ -216,17 +187,7 @@ class AftJobTrigger(BaseTrigger):
     def _make(self) -> Prepared:
         """Fetch settings and values; in a thread, since Airflow may have to ask for them."""
         values = AirflowValues(_AIRFLOW)
-        settings = Settings(self.aft_conn_id, self.server, poll=self.poll)
-        watched = Watched(
-            server=settings.describe(_AIRFLOW),
-            base_dir=self.base_dir,
-            timeout=self.timeout,
-            queue_timeout=self.queue_timeout,
-            expect=self.expect,
-            outputs=tuple(self.outputs.items()),
-            hidden=self.hidden,
-        )
-        prepared = prepare(watched, values)
+        prepared = prepare(self.settings, self.settings.described(_AIRFLOW), values)
         mask(prepared.secrets)
         return prepared
 

@@ -27,7 +27,7 @@ _CARRYING = (ALL_SUCCESS, NONE_FAILED)
 
 
 @dataclass(slots=True)
-class Wire:
+class WiredTask:
     """What decides when a task starts. `name` is the job's, or that of a gate."""
 
     name: str
@@ -50,7 +50,7 @@ class Wiring:
 
     barrier: str = ""
     """The task that says that all earlier manifests ended well; empty: there are none."""
-    wires: dict[str, Wire] = field(default_factory=dict)
+    wires: dict[str, WiredTask] = field(default_factory=dict)
     neutral: set[str] = field(default_factory=set)
     """Jobs that may be rightly skipped."""
 
@@ -59,7 +59,7 @@ class Wiring:
         """Whether a failure may stay without effect on the last tasks, which alone decide about a run in Airflow."""
         return any(wire.rule not in _CARRYING for wire in self.wires.values())
 
-    def add(self, wire: Wire) -> None:
+    def add(self, wire: WiredTask) -> None:
         """Put a wire up."""
         if wire.rule in _CARRYING:
             wire.complete = wire.complete or (
@@ -69,7 +69,7 @@ class Wiring:
 
     def gate(self, job: Job, suffix: str, rule: str, upstream: Iterable[str], note: str) -> str:
         """Put a gate up before a job. Returns its name, which no job can have."""
-        wire = Wire(f"{job.name}\n{suffix}", rule, unique(upstream), note=note, complete=True)
+        wire = WiredTask(f"{job.name}\n{suffix}", rule, unique(upstream), note=note, complete=True)
         self.add(wire)
         return wire.name
 
@@ -175,9 +175,9 @@ def _succeed(wiring: Wiring, job: Job, upstream: tuple[str, ...]) -> None:
     others = [wiring.wires[name] for name in upstream if name not in job.needs and name in wiring.wires]
     if not neutral or (len(job.needs) == 1 and skips and not any(other.job for other in others)):
         # In the second case nothing beside the one need can fail or be skipped, so it does not matter who is first.
-        wiring.add(Wire(job.name, ALL_SUCCESS, upstream, job))
+        wiring.add(WiredTask(job.name, ALL_SUCCESS, upstream, job))
     else:
-        wiring.add(Wire(job.name, NONE_FAILED, upstream, job, skip_with=skips))
+        wiring.add(WiredTask(job.name, NONE_FAILED, upstream, job, skip_with=skips))
 
 
 def _on_success(wiring: Wiring, job: Job, waits: tuple[str, ...]) -> None:
@@ -186,7 +186,7 @@ def _on_success(wiring: Wiring, job: Job, waits: tuple[str, ...]) -> None:
     if not waits:
         _succeed(wiring, job, hard)
     elif not hard:
-        wiring.add(Wire(job.name, ALL_DONE, waits, job, complete=True))
+        wiring.add(WiredTask(job.name, ALL_DONE, waits, job, complete=True))
     else:
         turn = wiring.gate(job, "turn", ALL_DONE, waits, "its turn, however the ones before it ended")
         _succeed(wiring, job, (*hard, turn))
@@ -195,23 +195,23 @@ def _on_success(wiring: Wiring, job: Job, waits: tuple[str, ...]) -> None:
 def _always(wiring: Wiring, job: Job, waits: tuple[str, ...]) -> None:
     upstream = unique((*wiring.settled(job.needs), *waits))
     if not upstream:
-        wiring.add(Wire(job.name, ALL_SUCCESS, unique([wiring.barrier]), job))
+        wiring.add(WiredTask(job.name, ALL_SUCCESS, unique([wiring.barrier]), job))
     elif not wiring.barrier:
-        wiring.add(Wire(job.name, ALL_DONE, upstream, job, complete=True))
+        wiring.add(WiredTask(job.name, ALL_DONE, upstream, job, complete=True))
     else:
         ended = _ended(wiring, job, upstream)
-        wiring.add(Wire(job.name, ALL_SUCCESS, (wiring.barrier, ended), job, complete=True))
+        wiring.add(WiredTask(job.name, ALL_SUCCESS, (wiring.barrier, ended), job, complete=True))
 
 
 def _on_failure(wiring: Wiring, job: Job, waits: tuple[str, ...]) -> None:
     upstream = unique((*wiring.settled(job.needs), *waits))
     if len(upstream) == 1 and not wiring.barrier:
-        wiring.add(Wire(job.name, ONE_FAILED, upstream, job, complete=True))
+        wiring.add(WiredTask(job.name, ONE_FAILED, upstream, job, complete=True))
         return
     ended = _ended(wiring, job, upstream)
     # The second gate waits for the first before it is skipped, so the job's own end still comes after all of these.
     failed = wiring.gate(job, "failed", ONE_FAILED, (*job.needs, ended), "one of its needs failed")
-    wiring.add(Wire(job.name, ALL_SUCCESS, unique((wiring.barrier, ended, failed)), job, complete=True))
+    wiring.add(WiredTask(job.name, ALL_SUCCESS, unique((wiring.barrier, ended, failed)), job, complete=True))
 
 
 def _ended(wiring: Wiring, job: Job, upstream: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any
 
 from aftrun.durations import format_duration
 from aftrun.events import (
@@ -21,56 +21,47 @@ from aftrun.events import (
     Warned,
 )
 from aftrun.model import Json, Reply
-from aftrun.run.live import Live
-from aftrun.run.live import Phase as Stage
+from aftrun.run.live import Live, Phase
 from aftrun.run.policy import Ended
 from aftrun.run.ports import Door
 from aftrun.run.steps import Step, Steps
 from aftrun_airflow.finish import Finish
-from aftrun_airflow.record import Book, NotKept, Phase, Record
-from aftrun_airflow.spec import Prepared
+from aftrun_airflow.prepare import Prepared
+from aftrun_airflow.record import NotKept, Progress, Record, RecordStore
 
 
-class Log(Protocol):
-    """What Airflow's loggers and Python's have in common."""
-
-    def say(self, level: int, text: str) -> None:
-        """One line for people."""
-        ...
-
-
-def tell(events: Sequence[Event], log: Log, job_id: str, scrub: Callable[[str], str]) -> None:
-    """What happened, as lines of a task's log."""
+def tell(events: Sequence[Event], log: Any, job_id: str, scrub: Callable[[str], str]) -> None:
+    """What happened, as lines of a task's log, a `logging.Logger` or Airflow's own. Texts may hold `%`."""
     for event in events:
         match event:
             case Accepted():
-                log.say(logging.INFO, f"the server accepted the job, its id is {event.job_id}")
+                log.log(logging.INFO, "%s", f"the server accepted the job, its id is {event.job_id}")
             case StateSeen():
-                log.say(logging.INFO, scrub(f"job {job_id} is {event.phase} (the server says {event.state!r})"))
+                log.log(logging.INFO, "%s", scrub(f"job {job_id} is {event.phase} (the server says {event.state!r})"))
             case LookFailed():
-                log.say(logging.WARNING, scrub(f"job {job_id}: no state this time: {event.message}"))
+                log.log(logging.WARNING, "%s", scrub(f"job {job_id}: no state this time: {event.message}"))
             case SubmitDeferred():
                 wait = format_duration(event.retry_in)
-                log.say(logging.WARNING, scrub(f"no job was created: {event.message}; trying again in {wait}"))
+                log.log(logging.WARNING, "%s", scrub(f"no job was created: {event.message}; trying again in {wait}"))
             case RetryPlanned():
                 wait = format_duration(event.retry_in)
-                log.say(logging.WARNING, scrub(f"on_ambiguous is 'resubmit': submitting again in {wait}"))
+                log.log(logging.WARNING, "%s", scrub(f"on_ambiguous is 'resubmit': submitting again in {wait}"))
             case Warned():
-                log.say(logging.WARNING, scrub(event.message))
+                log.log(logging.WARNING, "%s", scrub(event.message))
 
 
 class Following:
     """One accepted job and the core's rules about it. Knows no network: it is told replies."""
 
-    def __init__(self, prepared: Prepared, log: Log, *, finish: float | None = None) -> None:
+    def __init__(self, prepared: Prepared, log: Any, *, finish: float | None = None) -> None:
         self.prepared = prepared
-        self.steps: Steps = prepared.steps(finish)
+        self.log = log
+        self.steps: Steps = prepared.steps(prepared.finish if finish is None else finish)
         self.live: Live = prepared.live()
-        self._log = log
 
     def take_up(self, job_id: str, attempt: int, accepted_at: float) -> None:
         """Follow a job that was accepted at that time (epoch seconds)."""
-        self.live.phase = Stage.WATCH
+        self.live.phase = Phase.WATCH
         self.live.attempt = attempt
         self.live.job_id = job_id
         self.live.accepted = accepted_at
@@ -85,7 +76,7 @@ class Following:
 
     def told(self, step: Step) -> Step:
         """Log what a step says."""
-        tell(step.events, self._log, self.live.job_id, self.prepared.setup.scrubber.scrub)
+        tell(step.events, self.log, self.live.job_id, self.prepared.scrub)
         return step
 
     def finish(self, step: Step) -> Finish | None:
@@ -103,14 +94,14 @@ class Following:
             self.live.job_id,
             self.live.attempt,
             over.exit_code,
-            self.prepared.setup.scrubber.scrub(over.state),
+            self.prepared.scrub(over.state),
             outputs,
             over.at,
         )
 
     def ended(self, end: Ended) -> Finish:
         """An end that no reply of the server led to."""
-        scrub = self.prepared.setup.scrubber.scrub
+        scrub = self.prepared.scrub
         return Finish(
             end.outcome,
             end.reason,
@@ -125,8 +116,8 @@ class Following:
         raw = (self.live.handed.outputs or {}).get(name)
         if end.info is None or raw == value:
             return value
-        self._log.say(
-            logging.WARNING, f"the output {name} holds a value that is secret, so it is not handed on: it is null"
+        self.log.log(
+            logging.WARNING, "%s", f"the output {name} holds a value that is secret, so it is not handed on: it is null"
         )
         return None
 
@@ -135,18 +126,18 @@ class Work:
     """A worker with one job."""
 
     def __init__(
-        self, following: Following, door: Door, book: Book, log: Log, *, max_tries: int, sleep: Callable[[float], None]
+        self, following: Following, client: Door, store: RecordStore, *, max_tries: int, sleep: Callable[[float], None]
     ) -> None:
         self.following = following
-        self._door = door
-        self._book = book
-        self._log = log
+        self._client = client
+        self._store = store
+        self._log = following.log
         self._max_tries = max_tries
         self._sleep = sleep
         self.under_way = False
         """A POST has left and has not been answered."""
 
-    def record(self, phase: Phase, **more: object) -> Record:
+    def record(self, phase: Progress, **more: object) -> Record:
         """The record as it would be now."""
         live = self.following.live
         record = Record(phase, max(live.attempt, 1), self._max_tries, self.following.prepared.url)
@@ -163,7 +154,7 @@ class Work:
         step = following.steps.begin(live)
         while step.end is None:
             self._pause(step)
-            if live.phase is Stage.BACKOFF:
+            if live.phase is Phase.BACKOFF:
                 step = following.steps.begin(live)
                 continue
             following.steps.intend(live)
@@ -171,31 +162,31 @@ class Work:
             self._intend(intended_at)
             assert live.request is not None, "begin has made it"  # noqa: S101  # for the type checker
             self.under_way = True
-            reply = self._door.submit(live.request.body)
+            reply = self._client.submit(live.request.body)
             self.under_way = False
             step = following.steps.submitted(live, reply)
             if live.job_id:
                 accepted_at = round(time.time(), 3)
                 kept = {"job_id": live.job_id, "accepted_at": accepted_at, "intended_at": intended_at}
                 self._log_id(live.job_id)
-                self._book.write(self.record(Phase.ACCEPTED, **kept))
+                self._store.write(self.record(Progress.ACCEPTED, **kept))
                 live.accepted = accepted_at
                 return following.finish(step)
             following.told(step)
-            if step.end is None and live.phase is Stage.SUBMIT:
-                self._book.write(self.record(Phase.DEFERRED))
+            if step.end is None and live.phase is Phase.SUBMIT:
+                self._store.write(self.record(Progress.DEFERRED))
         return following.finish(step)
 
     def _intend(self, at: float) -> None:
         try:
-            self._book.write(self.record(Phase.INTENDED, intended_at=at))
+            self._store.write(self.record(Progress.INTENDED, intended_at=at))
         except NotKept:
             with contextlib.suppress(NotKept):  # it may be there all the same, and would be taken for a POST
-                self._book.write(self.record(Phase.DEFERRED))
+                self._store.write(self.record(Progress.DEFERRED))
             raise
 
     def _log_id(self, job_id: str) -> None:
-        self._log.say(logging.INFO, f"the server accepted the job, its id is {job_id}")
+        self._log.log(logging.INFO, "%s", f"the server accepted the job, its id is {job_id}")
 
     def look(self) -> Finish | None:
         """One status read. None: the job has not ended."""
@@ -214,7 +205,7 @@ class Work:
 
     def _look(self) -> Step:
         self.following.asks()
-        return self.following.looked(self._door.status(self.following.live.job_id))
+        return self.following.looked(self._client.status(self.following.live.job_id))
 
     def _pause(self, step: Step) -> None:
         self._sleep(max(0.0, (step.due or 0.0) - time.time()))

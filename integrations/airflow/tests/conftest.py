@@ -18,6 +18,7 @@ from hypothesis import settings
 from aftrun.model import Json
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
+from tests.clock import Clock, clocked
 from tests.world import World, a_world
 
 # How long an example takes says more of the machine than of the code.
@@ -50,19 +51,30 @@ SCENARIO: Mapping[str, Json] = {
         {"match": {"scriptName": "long"}, "duration": "10m"},
         {"match": {"scriptName": "stuck"}, "queue": "10m"},
         {"match": {"scriptName": "short"}, "duration": "6s"},
-        {"match": {"scriptName": "five"}, "duration": "5s"},
-        {"match": {"scriptName": "ten"}, "duration": "20s"},
-        {
-            "match": {"scriptName": "slow post"},
-            "faults": [{"on": "submit", "kind": "slow", "delay": "20s", "strikes": "after"}],
-        },
     ],
 }
 
+HELD: Mapping[str, Json] = {
+    "defaults": {"queue": "0s", "duration": "30d"},
+    "behaviours": [
+        {"match": {"scriptName": "one of many"}, "duration": "365d"},
+        {
+            "match": {"scriptName": "slow post"},
+            "faults": [{"on": "submit", "kind": "slow", "delay": "90s", "strikes": "after"}],
+        },
+    ],
+}
+"""Jobs that go on until a test lets a month pass, or a year."""
+
+DAGS = ("basic", "mapped", "retried", "unclear", "clocks", "forgiven", "sensed", "killed", "many")
+
+
+_LAST = ("test_running", "test_kills", "test_secrets")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The search for secrets comes last, when everything has left its traces."""
-    items.sort(key=lambda item: "test_secrets" in item.nodeid)
+    """What needs all of Airflow comes last, and the search for secrets when everything has left its traces."""
+    items.sort(key=lambda item: next((at for at, name in enumerate(_LAST, 1) if name in item.nodeid), 0))
 
 
 @pytest.fixture
@@ -102,7 +114,7 @@ def program(tmp_path: Path) -> Run:
             cwd=tmp_path,
             env={**keep, "PYTHONPATH": str(tmp_path / "without"), **(env or {})},
             capture_output=True,
-            timeout=60,
+            timeout=600,
             check=False,
         )
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -118,17 +130,40 @@ def server() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
+def held() -> Iterator[tuple[Sandbox, Clock]]:
+    """A second one, whose jobs end when a test says so."""
+    with clocked(HELD, api_key=KEY) as both:
+        yield both
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Airflow's tables, with nothing in them: made once, copied by whoever needs some."""
+    folder = tmp_path_factory.mktemp("database")
+    World(folder).run("db", "migrate")
+    return folder / "airflow.db"
+
+
+@pytest.fixture(scope="session")
 def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for Airflow."""
     return tmp_path_factory.mktemp("airflow")
 
 
 @pytest.fixture(scope="session")
-def world(server: Sandbox, airflow_home: Path) -> Iterator[World]:
+def world(server: Sandbox, held: tuple[Sandbox, Clock], database: Path, airflow_home: Path) -> Iterator[World]:
     """Airflow, running, with a connection to the server and the DAGs of `dags/`."""
     shutil.copytree(Path(__file__).with_name("dags"), airflow_home / "dags")
+    shutil.copy(database, airflow_home / "airflow.db")
     parts = ("api-server", "scheduler", "dag-processor", "triggerer")
     with a_world(airflow_home, *parts, extra={"TEST_TOKEN": TOKEN}) as found:
         found.connect("aft_default", server, jobUrl="https://aft.example.com/jobs/{id}")
+        found.connect("aft_held", held[0], readTimeout="1h", poll={"min": "100ms", "max": "1s"})
         found.post("/variables", {"key": "TEST_VARIABLE", "value": VARIABLE})
         yield found
+
+
+@pytest.fixture(scope="session")
+def runs(world: World) -> Mapping[str, str]:
+    """One run of each DAG, all started at once: most of their time is waiting."""
+    return {dag: world.trigger(dag) for dag in DAGS}

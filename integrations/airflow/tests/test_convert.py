@@ -27,13 +27,13 @@ from aftrun.run.gate import Gate, Mark
 from aftrun.run.plan import make_plan
 from aftrun.run.policy import is_bad
 from aftrun.values import Inside, Origin, Outside, Template
-from aftrun_airflow.cache import read_night
+from aftrun_airflow.cache import read_spec
 from aftrun_airflow.convert import Options, convert, convert_file
+from aftrun_airflow.dagspec import JOB, DagSpec, TaskSpec
 from aftrun_airflow.export import export
 from aftrun_airflow.ids import Ids, slug
-from aftrun_airflow.shape import JOB, Night, Node
+from aftrun_airflow.templates import TemplateWriter
 from aftrun_airflow.templating import References
-from aftrun_airflow.texts import Texts
 from tests.world import REPOSITORY
 
 KEY = Template((Outside("env", "AFT_API_KEY", "${AFT_API_KEY}"),), "${AFT_API_KEY}")
@@ -55,13 +55,13 @@ def manifest(*jobs: Job, name: str = "m", **fields: object) -> Manifest:
 
 @dataclass
 class Airflow:
-    """Airflow's trigger rules, as `ti_deps/deps/trigger_rule_dep.py` of 3.3 has them, on a night made of manifests.
+    """Airflow's trigger rules, as `ti_deps/deps/trigger_rule_dep.py` of 3.3 has them, on a spec made of manifests.
 
     A task that may start does so at once and ends at a moment that `random` chooses, badly where its job's name is
     in `bad`.
     """
 
-    night: Night
+    spec: DagSpec
     bad: set[str]
     random: Random
     states: dict[str, str] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Airflow:
 
     def run(self) -> None:
         """To the end."""
-        nodes = {group.full(node): node for group in self.night.groups for node in group.nodes}
+        nodes = {group.full(node): node for group in self.spec.groups for node in group.nodes}
         while len(self.states) < len(nodes):
             changed = False
             for name in self.random.sample(sorted(nodes), len(nodes)):
@@ -86,7 +86,7 @@ class Airflow:
                 self.running.remove(name)
                 self.states[name] = "failed" if name in self.bad else "success"
 
-    def _consider(self, name: str, node: Node) -> bool:
+    def _consider(self, name: str, node: TaskSpec) -> bool:
         verdict = self._rule(node)
         if verdict == "start" and any(self.states.get(each) == "skipped" for each in node.skip_with):
             verdict = "skipped"
@@ -100,7 +100,7 @@ class Airflow:
             self.states[name] = verdict
         return bool(verdict)
 
-    def _rule(self, node: Node) -> str:
+    def _rule(self, node: TaskSpec) -> str:
         """``start``, the state that the scheduler gives without a start, or nothing yet."""
         ends = [self.states[name] for name in node.upstream if name in self.states]
         done, failed = len(ends) == len(node.upstream), not {"failed", "upstream_failed"}.isdisjoint(ends)
@@ -121,7 +121,7 @@ class Airflow:
 
     def outcome(self) -> str:
         """Of the run: Airflow asks the tasks that nothing comes after."""
-        inner = {up for group in self.night.groups for node in group.nodes for up in node.upstream}
+        inner = {up for group in self.spec.groups for node in group.nodes for up in node.upstream}
         last = [state for name, state in self.states.items() if name not in inner]
         return "failed" if not {"failed", "upstream_failed"}.isdisjoint(last) else "success"
 
@@ -193,9 +193,9 @@ def test_rules_and_edges_mean_the_same(seed: int) -> None:
     jobs = {f"{each.name}/{one.name}": one for each in manifests for one in each.jobs}
     bad = {name for name in jobs if random.random() < random.choice([0, 0.2, 0.5])}
     marks, started = aftrun_marks(manifests, bad, random)
-    night = convert(manifests, Options())
-    ids = {group.full(node): node for group in night.groups for node in group.nodes}
-    airflow = Airflow(night, {name for name in ids if key_of(name, manifests) in bad}, random)
+    spec = convert(manifests, Options())
+    ids = {group.full(node): node for group in spec.groups for node in group.nodes}
+    airflow = Airflow(spec, {name for name in ids if key_of(name, manifests) in bad}, random)
     airflow.run()
     found = {key_of(name, manifests): MARKS[airflow.states[name]] for name, node in ids.items() if node.kind == JOB}
     assert {key_of(name, manifests) for name in airflow.ran} == started
@@ -252,7 +252,7 @@ PIECES = st.one_of(
 def test_any_text_comes_out_as_it_was_written(pieces: list[str | Outside | Inside]) -> None:
     """Whatever stands in a value, neither Jinja nor the search for references changes it."""
     value = Template(tuple(pieces), "")
-    text = Texts({}, str, "").template(value, {})
+    text = TemplateWriter({}, str, "").template(value, {})
     expected = "".join(
         piece if isinstance(piece, str) else piece.text if isinstance(piece, Outside) else "R$${Y}{{ z }}"
         for piece in pieces
@@ -273,7 +273,9 @@ class Pulls:
 
 def handed(reference: str, **xcoms: object) -> str:
     """What a param that is one reference becomes."""
-    text = Texts({}, lambda name: name, "").template(Template((Inside(tuple(reference.split(".")), ""),), ""), {})
+    text = TemplateWriter({}, lambda name: name, "").template(
+        Template((Inside(tuple(reference.split(".")), ""),), ""), {}
+    )
     return rendered(text, ti=Pulls(**xcoms))
 
 
@@ -282,7 +284,7 @@ def handed(reference: str, **xcoms: object) -> str:
     [("x${Y}", "x${Y}"), (12, "12"), (1.5, "1.5"), (True, "true"), ([1, "a"], '[1, "a"]'), ("", "")],
 )
 def test_outputs_arrive_as_under_apply(value: object, text: str) -> None:
-    """Texts as they are, everything else as JSON."""
+    """TemplateWriter as they are, everything else as JSON."""
     assert handed("jobs.a.outputs.n", a_outputs={"n": value}) == text
 
 
@@ -301,10 +303,8 @@ def test_ids_are_what_airflow_takes() -> None:
     assert slug("Größe 1/2", dots=False) == "Größe_1_2"
     assert slug("[") == "job"
     assert len(slug("x" * 300)) == 200
-    night = convert(
-        [manifest(job("a b"), job("a_b"), job("a/b"), job("outcome", ["a b"], when=When.ALWAYS))], Options()
-    )
-    assert [node.id for node in night.groups[0].nodes] == ["a_b_2", "a_b", "a_b_3", "outcome", "outcome_2"]
+    spec = convert([manifest(job("a b"), job("a_b"), job("a/b"), job("outcome", ["a b"], when=When.ALWAYS))], Options())
+    assert [node.id for node in spec.groups[0].nodes] == ["a_b_2", "a_b", "a_b_3", "outcome", "outcome_2"]
     ids = Ids()
     assert [ids.take("x"), ids.take("x"), ids.reserve("x"), ids.reserve("y")] == ["x", "x_2", "", "y"]
 
@@ -314,38 +314,38 @@ def test_jobs_of_one_key_wait_for_each_other_or_share_a_pool() -> None:
     jobs = manifest(job("a", concurrency="ftp"), job("b", concurrency="ftp"), job("c"))
     by_edges = {node.id: node for node in convert([jobs], Options()).groups[0].nodes}
     assert (by_edges["b"].rule, by_edges["b"].upstream) == ("all_done", ("a",))
-    night = convert([jobs], Options(pools=True, pool="all"))
-    by_pools = {node.id: node for node in night.groups[0].nodes}
+    spec = convert([jobs], Options(pools=True, pool="all"))
+    by_pools = {node.id: node for node in spec.groups[0].nodes}
     assert [by_pools[name].arguments.get("pool") for name in "abc"] == ["ftp", "ftp", None]
     assert not by_pools["b"].upstream
-    assert night.groups[0].defaults["pool"] == "all"
-    assert {pool.name: pool.slots for pool in night.pools} == {"ftp": 1, "all": 100}
+    assert spec.groups[0].defaults["pool"] == "all"
+    assert {pool.name: pool.slots for pool in spec.pools} == {"ftp": 1, "all": 100}
 
 
 def test_no_cache_hides_a_change_or_belongs_to_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kept night is read again as it was; one that is broken is made again; none is kept where there is no place."""
+    """A kept spec is read again as it was; one that is broken is made again; none is kept where there is no place."""
     file = tmp_path / "m.yaml"
     file.write_text("jobs: [{name: a, scriptName: s}]", encoding="utf-8")
     monkeypatch.setenv("AFTRUN_CACHE_DIR", str(tmp_path / "cache"))
-    made = read_night(str(file), {})
+    made = read_spec(str(file), {})
     (kept,) = (tmp_path / "cache").iterdir()
-    assert read_night(str(file), {}) == made
+    assert read_spec(str(file), {}) == made
     assert oct(kept.parent.stat().st_mode & 0o777) == "0o700"
     kept.write_text("{}", encoding="utf-8")
-    assert read_night(str(file), {}) == made
-    assert json.loads(kept.read_text(encoding="utf-8"))["night"] == json.loads(json.dumps(made.to_json()))
+    assert read_spec(str(file), {}) == made
+    assert json.loads(kept.read_text(encoding="utf-8"))["spec"] == json.loads(json.dumps(made.to_json()))
     old = kept.with_name("airflow-0.json")
     old.write_text("{}", encoding="utf-8")
     os.utime(old, (0, 0))
     kept.unlink()
-    assert read_night(str(file), {}) == made
+    assert read_spec(str(file), {}) == made
     assert [each.name for each in kept.parent.iterdir()] == [kept.name]
     monkeypatch.setenv("AFTRUN_CACHE_DIR", "")
     kept.unlink()
-    assert read_night(str(file), {}) == made
+    assert read_spec(str(file), {}) == made
     assert not list((tmp_path / "cache").iterdir())
     monkeypatch.setenv("AFTRUN_CACHE_DIR", str(file / "no-folder"))
-    assert read_night(str(file), {}) == made
+    assert read_spec(str(file), {}) == made
 
 
 def test_options_that_fit_nothing_are_refused(tmp_path: Path) -> None:
@@ -371,19 +371,19 @@ def _write(folder: Path, text: str) -> str:
 
 def test_paths_are_relative_to_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a manifest in another folder, and of a file that it includes from a third."""
-    (tmp_path / "night" / "parts").mkdir(parents=True)
-    (tmp_path / "night" / "parts" / "p.yaml").write_text(
+    (tmp_path / "spec" / "parts").mkdir(parents=True)
+    (tmp_path / "spec" / "parts" / "p.yaml").write_text(
         'defaults: {params: {token: "${file:t.txt:-x}"}}', encoding="utf-8"
     )
-    (tmp_path / "night" / "m.yaml").write_text(
+    (tmp_path / "spec" / "m.yaml").write_text(
         "include: [parts/p.yaml]\nserver: {tls: {certFile: c.pem, keyFile: '${K}/k.pem'}}\njobs: [{scriptName: s}]",
         encoding="utf-8",
     )
     monkeypatch.chdir(tmp_path)  # so that the manifest's folder is not the working directory
-    night = convert_file("night/m.yaml", Options()).night
-    assert night.groups[0].nodes[0].arguments["params"] == {"token": "${file:parts/t.txt:-x}"}
-    assert night.servers[0]["tls"] == {"certFile": "c.pem", "keyFile": "${K}/k.pem"}
-    assert night.groups[0].defaults["base_dir"] == str(tmp_path / "night")
+    spec = convert_file("spec/m.yaml", Options()).spec
+    assert spec.groups[0].nodes[0].arguments["params"] == {"token": "${file:parts/t.txt:-x}"}
+    assert spec.servers[0]["tls"] == {"certFile": "c.pem", "keyFile": "${K}/k.pem"}
+    assert spec.groups[0].defaults["base_dir"] == str(tmp_path / "spec")
 
 
 def test_converting_needs_no_airflow(tmp_path: Path) -> None:
@@ -392,7 +392,7 @@ def test_converting_needs_no_airflow(tmp_path: Path) -> None:
         "import sys; sys.modules['airflow'] = None\n"
         "from aftrun_airflow.convert import Options, convert_file\n"
         "from aftrun_airflow.export import export\n"
-        f"print(export(convert_file({_write(tmp_path, 'scriptName: s')!r}, Options()).night))"
+        f"print(export(convert_file({_write(tmp_path, 'scriptName: s')!r}, Options()).spec))"
     )
     environ = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ)
@@ -406,21 +406,21 @@ VALID = sorted((REPOSITORY / "tests" / "manifests" / "valid").glob("*.yaml"))
 def test_every_manifest_can_be_said_or_is_refused(file: Path) -> None:
     """What is valid becomes tasks, and plain data that survives being kept; or it is refused with a remedy."""
     try:
-        night = convert_file(str(file), Options()).night
+        spec = convert_file(str(file), Options()).spec
     except ManifestError as error:
         problems = error.problems
     else:
         problems = ()
-        _check_night(night)
+        _check_night(spec)
     assert {(problem.code, bool(problem.hint)) for problem in problems} <= {("airflow", True)}
 
 
-def _check_night(night: Night) -> None:
-    assert Night.from_json(json.loads(json.dumps(night.to_json()))) == night
-    ast.parse(export(night))
-    names = [group.full(node) for group in night.groups for node in group.nodes]
+def _check_night(spec: DagSpec) -> None:
+    assert DagSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+    ast.parse(export(spec))
+    names = [group.full(node) for group in spec.groups for node in group.nodes]
     assert len(names) == len(set(names))
-    assert {up for group in night.groups for node in group.nodes for up in node.upstream} <= set(names)
+    assert {up for group in spec.groups for node in group.nodes for up in node.upstream} <= set(names)
 
 
 @pytest.mark.parametrize("file", VALID, ids=lambda path: path.stem)
@@ -428,12 +428,12 @@ def test_servers_say_the_same_again(file: Path) -> None:
     """The description that the operator gets is read as the server that the manifest described."""
     manifests = load_all([str(file)]).manifests
     try:
-        night = convert(manifests, Options(ignore=("notify",)), base_dir=str(file.parent))
+        spec = convert(manifests, Options(ignore=("notify",)), base_dir=str(file.parent))
     except ManifestError:
         return  # refused, as the test above has seen
     wanted = {_bare(manifest.server(job.server)) for manifest in manifests for job in manifest.jobs}
     found = set()
-    for server in night.servers:
+    for server in spec.servers:
         data = json.dumps({"server": server, "jobs": [{"scriptName": "s"}]}).encode()
         loaded = load_all([str(file.with_name("again.json"))], read=lambda _, data=data: data).manifests  # type: ignore[misc]  # a default binds the loop's value
         found.add(_bare(loaded[0].servers[0]))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.providers_manager import _create_provider_info_schema_validator
 
+import aftrun
 from aftrun.sandbox.server import Sandbox
 from aftrun_airflow.provider import get_provider_info
 from tests.conftest import KEY
@@ -18,9 +19,10 @@ from tests.world import World
 
 def test_airflow_lists_the_provider(world: World) -> None:
     """By its entry point."""
-    listed = json.loads(world.run("providers", "list", "--output", "json").stdout)
+    listed = world.get("/providers", limit=500)["providers"]
     (found,) = [each for each in listed if each["package_name"] == "aftrun-airflow"]
     assert found["description"].startswith("Jobs of Syncplify AFT!")
+    assert found["version"] == aftrun.__version__
 
 
 def test_the_description_is_what_airflow_expects() -> None:

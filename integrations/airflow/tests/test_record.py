@@ -8,16 +8,28 @@ import pytest
 
 from aftrun.model import Json, Outcome
 from aftrun.run.policy import MAY_EXIST
-from aftrun_airflow.record import BAD, Ask, Book, Follow, Next, NotKept, Phase, Record, Submit, Take, decide
+from aftrun_airflow.record import (
+    BAD,
+    AskPerson,
+    Follow,
+    Next,
+    NotKept,
+    Progress,
+    Record,
+    RecordStore,
+    Submit,
+    TakeResult,
+    decide,
+)
 
 URL = "https://aft.example.com:44399"
-INTENDED = Record(Phase.INTENDED, 1, 2, URL, intended_at=1000.0)
-ACCEPTED = replace(INTENDED, phase=Phase.ACCEPTED, job_id="j1", accepted_at=1001.0)
+INTENDED = Record(Progress.INTENDED, 1, 2, URL, intended_at=1000.0)
+ACCEPTED = replace(INTENDED, phase=Progress.ACCEPTED, job_id="j1", accepted_at=1001.0)
 
 
 def ended(outcome: str, reason: str = "done", job_id: str = "j1") -> Record:
     """A record of a submission that has ended."""
-    return replace(ACCEPTED, phase=Phase.ENDED, outcome=outcome, reason=reason, job_id=job_id, message="so it was")
+    return replace(ACCEPTED, phase=Progress.ENDED, outcome=outcome, reason=reason, job_id=job_id, message="so it was")
 
 
 def next_of(record: Record | None, *, cleared: bool = False, resubmit: bool = False) -> Next:
@@ -36,7 +48,7 @@ def test_without_a_record_it_submits(cleared: bool) -> None:
 @pytest.mark.parametrize("cleared", [False, True])
 def test_a_post_that_did_not_arrive_is_tried_again(cleared: bool) -> None:
     """It is still the same attempt."""
-    assert next_of(replace(INTENDED, phase=Phase.DEFERRED), cleared=cleared) == Submit(1)
+    assert next_of(replace(INTENDED, phase=Progress.DEFERRED), cleared=cleared) == Submit(1)
 
 
 @pytest.mark.parametrize("cleared", [False, True])
@@ -44,7 +56,7 @@ def test_a_post_that_did_not_arrive_is_tried_again(cleared: bool) -> None:
 def test_an_unanswered_post_needs_a_person(record: Record, cleared: bool) -> None:
     """Neither a retry nor clearing sends another; the words are those of the command line."""
     found = next_of(record, cleared=cleared)
-    assert isinstance(found, Ask)
+    assert isinstance(found, AskPerson)
     assert found.message.endswith(MAY_EXIST)
 
 
@@ -65,7 +77,7 @@ def test_an_accepted_job_is_followed() -> None:
 @pytest.mark.parametrize("outcome", ["succeeded", "submitted"])
 def test_a_good_end_is_taken_by_a_retry_and_repeated_for_a_person(outcome: str) -> None:
     """Airflow may retry because it lost the result, not the job."""
-    assert next_of(ended(outcome)) == Take(ended(outcome))
+    assert next_of(ended(outcome)) == TakeResult(ended(outcome))
     assert next_of(ended(outcome), cleared=True) == Submit(2, "the task was cleared")
 
 
@@ -73,7 +85,7 @@ def test_a_good_end_is_taken_by_a_retry_and_repeated_for_a_person(outcome: str) 
 def test_a_bad_end_is_retried_if_named_and_repeated_for_a_person(outcome: str) -> None:
     """All these are certain: nothing runs any more."""
     named = outcome == "failed"
-    assert isinstance(next_of(ended(outcome)), Submit if named else Take)
+    assert isinstance(next_of(ended(outcome)), Submit if named else TakeResult)
     assert next_of(ended(outcome), cleared=True) == Submit(2, "the task was cleared")
 
 
@@ -91,7 +103,7 @@ def test_a_job_that_may_still_run_is_looked_at_again(outcome: str, reason: str) 
 def test_a_job_on_another_server_is_not_looked_for_here() -> None:
     """The connection has been changed; ids mean nothing elsewhere."""
     found = decide(ACCEPTED, max_tries=2, server="https://other:44399", retry_on=(), resubmit=False)
-    assert isinstance(found, Ask)
+    assert isinstance(found, AskPerson)
     assert URL in found.message
     cleared = decide(ended("failed"), max_tries=9, server="https://other:44399", retry_on=(), resubmit=False)
     assert isinstance(cleared, Submit)
@@ -117,7 +129,7 @@ class Shelf:
 @pytest.mark.parametrize("record", [INTENDED, ACCEPTED, ended("failed")])
 def test_records_come_back_equal(record: Record) -> None:
     """As JSON they go, as records they come."""
-    book = Book(Shelf())
+    book = RecordStore(Shelf())
     assert book.read() is None
     book.write(record)
     assert book.read() == record
@@ -126,7 +138,7 @@ def test_records_come_back_equal(record: Record) -> None:
 def test_a_record_that_is_not_there_after_writing_is_noticed() -> None:
     """A POST must not leave when its intent can be lost."""
     with pytest.raises(NotKept):
-        Book(Shelf(broken=True)).write(INTENDED)
+        RecordStore(Shelf(broken=True)).write(INTENDED)
 
 
 @pytest.mark.parametrize(
@@ -137,4 +149,4 @@ def test_a_record_that_cannot_be_read_is_refused(data: Json) -> None:
     shelf = Shelf()
     shelf.values["aftrun"] = data
     with pytest.raises(ValueError, match="task state"):
-        Book(shelf).read()
+        RecordStore(shelf).read()

@@ -5,20 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
-
 from aftrun.run.policy import MAY_EXIST
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import KEY, TOKEN, VARIABLE
 from tests.world import World, posts
-
-DAGS = ("basic", "mapped", "retried", "unclear", "clocks", "forgiven", "sensed")
-
-
-@pytest.fixture(scope="module")
-def runs(world: World) -> Mapping[str, str]:
-    """One run of each DAG, all started at once."""
-    return {dag: world.trigger(dag) for dag in DAGS}
 
 
 def bodies(server: Sandbox, script: str) -> list[dict[str, Any]]:
@@ -148,10 +138,8 @@ def test_all_clocks_hold_while_deferred(world: World, runs: Mapping[str, str], s
     assert world.xcom("clocks", run, "timeout", "outcome") == "timedOut"
     assert "timeout of 5s ran out" in world.xcom("clocks", run, "timeout", "message")
     assert "queueTimeout of 5s ran out" in world.xcom("clocks", run, "queue", "message")
-    assert "execution_timeout of 12s ran out" in world.log("clocks", run, "execution")
+    assert "execution_timeout of 20s ran out" in world.log("clocks", run, "execution")
     assert "goes on, on the server" in world.log("clocks", run, "execution")
-    took = {each["task_id"]: each["duration"] for each in world.tasks("clocks", run)}
-    assert took["execution"] < 60
     assert posts(server, scriptName="long") == 2
     assert posts(server, scriptName="stuck") == 1
 

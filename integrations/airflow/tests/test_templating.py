@@ -10,7 +10,8 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
 from aftrun_airflow import AftJobOperator
-from aftrun_airflow.session import Facts, Session, Settings
+from aftrun_airflow.prepare import Settings
+from aftrun_airflow.session import Facts, Session
 from aftrun_airflow.templating import BadReference, References
 
 

@@ -11,9 +11,8 @@ import pytest
 
 from aftrun.model import Json, OnAmbiguous, Outcome
 from aftrun.sandbox.server import Sandbox
-from aftrun.server.client import Door
-from aftrun_airflow.record import Book, NotKept, Phase, Record
-from aftrun_airflow.spec import Watched, prepare
+from aftrun_airflow.prepare import Settings, prepare
+from aftrun_airflow.record import NotKept, Progress, Record, RecordStore
 from aftrun_airflow.work import Following, Work
 
 Start = Callable[..., Sandbox]
@@ -25,15 +24,15 @@ class Lines:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def say(self, level: int, text: str) -> None:
+    def log(self, level: int, text: str, *values: object) -> None:
         """Keep it, with its level."""
-        self.lines.append(f"{logging.getLevelName(level)} {text}")
+        self.lines.append(f"{logging.getLevelName(level)} {text % values}")
 
 
 class Watched_:  # noqa: N801  # `Watched` is what is watched
     """A task state store that notes how many POSTs had reached the server at each write."""
 
-    def __init__(self, server: Sandbox, *, refuse: Phase | None = None) -> None:
+    def __init__(self, server: Sandbox, *, refuse: Progress | None = None) -> None:
         self.server = server
         self.refuse = refuse
         self.value: Json = None
@@ -55,20 +54,18 @@ def work(
     server: Sandbox, store: Watched_, *, ambiguous: OnAmbiguous = OnAmbiguous.FAIL, wait: bool = True, **described: Json
 ) -> tuple[Work, Lines]:
     """A worker with one job."""
-    watched = Watched(
-        {
-            "url": server.url,
-            "apiKey": "${KEY}",
-            "tls": {"fingerprint": server.fingerprint},
-            "poll": {"min": "20ms"},
-            **described,
-        }
-    )
-    values = {"KEY": server.api_key}
-    prepared = prepare(watched, values, request={"scriptName": "x"}, on_ambiguous=ambiguous, wait=wait)
+    settings = Settings(None, None, request={"scriptName": "x"}, on_ambiguous=ambiguous, wait=wait)
+    server_described: dict[str, Json] = {
+        "url": server.url,
+        "apiKey": "${KEY}",
+        "tls": {"fingerprint": server.fingerprint},
+        "poll": {"min": "20ms"},
+        **described,
+    }
+    prepared = prepare(settings, server_described, {"KEY": server.api_key})
     lines = Lines()
-    door = Door(prepared.endpoint, scrubber=prepared.setup.scrubber)
-    return Work(Following(prepared, lines), door, Book(store), lines, max_tries=2, sleep=time.sleep), lines
+    following = Following(prepared, lines)
+    return Work(following, prepared.connect(), RecordStore(store), max_tries=2, sleep=time.sleep), lines
 
 
 def record_of(store: Watched_) -> Record:
@@ -105,25 +102,25 @@ def test_a_post_that_did_not_arrive_is_noted_as_such(sandbox: Start) -> None:
 def test_without_an_intent_nothing_is_sent(sandbox: Start) -> None:
     """Airflow's API server is away: the task fails, and may be retried."""
     server = sandbox()
-    store = Watched_(server, refuse=Phase.INTENDED)
+    store = Watched_(server, refuse=Progress.INTENDED)
     worker, _ = work(server, store)
     with pytest.raises(NotKept, match="away"):
         worker.submit(1)
     assert server.ledger() == ()
-    assert record_of(store).phase is Phase.DEFERRED
+    assert record_of(store).phase is Progress.DEFERRED
 
 
 def test_an_id_that_cannot_be_kept_is_at_least_said(sandbox: Start) -> None:
     """The record says that a POST left; whoever raises has the id."""
     server = sandbox()
-    store = Watched_(server, refuse=Phase.ACCEPTED)
+    store = Watched_(server, refuse=Progress.ACCEPTED)
     worker, lines = work(server, store)
     with pytest.raises(NotKept):
         worker.submit(1)
     job = server.jobs()[0].id
     assert worker.following.live.job_id == job
     assert any(job in line for line in lines.lines)
-    assert record_of(store).phase is Phase.INTENDED
+    assert record_of(store).phase is Progress.INTENDED
 
 
 def test_an_ambiguous_post_is_repeated_only_where_that_is_wanted(sandbox: Start) -> None:
@@ -151,7 +148,7 @@ def test_a_server_that_is_away_gets_no_job(sandbox: Start) -> None:
     finish = worker.submit(1)
     assert finish is not None
     assert finish.outcome is Outcome.UNDELIVERED
-    assert record_of(store).phase in (Phase.DEFERRED, Phase.INTENDED)
+    assert record_of(store).phase in (Progress.DEFERRED, Progress.INTENDED)
 
 
 def test_accepted_is_enough_where_nobody_waits(sandbox: Start) -> None:

@@ -37,7 +37,7 @@ def free_port() -> int:
         return port
 
 
-def until(what: str, found: Callable[[], Any], seconds: float = 90.0, every: float = 0.3) -> Any:
+def until(what: str, found: Callable[[], Any], seconds: float = 600.0, every: float = 0.3) -> Any:
     """What `found` gives, once it is true."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -120,7 +120,7 @@ class World:
             cwd=self.home,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=check,
         )
 
@@ -132,13 +132,9 @@ class World:
             cwd=self.home,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
-
-    def migrate(self) -> None:
-        """Make the database."""
-        self.run("db", "migrate")
 
     def start(self, *parts: str) -> None:
         """Start parts (`api-server`, `scheduler`, `dag-processor`, `triggerer`) and wait until the API answers."""
@@ -154,7 +150,7 @@ class World:
                     start_new_session=True,
                 )
         if "api-server" in parts:
-            until("the API server answers", self._answers, 120)
+            until("the API server answers", self._answers)
 
     def _answers(self) -> bool:
         with contextlib.suppress(httpx.HTTPError):
@@ -217,7 +213,7 @@ class World:
         if self._client is None:
             token = httpx.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
             self._client = httpx.Client(
-                base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=60, trust_env=False
+                base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=600, trust_env=False
             )
         return self._client
 
@@ -274,7 +270,7 @@ class World:
         """The state of each task of a run (mapped ones as `task[0]`)."""
         return {_name(each): each["state"] for each in self.tasks(dag_id, run)}
 
-    def ended(self, dag_id: str, run: str, seconds: float = 120) -> dict[str, str | None]:
+    def ended(self, dag_id: str, run: str, seconds: float = 600) -> dict[str, str | None]:
         """The states of all tasks, once the run is over."""
 
         def over() -> bool:
@@ -282,10 +278,6 @@ class World:
 
         until(f"{dag_id} {run} ends: {self.home}", over, seconds)
         return self.states(dag_id, run)
-
-    def wait_for(self, dag_id: str, run: str, task: str, *states: str, seconds: float = 90) -> None:
-        """Wait until a task is in one of these states."""
-        until(f"{task} is {states}", lambda: self.states(dag_id, run).get(task) in states, seconds)
 
     def xcom(self, dag_id: str, run: str, task: str, key: str, map_index: int = -1) -> Any:
         """A value; None where there is none."""
@@ -329,7 +321,8 @@ def a_world(home: Path, *parts: str, **settings: Any) -> Iterator[World]:
     """A world with these parts started; it ends with the block."""
     world = World(home, **settings)
     try:
-        world.migrate()
+        if not world.database.exists():
+            world.run("db", "migrate")
         world.start(*parts)
         yield world
     finally:

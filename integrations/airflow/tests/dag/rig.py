@@ -57,7 +57,7 @@ def run_dags(home: Path, files: Sequence[Path], server: Sandbox, extra: Mapping[
         env=environ(home, server, extra),
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -83,7 +83,7 @@ def apply(folder: Path, manifest: Path, server: Sandbox, extra: Mapping[str, str
         env=environ(folder, server, extra),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     report: dict[str, Any] = json.loads(done.stdout)

@@ -36,7 +36,7 @@ def test_the_example_runs(home: Path, tmp_path: Path) -> None:
             env=environ(home, extra=extra),
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=600,
             check=False,
         )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

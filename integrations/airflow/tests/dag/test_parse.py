@@ -98,7 +98,7 @@ class Rounds:
         for name, text in {**self.examples(), **MANIFESTS, "wide": WIDE}.items():
             manifest = self.write(f"{name}.yaml", text)
             call, chosen = OPTIONS.get(name, ("", Options()))
-            exported = export(convert_file(str(manifest), chosen).night, schedule="@daily")
+            exported = export(convert_file(str(manifest), chosen).spec, schedule="@daily")
             self.files[f"{name} exported"] = self.write(f"{name}_exported.py", exported)
             self.add(name, f'manifest_dag("{name}.yaml", {call}schedule="@daily")')
         for name, (manifest_text, call, _) in WRONG.items():
@@ -143,7 +143,7 @@ class Rounds:
             env=environ(self.home, extra=extra),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]

@@ -79,7 +79,7 @@ with DAG("clocks", schedule=None):
     AftJobOperator(task_id="timeout", script_name="long", timeout=5, deferrable=True, poll=QUICK, **AGAIN)
     AftJobOperator(task_id="queue", script_name="stuck", queue_timeout=5, deferrable=True, poll=QUICK, **AGAIN)
     AftJobOperator(
-        task_id="execution", script_name="long", execution_timeout=timedelta(seconds=12), deferrable=True, poll=QUICK
+        task_id="execution", script_name="long", execution_timeout=timedelta(seconds=20), deferrable=True, poll=QUICK
     )
 
 with DAG("forgiven", schedule=None):
@@ -97,12 +97,11 @@ with DAG("sensed", schedule=None):
     started >> AftJobSensor(task_id="nobody", job_id="no-such-job", deferrable=True, timeout=5)
 
 with DAG("killed", schedule=None):
-    AftJobOperator(task_id="posting", script_name="slow post", retries=1, retry_delay=timedelta(seconds=0))
-    AftJobOperator(
-        task_id="waiting", script_name="ten", retries=1, retry_delay=timedelta(seconds=0), deferrable=False, poll=QUICK
-    )
+    once_more: dict[str, Any] = {"retries": 1, "retry_delay": timedelta(seconds=0), "aft_conn_id": "aft_held"}
+    AftJobOperator(task_id="posting", script_name="slow post", **once_more)
+    AftJobOperator(task_id="waiting", script_name="waited for", deferrable=False, **once_more)
 
-with DAG("night", schedule=None):
-    AftJobOperator.partial(task_id="job", script_name="five", deferrable=True, **AGAIN).expand(
-        job_params=[{"n": str(number)} for number in range(30)]
-    )
+with DAG("many", schedule=None):
+    AftJobOperator.partial(
+        task_id="job", script_name="one of many", deferrable=True, aft_conn_id="aft_held", **AGAIN
+    ).expand(job_params=[{"n": str(number)} for number in range(8)])

@@ -1,7 +1,7 @@
 """A manifest as Airflow will see it: tasks, their arguments, rules and edges, as plain data.
 
 Everything here is made of what JSON has, so that it can be kept, compared, and written as Python. It imports nothing:
-reading a kept `Night` must cost next to nothing each time that Airflow parses a DAG file.
+reading a kept `DagSpec` must cost next to nothing each time that Airflow parses a DAG file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SECONDS = frozenset({"retry_delay", "max_retry_delay"})
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class TaskSpec:
     """One task: an `AftJobOperator`, or an `EmptyOperator` that only joins edges (which no worker ever runs)."""
 
     id: str
@@ -40,23 +40,23 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class GroupSpec:
     """One manifest. Where there is only one, its `id` is empty and its tasks stand in the DAG itself."""
 
     id: str
     name: str
-    nodes: tuple[Node, ...]
+    nodes: tuple[TaskSpec, ...]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """`default_args` of its tasks."""
     description: str = ""
 
-    def full(self, node: Node) -> str:
+    def full(self, node: TaskSpec) -> str:
         """A node's id with its group's before it."""
         return f"{self.id}.{node.id}" if self.id else node.id
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class PoolSpec:
     """A pool that has to be there before the tasks can run."""
 
     name: str
@@ -65,19 +65,19 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class DagSpec:
     """A file of manifests."""
 
     name: str
     path: str
     sha256: str
-    groups: tuple[Group, ...]
+    groups: tuple[GroupSpec, ...]
     servers: tuple[Mapping[str, Any], ...] = ()
     """As manifests describe them. The argument `server` of tasks is an index into these."""
     server_names: tuple[str, ...] = ()
     max_parallel: int | None = None
     """Tasks of a run that work at once; None: the manifest does not say."""
-    pools: tuple[Pool, ...] = ()
+    pools: tuple[PoolSpec, ...] = ()
     description: str = ""
     warnings: tuple[str, ...] = ()
     """What the loader has to say, `FILE:LINE:COLUMN: …`."""
@@ -87,18 +87,18 @@ class Night:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Night:
+    def from_json(cls, data: Mapping[str, Any]) -> DagSpec:
         """What `to_json` gave, read back.
 
         Raises:
             KeyError, TypeError: it is something else.
         """
         groups = tuple(
-            Group(
+            GroupSpec(
                 **{
                     **group,
                     "nodes": tuple(
-                        Node(
+                        TaskSpec(
                             **{
                                 **node,
                                 "upstream": tuple(node["upstream"]),
@@ -118,6 +118,6 @@ class Night:
                 "servers": tuple(data["servers"]),
                 "server_names": tuple(data["server_names"]),
                 "warnings": tuple(data["warnings"]),
-                "pools": tuple(Pool(**pool) for pool in data["pools"]),
+                "pools": tuple(PoolSpec(**pool) for pool in data["pools"]),
             }
         )

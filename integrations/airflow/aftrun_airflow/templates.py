@@ -54,7 +54,7 @@ def literal(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class TemplateWriter:
     """Turns the values of one manifest's jobs into texts.
 
     `task_of` gives the full id of the task that stands for a job of the same manifest. `base_dir` is the folder that
