@@ -55,6 +55,7 @@ class Live:
     """Looks in a row that gave nothing to go by."""
     blind_message: str = ""
     missing_since: float | None = None
+    refused_since: float | None = None
     serial: int = 0
     """Number of the newest entry in the scheduler's heap; older entries are stale."""
     due: float | None = None
@@ -84,7 +85,8 @@ class Live:
         self.request = None
         self.job_id = ""
         self.status, self.state = "", None
-        self.blind, self.blind_message, self.missing_since = 0, "", None
+        self.blind, self.blind_message = 0, ""
+        self.missing_since = self.refused_since = None
         self.going, self.stops, self.lasted = None, (), None
 
     def duration(self, now: float, wall: float, told: float | None) -> float | None:

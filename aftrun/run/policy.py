@@ -20,7 +20,9 @@ SUBMIT_BACKOFF = (0.25, 5.0)
 LOOK_BACKOFF = (0.5, 30.0)
 """First and longest wait between tries, seconds; it doubles in between."""
 
-_AGAIN = frozenset({408, 425, 429})
+LONGEST_READ_WAIT = 60.0
+"""Seconds of a `Retry-After` that count on a status read. A read does no harm, and a job's end must be noticed."""
+
 MAY_EXIST = "the job may or may not have been created, so it is not submitted again: look on the server"
 NAME_ITS_ID = "if it is about this job, say where its id stands with server.jobInfo.id"
 _ALLOW_LIST = (
@@ -66,12 +68,14 @@ class Going:
 
 @dataclass(frozen=True, slots=True)
 class Blind:
-    """A status read gave nothing to go by; look again, no sooner than in `retry_after` seconds."""
+    """A status read gave nothing to go by; read again, no sooner than in `retry_after` seconds."""
 
     message: str
     retry_after: float | None = None
     missing: bool = False
     """The server says that there is no such job."""
+    refused: bool = False
+    """The server does not let this key, or this address, read the job."""
 
 
 SubmitDecision = Created | NotProcessed | Ended
@@ -125,28 +129,23 @@ def _ambiguous(message: str) -> Ended:
 
 
 def after_look(reply: Reply, job_id: str) -> LookDecision:
-    """What a reply to a status read means. It never guesses: what cannot be read is looked at again."""
+    """What a reply to a status read means. Only an end that was seen ends a job; everything else is read again.
+
+    How long a job may be `missing` or `refused` before its outcome is unknown is for the caller to say.
+    """
     if isinstance(reply, Failure):
-        if reply.kind is FailureKind.TLS:
-            message = _with_hint(f"the job was accepted, but now {reply.message}", reply.hint)
-            return Ended(Outcome.UNKNOWN, Reason.UNREADABLE, message)
         return Blind(_with_hint(reply.message, reply.hint))
     status = reply.status
     if 200 <= status < 300:
         return _read(reply, job_id)
-    if status in (404, 410):
-        return Blind(_said(reply), reply.retry_after, missing=True)
-    if status in _AGAIN or status >= 500:
-        return Blind(_said(reply), reply.retry_after)
+    wait = None if reply.retry_after is None else min(reply.retry_after, LONGEST_READ_WAIT)
     if status in (401, 403):
         message = (
-            f"{_said(reply)} when reading the job's status: the job was accepted, so this key may submit but not read\n"
-            f"{_ALLOW_LIST}, and give the key the right to read jobs"
+            f"{_said(reply)} when reading the job's status: the job was accepted, so this key may submit but perhaps "
+            f"not read\n{_ALLOW_LIST}, and give the key the right to read jobs"
         )
-        return Ended(Outcome.UNKNOWN, Reason.UNREADABLE, message)
-    return Ended(
-        Outcome.UNKNOWN, Reason.UNREADABLE, f"the job was accepted, but reading its status gave {_said(reply)}"
-    )
+        return Blind(message, wait, refused=True)
+    return Blind(_said(reply), wait, missing=status in (404, 410))
 
 
 def _read(answer: Answer, job_id: str) -> LookDecision:
@@ -195,7 +194,9 @@ def out_of_time(last: LookDecision, reason: Reason, clock: str) -> Ended:
     if isinstance(last, Ended):
         return last
     if isinstance(last, Blind):
-        return Ended(Outcome.UNKNOWN, Reason.UNREADABLE, f"{clock} ran out, and the last look failed: {last.message}")
+        return Ended(
+            Outcome.UNKNOWN, Reason.UNREADABLE, f"{clock} ran out, and the last status read failed: {last.message}"
+        )
     if last.info.state in (State.UNLISTED, State.MISSING):
         word = repr(last.info.status) if last.info.status else "none"
         return Ended(

@@ -141,11 +141,9 @@ class Steps:
             return self.attempt_over(live, decision)
         events = self._note(live, decision)
         now = self._clock.monotonic()
-        if live.missing_since is not None and now - live.missing_since >= policy.NOT_FOUND_GRACE:
-            message = (
-                f"the server no longer knows the job ({live.blind_message}); how it ended cannot be told from here"
-            )
-            over = self.attempt_over(live, Ended(Outcome.UNKNOWN, Reason.VANISHED, message))
+        patience, given_up = self._patience(live)
+        if now >= patience:
+            over = self.attempt_over(live, given_up)
             return Step((*events, *over.events), over.due, over.end)
         deadline, reason, name = live.deadline(self._finishes[live.task.stage])
         if now >= deadline:
@@ -153,6 +151,18 @@ class Steps:
             return Step((*events, *over.events), over.due, over.end)
         retry_after = decision.retry_after if isinstance(decision, Blind) else None
         return Step(tuple(events), due=self._next_look(live, retry_after or 0.0))
+
+    def _patience(self, live: Live) -> tuple[float, Ended]:
+        """Until when (monotonic) to go on reading a job that the server does not show, and what it ends as then."""
+        said = live.blind_message
+        if live.missing_since is not None:
+            message = f"the server no longer knows the job ({said}); how it ended cannot be told from here"
+            until = live.missing_since + policy.NOT_FOUND_GRACE
+            return until, Ended(Outcome.UNKNOWN, Reason.VANISHED, message)
+        until = math.inf
+        if live.refused_since is not None:
+            until = live.refused_since + self._plan.servers[live.task.server].submit_timeout
+        return until, Ended(Outcome.UNKNOWN, Reason.UNREADABLE, f"given up after submitTimeout: {said}")
 
     def _note(self, live: Live, decision: Going | Blind) -> list[Event]:
         """Remember what a look said, and record what is new in it."""
@@ -163,12 +173,17 @@ class Steps:
                 live.missing_since = None
             elif live.missing_since is None:
                 live.missing_since = self._clock.monotonic()
+            if not decision.refused:
+                live.refused_since = None
+            elif live.refused_since is None:
+                live.refused_since = self._clock.monotonic()
             if decision.message == live.blind_message:
                 return []
             live.blind_message = decision.message
             return [LookFailed(at, key, live.attempt, decision.message)]
         info = decision.info
-        live.blind, live.blind_message, live.missing_since = 0, "", None
+        live.blind, live.blind_message = 0, ""
+        live.missing_since = live.refused_since = None
         live.going = live.asked
         events: list[Event] = []
         if (info.status, info.state) != (live.status, live.state):
@@ -191,9 +206,7 @@ class Steps:
         if live.blind:
             wait = max(wait, policy.backoff(live.blind, policy.LOOK_BACKOFF, self._random), retry_after)
         deadline, _, _ = live.deadline(self._finishes[live.task.stage])
-        if live.missing_since is not None:
-            deadline = min(deadline, live.missing_since + policy.NOT_FOUND_GRACE)
-        return min(now + wait, max(now, deadline))
+        return min(now + wait, max(now, min(deadline, self._patience(live)[0])))
 
     # --- ending ---------------------------------------------------------------------------------------------------
 

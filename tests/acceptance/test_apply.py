@@ -11,6 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from aftrun.model import Json
 from aftrun.resources import schema_text
 from aftrun.sandbox.certificate import self_signed
 from aftrun.sandbox.server import Sandbox
@@ -314,9 +315,26 @@ def test_a_job_that_may_not_be_read_is_unknown(aftrun: Run, sandbox: Start, tmp_
     """403 on the status read: the job was accepted, but nobody saw its end."""
     faults = [{"on": "status", "kind": "status", "code": 403, "times": "always"}]
     server = sandbox({"defaults": {"faults": faults}})
-    done = aftrun("apply", write(tmp_path, "scriptName: x\n"), server=server)
+    manifest = "server: {submitTimeout: 1s, poll: {min: 50ms}}\njobs: [{scriptName: x}]\n"
+    done = aftrun("apply", write(tmp_path, manifest), server=server)
     assert done.code == 6
-    assert "may submit but not read" in done.err
+    assert done.err.count("may submit but perhaps not read") == 2  # at once, and at the end
+    assert sum(entry.method == "GET" for entry in server.ledger()) > 2
+
+
+def test_a_moment_of_trouble_with_reading_decides_nothing(aftrun: Run, sandbox: Start, tmp_path: Path) -> None:
+    """A single 400, a redirect, a refused key: the job's end is seen all the same, and nothing was sent elsewhere."""
+    other = sandbox()
+    faults: list[Json] = [
+        {"on": "status", "kind": "status", "code": 400, "times": 1},
+        {"on": "status", "kind": "redirect", "to": f"{other.url}/v1/adm/jobs/1", "code": 302, "times": 1},
+        {"on": "status", "kind": "status", "code": 403, "times": 1},
+        {"on": "status", "kind": "status", "code": 429, "retryAfter": {"date": "1s"}, "times": 1},
+    ]
+    server = sandbox({"defaults": {"queue": "0s", "duration": "10ms", "faults": faults}})
+    done = aftrun("apply", write(tmp_path, "scriptName: x\n"), server=server)
+    assert done.code == 0, done.err
+    assert other.ledger() == ()
 
 
 def test_a_plain_http_server_that_only_says_200(aftrun: Run, tmp_path: Path) -> None:

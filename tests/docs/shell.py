@@ -52,7 +52,7 @@ class Shell:
             os.killpg(self._bash.pid, signal.SIGKILL)  # with whatever it left in the background
         self._bash.wait(10)
 
-    def run(self, command: str, seconds: float = 30) -> tuple[int, str]:
+    def run(self, command: str, seconds: float = 90) -> tuple[int, str]:
         """Run a command; its exit code and what it printed, on both streams in the order in which it came."""
         assert self._bash.stdin is not None
         script = f"{{\n{command}\n}} </dev/null\n__code=$?; printf '\\n{_END} %d\\n' $__code; (exit $__code)\n"

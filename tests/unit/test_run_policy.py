@@ -146,12 +146,13 @@ def test_a_refused_key_names_key_and_allow_list(status: int) -> None:
     submit = policy.after_submit(Answer(status))
     look = policy.after_look(Answer(status), "17")
     assert isinstance(submit, Ended)
-    assert isinstance(look, Ended)
+    assert isinstance(look, Blind)
     for decision in (submit, look):
         assert "API key" in decision.message
         assert "allow-list" in decision.message
-    assert (look.outcome, look.reason) == (Outcome.UNKNOWN, Reason.UNREADABLE)
-    assert "may submit but not read" in look.message
+    assert look.refused
+    assert not look.missing
+    assert "may submit but perhaps not read" in look.message
 
 
 @given(status=st.integers(100, 599), retry_after=st.one_of(st.none(), st.floats(0, 1e6)), body=st.booleans())
@@ -172,15 +173,10 @@ def test_no_answer_without_an_id_is_ever_taken_for_a_creation(
 
 
 @pytest.mark.parametrize(("kind", "sent"), list(product(KINDS, [False, True])))
-def test_a_failed_look_is_repeated_but_for_a_certificate(kind: FailureKind, *, sent: bool) -> None:
-    """Reading twice does no harm; a certificate that is refused now will be refused again."""
+def test_a_read_that_failed_is_repeated(kind: FailureKind, *, sent: bool) -> None:
+    """Reading twice does no harm, and a certificate may be put right while the job runs."""
     decision = policy.after_look(Failure(kind, sent, "what happened", "what to do"), "17")
-    if kind is FailureKind.TLS:
-        assert isinstance(decision, Ended)
-        assert (decision.outcome, decision.reason) == (Outcome.UNKNOWN, Reason.UNREADABLE)
-    else:
-        assert isinstance(decision, Blind)
-        assert not decision.missing
+    assert decision == Blind("what happened\nwhat to do")
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 599])
@@ -196,13 +192,22 @@ def test_a_missing_job_is_marked_as_missing(status: int) -> None:
     assert policy.after_look(Answer(status, message="no job"), "17") == Blind(f"HTTP {status}: no job", missing=True)
 
 
-@pytest.mark.parametrize("status", [100, 301, 302, 307, 308, 400, 402, 405, 406, 422])
-def test_other_answers_to_a_look_make_the_job_unknown(status: int) -> None:
-    """The job was accepted and cannot be read: unknown, never failed."""
-    decision = policy.after_look(Answer(status), "17")
-    assert isinstance(decision, Ended)
-    assert (decision.outcome, decision.reason) == (Outcome.UNKNOWN, Reason.UNREADABLE)
-    assert "accepted" in decision.message
+@pytest.mark.parametrize("status", [100, 301, 302, 304, 307, 308, 400, 402, 405, 406, 409, 422, 431, 451, 499])
+def test_redirects_and_refusals_of_a_read_decide_nothing(status: int) -> None:
+    """One 302 or 400 on a read says nothing of the job: it is read again."""
+    assert policy.after_look(Answer(status, message="no"), "17") == Blind(f"HTTP {status}: no")
+
+
+@pytest.mark.parametrize("status", [*range(100, 200, 25), *range(300, 600)])
+@pytest.mark.parametrize("retry_after", [None, 0.0, 60.0, 60.1, 31_536_000.0, 1e9])
+def test_only_an_end_that_was_seen_ends_a_job(status: int, retry_after: float | None) -> None:
+    """No status but 2xx decides anything, and no `Retry-After` of a read counts for more than a minute."""
+    seen = info(State.SUCCEEDED)
+    decision = policy.after_look(Answer(status, seen, "because", retry_after=retry_after), "17")
+    assert isinstance(decision, Blind)
+    assert decision.missing == (status in (404, 410))
+    assert decision.refused == (status in (401, 403))
+    assert decision.retry_after == (None if retry_after is None else min(retry_after, 60.0))
 
 
 @pytest.mark.parametrize("reply", [Answer(200), Answer(200, problem="the answer is too large")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -426,11 +427,85 @@ def test_retry_after_on_a_look_is_honoured() -> None:
     assert second - first >= 60
 
 
-def test_a_key_that_may_not_read_is_unknown_at_once() -> None:
-    """403 on the status read: the job was accepted, so it is unknown, and the words say what to do."""
-    ran = run(manifest(job("a")), acts={"a": Acts(looks=(Answer(403),))})
-    assert (ran.outcome("a"), ran.report.exit_code) == ("unknown", 6)
-    assert "may submit but not read" in message(ran, "a")
+YEAR = 31_536_000.0
+CERTIFICATE = Failure(FailureKind.TLS, sent=False, message="the certificate is another one", hint="pin it")
+
+
+@pytest.mark.parametrize("wait", [YEAR, 61.0])
+@pytest.mark.parametrize("status", [429, 503, 500, 404, 403, 302])
+def test_no_retry_after_of_a_read_keeps_us_away_for_longer_than_a_minute(status: int, wait: float) -> None:
+    """A server that says "in a year" is read again in a minute, or when a clock runs out before."""
+    acts = {"a": Acts((Life(runs=20.0),), looks=(Answer(status, retry_after=wait),))}
+    setting = Setting((manifest(job("a")),), acts=acts)
+    ran = setting.go()
+    check(ran)
+    first, second, *_ = (time for time, _ in setting.servers[0].gets)
+    assert second - first <= 61
+    assert ran.outcome("a") == "succeeded"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [*(Answer(status, message="no") for status in (301, 302, 307, 400, 405, 422, 401, 403, 404, 410)), CERTIFICATE],
+    ids=lambda said: str(getattr(said, "status", "certificate")),
+)
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_read_decides_nothing_but_an_end_that_it_saw(said: Answer | Failure, times: int) -> None:
+    """A redirect, a refusal, a moment of another certificate: said, read again, and the job's own end counts."""
+    ran = run(manifest(job("a")), acts={"a": Acts((Life(runs=3.0),), looks=(None, *(said,) * times))})
+    assert ran.outcome("a") == "succeeded"
+    assert len(ran.of(LookFailed)) == 1
+
+
+@pytest.mark.parametrize("said", [Answer(302), Answer(400), CERTIFICATE], ids=["302", "400", "certificate"])
+def test_reads_that_say_nothing_until_the_clock_runs_out_make_it_unknown(said: Answer | Failure) -> None:
+    """Read again, and once more when the clock runs out; then unknown, and the words say what was in the way."""
+    setting = Setting((manifest(job("a", timeout=100)),), acts={"a": Acts(looks=(said,) * 1000)})
+    ran = setting.go()
+    check(ran)
+    assert (ran.outcome("a"), reason(ran, "a"), ran.report.exit_code) == ("unknown", Reason.UNREADABLE, 6)
+    assert message(ran, "a").startswith("the timeout of 1m40s ran out, and the last status read failed: ")
+    assert setting.servers[0].gets[-1][0] - ran.of(Accepted)[0].at + EPOCH == pytest.approx(100, abs=1)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_may_not_read_is_said_at_once_and_given_up_after_submit_timeout(status: int) -> None:
+    """The key may submit but perhaps not read: told with the first read, read again for a while, then unknown."""
+    short = replace(ONE, submit_timeout=7.0)
+    setting = Setting((manifest(job("a"), servers=(short,)),), acts={"a": Acts(looks=(Answer(status),) * 1000)})
+    ran = setting.go()
+    check(ran)
+    assert (ran.outcome("a"), reason(ran, "a"), ran.report.exit_code) == ("unknown", Reason.UNREADABLE, 6)
+    assert "may submit but perhaps not read" in message(ran, "a")
+    reads = [time for time, _ in setting.servers[0].gets]
+    (said,) = ran.of(LookFailed)
+    assert said.at - EPOCH - reads[0] < 1
+    assert "allow-list" in said.message
+    assert len(reads) > 3
+    assert reads[-1] - reads[0] == pytest.approx(7, abs=0.2)
+
+
+def test_a_key_that_may_read_again_in_time_is_forgiven() -> None:
+    """Each refusal begins the wait anew once something else was answered."""
+    ran = run(manifest(job("a")), acts={"a": Acts((Life(runs=2.0),), looks=(Answer(403), Answer(500)) * 10)})
+    assert ran.outcome("a") == "succeeded"
+
+
+def test_a_job_that_is_missing_now_and_then_is_read_until_its_clock_runs_out() -> None:
+    """404 for 30 s in a row means gone; with other answers in between, nobody can tell."""
+    ran = run(manifest(job("a", timeout=300)), acts={"a": Acts(looks=(Answer(404), Answer(404), Answer(503)) * 500)})
+    assert (ran.outcome("a"), reason(ran, "a")) == ("unknown", Reason.UNREADABLE)
+    assert ran.world.time > 299
+
+
+def test_a_resumed_job_whose_clock_ran_out_meanwhile_is_read_once() -> None:
+    """What ended while nobody was there is seen, however late."""
+    setting = Setting((manifest(job("a", timeout=60)),), acts={"a": Acts((Life(runs=30),))}, interrupt_at=10.0)
+    first = setting.go()
+    setting.world.advance(setting.world.time + 100_000)
+    setting.interrupt_at = None
+    second = setting.go([first.told[0], *first.journal.events])
+    assert second.outcome("a") == "succeeded"
 
 
 # --- submitting ---------------------------------------------------------------------------------------------------

@@ -143,7 +143,7 @@ def test_a_refused_key_is_asked_for_anew_once(sandbox: Start, monkeypatch: pytes
     server = sandbox(scenario(duration="2s"), api_key=KEY)
     job = submit(server)[0]
     monkeypatch.setenv("TRIGGER_KEY", "an old key")
-    assert follow(server, job)["outcome"] == "unknown"
+    assert follow(server, job, described(server, submitTimeout="1s"))["outcome"] == "unknown"
     trigger._prepared.clear()
 
     async def renewed() -> Any:
