@@ -96,13 +96,12 @@ class Listener:
     """Accepts connections on `listener` until `close`. Runs inside the sandbox's loop."""
 
     def __init__(
-        self, listener: socket.socket, service: Service, tls: ssl.SSLContext | None, *, keep_alive: float, speed: float
+        self, listener: socket.socket, service: Service, tls: ssl.SSLContext | None, *, keep_alive: float
     ) -> None:
         self._listener = listener
         self._address: tuple[str, int] = listener.getsockname()[:2]
         self._service = service
         self._tls = tls
-        self._speed = speed
         self._http = HttpServer(service, keep_alive)
         self._count = 0
         self._handshakes: set[asyncio.Task[None]] = set()
@@ -110,15 +109,15 @@ class Listener:
 
     async def run(self, outages: Iterable[Outage]) -> None:
         """Accept connections, with the outages of the scenario, until cancelled."""
-        loop = asyncio.get_running_loop()
-        start = loop.time()
+        passed = 0.0
         self._accepting = asyncio.create_task(self._accept())
         try:
             for outage in sorted(outages, key=lambda each: each.after):
-                await asyncio.sleep(start + outage.after / self._speed - loop.time())
+                await self._service.sleep(outage.after - passed)
                 await self._go_away()
-                await asyncio.sleep(start + (outage.after + outage.lasts) / self._speed - loop.time())
+                await self._service.sleep(outage.lasts)
                 await self._come_back()
+                passed = max(passed, outage.after) + outage.lasts
             await self._accepting
         finally:
             await self._go_away()

@@ -8,7 +8,6 @@ import ipaddress
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +15,7 @@ from typing import Any, Self
 
 from aftrun.errors import UsageError
 from aftrun.sandbox.certificate import HOSTS, Certificate, missing, self_signed
+from aftrun.sandbox.clock import Clock, SteadyClock
 from aftrun.sandbox.jobs import JobRecord, Store
 from aftrun.sandbox.ledger import Entry, Ledger
 from aftrun.sandbox.scenario import Scenario
@@ -35,6 +35,7 @@ class Sandbox:
         certificate: the server's; by default a fresh self-signed one, which ordinary verification refuses.
         client_ca: PEM of an authority; given, only clients with a certificate of it get through the handshake.
         speed: how much faster than the scenario says time passes, for jobs, delays and outages alike.
+        clock: tells the time of jobs, delays and outages, and waits for it; by default the machine's.
 
     Raises:
         UsageError: on construction, an argument makes no sense; on `start`, the port is taken, a file cannot be
@@ -55,6 +56,7 @@ class Sandbox:
         certificate: Certificate | None = None,
         client_ca: bytes | None = None,
         speed: float = 1.0,
+        clock: Clock | None = None,
     ) -> None:
         if not speed > 0:
             raise UsageError(f"the sandbox's speed must be more than 0, not {speed}", hint="1 is real time, 10 is fast")
@@ -80,7 +82,8 @@ class Sandbox:
         self._thread: _LoopThread | None = None
         self._listening: socket.socket | None = None
         self._ledger = Ledger()
-        self._store = Store(scenario, time.time, speed)
+        self._clock = SteadyClock() if clock is None else clock
+        self._store = Store(scenario, self._clock.now, speed)
 
     @property
     def url(self) -> str:
@@ -133,9 +136,8 @@ class Sandbox:
             ) from error
         self._listening = listening
         self._port = listening.getsockname()[1]
-        now = steady_clock()
         self._ledger = ledger
-        self._store = Store(self.scenario, now, self._speed)
+        self._store = Store(self.scenario, self._clock.now, self._speed)
 
         async def serve() -> None:
             service = Service(
@@ -145,10 +147,10 @@ class Sandbox:
                 scripts=self._scripts,
                 ledger=ledger,
                 store=self._store,
-                now=now,
+                clock=self._clock,
                 speed=self._speed,
             )
-            listener = Listener(listening, service, context, keep_alive=self.scenario.keep_alive, speed=self._speed)
+            listener = Listener(listening, service, context, keep_alive=self.scenario.keep_alive)
             await listener.run(self.scenario.outages)
 
         self._thread = _LoopThread(serve)
@@ -227,9 +229,3 @@ class _LoopThread:
         self._task = asyncio.create_task(self._main())
         self._ready.set()
         await self._task
-
-
-def steady_clock() -> Callable[[], float]:
-    """A clock that gives epoch seconds and never jumps, whatever happens to the system's time."""
-    offset = time.time() - time.monotonic()
-    return lambda: offset + time.monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import ipaddress
 import json
@@ -15,6 +14,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from aftrun.model import Json
 from aftrun.sandbox import mischief
+from aftrun.sandbox.clock import Clock
 from aftrun.sandbox.dialects import accepted, job_info
 from aftrun.sandbox.faults import FaultPicker, answered
 from aftrun.sandbox.jobs import Job, Phase, Store, Submission
@@ -30,7 +30,7 @@ OWN_PATH = "/_sandbox/"
 class Service:
     """Everything behind the listening socket.
 
-    `scripts` and `allow` are as in `Sandbox`; `now` gives epoch seconds, `sleep` sleeps in the scenario's time.
+    `scripts` and `allow` are as in `Sandbox`; `sleep` sleeps in the scenario's time.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Service:
         scripts: Sequence[str] | None,
         ledger: Ledger,
         store: Store,
-        now: Callable[[], float],
+        clock: Clock,
         speed: float,
     ) -> None:
         self._scenario = scenario
@@ -51,13 +51,14 @@ class Service:
         self._scripts = scripts
         self._ledger = ledger
         self._store = store
-        self._now = now
+        self._now = clock.now
+        self._clock = clock
         self._speed = speed
         self._faults = FaultPicker(scenario.seed)
         self._latency = random.Random(f"latency|{scenario.seed}")  # noqa: S311 - a lot, not a key
         self._connections: dict[RequestHandler, int] = {}
         self._tokens = 1.0
-        self._filled_at = now()
+        self._filled_at = clock.now()
 
     # Connections
 
@@ -108,7 +109,7 @@ class Service:
 
     async def sleep(self, seconds: float) -> None:
         """Sleep `seconds` of the scenario's time."""
-        await asyncio.sleep(seconds / self._speed)
+        await self._clock.sleep(seconds / self._speed)
 
     async def _submit(
         self, request: web.BaseRequest, entry: Entry, submission: Submission, behaviour: Behaviour

@@ -9,25 +9,28 @@ import json
 import logging
 import socket
 import ssl
-import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 
 from aftrun.model import Json
+from aftrun.sandbox.clock import Clock
 from aftrun.sandbox.ledger import Entry
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
+from tests.clocks import HandClock
+from tests.waiting import HANG, until
 
 BODY = json.dumps({"scriptName": "My Backup Job", "params": {"destination": "/archive/2026"}})
 
 
-def sandbox(*faults: Json, **rest: Json) -> Sandbox:
+def sandbox(*faults: Json, clock: Clock | None = None) -> Sandbox:
     """A sandbox whose every job is done at once and suffers `faults`."""
     defaults: dict[str, Json] = {"queue": "0s", "duration": "0s", "faults": list(faults)}
-    return Sandbox(parse({"defaults": defaults, **rest}))
+    return Sandbox(parse({"defaults": defaults}), clock=clock)
 
 
 @pytest.fixture(autouse=True)
@@ -37,10 +40,10 @@ def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     assert [record for record in caplog.get_records("call") if record.levelno >= logging.WARNING] == []
 
 
-def connect(server: Sandbox, timeout: float = 5.0) -> http.client.HTTPConnection:
+def connect(server: Sandbox, timeout: float = HANG) -> http.client.HTTPConnection:
     """An open connection that trusts the sandbox's certificate and nothing else; `timeout` is for its answers."""
     context = ssl.create_default_context(cadata=server.ca_pem.decode())
-    connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=5.0, context=context)
+    connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=HANG, context=context)
     connection.connect()
     connection.sock.settimeout(timeout)
     return connection
@@ -51,7 +54,7 @@ def send(connection: http.client.HTTPConnection, method: str, path: str, body: s
     connection.request(method, path, body, {"X-API-Key": "sandbox-key", "Content-Type": "application/json"})
 
 
-def post(server: Sandbox, timeout: float = 5.0) -> tuple[int, http.client.HTTPMessage, bytes]:
+def post(server: Sandbox, timeout: float = HANG) -> tuple[int, http.client.HTTPMessage, bytes]:
     """Submit a job on a connection of its own: status, headers, body."""
     with closing(connect(server, timeout)) as connection:
         send(connection, "POST", "/v1/jobs", BODY)
@@ -86,7 +89,9 @@ def test_no_answer_with_and_without_effect(kind: str, strikes: str | None, jobs:
     }
     with sandbox(fault) as server:
         with pytest.raises(seen[kind]):
-            post(server, timeout=0.3)
+            # What hangs would never answer: any wait shows it, once the request has arrived.
+            post(server, timeout=0.1 if kind == "hang" else HANG)
+        until(server.ledger)
         assert len(server.jobs()) == jobs
         entry = last(server)
         assert (entry.status, entry.fault, entry.effect) == (None, kind, bool(jobs))
@@ -98,7 +103,7 @@ def test_no_answer_with_and_without_effect(kind: str, strikes: str | None, jobs:
 def test_reset_without_tls_is_a_real_rst() -> None:
     """On a bare socket the reset shows as ECONNRESET, not as an end of file."""
     scenario = parse({"defaults": {"faults": [{"on": "submit", "kind": "reset"}]}})
-    with Sandbox(scenario, tls=False) as server, socket.create_connection(("127.0.0.1", server.port), 5) as client:
+    with Sandbox(scenario, tls=False) as server, socket.create_connection(("127.0.0.1", server.port), HANG) as client:
         head = f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nX-API-Key: sandbox-key\r\nContent-Length: {len(BODY)}\r\n"
         client.sendall(f"{head}Content-Type: application/json\r\n\r\n{BODY}".encode())
         with pytest.raises(ConnectionResetError):
@@ -130,9 +135,10 @@ def test_retry_after_as_date_and_as_nonsense() -> None:
     with sandbox(
         {"on": "submit", "kind": "status", "code": 429, "retryAfter": {"date": "60s"}},
         {"on": "submit", "kind": "status", "code": 503, "retryAfter": {"text": "soon"}, "body": "gone fishing"},
+        clock=HandClock(),
     ) as server:
-        ahead = email.utils.parsedate_to_datetime(post(server)[1]["Retry-After"]).timestamp() - time.time()
-        assert 50 < ahead <= 61
+        at = email.utils.parsedate_to_datetime(post(server)[1]["Retry-After"]).timestamp()
+        assert at == HandClock().now() + 60
         _, headers, body = post(server)
         assert (headers["Retry-After"], body) == ("soon", b"gone fishing")
 
@@ -140,26 +146,33 @@ def test_retry_after_as_date_and_as_nonsense() -> None:
 @pytest.mark.parametrize("strikes", ["before", "after"])
 def test_slow_answers_late_but_well(strikes: str) -> None:
     """`slow` delays the answer; `strikes` says whether the job is created at once or only after the delay."""
-    with sandbox({"on": "submit", "kind": "slow", "delay": "200ms", "strikes": strikes}) as server:
-        start = time.time()
-        status, _, body = post(server)
-        assert (status, time.time() - start > 0.18) == (201, True)
+    clock = HandClock()
+    fault: Json = {"on": "submit", "kind": "slow", "delay": "200ms", "strikes": strikes}
+    with ThreadPoolExecutor(1) as pool, sandbox(fault, clock=clock) as server:
+        answer = pool.submit(post, server)
+        clock.until_asleep()
+        assert len(server.jobs()) == (strikes == "after")
+        clock.advance(0.19)
+        clock.until_asleep()  # still
+        assert not answer.done()
+        clock.advance(0.02)
+        status, _, body = answer.result(HANG)
         job = server.jobs()[0]
-        assert job.id == json.loads(body)["id"]
-        late = job.created_at - last(server).time
-        assert late > 0.15 if strikes == "before" else late < 0.15
+        assert (status, job.id) == (201, json.loads(body)["id"])
+        assert job.created_at - last(server).time == pytest.approx(0.21 if strikes == "before" else 0.0)
         assert (last(server).fault, last(server).effect) == ("slow", True)
 
 
 def test_slow_before_still_works_for_a_client_that_left() -> None:
     """A client that gives up during the delay gets its job all the same: the trap of a read timeout."""
-    with sandbox({"on": "submit", "kind": "slow", "delay": "200ms", "strikes": "before"}) as server:
-        with pytest.raises(TimeoutError):
-            post(server, timeout=0.05)
+    clock = HandClock()
+    with sandbox({"on": "submit", "kind": "slow", "delay": "200ms", "strikes": "before"}, clock=clock) as server:
+        with closing(connect(server)) as client:
+            send(client, "POST", "/v1/jobs", BODY)
+            clock.until_asleep()
         assert server.jobs() == ()
-        deadline = time.monotonic() + 5
-        while not server.jobs() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        clock.advance(0.21)
+        until(server.jobs)
         assert len(server.jobs()) == 1
 
 

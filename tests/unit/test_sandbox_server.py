@@ -6,16 +6,16 @@ import gc
 import hashlib
 import http.client
 import json
+import select
 import socket
 import ssl
 import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ from aftrun.sandbox.certificate import issued, self_signed
 from aftrun.sandbox.scenario import Behaviour, Fixed, Scenario, parse
 from aftrun.sandbox.server import Sandbox, _LoopThread
 from aftrun.sandbox.service import _LOOPBACK, _within
+from tests.clocks import HandClock
+from tests.waiting import HANG, until
 
 QUICK: dict[str, Json] = {"queue": "0s", "duration": "0s"}
 KEY = {"X-API-Key": "sandbox-key"}
@@ -62,18 +64,18 @@ def strict(ca: bytes) -> ssl.SSLContext:
 def test_submits_and_follows_a_job(client: requests.Session, tmp_path: Path) -> None:
     """A job is accepted with 201, and is queued, running, and done as the clock goes on."""
     scenario = parse({"defaults": {"queue": "250ms", "duration": "250ms", "outputs": {"files": 3}}})
-    with Sandbox(scenario) as server:
+    clock = HandClock()
+    with Sandbox(scenario, clock=clock) as server:
         trusting(client, server, tmp_path)
         answer = client.post(f"{server.url}/v1/jobs", json=JOB)
         assert answer.status_code == 201
         url = f"{server.url}/v1/adm/jobs/{answer.json()['id']}"
         seen: list[str] = [answer.json()["status"]]
-        deadline = time.monotonic() + 5
-        while seen[-1] != "Succeeded" and time.monotonic() < deadline:
+        for passed in (0.249, 0.002, 0.248, 0.002):
+            clock.advance(passed)
             info = client.get(url).json()
-            if info["status"] != seen[-1]:
-                seen.append(info["status"])
-        assert seen == ["Queued", "Running", "Succeeded"]
+            seen.append(info["status"])
+        assert seen == ["Queued", "Queued", "Running", "Running", "Succeeded"]
         assert (info["exitCode"], info["error"], info["files"]) == (0, None, 3)
         assert info["createdAt"] < info["startedAt"] < info["finishedAt"]
         assert server.jobs()[0].state == "succeeded"
@@ -91,7 +93,7 @@ def test_ordinary_verification_refuses_the_certificate(client: requests.Session)
 def test_pin_and_ca_file_both_work(host: str) -> None:
     """The fingerprint is that of the certificate shown, and the PEM verifies it under strict rules, name included."""
     with Sandbox() as server:
-        connection = http.client.HTTPSConnection(host, server.port, timeout=5, context=strict(server.ca_pem))
+        connection = http.client.HTTPSConnection(host, server.port, timeout=HANG, context=strict(server.ca_pem))
         with closing(connection):
             connection.connect()
             der = connection.sock.getpeercert(binary_form=True)
@@ -108,7 +110,7 @@ def test_certificates_are_fresh_each_time() -> None:
 def test_certificate_of_an_authority() -> None:
     """With a certificate from a private authority, trusting the authority is enough."""
     with Sandbox(certificate=issued()) as server:
-        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=5, context=strict(server.ca_pem))
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=HANG, context=strict(server.ca_pem))
         with closing(connection):
             connection.request("GET", "/_sandbox/jobs")
             assert connection.getresponse().read() == b"[]"
@@ -117,14 +119,14 @@ def test_certificate_of_an_authority() -> None:
 def test_expired_certificate() -> None:
     """An expired certificate is refused even by those who trust it."""
     with Sandbox(certificate=self_signed(days=-1)) as server:
-        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=5, context=strict(server.ca_pem))
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=HANG, context=strict(server.ca_pem))
         with closing(connection), pytest.raises(ssl.SSLCertVerificationError, match="expired"):
             connection.connect()
 
 
 def ask(port: int, context: ssl.SSLContext) -> int:
     """The status of a harmless request."""
-    with closing(http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=context)) as connection:
+    with closing(http.client.HTTPSConnection("127.0.0.1", port, timeout=HANG, context=context)) as connection:
         connection.request("GET", "/_sandbox/jobs")
         return connection.getresponse().status
 
@@ -216,31 +218,37 @@ def test_connections_are_told_apart(client: requests.Session) -> None:
     with Sandbox(tls=False) as server:
         for _ in range(2):
             client.post(f"{server.url}/v1/jobs", json=JOB, headers=KEY)
-        requests.post(f"{server.url}/v1/jobs", json=JOB, headers=KEY, timeout=5)
+        requests.post(f"{server.url}/v1/jobs", json=JOB, headers=KEY, timeout=HANG)
         assert [entry.connection for entry in server.ledger()] == [1, 1, 2]
 
 
 def test_idle_connections_are_closed(client: requests.Session) -> None:
-    """`keepAlive` makes kept connections go stale, which a client must survive."""
-    with (
-        Sandbox(parse({"keepAlive": "100ms"}), tls=False) as server,
-        socket.create_connection(("127.0.0.1", server.port), 5) as raw,
-    ):
-        raw.sendall(b"GET /_sandbox/jobs HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert raw.recv(65536).startswith(b"HTTP/1.1 200")
-        start = time.monotonic()
-        assert raw.recv(1) == b""
-        assert time.monotonic() - start < 2
+    """`keepAlive` makes kept connections go stale, which a client must survive: the shorter, the sooner."""
+    with ExitStack() as stack:
+        idle: list[socket.socket] = []
+        for keep in ("1h", "100ms"):
+            server = stack.enter_context(Sandbox(parse({"keepAlive": keep}), tls=False))
+            raw = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), HANG))
+            raw.sendall(b"GET /_sandbox/jobs HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert raw.recv(65536).startswith(b"HTTP/1.1 200")
+            idle.append(raw)
+        closed, _, _ = select.select(idle, [], [], HANG)
+        assert closed == idle[1:], "the one that was opened later"
+        assert idle[1].recv(1) == b""
 
 
 def test_latency_and_speed(client: requests.Session) -> None:
     """Every answer takes the latency; `speed` makes the scenario's time pass faster."""
-    with Sandbox(
-        parse({"latency": "1s", "defaults": {"duration": "10s", "queue": "0s"}}), tls=False, speed=10
-    ) as server:
-        start = time.monotonic()
-        client.post(f"{server.url}/v1/jobs", json=JOB, headers=KEY)
-        assert 0.09 < time.monotonic() - start < 0.9
+    scenario = parse({"latency": "1s", "defaults": {"duration": "10s", "queue": "0s"}})
+    clock = HandClock()
+    with ThreadPoolExecutor(1) as pool, Sandbox(scenario, tls=False, speed=10, clock=clock) as server:
+        answer = pool.submit(client.post, f"{server.url}/v1/jobs", json=JOB, headers=KEY)
+        clock.until_asleep()
+        clock.advance(0.09)
+        clock.until_asleep()  # still
+        assert not answer.done()
+        clock.advance(0.02)
+        assert answer.result(HANG).status_code == 201
         job = server.jobs()[0]
         assert job.started_at is not None
         assert job.ended_at is not None
@@ -259,22 +267,28 @@ def test_rate_limit(client: requests.Session) -> None:
 def test_outage_refuses_connections_and_ends(client: requests.Session) -> None:
     """During an outage the port is closed and old connections are gone; afterwards jobs are still there."""
     scenario = parse({"defaults": QUICK, "outages": [{"after": "300ms", "for": "300ms"}]})
-    with Sandbox(scenario, tls=False) as server:
+    clock = HandClock()
+    with Sandbox(scenario, tls=False, clock=clock) as server:
         job_id = client.post(f"{server.url}/v1/jobs", json=JOB, headers=KEY).json()["id"]
-        seen: list[bool] = []
-        deadline = time.monotonic() + 5
-        while seen[-2:] != [False, True] and time.monotonic() < deadline:
+
+        def up() -> bool:
             try:
-                client.get(f"{server.url}/v1/adm/jobs/{job_id}", headers=KEY)
-                up = True
+                return client.get(f"{server.url}/v1/adm/jobs/{job_id}", headers=KEY).ok
             except requests.exceptions.ConnectionError:
-                with pytest.raises(ConnectionRefusedError):
-                    socket.create_connection(("127.0.0.1", server.port), 5)
-                up = False
-            if seen[-1:] != [up]:
-                seen.append(up)
-            time.sleep(0.02)
-        assert seen == [True, False, True]
+                return False
+
+        clock.until_asleep()
+        clock.advance(0.299)
+        assert up()
+        clock.advance(0.002)
+        until(lambda: not up())
+        clock.until_asleep()  # until the end of the outage
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", server.port), HANG)
+        clock.advance(0.298)
+        assert not up()
+        clock.advance(0.003)
+        until(up)
         assert client.get(f"{server.url}/v1/adm/jobs/{job_id}", headers=KEY).json()["status"] == "Succeeded"
 
 
@@ -306,25 +320,21 @@ def test_stops_at_once_and_can_start_again(client: requests.Session) -> None:
 
     def hang() -> None:
         try:
-            requests.post(f"{url}/v1/jobs", json=JOB, headers=KEY, timeout=10)
+            requests.post(f"{url}/v1/jobs", json=JOB, headers=KEY, timeout=HANG)
         except requests.ConnectionError as error:
             failures.append(error)
 
     waiting = threading.Thread(target=hang)
     waiting.start()
-    deadline = time.monotonic() + 5
-    while not server.ledger() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    start = time.monotonic()
+    until(server.ledger)
     server.stop()
     server.stop()
-    assert time.monotonic() - start < 1
-    waiting.join(5)
+    waiting.join(HANG)
     assert len(failures) == 1
     assert not [thread for thread in threading.enumerate() if thread.name == "aftrun-sandbox"]
     assert (len(server.ledger()), len(server.jobs())) == (1, 1)
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", server.port), 5)
+        socket.create_connection(("127.0.0.1", server.port), HANG)
     with server:
         assert server.url == url
         assert (server.ledger(), server.jobs()) == ((), ())
@@ -356,7 +366,7 @@ def test_many_clients_at_once() -> None:
         context = strict(server.ca_pem)
 
         def submit(number: int) -> str:
-            connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=10, context=context)
+            connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=HANG, context=context)
             with closing(connection):
                 body = json.dumps({**JOB, "params": {"n": number}})
                 connection.request("POST", "/v1/jobs", body, {**KEY, "Content-Type": "application/json"})
@@ -390,12 +400,11 @@ def test_addresses_in_networks(address: str | None, inside: bool) -> None:
 def test_stops_with_unfinished_handshakes_and_idle_connections() -> None:
     """Clients that connect and say nothing do not hold up the end."""
     with Sandbox() as server:
-        idle = [socket.create_connection(("127.0.0.1", server.port), 5) for _ in range(3)]
-        time.sleep(0.05)
-        start = time.monotonic()
+        idle = [socket.create_connection(("127.0.0.1", server.port), HANG) for _ in range(2)]
+        shaken = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=HANG, context=strict(server.ca_pem))
+        shaken.connect()  # connections are taken in turn: now the others have been
         server.stop()
-        assert time.monotonic() - start < 1
-        for each in idle:
+        for each in (*idle, shaken):
             each.close()
 
 
@@ -403,14 +412,15 @@ def test_ledger_file_survives_a_kill(tmp_path: Path) -> None:
     """Entries are in the file before the answer arrives, so killing the server's process loses none."""
     path = tmp_path / "ledger.ndjson"
     program = (
-        "import sys, time; from pathlib import Path; from aftrun.sandbox.server import Sandbox\n"
+        "import sys; from pathlib import Path; from aftrun.sandbox.server import Sandbox\n"
         "server = Sandbox(tls=False, ledger_path=Path(sys.argv[1])); server.start()\n"
-        "print(server.url, flush=True); time.sleep(60)\n"
+        "print(server.url, flush=True); sys.stdin.read()\n"
     )
-    with subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-c", program, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
-        answer = requests.post(f"{url}/v1/jobs", json=JOB, headers=KEY, timeout=5)
+        answer = requests.post(f"{url}/v1/jobs", json=JOB, headers=KEY, timeout=HANG)
         process.kill()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [(line["jobId"], line["effect"], line["key"]) for line in lines] == [(answer.json()["id"], True, "valid")]
@@ -478,7 +488,7 @@ def test_ipv6() -> None:
         pytest.skip("no IPv6 here")
     try:
         assert server.url.startswith("https://[::1]:")
-        connection = http.client.HTTPSConnection("::1", server.port, timeout=5, context=strict(server.ca_pem))
+        connection = http.client.HTTPSConnection("::1", server.port, timeout=HANG, context=strict(server.ca_pem))
         with closing(connection):
             connection.request("POST", "/v1/jobs", json.dumps(JOB), {**KEY, "Content-Type": "application/json"})
             assert connection.getresponse().status == 201
