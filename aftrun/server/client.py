@@ -168,7 +168,8 @@ class Door:
     """One server. Thread-safe; each call is one request, which is never repeated here: repeating is policy.
 
     `connections` is how many idle connections are kept. `environ` stands in for the environment (proxies, CA
-    variables). `clock` tells the time for `Retry-After` and for the age of idle connections.
+    variables). `clock` tells the time for `Retry-After` and for the age of idle connections, `monotonic` that of
+    deadlines.
 
     Raises:
         UsageError: the endpoint names files that cannot be read, or values that cannot be sent.
@@ -182,6 +183,7 @@ class Door:
         connections: int = 8,
         environ: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._endpoint = endpoint
         self._clock = clock
@@ -198,7 +200,8 @@ class Door:
         self._own = Scrubber(_own_secrets(endpoint, self._proxy))
         self._pins = tuple(tls.pin(pin) for pin in endpoint.fingerprints)
         self._trace = Trace()
-        self._wire = wire = Wire(self._trace, endpoint.connect_timeout, endpoint.read_timeout, self._pins, clock)
+        timeouts = (endpoint.connect_timeout, endpoint.read_timeout)
+        self._wire = wire = Wire(self._trace, *timeouts, self._pins, clock, monotonic)
         context = tls.context(endpoint, environ) if parts.scheme == "https" else None
         self._adapter = _Adapter(wire, context, lambda: tls.verifying_context(environ), connections)
         self._seen: tls.PeerCertificate | None = None

@@ -74,14 +74,16 @@ class Trace(threading.local):
 class Deadline:
     """A moment by which something must be over, moved on as a request goes through its phases."""
 
-    __slots__ = ("_at",)
+    __slots__ = ("_at", "_clock")
 
     def __init__(self) -> None:
         self._at = 0.0
+        self._clock: Callable[[], float] = time.monotonic
 
-    def start(self, seconds: float) -> None:
-        """From now on, `seconds` are left."""
-        self._at = time.monotonic() + seconds
+    def start(self, seconds: float, clock: Callable[[], float]) -> None:
+        """From now on, `seconds` are left, by a clock that nobody sets back."""
+        self._clock = clock
+        self._at = clock() + seconds
 
     def left(self) -> float:
         """Seconds left, more than zero.
@@ -89,7 +91,7 @@ class Deadline:
         Raises:
             TimeoutError: none is.
         """
-        left = self._at - time.monotonic()
+        left = self._at - self._clock()
         if left <= 0:
             raise TimeoutError("timed out")
         return left
@@ -106,6 +108,8 @@ class Wire:
     """SHA-256 of the certificates that may be shown; empty: OpenSSL has decided already."""
     clock: Callable[[], float] = time.time
     """For the idle time of connections only; deadlines need a clock that nobody sets back."""
+    monotonic: Callable[[], float] = time.monotonic
+    """For deadlines."""
     shown: list[bytes] = field(default_factory=list)
     """The certificate (DER) that the server showed last; at most one."""
 
@@ -193,7 +197,7 @@ class PlainConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         """Connect within `connect_timeout` in all, however many addresses the name has."""
         trace = self.wire.trace
-        self._deadline.start(self.wire.connect_timeout)
+        self._deadline.start(self.wire.connect_timeout, self.wire.monotonic)
         trace.phase = Phase.NAME
         try:
             found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
@@ -254,7 +258,7 @@ class PlainConnection(HTTPConnection):
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Send a request; from here on, `read_timeout` runs for it and its whole answer."""
-        self._deadline.start(self.wire.read_timeout)
+        self._deadline.start(self.wire.read_timeout, self.wire.monotonic)
         self.wire.trace.phase = Phase.SEND
         try:
             super().request(*args, **kwargs)

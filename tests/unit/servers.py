@@ -22,8 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-PATIENCE = 10.0
-"""Seconds after which a server gives up on a client, so that a failing test cannot hang."""
+from tests.waiting import HANG
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +156,9 @@ class Visit:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         raw.close()
 
-    def stall(self, seconds: float = PATIENCE) -> bool:
-        """Wait until the test is over; True when it is."""
-        return self.server.over.wait(seconds)
+    def stall(self) -> None:
+        """Wait until the test is over."""
+        self.server.over.wait(HANG)
 
 
 Handler = Callable[[Visit], None]
@@ -217,7 +216,7 @@ class RawServer:
         """Wait for the connections that were opened so far to be over."""
         for thread in list(self._threads):
             if thread is not threading.current_thread() and (self.over.is_set() or thread is not self._threads[0]):
-                thread.join(PATIENCE)
+                thread.join(HANG)
 
     def _start(self, target: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
@@ -235,7 +234,7 @@ class RawServer:
             self._start(self._serve, sock)
 
     def _serve(self, sock: socket.socket) -> None:
-        sock.settimeout(PATIENCE)
+        sock.settimeout(HANG)
         try:
             if self.context is not None:
                 sock = self.context.wrap_socket(sock, server_side=True)

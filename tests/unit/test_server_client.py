@@ -21,6 +21,7 @@ from aftrun.secrets import Scrubber
 from aftrun.server import body as bodies
 from aftrun.server.client import Door, retry_after
 from tests.unit.servers import RawServer, Visit, always, issued, response
+from tests.waiting import HANG
 
 KEY = "aft-key-0123456789"
 CREATED = response(b'{"id": 42, "status": "queued"}', "201 Created")
@@ -28,8 +29,8 @@ NO_ENVIRONMENT: Mapping[str, str] = {}
 
 
 def door(server: RawServer, **changes: Any) -> Door:
-    """A client of a plain HTTP server; short timeouts."""
-    endpoint = Endpoint(url=server.url, api_key=KEY, connect_timeout=2.0, read_timeout=2.0)
+    """A client of a plain HTTP server."""
+    endpoint = Endpoint(url=server.url, api_key=KEY, connect_timeout=HANG, read_timeout=HANG)
     options = {name: changes.pop(name) for name in ("scrubber", "clock", "connections", "environ") if name in changes}
     return Door(replace(endpoint, **changes), **{"environ": NO_ENVIRONMENT, **options})
 
@@ -356,7 +357,7 @@ def test_endless_bodies(chunk: bytes) -> None:
             visit.send(chunk)
 
     with RawServer(handle) as server:
-        reply = door(server, read_timeout=10.0).status("1")
+        reply = door(server).status("1")
     if chunk.startswith(b"10000"):
         assert isinstance(reply, Answer)
         assert "larger than 8 MiB" in reply.problem

@@ -15,6 +15,7 @@ from aftrun.model import Endpoint, JobInfo, JobInfoMap, Json, ServerSpec, State,
 from aftrun.server import jobinfo, probe, tls
 from aftrun.server.explain import explain, state_words, suggest
 from tests.unit.servers import RawServer, always, ca_file, issued, response, self_signed
+from tests.waiting import HANG
 
 
 @pytest.mark.parametrize(
@@ -84,12 +85,12 @@ def test_no_tls_there_is_an_error_and_no_exception() -> None:
     """Plain HTTP on the port, and nothing on the port."""
     with RawServer(lambda visit: visit.send(response(b"", "400 Bad Request"))) as server:
         place = probe.place_of(server.url.replace("http:", "https:"))
-        assert "no TLS connection" in probe.trust(place, Endpoint(connect_timeout=2.0)).error
+        assert "no TLS connection" in probe.trust(place, Endpoint(connect_timeout=HANG)).error
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     place = probe.place_of(f"127.0.0.1:{port}")
     assert "connection refused" in probe.trust(place, Endpoint()).error
-    assert "connection refused" in probe.connection(place, 1.0).error
+    assert "connection refused" in probe.connection(place, HANG).error
     assert "was not found" in probe.name(probe.place_of("no-such-host.invalid")).error
 
 

@@ -22,6 +22,7 @@ from aftrun.server import failures, proxy, tls, x509
 from aftrun.server.client import Door
 from aftrun.server.wire import Phase
 from tests.unit.servers import Identity, RawServer, Visit, always, ca_file, issued, response, self_signed
+from tests.waiting import HANG
 
 KEY = "aft-key-0123456789"
 WRONG = "sha256:" + "ab" * 32
@@ -30,8 +31,8 @@ OK = response(b'{"id": "1"}')
 
 def ask(server: RawServer, environ: Mapping[str, str] | None = None, **changes: Any) -> Reply:
     """One submission, with whatever TLS settings."""
-    base = Endpoint(url=server.url, api_key=KEY, connect_timeout=2.0, read_timeout=2.0)
-    client = Door(replace(base, **changes), environ=environ or {})
+    base = Endpoint(url=server.url, api_key=KEY, connect_timeout=HANG, read_timeout=HANG)
+    client = Door(replace(base, **changes), environ=environ or {}, monotonic=lambda: 0.0)
     try:
         return client.submit({"scriptName": "x"})
     finally:
@@ -605,7 +606,7 @@ def test_certificate_that_cannot_be_looked_at() -> None:
     served = [issued().server_context()]
 
     with RawServer(always(OK), served[0]) as server:
-        client = Door(Endpoint(url=server.url, connect_timeout=0.2), environ={})
+        client = Door(Endpoint(url=server.url, connect_timeout=HANG), environ={})
         client._looked = True  # as after a look that failed
         reply = client.submit({})
     assert isinstance(reply, Failure)
@@ -623,9 +624,9 @@ def test_tunnel_refused(answer: bytes) -> None:
     with RawServer(handle) as middle:
         found = proxy.find("https", "aft.example", 1, {"https_proxy": f"http://127.0.0.1:{middle.port}"})
         with pytest.raises(OSError, match="proxy"):
-            tls.peer_certificate("aft.example", 1, 2.0, proxy=found)
+            tls.peer_certificate("aft.example", 1, HANG, proxy=found)
     with pytest.raises(OSError, match="https proxy"):
-        tls.peer_certificate("h", 1, 2.0, proxy=proxy.find("https", "h", 1, {"https_proxy": "https://127.0.0.1:1"}))
+        tls.peer_certificate("h", 1, HANG, proxy=proxy.find("https", "h", 1, {"https_proxy": "https://127.0.0.1:1"}))
 
 
 def test_proxy_of_the_operating_system(monkeypatch: pytest.MonkeyPatch) -> None:
