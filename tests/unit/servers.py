@@ -156,9 +156,9 @@ class Visit:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         raw.close()
 
-    def stall(self) -> None:
-        """Wait until the test is over."""
-        self.server.over.wait(HANG)
+    def stall(self, seconds: float = HANG) -> bool:
+        """Wait until the test is over; True when it is."""
+        return self.server.over.wait(seconds)
 
 
 Handler = Callable[[Visit], None]

@@ -404,7 +404,8 @@ def test_stops_with_unfinished_handshakes_and_idle_connections() -> None:
         shaken = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=HANG, context=strict(server.ca_pem))
         shaken.connect()  # connections are taken in turn: now the others have been
         server.stop()
-        for each in (*idle, shaken):
+        shaken.close()
+        for each in idle:
             each.close()
 
 
