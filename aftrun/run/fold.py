@@ -65,7 +65,6 @@ class Folder:
         self._ended_at: float | None = None
         self._outcome = "running"
         self._exit_code: int | None = None
-        self.signal = 0
         for event in events:
             self.feed(event)
 
@@ -88,11 +87,11 @@ class Folder:
                 self._start = event
                 self._jobs = {header.key: _result(header) for header in event.jobs}
             case RunResumed():
-                self._ended_at, self._outcome, self._exit_code, self.signal = None, "running", None, 0
+                self._ended_at, self._outcome, self._exit_code = None, "running", None
             case RunEnded():
                 self._ended_at, self._outcome, self._exit_code = event.at, event.outcome, event.exit_code
             case Interrupted():
-                self.signal = event.signal
+                pass  # it says when; what came of it is for the end of the run to say
             case Warned():
                 self._warnings.append(event.message)
             case _:
@@ -176,7 +175,7 @@ def _advance(job: JobResult, event: JobEvent) -> JobResult:
                 changes["state"] = event.state
             return _with_attempt(job, event.attempt, changes, outputs=tuple(event.outputs.items()), phase="waiting")
         case RetryPlanned():
-            return replace(job, phase="waiting", message=event.message)
+            return replace(job, message=event.message)  # it waits since its attempt ended
         case JobEnded():
             return replace(
                 job,

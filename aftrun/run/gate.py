@@ -197,7 +197,7 @@ class Gate:
         self._stuck[key] = index
         waiting = [
             task
-            for task in (self._tasks() if 0 <= self._stage < len(self._plan.stages) else ())
+            for task in (self._tasks() if self._stage >= 0 else ())
             if task.job.concurrency == key and self._places[task.index] is _Place.FREE and not self._missing[task.index]
         ]
         return self._take_away([self._apart(task) for task in waiting])

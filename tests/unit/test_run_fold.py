@@ -116,6 +116,7 @@ def test_the_report_names_what_was_planned() -> None:
     assert report.manifests == (FileRef("m.yaml", "ab", "m"),)
     assert (report.aftrun, report.git, report.sandbox) == ("1.2", (("commit", "c0ffee"),), True)
     a, b = report.jobs
+    assert (a.manifest, b.manifest) == ("m", "m")
     assert (a.name, a.tags, a.description, str(a.origin), a.request) == (
         "a",
         ("t",),
@@ -135,10 +136,9 @@ def test_end_interruption_and_resumption_of_a_run() -> None:
     report = folder.report()
     assert (report.outcome, report.exit_code, report.ended_at, report.duration) == ("interrupted", 143, 3.0, 2.0)
     assert report.warnings == ("careful",)
-    assert folder.signal == 15
     folder.feed(RunResumed(4.0, 7, "here"))
     report = folder.report()
-    assert (report.outcome, report.exit_code, report.ended_at, folder.signal) == ("running", None, None, 0)
+    assert (report.outcome, report.exit_code, report.ended_at) == ("running", None, None)
 
 
 def test_a_folder_and_a_fold_agree_after_every_event() -> None:
@@ -160,16 +160,23 @@ def test_a_report_is_not_changed_by_what_comes_later() -> None:
     assert isinstance(report.jobs[0], JobResult)
 
 
+def test_a_job_runs_from_when_it_was_first_seen_to_run() -> None:
+    """A word for "queued" is not the time at which a job began to run, nor is the second word for "running"."""
+    seen = [StateSeen(at, KEY, 1, word, word) for at, word in ((3.0, "queued"), (4.0, "running"), (5.0, "running"))]
+    attempts = [fold([START, STEPS[0][0], *seen[:count]]).jobs[0].attempts[0] for count in (1, 2, 3)]
+    assert [each.running_at for each in attempts] == [None, 4.0, 4.0]
+
+
 @pytest.mark.parametrize(
-    "events",
+    ("events", "why"),
     [
-        [],
-        [STEPS[0][0]],
-        [START, SubmitIntended(2.0, "m/other", 1)],
-        [START, StateSeen(2.0, KEY, 1, "Running", "running")],
+        ([], "is empty"),
+        ([STEPS[0][0]], "never named: 'm/a'"),
+        ([START, SubmitIntended(2.0, "m/other", 1)], "never named: 'm/other'"),
+        ([START, StateSeen(2.0, KEY, 1, "Running", "running")], "never sent: 'm/a'"),
     ],
 )
-def test_events_that_make_no_run_are_an_error(events: list[Event]) -> None:
+def test_events_that_make_no_run_are_an_error(events: list[Event], why: str) -> None:
     """Empty, without a start, about a job that nobody named, a state before any submission."""
-    with pytest.raises(StateError):
+    with pytest.raises(StateError, match=why):
         fold(events)

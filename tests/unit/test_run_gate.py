@@ -32,7 +32,8 @@ def take(one: Gate, servers: tuple[int, ...] = (0,)) -> list[int]:
 
 
 def reasons(skips: list[Skip]) -> dict[int, Reason]:
-    """The skips by job."""
+    """The skips by job; each tells a person why."""
+    assert all(skip.message for skip in skips)
     return {skip.index: skip.reason for skip in skips}
 
 
@@ -110,6 +111,15 @@ def test_a_job_of_an_earlier_process_that_may_run_on_keeps_its_key() -> None:
     assert (skip.index, skip.reason) == (1, Reason.NEEDS)
     assert "it was not waited for" in skip.message
     assert take(one) == [2]
+
+
+def test_a_job_of_an_earlier_process_whose_end_was_seen_frees_its_key() -> None:
+    """However it ended: its key is for the next job that wants it."""
+    for mark in Mark:
+        one = Gate(make_plan([parallel(job("a", concurrency="k"), job("b", concurrency="k"))]))
+        one.adopt(0, mark)
+        assert one.advance() == []
+        assert take(one) == [1]
 
 
 def test_skips_by_when() -> None:
