@@ -32,6 +32,9 @@ from tests.simulation.server import CORRELATION, Job, SimServer
 GRACE = 30.0
 """Seconds for which "no such job" is no reason to give up: SPEC, section 5, "for a while"."""
 
+READ_WAIT = 60.0
+"""Seconds of a `Retry-After` that count on a read: SPEC, section 5."""
+
 _FORGIVEN = (Outcome.FAILED, Outcome.REJECTED, Outcome.UNDELIVERED, Outcome.CANCELLED, Outcome.TIMED_OUT)
 """What `allowFailure` forgives."""
 
@@ -73,6 +76,10 @@ class Seen:
     ended: JobEnded | None = None
     missing: float = NEVER
     """When the unbroken row of answers "no such job" began, that this process has read."""
+    refused: float = NEVER
+    """The same for answers that do not let this key read the job."""
+    read: float = NEVER
+    """When this process last read an answer about the job."""
 
 
 class Checks:
@@ -120,7 +127,7 @@ class Checks:
         self._interrupted = self._record_lost = False
         self._told.clear()
         for seen in self._jobs.values():
-            seen.missing = NEVER
+            seen.missing = seen.refused = seen.read = NEVER
             # An intent of a process that died is no leave for the next one: nobody can tell what came of it.
             seen.abandoned += sum(seen.intents.values())
             seen.intents.clear()
@@ -150,7 +157,9 @@ class Checks:
                     seen.accepted[event.attempt] = (event.job_id, self._world.time)
                     self._settle(seen, event.attempt)
                 case SubmitDeferred():
-                    self._settle(self._jobs[event.job], event.attempt)
+                    seen = self._jobs[event.job]
+                    seen.intents[event.attempt] = 0  # where nothing has left, it never will
+                    self._settle(seen, event.attempt)
                 case AttemptEnded():
                     seen = self._jobs[event.job]
                     seen.over[event.attempt] = (event, self._world.time)
@@ -181,6 +190,14 @@ class Checks:
             self._may_follow(post, task, where)
         if seen.abandoned and task.job.on_ambiguous is not OnAmbiguous.RESUBMIT:
             self.broken(f"a POST for {where} left, although an intent is on disk of which nobody knows what came of it")
+        before = seen.over.get(attempt - 1)
+        if before is not None and before[0].outcome in (Outcome.FAILED, Outcome.CANCELLED):
+            retry = task.job.retry
+            pause = min(retry.duration * retry.factor ** (attempt - 2), retry.cap)
+            if self._world.time - before[1] < pause - 0.01 and not self.clocks_disturbed:
+                self.broken(
+                    f"{where} was submitted {self._world.time - before[1]:.3f} s after the one before: too soon"
+                )
         if self._interrupted:
             self.broken(f"a POST for {where} left after the interruption")
         if self._record_lost:
@@ -281,6 +298,10 @@ class Checks:
         late = self._world.time - max(accepted + seen.task.job.timeout, self._began)
         if late > 100.0 and not self.clocks_disturbed:
             self.broken(f"{seen.task.key} is read {late:.0f} s after its timeout")
+        poll = self._plan.servers[seen.task.server].poll
+        pause = self._world.time - seen.read
+        if pause > max(1.1 * poll.maximum, READ_WAIT) + 5.0 and not self.clocks_disturbed:
+            self.broken(f"{seen.task.key} was not read for {pause:.0f} s")
 
     def answered(self, ticket: Ticket, reply: Reply | BaseException) -> None:
         """The process reads an answer."""
@@ -289,12 +310,11 @@ class Checks:
         seen = self._jobs[self._plan.tasks[ticket.index].key]
         if self._note is not None:
             self._say(f"answer   {seen.task.key} {'POST' if ticket.submits else 'GET'}: {_reply(reply)}")
-        if ticket.submits:
-            seen.missing = NEVER
-        elif isinstance(reply, Answer) and reply.status in (404, 410):
-            seen.missing = min(seen.missing, self._world.time)
-        else:
-            seen.missing = NEVER
+        now = self._world.time
+        status = reply.status if isinstance(reply, Answer) and not ticket.submits else 0
+        seen.read = now
+        seen.missing = min(seen.missing, now) if status in (404, 410) else NEVER
+        seen.refused = min(seen.refused, now) if status in (401, 403) else NEVER
 
     def told(self, event: Event) -> None:
         """A listener hears an event."""
@@ -309,6 +329,10 @@ class Checks:
             self._saw_success(seen, event)
         if event.outcome is Outcome.SUCCEEDED and "n > `10000`" in seen.task.job.expect:
             self.broken(f"{key} is said to have succeeded, although what it expects does not hold")
+        if event.outcome in (Outcome.FAILED, Outcome.CANCELLED) and event.reason is Reason.DONE:
+            self._saw_end(seen, event)
+        if event.reason in (Reason.UNREADABLE, Reason.UNLISTED) and not self.clocks_disturbed:
+            self._believed_too_little(seen, event)
         if event.outcome is Outcome.TIMED_OUT and event.reason in (Reason.TIMEOUT, Reason.QUEUE_TIMEOUT):
             _, accepted = seen.accepted[event.attempt]
             job = seen.task.job
@@ -319,6 +343,18 @@ class Checks:
                 )
         if event.reason is Reason.VANISHED and now - seen.missing < GRACE - 0.01 and not self.clocks_disturbed:
             self.broken(f"{key} was given up after {now - seen.missing:.3f} s of answers that the job is not known")
+
+    def _believed_too_little(self, seen: Seen, event: AttemptEnded) -> None:
+        """A read decides nothing for good but an end that it saw: unknown is for when a clock has run out."""
+        job, now = seen.task.job, self._world.time
+        _, accepted = seen.accepted[event.attempt]
+        length = min(job.timeout, NEVER if job.queue_timeout is None else job.queue_timeout)
+        if now - accepted >= length - 0.01 or self._world.now() >= self._finishes[seen.task.stage] - 0.01:
+            return
+        patience = self._plan.servers[seen.task.server].submit_timeout
+        if now - seen.refused >= patience - 0.01:
+            return
+        self.broken(f"{seen.task.key} was given up {now - accepted:.3f} s after its acceptance, with no clock run out")
 
     def _saw_success(self, seen: Seen, event: AttemptEnded) -> None:
         """No success that was not seen: the very job that this attempt made has said so."""
@@ -333,6 +369,14 @@ class Checks:
             return
         state = made.state(self._world.time)
         self.broken(f"{key} is said to have succeeded, and its job {made.job_id} never said so: it is {state}")
+
+    def _saw_end(self, seen: Seen, event: AttemptEnded) -> None:
+        """No other end either: a failed job may be started again."""
+        made = self._made(seen, event.attempt)
+        if made is None or (made.end_shown > self._world.time and not self._unknowable(made)):
+            self.broken(f"{seen.task.key} is said to have {event.outcome}, and its job never said so")
+        elif made.end.value != event.outcome.value and not self._unknowable(made):
+            self.broken(f"{seen.task.key} is said to have {event.outcome}, and its job says {made.end}")
 
     def _made(self, seen: Seen, attempt: int) -> Job | None:
         suffix = f"/{seen.task.label}/{attempt}"
@@ -349,6 +393,13 @@ class Checks:
             if made.job_id not in owner.ids:
                 return True
         return False
+
+    def failed(self) -> None:
+        """Something of aftrun's own failed, and the process came to an end in order: no answer may have been lost."""
+        for seen in self._jobs.values():
+            for post in seen.posts:
+                if post.process == self._process and not post.settled and not self._record_lost:
+                    self.broken(f"what came of the POST for {post.key} attempt {post.attempt} is not on disk")
 
     def process_ended(
         self, report: RunReport | None, *, crashed: bool, lost_record: bool, disk: Sequence[Event]
@@ -439,7 +490,7 @@ class Checks:
         for server in self._servers:
             for made in server.ledger:
                 task = self._by_label[made.cid.split("/", 1)[1].rpartition("/")[0]].task
-                if task.job.concurrency and task.job.wait:
+                if task.job.concurrency:
                     held += [(task.job.concurrency, task.key, made)]
         for number, (key, job, made) in enumerate(held):
             for other_key, other_job, other in held[number + 1 :]:

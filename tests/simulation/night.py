@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +35,10 @@ LONGEST = 3 * 86_400.0
 """Simulated seconds after which a run that has not ended is taken to be stuck."""
 
 
+class Ours(Exception):
+    """Something of aftrun's own failed."""
+
+
 class _Pool(SimPool):
     """The kernel's pool; the process may be killed before and after a request leaves, and before it reads answers."""
 
@@ -50,6 +56,8 @@ class _Pool(SimPool):
             door = cast("SimDoor", cast("Any", call).func.__self__)
 
             def sent() -> Reply:
+                if night.short():
+                    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
                 if night.process != post.process or night.dead:  # killed with the request on its way out
                     if night.random.random() < 0.5:
                         return Failure(FailureKind.LOST, sent=True, message="nobody is left to hear this")
@@ -61,7 +69,13 @@ class _Pool(SimPool):
             super().start(ticket, sent)
         else:
             night.checks.read_leaves(index, what)
-            super().start(ticket, call)
+
+            def read() -> Reply:
+                if night.short():
+                    raise MemoryError
+                return call()
+
+            super().start(ticket, read)
         night.step("after a request left")
 
     def wait(self, timeout: float | None) -> list[tuple[Ticket, Reply | BaseException]]:
@@ -82,6 +96,8 @@ class Ended:
     report: RunReport | None
     crashed: bool
     lost_record: bool
+    failed: bool = False
+    """Something of aftrun's own failed."""
 
 
 class Night:
@@ -107,6 +123,8 @@ class Night:
         self.steps_left = -1
         """Points that the process passes before it is killed; negative: it is not."""
         self.dead = False
+        self._ours_left = self._short_left = -1
+        """Events until a listener fails, and requests until the machine refuses something; negative: never."""
         self._note = note
         self._facts = RunFacts(RUN, story.epoch)
 
@@ -130,6 +148,14 @@ class Night:
         self.say(f"--- killed {point}")
         self.dead = True
         raise Crash
+
+    def short(self) -> bool:
+        """Whether the machine refuses something to this request."""
+        self._short_left -= 1
+        if self._short_left:
+            return False
+        self.count("machine is short of something")
+        return True
 
     def count(self, fault: str) -> None:
         """A fault was injected."""
@@ -159,6 +185,8 @@ class Night:
         cuts = [*self.story.cuts, *[Cut(gap=5.0)] * PROCESSES][:PROCESSES]
         for number, cut in enumerate(cuts):
             self.process = number
+            if self.checks.violation:
+                return
             calm = number >= len(self.story.cuts) + 1
             for server in self.servers:
                 server.calm = calm
@@ -180,7 +208,7 @@ class Night:
 
     def _goes_on(self, ended: Ended) -> bool:
         """Whether there is something to resume."""
-        if ended.crashed or ended.lost_record:
+        if ended.crashed or ended.lost_record or ended.failed:
             return True
         return ended.report is not None and ended.report.outcome in GOES_ON
 
@@ -212,6 +240,8 @@ class Night:
         world, disk = self.world, self.disk
         self.dead = False
         self.steps_left = cut.number if cut.kind == "step" else -1
+        self._ours_left = cut.number if cut.kind == "ours" else -1
+        self._short_left = cut.number if cut.kind == "short" else -1
         disk.full_from = disk.writes + cut.number if cut.kind == "full" else 0
         if cut.kind == "full":
             self.count("disk full")
@@ -248,6 +278,14 @@ class Night:
             report = scheduler.run(opening)
         except Crash:
             return Ended(None, crashed=True, lost_record=False)
+        except Ours:
+            self.checks.failed()
+            return Ended(
+                None,
+                crashed=False,
+                lost_record=scheduler is not None and scheduler.state_error is not None,
+                failed=True,
+            )
         except Exception as error:  # whatever it is, it is a bug that was found
             self.checks.broken(f"a bug: {type(error).__name__}: {error}")
             raise
@@ -267,6 +305,11 @@ class Night:
 
     def _hear(self, event: Event, _folder: Folder) -> None:
         self.checks.told(event)
+        self._ours_left -= 1
+        if not self._ours_left:
+            self.count("a listener fails")
+            self.say("--- a listener fails")
+            raise Ours
 
     def _start(self) -> RunStarted:
         facts = self._facts

@@ -96,7 +96,7 @@ BUGS: tuple[Bug, ...] = (
         f"{_LOOP}._turn",
         (
             ("self._recorder.flush(self._lose_state)", "pass"),
-            ("self._calls.clear()", "self._calls.clear(); self._recorder.flush(self._lose_state)"),
+            ("self._calls.popleft()", "self._calls.popleft(); self._recorder.flush(self._lose_state)"),
         ),
     ),
     Bug(
@@ -163,7 +163,12 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a POST leaves whose intent could not be recorded",
         f"{_LOOP}._lose_state",
-        (("self._calls = [call for call in self._calls if not call[0].submits]", "pass"),),
+        (("self._calls = deque(call for call in self._calls if not call[0].submits)", "pass"),),
+    ),
+    Bug(
+        "answers under way are thrown away when something of ours fails",
+        f"{_LOOP}._wind_up",
+        (("if not self._posts_flying: return", "return"),),
     ),
     Bug(
         "unknown is forgiven by allowFailure",
@@ -174,6 +179,26 @@ BUGS: tuple[Bug, ...] = (
         "expect is not looked at",
         f"{_STEPS}._expect",
         (("if message is None:", "if True:"),),
+    ),
+    Bug(
+        "an answer about another job counts",
+        f"{_POLICY}:_read",
+        (("if strange:", "if False:"),),
+    ),
+    Bug(
+        "an id that stands anywhere in an answer makes it about the job",
+        "aftrun.jobids:mismatch",
+        (("if canonical(job_id) in map(canonical, names):", "if job_id in str(info.raw):"),),
+    ),
+    Bug(
+        "a refused read makes the outcome unknown at once",
+        f"{_STEPS}._patience",
+        (("live.refused_since + self._plan.servers[live.task.server].submit_timeout", "live.refused_since"),),
+    ),
+    Bug(
+        "Retry-After on a read counts for a year",
+        f"{_POLICY}:after_look",
+        (("min(reply.retry_after, LONGEST_READ_WAIT)", "reply.retry_after"),),
     ),
     Bug(
         "an end is taken from any answer",

@@ -51,7 +51,9 @@ class Cut:
     """How a process comes to its end before the run does."""
 
     kind: str = ""
-    """``step`` (killed at the n-th point), ``time``, ``signal``, ``full`` (disk); empty: it is left alone."""
+    """``step`` (killed at the n-th point), ``time`` (killed then), ``signal``, ``full`` (disk), ``ours`` (a listener of
+    aftrun's own fails at the n-th event), ``short`` (the machine refuses something to the n-th request); empty: it is
+    left alone."""
     number: int = 0
     """Of the point, the signal, or the write."""
     time: float = 0.0
@@ -199,7 +201,7 @@ def draw(seed: int) -> Story:
     cuts: list[Cut] = []
     if "cuts" in faults:
         for _ in range(_one_of(random, 1, 1, 2, 3)):
-            kind = _one_of(random, "step", "step", "step", "time", "signal", "full")
+            kind = _one_of(random, "step", "step", "step", "time", "signal", "full", "ours", "short")
             number = _one_of(random, 2, 15) if kind == "signal" else 1 + int(chance() * _one_of(random, 12, 60))
             gap = _one_of(random, 0.0, 0.0, 1.0, 30.0, 600.0)
             cuts.append(Cut(kind, number, chance() * _one_of(random, 3.0, 40.0), gap, chance() < 0.2))
