@@ -6,7 +6,7 @@ DEMO   := build/demo
 # Airflow pins hundreds of packages, so aftrun-airflow has an environment of its own.
 AIRFLOW := .venv-airflow
 
-.PHONY: demo check test test-airflow test-wheel simulate lint format bench bench-small soak docs docs-images generate clean
+.PHONY: demo check test test-airflow test-wheel simulate mutants lint format bench bench-small soak docs docs-images generate clean
 
 $(VENV)/.demo: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("aftrun needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
@@ -79,6 +79,9 @@ SECONDS ?= 60
 SEED    ?=
 simulate: $(VENV)/.dev ## Play random nights against simulated servers, disks and clocks, on all cores; SECONDS=0 SEED=… tells one.
 	$(BIN)/python -m tests.simulation --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+mutants: $(VENV)/.dev ## Change the decision core line by line, and list the changes that no test notices; half an hour.
+	$(BIN)/python -m tools.mutants
 
 MINUTES ?= 30
 soak: $(VENV)/.dev ## Run jobs for half an hour against a server that misbehaves; memory, descriptors, threads, outcomes.
