@@ -303,7 +303,8 @@ def make_scheduler(
     past: Callable[[str], Sequence[float]] = lambda _key: (),
 ) -> Scheduler:
     """The scheduler of a run. `past` tells how long a job, by its key, took in past runs, seconds."""
-    from aftrun.run.scheduler import Scheduler  # noqa: PLC0415  # only runs need it
+    from aftrun.run.claims import place  # noqa: PLC0415  # only runs need it
+    from aftrun.run.scheduler import Scheduler  # noqa: PLC0415  # the same
 
     return Scheduler(
         setup.plan,
@@ -320,6 +321,7 @@ def make_scheduler(
         inherited=setup.inherited,
         parting=parting,
         past=past,
+        places=[place(each.url) for each in setup.endpoints],
     )
 
 

@@ -9,6 +9,7 @@ from enum import Enum
 from aftrun.durations import format_duration
 from aftrun.events import Reason
 from aftrun.model import Outcome, Request, State
+from aftrun.run.claims import Claim
 from aftrun.run.plan import Task
 from aftrun.run.policy import Ended
 from aftrun.run.render import Handed
@@ -54,8 +55,11 @@ class Live:
     blind: int = 0
     """Looks in a row that gave nothing to go by."""
     blind_message: str = ""
+    earlier: tuple[Claim, ...] = ()
+    """Attempts that had the same id before and were seen to end, until it is sure that the id is this job's now."""
     missing_since: float | None = None
     refused_since: float | None = None
+    stale_since: float | None = None
     serial: int = 0
     """Number of the newest entry in the scheduler's heap; older entries are stale."""
     due: float | None = None
@@ -86,7 +90,8 @@ class Live:
         self.job_id = ""
         self.status, self.state = "", None
         self.blind, self.blind_message = 0, ""
-        self.missing_since = self.refused_since = None
+        self.missing_since = self.refused_since = self.stale_since = None
+        self.earlier = ()
         self.going, self.stops, self.lasted = None, (), None
 
     def duration(self, now: float, wall: float, told: float | None) -> float | None:

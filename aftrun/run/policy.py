@@ -76,6 +76,8 @@ class Blind:
     """The server says that there is no such job."""
     refused: bool = False
     """The server does not let this key, or this address, read the job."""
+    stale: bool = False
+    """What the server shows may be the end of another job, which had the same id before."""
 
 
 SubmitDecision = Created | NotProcessed | Ended

@@ -80,10 +80,12 @@ class Scheduler:
         inherited: Callable[[int, str], Handed | None] = lambda _stage, _name: None,
         parting: Callable[[], Sequence[str]] = tuple,
         past: Callable[[str], Sequence[float]] = lambda _key: (),
+        places: Sequence[str] = (),
     ) -> None:
         """`parting` tells what is to be said before the run ends: what was learnt about servers on the way.
 
-        `past` tells how long a job, by its key, took in past runs, seconds.
+        `past` tells how long a job, by its key, took in past runs, seconds. `places` says of each server where its ids
+        are unique.
         """
         self._plan, self._doors, self._pool, self._clock = plan, doors, pool, clock
         self._folder = Folder(history)
@@ -124,6 +126,7 @@ class Scheduler:
             finishes=self._finishes,
             handed=handed,
             past=past,
+            places=places,
         )
 
     # --- the loop -------------------------------------------------------------------------------------------------
@@ -172,7 +175,8 @@ class Scheduler:
             if self._gate.done or (self._signal and not self._posts_flying):
                 return
             self._recorder.tick(self._due_at)
-            self._arrived.extend(self._pool.wait(self._patience()))
+            # Ids first: one that another job has, too, decides what the answer to a status read is worth.
+            self._arrived.extend(sorted(self._pool.wait(self._patience()), key=lambda each: not each[0].submits))
             while self._arrived:
                 ticket, reply = self._arrived[0]
                 if ticket is WAKE:
@@ -387,6 +391,8 @@ class Scheduler:
         """What follows from a reply, for its job."""
         live = self._lives[ticket.index]
         self._landed(live, submits=ticket.submits)
+        if live.phase is Phase.ENDED and not ticket.submits:
+            return Step()  # its id turned out to be another job's too while the read was under way
         if isinstance(reply, BaseException):
             refused = explained(reply)
             if refused is None:
@@ -405,6 +411,10 @@ class Scheduler:
         """Do what a step says."""
         self._recorder.add(*step.events)
         live.may_run_on |= any(isinstance(event, AttemptEnded) and runs_on(event.outcome) for event in step.events)
+        for index in step.shared:
+            other = self._lives[index]
+            if other.phase is Phase.WATCH:
+                self._follow(other, self._steps.lose_id(other, live.task.job.name))
         if step.end is not None:
             self._end(live, step.end)
         elif step.due is not None:
@@ -442,6 +452,7 @@ class Scheduler:
         under_way: list[tuple[Live, JobResult]] = []
         for live, seen in zip(self._lives, self._folder.jobs().values(), strict=True):
             live.may_run_on = any(runs_on(each.outcome) for each in seen.attempts)
+            self._steps.recall(live, seen)
             if seen.outcome is not None:
                 live.phase = Phase.ENDED
                 live.handed = handed_on(seen)

@@ -26,10 +26,11 @@ from aftrun.events import (
 )
 from aftrun.model import JobResult, Json, Outcome, Reply, State
 from aftrun.run import looking, policy
+from aftrun.run.claims import Claim, Claims
 from aftrun.run.expect import search, unmet
 from aftrun.run.live import Live, Phase
 from aftrun.run.plan import Plan
-from aftrun.run.policy import Blind, Created, Ended, Going, NotProcessed
+from aftrun.run.policy import Blind, Created, Ended, Going, LookDecision, NotProcessed
 from aftrun.run.ports import Clock
 from aftrun.run.render import Handed, RunFacts, as_text, handed_on, lookup_for, make_request
 from aftrun.secrets import Scrubber
@@ -43,6 +44,8 @@ class Step:
     events: tuple[Event, ...] = ()
     due: float | None = None
     end: Ended | None = None
+    shared: tuple[int, ...] = ()
+    """Other jobs under way (by index) that the server gave the same id: their ends cannot be told any more either."""
 
 
 class Steps:
@@ -60,13 +63,19 @@ class Steps:
         finishes: Sequence[float],
         handed: Callable[[int, str], Handed | None],
         past: Callable[[str], Sequence[float]] = lambda _key: (),
+        places: Sequence[str] = (),
     ) -> None:
-        """`past` tells how long a job, by its key, took in past runs, seconds."""
+        """`past` tells how long a job, by its key, took in past runs, seconds.
+
+        `places` says of each server of the plan where its ids are unique (`claims.place`); without, each is its own.
+        """
         self._plan, self._facts, self._bindings = plan, facts, bindings
         self._clock, self._random, self._scrubber = clock, random, scrubber
         self._finishes = finishes
         self._handed = handed
         self._past = past
+        self._places = tuple(places) or tuple(map(str, range(len(plan.servers))))
+        self._claims = Claims()
 
     # --- submitting -----------------------------------------------------------------------------------------------
 
@@ -126,17 +135,41 @@ class Steps:
         live.going = live.accepted
         live.handed = Handed(created.job_id)
         event = Accepted(self._clock.now(), live.task.key, live.attempt, created.job_id, created.state)
+        place = self._places[live.task.server]
+        self._claims.add(place, live.job_id, Claim(live.task.index, live.attempt, live.task.job.name))
+        shared = self._shared(live)
+        if shared is not None:
+            return replace(shared, events=(event, *shared.events))
         if not live.task.job.wait:
             over = self.attempt_over(live, Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"))
             return Step((event, *over.events), end=over.end)
         self._plan_looks(live)
         return Step((event,), due=self._next_look(live, 0.0))
 
+    def _shared(self, live: Live) -> Step | None:
+        """What follows where others were given the job's id: None where all of these were seen to end."""
+        others = self._claims.others(self._places[live.task.server], live.job_id, live.task.index, live.attempt)
+        live.earlier = tuple(claim for claim in others if claim.over)
+        open_ones = [claim for claim in others if not claim.over]
+        if not open_ones:
+            return None
+        names = ", ".join(dict.fromkeys(claim.job for claim in open_ones))
+        over = self.lose_id(live, names)
+        return replace(over, shared=tuple(claim.index for claim in open_ones if claim.index != live.task.index))
+
+    def lose_id(self, live: Live, names: str) -> Step:
+        """The server gave the job's id to others (their `names`) too, so nothing that it says of it can be believed."""
+        message = (
+            f"the server gave the id {live.job_id} to {names} too, so nobody can tell from here whose end it shows\n"
+            "it may have been restarted, or have answered with the job of an earlier submission: look on the server"
+        )
+        return self.attempt_over(live, Ended(Outcome.UNKNOWN, Reason.UNREADABLE, message))
+
     # --- looking --------------------------------------------------------------------------------------------------
 
     def looked(self, live: Live, reply: Reply) -> Step:
         """A status read has been answered, or has failed."""
-        decision = policy.after_look(reply, live.job_id)
+        decision = self._of_this_attempt(live, policy.after_look(reply, live.job_id))
         if isinstance(decision, Ended):
             return self.attempt_over(live, decision)
         events = self._note(live, decision)
@@ -152,6 +185,24 @@ class Steps:
         retry_after = decision.retry_after if isinstance(decision, Blind) else None
         return Step(tuple(events), due=self._next_look(live, retry_after or 0.0))
 
+    def _of_this_attempt(self, live: Live, decision: LookDecision) -> LookDecision:
+        """The decision, unless it may be about a job that had the same id before and ended.
+
+        An ended job does not go back to running. So whatever was seen queued or running under the id is the new one.
+        """
+        info = None if isinstance(decision, Blind) else decision.info
+        if info is None or not live.earlier:
+            return decision
+        if info.state in (State.QUEUED, State.RUNNING):
+            live.earlier = ()
+        claim = next((claim for claim in live.earlier if claim.is_shown_by(info)), None)
+        if claim is None:
+            return decision
+        return Blind(
+            f"the server gave the id {live.job_id} to {claim.job} before, and may still show how that one ended",
+            stale=True,
+        )
+
     def _patience(self, live: Live) -> tuple[float, Ended]:
         """Until when (monotonic) to go on reading a job that the server does not show, and what it ends as then."""
         said = live.blind_message
@@ -162,6 +213,8 @@ class Steps:
         until = math.inf
         if live.refused_since is not None:
             until = live.refused_since + self._plan.servers[live.task.server].submit_timeout
+        elif live.stale_since is not None:
+            return live.stale_since + policy.NOT_FOUND_GRACE, Ended(Outcome.UNKNOWN, Reason.UNREADABLE, said)
         return until, Ended(Outcome.UNKNOWN, Reason.UNREADABLE, f"given up after submitTimeout: {said}")
 
     def _note(self, live: Live, decision: Going | Blind) -> list[Event]:
@@ -177,13 +230,17 @@ class Steps:
                 live.refused_since = None
             elif live.refused_since is None:
                 live.refused_since = self._clock.monotonic()
+            if not decision.stale:
+                live.stale_since = None
+            elif live.stale_since is None:
+                live.stale_since = self._clock.monotonic()
             if decision.message == live.blind_message:
                 return []
             live.blind_message = decision.message
             return [LookFailed(at, key, live.attempt, decision.message)]
         info = decision.info
         live.blind, live.blind_message = 0, ""
-        live.missing_since = live.refused_since = None
+        live.missing_since = live.refused_since = live.stale_since = None
         live.going = live.asked
         events: list[Event] = []
         if (info.status, info.state) != (live.status, live.state):
@@ -219,6 +276,8 @@ class Steps:
             ended = self._expect(live, ended)
             outputs = self._outputs(live, info.raw, events)
             if ended.reason in (Reason.DONE, Reason.EXPECT):
+                place = self._places[live.task.server]
+                self._claims.ended(place, live.job_id, live.task.index, live.attempt, info.ended_at)
                 live.lasted = live.duration(self._clock.monotonic(), self._clock.now(), info.ended_at)
         ended = replace(ended, message=self._scrubber.scrub(ended.message))
         live.handed = Handed(live.job_id or None, outputs)
@@ -293,6 +352,11 @@ class Steps:
 
     # --- taking up an earlier process' work -----------------------------------------------------------------------
 
+    def recall(self, live: Live, seen: JobResult) -> None:
+        """Which ids a job was given, from the record. To be told of all jobs before any is adopted."""
+        for attempt in seen.attempts:
+            self._claims.recall(self._places[live.task.server], live.task.index, live.task.job.name, attempt)
+
     def adopt(self, live: Live, seen: JobResult) -> Step:
         """Where a job stands that an earlier process began, from the record. `seen.attempts` is not empty."""
         attempt = seen.attempts[-1]
@@ -314,6 +378,11 @@ class Steps:
         live.accepted = now - max(0.0, wall - (attempt.accepted_at or wall))
         if seen.phase == "running":
             live.status, live.state = attempt.state, State.RUNNING
+        shared = self._shared(live)
+        if shared is not None:
+            return shared
+        if seen.phase == "running":
+            live.earlier = ()
         if not live.task.job.wait:
             return self.attempt_over(live, Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"))
         self._plan_looks(live)

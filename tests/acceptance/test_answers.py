@@ -54,10 +54,10 @@ def serve() -> Iterator[Callable[[Any], RawServer]]:
         yield start
 
 
-def ask(run: Run, server: RawServer, *arguments: str, stdin: str = "", timeout: float = 60) -> Any:
+def ask(run: Run, server: RawServer, *arguments: str, stdin: str = "") -> Any:
     """Run a command against such a server."""
     flags = ("--server", server.url, "--fingerprint", issued().pin)
-    return run(*arguments, *flags, env={"AFT_API_KEY": KEY}, stdin=stdin, timeout=timeout)
+    return run(*arguments, *flags, env={"AFT_API_KEY": KEY}, stdin=stdin)
 
 
 @pytest.mark.parametrize("body", OF_ANOTHER.values(), ids=OF_ANOTHER)

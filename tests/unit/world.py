@@ -326,6 +326,8 @@ class Setting:
     bindings: Bindings = field(default_factory=dict)
     past: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """How long jobs took in past runs, by key."""
+    places: tuple[str, ...] = ()
+    """Where each server's ids are unique; empty: each server is a place of its own."""
 
     def plan(self) -> Plan:
         """The plan of the manifests."""
@@ -365,6 +367,7 @@ class Setting:
             listeners=(hear, *self.listeners),
             history=history or (),
             past=lambda key: self.past.get(key, ()),
+            places=self.places,
         )
         if self.interrupt_at is not None and self.interrupt_at <= world.time:
             scheduler.interrupt(self.signal)
