@@ -11,8 +11,8 @@ FROM ${PYTHON} AS build
 ARG EXTRAS=""
 WORKDIR /src
 COPY . .
-RUN python -m venv /opt/aftrun \
- && /opt/aftrun/bin/python -m pip install --no-cache-dir --disable-pip-version-check ".${EXTRAS:+[$EXTRAS]}" \
+# The packages are those of uv.lock, each checked against its hash.
+RUN python tools/environment.py --project copy --extra "$EXTRAS" /opt/aftrun \
  && /opt/aftrun/bin/python -m pip uninstall --yes pip \
  && /opt/aftrun/bin/aftrun --version
 

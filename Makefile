@@ -6,17 +6,29 @@ DEMO   := build/demo
 # Airflow pins hundreds of packages, so aftrun-airflow has an environment of its own.
 AIRFLOW := .venv-airflow
 
-.PHONY: demo check test test-airflow test-wheel simulate mutants lint format bench bench-small soak docs docs-images generate clean
+.PHONY: other demo check test test-airflow test-newest test-oldest test-wheel lock simulate mutants lint format bench bench-small soak docs docs-images generate clean
 
-$(VENV)/.demo: pyproject.toml
+# Environments hold what uv.lock says, each package checked against its hash; `make lock` renews it.
+RESOLUTION  := locked
+ENVIRONMENT := tools/environment.py --resolution $(RESOLUTION)
+LOCKED      := pyproject.toml uv.lock tools/environment.py
+
+ifneq ($(origin PYTHON),file)
+# Asked for by name: an environment of another Python is made anew.
+OTHER := $(shell [ "$$($(BIN)/python -V 2>&1)" = "$$($(PYTHON) -V 2>&1)" ] || echo other)
+endif
+
+$(VENV)/.demo: $(LOCKED) $(OTHER)
 	@$(PYTHON) -c 'import sys; sys.exit("aftrun needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[sandbox]'
+	$(PYTHON) $(ENVIRONMENT) $(VENV) --extra sandbox
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml $(VENV)/.demo
-	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]'
+$(VENV)/.dev: $(VENV)/.demo
+	$(BIN)/python $(ENVIRONMENT) $(VENV) --add --extra dev
 	@touch $@
+
+lock: $(VENV)/.demo ## Renew uv.lock: the newest versions of everything that pyproject.toml allows.
+	$(BIN)/python tools/environment.py --renew
 
 demo: $(VENV)/.demo ## Run a real nightly manifest over HTTPS against the sandbox.
 	@mkdir -p $(DEMO)
@@ -34,12 +46,16 @@ check: $(VENV)/.dev ## What to run while working: style, types, unit and propert
 test: $(VENV)/.dev ## Run all tests.
 	$(BIN)/python -m pytest -n 4 --cov --cov-report=term:skip-covered
 
+# The same tests without the lock, in environments of their own, resolved anew each time.
+test-newest test-oldest: test-%: ## Run all tests on the newest of everything, or on the oldest dependencies that are allowed.
+	rm -rf .venv-$*
+	$(MAKE) test RESOLUTION=$* VENV=.venv-$*
+
 test-wheel: $(VENV)/.dev ## Run the tests against the built wheel, in an environment of its own.
 	$(BIN)/python tests/packaging/against_wheel.py -n 2
 
-$(AIRFLOW)/.airflow: pyproject.toml integrations/airflow/pyproject.toml
-	$(PYTHON) -m venv $(AIRFLOW)
-	$(AIRFLOW)/bin/python -m pip install --quiet --quiet --disable-pip-version-check --editable . --editable 'integrations/airflow[dev]'
+$(AIRFLOW)/.airflow: $(LOCKED) integrations/airflow/pyproject.toml
+	$(PYTHON) $(ENVIRONMENT) $(AIRFLOW) --package aftrun-airflow --extra dev
 	@touch $@
 
 test-airflow: $(AIRFLOW)/.airflow ## Check types and run the tests of aftrun-airflow, in an environment of its own.
@@ -88,4 +104,4 @@ soak: $(VENV)/.dev ## Run jobs for half an hour against a server that misbehaves
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 clean:
-	rm -rf $(VENV) $(AIRFLOW) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(VENV)-newest $(VENV)-oldest $(AIRFLOW) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

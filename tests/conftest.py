@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,36 @@ ROOT = Path(__file__).resolve().parent.parent
 collect_ignore = ["acceptance/test_completion.py"] if os.name == "nt" else []
 
 load_profile()
+
+SKIPPED_IN_CI = (
+    "tests/unit/test_manifest_source.py::test_a_million_keys",  # runs where `AFTRUN_TEST_EFFORT` is `long`
+)
+"""Tests, by the beginnings of their ids, that may skip in CI. What all others need is installed there."""
+
+
+def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """A skip is a failure in CI, where it would go unseen."""
+    skipped = report.skipped and not hasattr(report, "wasxfail")
+    if skipped and os.environ.get("CI") and not report.nodeid.startswith(SKIPPED_IN_CI):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but CI skips nothing: {report.longrepr}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Of each test."""
+    report = yield
+    _fail_if_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Of each module."""
+    report = yield
+    _fail_if_skipped(report)
+    return report
+
 
 FAST: dict[str, Json] = {"defaults": {"queue": "0s", "duration": "10ms"}}
 """A scenario in which jobs take next to no time."""

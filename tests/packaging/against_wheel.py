@@ -2,7 +2,7 @@
 
 The wheel is built and put into an environment of its own, the tests are copied to a folder without the package, and run
 there, so that `aftrun` can only be the installed one. With `--borrow` the other packages are those of the Python that
-runs this script; without, they are installed afresh, as `aftrun[dev]` says.
+runs this script; without, they are installed afresh, as uv.lock says.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def build(target: Path) -> Path:
 
 def environment(folder: Path, wheel: Path, *, borrow: bool) -> Path:
     """An environment with the wheel; returns its Python."""
-    call(sys.executable, "-m", "venv", folder)
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
     if borrow:
+        call(sys.executable, "-m", "venv", folder)
         call(*pip, "--no-deps", wheel)
         # A line in a .pth file comes behind what the environment has itself, and .pth files behind it do not count, so
         # that an editable install over there stays over there.
@@ -50,7 +50,8 @@ def environment(folder: Path, wheel: Path, *, borrow: bool) -> Path:
         own = subprocess.run([python, "-c", show], capture_output=True, text=True, check=True).stdout.strip()
         Path(own, "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     else:
-        call(*pip, f"{wheel}[dev]")
+        call(sys.executable, ROOT / "tools" / "environment.py", folder, "--extra", "dev", "--project", "none")
+        call(*pip, "--no-deps", wheel)
     return python
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,6 +147,21 @@ def test_prepare_installs_what_was_asked_for(packages: tuple[Path, Path], tmp_pa
     assert f"aftrun {aftrun.__version__}" in runner.said["prepare"]
     assert (Path(runner.steps["prepare"]["bin"]) / "aftrun").exists()
     assert list(Path(runner.steps["prepare"]["reports"]).iterdir()) == []
+
+
+def test_prepare_installs_its_own_source_with_the_packages_of_the_lock(tmp_path: Path) -> None:
+    """Without a version: what the tag of the action holds, in the version that it was tested with."""
+    need_index()
+    runner = new_runner(tmp_path, {"extras": "sandbox,keyring"})
+    assert runner.step("prepare") == 0, runner.said["prepare"]
+    python = Path(runner.steps["prepare"]["bin"]) / "python"
+    packages = tomllib.loads((ROOT / "uv.lock").read_text("utf-8"))["package"]
+    locked = {each["name"]: each.get("version") for each in packages}
+    freeze = run([python, "-m", "pip", "freeze"])
+    installed = dict(re.findall(r"(?m)^([\w.-]+)==(.+)$", freeze.lower().replace("_", "-")))
+    assert {"aiohttp", "keyring", "requests"} <= set(installed)
+    assert {name: locked.get(name.replace(".", "-")) for name in installed} == installed
+    assert "/site-packages/" in run([python, "-c", "import aftrun; print(aftrun.__file__)"], cwd=tmp_path)
 
 
 def test_a_run_writes_summary_outputs_and_reports(make: Make, sandbox: Callable[..., Sandbox]) -> None:

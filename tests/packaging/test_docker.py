@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,6 +44,7 @@ def context(target: Path) -> Path:
         if source.is_dir():
             shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target / name)
     return target
 
@@ -86,7 +88,7 @@ def test_its_build_step_makes_a_program_that_runs_as_its_user(sandbox: Callable[
             tool("sh"),
             "-e",
             "-c",
-            build.replace("/opt/aftrun", str(opt)).replace("python -m venv", "python3 -m venv", 1),
+            build.replace("/opt/aftrun", str(opt)).replace("python tools", f"{sys.executable} tools", 1),
         ],
         cwd=context(public / "src"),
         env=clean(EXTRAS="", HOME=str(public)),
