@@ -42,6 +42,17 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="session")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The wheel and the sdist of aftrun-airflow, made in the same way."""
+
+    def make(folder: Path) -> None:
+        build(copy_tree(folder / "tree") / "integrations" / "airflow", folder / "dist")
+
+    wheel, sdist = sorted((shared(tmp_path_factory, "provider", make) / "dist").iterdir())
+    return wheel, sdist
+
+
+@pytest.fixture(scope="session")
 def installed(packages: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of an environment with the wheel and its base dependencies, and nothing else."""
     need_index()
