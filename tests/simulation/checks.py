@@ -305,7 +305,7 @@ class Checks:
 
     def answered(self, ticket: Ticket, reply: Reply | BaseException) -> None:
         """The process reads an answer."""
-        if ticket is WAKE or isinstance(reply, BaseException):
+        if ticket is WAKE:
             return
         seen = self._jobs[self._plan.tasks[ticket.index].key]
         if self._note is not None:
@@ -504,7 +504,9 @@ def _brief(event: Event) -> str:
     return f"{event.type} " + " ".join(told)
 
 
-def _reply(reply: Reply) -> str:
+def _reply(reply: Reply | BaseException) -> str:
+    if isinstance(reply, BaseException):
+        return repr(reply)
     if isinstance(reply, Answer):
         info = reply.info
         read = f" id={info.id} state={info.state} ({info.status})" if info is not None else ""
