@@ -110,6 +110,14 @@ class RunStarted:
     aftrun: str = ""
     git: Mapping[str, Json] = field(default_factory=dict)
     sandbox: bool = False
+    journal: bool | None = None
+    """There is a second file of the record, `journal.ndjson`; version 0.1 had none."""
+    servers: tuple[str, ...] | None = None
+    """The URLs of the servers, in clear, in the order in which the jobs first use them."""
+    zone: str | None = None
+    """The time zone of the run: an IANA name, or an offset such as `+02:00`."""
+    pins: Mapping[str, Json] | None = None
+    """A keyed digest of each value from outside, by its reference; null where the default served. See `pins`."""
     type: ClassVar[str] = "runStarted"
 
 
@@ -120,6 +128,10 @@ class RunResumed:
     at: float
     pid: int = 0
     host: str = ""
+    again: tuple[str, ...] | None = None
+    """Keys of jobs that had ended and are open again: those of unknown end that have an id, and those skipped."""
+    changes: tuple[str, ...] | None = None
+    """What is not as it was at the run's start, and was accepted by a person, in words."""
     type: ClassVar[str] = "runResumed"
 
 

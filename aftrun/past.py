@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +20,9 @@ from aftrun.run.fold import Folder
 from aftrun.run.lock import held
 from aftrun.run.log import Log, RunRow
 from aftrun.run.render import handed_on
+from aftrun.run.restore import open_record, read_run, run_folder
 from aftrun.run.select import dependants, key, may_be_running, to_retry
-from aftrun.runner import Finished, run_folder
+from aftrun.runner import Finished
 
 if TYPE_CHECKING:
     from aftrun.sandbox.server import Sandbox
@@ -74,22 +75,29 @@ def read(log: Log, row: RunRow) -> PastRun:
     Raises:
         StateError: the record cannot be read.
     """
-    events = tuple(log.events(row.id))
+    events = read_run(log, row.id).events
     return PastRun(row, events, Folder(events).report(), RunOptions.from_json(row.options))
 
 
-def open_log(state_dir: Path) -> Log:
-    """The record, which must be there.
+def open_log(state_dir: Path, say: Callable[[str], None] = lambda _: None, *, thorough: bool = False) -> Log:
+    """The record, which must be there, put in order where it is damaged; `say` hears of that.
+
+    `thorough` looks for damage that does not show at once.
 
     Raises:
         StateError: it cannot be read.
         UsageError: there is none.
     """
-    if not (state_dir / "state.db").exists():
+    if not on_record(state_dir):
         raise UsageError(
             f"no run is on record in {state_dir}", hint="run one with `aftrun apply`, or say where with --state-dir"
         )
-    return Log(state_dir, create=False)
+    return open_record(state_dir, say, thorough=thorough)
+
+
+def on_record(state_dir: Path) -> bool:
+    """Whether there is anything of a record in this folder."""
+    return (state_dir / "state.db").exists() or any((state_dir / "runs").glob("*/journal.ndjson"))
 
 
 def _kept_files(log: Log, past: PastRun) -> tuple[tuple[str, bytes], ...]:

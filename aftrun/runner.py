@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,11 +16,13 @@ from aftrun.events import Event, JobEnded, RunEnded, RunResumed, RunStarted
 from aftrun.files import write_atomic
 from aftrun.model import RunReport
 from aftrun.report import json as json_report
-from aftrun.run import expect
+from aftrun.run import expect, journal_file
 from aftrun.run.journal import RunJournal
+from aftrun.run.journal_file import Head, JournalFile
 from aftrun.run.lock import RunLock
 from aftrun.run.log import Log, StoredFile, process_name
 from aftrun.run.ports import Clock, Door, Listener, SystemClock
+from aftrun.run.restore import recover, run_folder
 from aftrun.run.verdict import NAMES, PRECEDENCE
 
 if TYPE_CHECKING:
@@ -40,11 +43,6 @@ class Finished:
     """What could not be written."""
     failure: BaseException | None = field(default=None, repr=False)
     """What ended the run before its time, where something of aftrun's own failed."""
-
-
-def run_folder(state_dir: Path, run: str) -> Path:
-    """Where the files of one run are."""
-    return state_dir / "runs" / run
 
 
 def worst(codes: Sequence[ExitCode]) -> ExitCode:
@@ -134,8 +132,12 @@ class Runner:
         clock: Clock | None = None,
         resume: bool = False,
         watched: Callable[[Door, str], Door] | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`watched` puts somebody between the scheduler and a server, whose URL it is given."""
+        """`watched` puts somebody between the scheduler and a server, whose URL it is given.
+
+        `say` hears what has to be said at once and is no event: that the record is waited for.
+        """
         self.setup = setup
         self._state_dir = state_dir
         self._files = files
@@ -143,6 +145,7 @@ class Runner:
         self._clock: Clock = clock or SystemClock()
         self._resume = resume
         self._watched = watched
+        self._say = say
         self._scheduler: Scheduler | None = None
         self._signal = 0
 
@@ -172,9 +175,19 @@ class Runner:
         doors: Sequence[AftDoor] = ()
         try:
             doors = open_doors(setup, pool.size)
-            with Log(self._state_dir, create=not self._resume) as log, RunLock(folder, pid, host):
-                history, opening = self._open(log, pid, host)
-                journal = RunJournal(log, run, sandbox=setup.sandbox)
+            with (
+                Log(
+                    self._state_dir,
+                    create=not self._resume,
+                    waiting=self._say,
+                    hurried=lambda: self._signal != 0,
+                ) as log,
+                RunLock(folder, pid, host) as lock,
+                contextlib.ExitStack() as stack,
+            ):
+                history, opening, file = self._open(log, pid, host)
+                stack.callback(file.close)
+                journal = RunJournal(log, run, file, sandbox=setup.sandbox, checks=(lock.check,))
                 scheduler = make_scheduler(
                     setup,
                     self._through(doors),
@@ -212,15 +225,25 @@ class Runner:
             return doors
         return [self._watched(door, each.url) for door, each in zip(doors, self.setup.endpoints, strict=True)]
 
-    def _open(self, log: Log, pid: int, host: str) -> tuple[list[Event], list[Event]]:
-        """What was on record before, and what has just been put there to begin with."""
+    def _open(self, log: Log, pid: int, host: str) -> tuple[list[Event], list[Event], JournalFile]:
+        """What was on record before, what has just been put there to begin with, and the run's second file."""
         run = self.setup.facts.id
         if self._resume:
+            restored = recover(log, run, self._clock.now())
             opening: list[Event] = [RunResumed(self._clock.now(), pid, host)]
-            history = log.events(run)
-            log.append(run, opening)
-            return history, opening
-        start, *others = opening_events(self.setup, self.setup.warnings())
-        assert isinstance(start, RunStarted), "a run begins with its start"  # noqa: S101  # for the type checker
-        log.begin(start, others, self._files, self.setup.options.to_json())
-        return [], [start, *others]
+            RunJournal(log, run, restored.file).append(opening)
+            return list(restored.events), opening, restored.file
+        first, *others = opening_events(self.setup, self.setup.warnings())
+        assert isinstance(first, RunStarted), "a run begins with its start"  # noqa: S101  # for the type checker
+        start = replace(first, journal=True)
+        options = self.setup.options.to_json()
+        log.begin(start, others, self._files, options)
+        head = Head(run, options, tuple((file.path, file.content) for file in self._files))
+        path = run_folder(self._state_dir, run) / journal_file.NAME
+        try:
+            file = JournalFile.make(path, head, enumerate([start, *others]))
+        except StateError:
+            with contextlib.suppress(StateError):  # the first error is the one to report
+                log.append(run, [RunEnded(self._clock.now(), NAMES[ExitCode.STATE], int(ExitCode.STATE))])
+            raise
+        return [], [start, *others], file

@@ -19,6 +19,7 @@ from aftrun.events import RunStarted
 from aftrun.manifest import bind, load_all
 from aftrun.options import RunOptions
 from aftrun.run.journal import MemoryJournal, RunJournal
+from aftrun.run.journal_file import NAME, Head, JournalFile
 from aftrun.run.log import Log
 from aftrun.run.pool import ThreadPool
 from aftrun.run.ports import Journal, SystemClock
@@ -48,7 +49,8 @@ def makespan(setup: Setup, state: Path, *, durable: bool) -> float:
         start = opening[0]
         assert isinstance(start, RunStarted)  # noqa: S101  # for the type checker
         log.begin(start, opening[1:], (), {})
-        journal = RunJournal(log, setup.facts.id)
+        file = JournalFile.make(state / NAME, Head(setup.facts.id), enumerate(opening))
+        journal = RunJournal(log, setup.facts.id, file)
     began = time.perf_counter()
     report = make_scheduler(setup, doors, journal, pool, clock=clock).run(opening)
     took = time.perf_counter() - began

@@ -157,7 +157,9 @@ def carry_out(
             say(f"run {run}: {number} job{'' if number == 1 else 's'}" + (", taken up again" if resume else ""))
 
     with Watch(setup, view, state_dir, farewell) as watch:
-        runner = Runner(setup, state_dir, files=stored, listeners=watch.listeners, resume=resume, watched=watch.door)
+        runner = Runner(
+            setup, state_dir, files=stored, listeners=watch.listeners, resume=resume, watched=watch.door, say=say
+        )
         with signals(runner, farewell, drawn=watch.drawn):
             finished = runner.run(ready)
     return conclude(watch.amend(finished), ending, setup, watch)

@@ -96,7 +96,7 @@ def resume(
     ending = Ending(options.output_beside(events, output), reports, no_exit_status, metrics_textfile)
     view = View(quiet, no_progress, verbose, events, ci)
     environ = with_env_files(os.environ, env_file or ())
-    with past.open_log(state_dir) as log:
+    with past.open_log(state_dir, say, thorough=True) as log:
         rows = log.runs()
         open_rows = [row for row in rows if row.ended_at is None or row.outcome == "interrupted"]
         row = past.find(rows if run is not None or not open_rows else open_rows, run)
@@ -146,7 +146,7 @@ def retry(
     ending = Ending(options.output_beside(events, output), reports, no_exit_status, metrics_textfile)
     view = View(quiet, no_progress, verbose, events, ci)
     environ = with_env_files(os.environ, env_file or ())
-    with past.open_log(state_dir) as log:
+    with past.open_log(state_dir, say, thorough=True) as log:
         found = past.read(log, past.find(log.runs(), run))
         if found.row.ended_at is None:
             raise UsageError(
@@ -199,13 +199,13 @@ def history(
     known = {*NAMES.values(), "running", "stopped"}
     if strange := [each for each in status or () if each not in known]:
         raise UsageError(f"--status {strange[0]}: no run ends so", hint=f"one of {', '.join(sorted(known))}")
-    if not (state_dir / "state.db").exists():
+    if not past.on_record(state_dir):
         # No history is a short history, not a mistake.
         if form is ListFormat.JSON and prune is None:
             emit("[]\n")
         say(f"no run is on record in {state_dir}")
         return 0
-    with past.open_log(state_dir) as log:
+    with past.open_log(state_dir, say) as log:
         if prune is not None:
             before = instant(time.time() - (duration(prune, "--prune") or 0.0))
             gone = past.prune(log, state_dir, before)
@@ -247,7 +247,7 @@ def show(
     from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.report import json as json_report  # noqa: PLC0415  # the same
 
-    with past.open_log(state_dir) as log:
+    with past.open_log(state_dir, say) as log:
         row = past.as_it_is(past.find(_chosen(log.runs(), last, manifest), run), state_dir)
         found = past.read(log, row)
         keys = [header.key for header in found.start.jobs]
@@ -288,7 +288,7 @@ def report(
     from aftrun.cli.running import show_report  # noqa: PLC0415  # the same
 
     paths = options.report_paths(report_json, report_junit, report_html, report_markdown, report_tap)
-    with past.open_log(state_dir) as log:
+    with past.open_log(state_dir, say) as log:
         found = past.read(log, past.find(log.runs(), run))
     errors = outputs.write_reports(found.report, paths)
     codes = [report_failure(error) for error in errors]

@@ -6,34 +6,53 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from aftrun.errors import StateError, UsageError
 
 if sys.platform == "win32":  # pragma: no cover  # no Windows among the machines that measure coverage
     import msvcrt
 
-    def _lock(file: IO[bytes]) -> None:
+    def _lock(file: int) -> None:
         # Far behind the text, since a locked region cannot be read by others on Windows.
-        file.seek(1 << 20)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        os.lseek(file, 1 << 30, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 else:
     import fcntl
 
-    def _lock(file: IO[bytes]) -> None:
+    def _lock(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def lock_file(file: int, path: Path) -> None:
+    """Lock another open file of a run, so that a lock that somebody deletes is not the only one.
+
+    Raises:
+        UsageError: another process holds it.
+    """
+    try:
+        _lock(file)
+    except OSError as error:
+        os.close(file)
+        raise UsageError(
+            f"another aftrun is working on this run: it holds {path}",
+            hint="wait for it, or stop it first; two at once could submit twice",
+        ) from error
 
 
 def held(folder: Path) -> bool:
     """Whether some process works on the run whose folder this is."""
     try:
         with (folder / "lock").open("rb") as file:
-            _lock(file)
+            _lock(file.fileno())
     except FileNotFoundError:
         return False
     except OSError:
         return True
     return False
+
+
+_LEAVE = "leave the state folder to aftrun while runs are under way"
 
 
 class RunLock:
@@ -56,7 +75,7 @@ class RunLock:
                 f"cannot write {self.path}: {error.strerror or error}", hint="make the state folder writable"
             ) from error
         try:
-            _lock(self._file)
+            _lock(self._file.fileno())
         except OSError as error:
             holder = self._holder()
             self._file.close()
@@ -74,6 +93,19 @@ class RunLock:
             raise StateError(
                 f"cannot write {self.path}: {error.strerror or error}", hint="free some space on that disk"
             ) from error
+
+    def check(self) -> None:
+        """Make sure that the file is still the one that was locked: another one would lock nobody out.
+
+        Raises:
+            StateError: it was deleted or replaced.
+        """
+        try:
+            found, ours = self.path.stat(), os.fstat(self._file.fileno())
+        except OSError as error:
+            raise StateError(f"cannot use {self.path}: {error.strerror or error}", hint=_LEAVE) from error
+        if (found.st_dev, found.st_ino) != (ours.st_dev, ours.st_ino):
+            raise StateError(f"{self.path} was replaced by another file while the run was under way", hint=_LEAVE)
 
     def _holder(self) -> str:
         try:

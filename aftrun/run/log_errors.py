@@ -7,6 +7,10 @@ from pathlib import Path
 from aftrun.errors import StateError
 
 
+class Damaged(StateError):
+    """The state file is not what SQLite wrote."""
+
+
 def explain(error: Exception, path: Path, patience: float) -> StateError:
     """SQLite's words as ours: what happened to which file, and what to do.
 
@@ -26,9 +30,9 @@ def explain(error: Exception, path: Path, patience: float) -> StateError:
             f"the state file {path} cannot be written ({text})",
             hint="make its folder writable, or use another --state-dir",
         )
-    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return StateError(
+    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")) or "not decode" in text or "no such table" in text:
+        return Damaged(
             f"the state file {path} is damaged ({text})",
-            hint="move it away to start afresh; its runs can then no longer be resumed",
+            hint="`aftrun resume` makes it anew from the journals of its runs, and keeps the damaged one beside it",
         )
     return StateError(f"cannot use the state file {path}: {text}", hint="check the disk, or use another --state-dir")

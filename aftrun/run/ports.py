@@ -35,6 +35,10 @@ class Journal(Protocol):
         """
         ...
 
+    def keep(self, events: Sequence[Event]) -> None:
+        """After `append` has failed: put what has happened since where it can still be put. Never fails itself."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Ticket:

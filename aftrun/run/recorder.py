@@ -35,7 +35,7 @@ class Recorder:
         self._events.extend(events)
 
     def flush(self, lost: Loss) -> None:
-        """Make the collected events durable, then tell them. After the first failure they are only told.
+        """Make the collected events durable, then tell them; after the first failure, as durable as can be.
 
         Raises:
             Exception: a bug, in the record or in a listener. Events that are not on record are still collected.
@@ -49,7 +49,11 @@ class Recorder:
             except StateError as error:
                 self.error = error
                 self._events = []
-                events = lost(error, events)
+                before = events
+                events = lost(error, before)
+                self._journal.keep([event for event in events if event not in before])
+        else:
+            self._journal.keep(events)
         self._events = []
         self.tell(events)
 
@@ -60,6 +64,8 @@ class Recorder:
             try:
                 if self.error is None:
                     self._journal.append([event])
+                else:
+                    self._journal.keep([event])
                 self.tell([event])
             except StateError as error:
                 self.error = error

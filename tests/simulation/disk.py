@@ -42,3 +42,6 @@ class SimDisk:
         self.events.extend(events)
         self._watcher.durable(events)
         self._step("after a write")
+
+    def keep(self, events: Sequence[Event]) -> None:
+        """There is one file here, and it is full."""

@@ -236,6 +236,9 @@ class SimJournal:
             self.world.trace.append(("crash" if isinstance(self._error, Crash) else "lost", None))
             raise self._error
 
+    def keep(self, events: Sequence[Event]) -> None:
+        """There is no second file here."""
+
 
 # --- plans --------------------------------------------------------------------------------------------------------
 
