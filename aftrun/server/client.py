@@ -167,8 +167,11 @@ def _http_date(value: str | None) -> float | None:
 class Door:
     """One server. Thread-safe; each call is one request, which is never repeated here: repeating is policy.
 
+    A POST has a connection of its own, which resumes the TLS session of the one before. Reads share kept ones; one that
+    finds its connection closed is sent once more over a fresh one.
+
     `connections` is how many idle connections are kept. `environ` stands in for the environment (proxies, CA
-    variables). `clock` tells the time for `Retry-After` and for the age of idle connections, `monotonic` that of
+    variables). `clock` tells the time for `Retry-After`, `monotonic` that of
     deadlines.
 
     Raises:
@@ -201,7 +204,7 @@ class Door:
         self._pins = tuple(tls.pin(pin) for pin in endpoint.fingerprints)
         self._trace = Trace()
         timeouts = (endpoint.connect_timeout, endpoint.read_timeout)
-        self._wire = wire = Wire(self._trace, *timeouts, self._pins, clock, monotonic)
+        self._wire = wire = Wire(self._trace, *timeouts, self._pins, monotonic)
         context = tls.context(endpoint, environ) if parts.scheme == "https" else None
         self._adapter = _Adapter(wire, context, lambda: tls.verifying_context(environ), connections)
         self._seen: tls.PeerCertificate | None = None
@@ -228,7 +231,12 @@ class Door:
             return Failure(FailureKind.LOST, False, f"{text.clean(job_id, 60)!r} is not the id of a job: {why}")
         quoted = urllib.parse.quote(job_id, safe="")
         path = quoted.join(_quoted(part) for part in self._endpoint.status_path.split("{id}"))
-        return self._exchange("GET", self._url(path, ready=True), self._headers, None)
+        url = self._url(path, ready=True)
+        reply = self._exchange("GET", url, self._headers, None)
+        if isinstance(reply, Failure) and reply.kind is FailureKind.LOST and self._trace.reused:
+            # Most likely the server had closed the kept connection. Of the job this says nothing.
+            reply = self._exchange("GET", url, self._headers, None, fresh=True)
+        return reply
 
     def notices(self) -> tuple[str, ...]:
         """What a person should know of the server, as far as it was seen: a certificate that ends soon."""
@@ -244,9 +252,12 @@ class Door:
     def _url(self, path: str, *, ready: bool = False) -> str:
         return f"{self._base}/{(path if ready else _quoted(path)).lstrip('/')}"
 
-    def _exchange(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Reply:
+    def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, *, fresh: bool = False
+    ) -> Reply:
+        """One request and its answer. POSTs, and what is to be `fresh`, have a connection of their own."""
         trace = self._trace
-        trace.begin(method)
+        trace.begin(alone=method == "POST" or fresh)
         request = requests.PreparedRequest()
         request.method, request.url, request.body = method, url, content
         request.headers = requests.structures.CaseInsensitiveDict(headers)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from aftrun.errors import UsageError
 from aftrun.model import Endpoint
@@ -93,13 +94,16 @@ def _reason(error: Exception) -> str:
 
 
 class _Context(ssl.SSLContext):
-    """A context that several threads make connections from.
+    """A context that several threads make connections to one server from, each resuming the session of the last.
 
     urllib3 sets the ALPN protocols anew for every connection. OpenSSL keeps them in memory that it frees and allocates
     again, while another thread may be copying them for a handshake of its own. So they are set once.
     """
 
     _protocols: tuple[str, ...] | None = None
+    session: tuple[str | None, ssl.SSLSession] | None = None
+    """The newest session that a server offered, after its certificate was accepted, and the server's name. The next
+    connection resumes it, which saves the server's signature and our check of it: what makes a handshake dear."""
 
     def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
         """Set the protocols, unless they are these already."""
@@ -107,6 +111,29 @@ class _Context(ssl.SSLContext):
         if wanted != self._protocols:
             super().set_alpn_protocols(wanted)
             self._protocols = wanted
+
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        """Begin TLS, with the session of an earlier connection to the same host where there is one."""
+        known = self.session
+        if known is not None and known[0] == kwargs.get("server_hostname"):
+            kwargs.setdefault("session", known[1])
+        return super().wrap_socket(*args, **kwargs)
+
+
+def keep_session(context: ssl.SSLContext | None, sock: object) -> None:
+    """Have the next connection resume the session of this one, whose peer has been accepted."""
+    if not isinstance(context, _Context) or not isinstance(sock, ssl.SSLSocket):
+        return  # TLS in TLS (an https proxy) has no session to offer
+    session = sock.session
+    # In TLS 1.3 a session can be resumed only once its ticket has come.
+    if session is not None and (session.has_ticket or (sock.version() == "TLSv1.2" and session.id)):
+        context.session = sock.server_hostname, session
+
+
+def forget_session(context: ssl.SSLContext | None) -> None:
+    """Begin anew with the next connection."""
+    if isinstance(context, _Context):
+        context.session = None
 
 
 def _new_context() -> ssl.SSLContext:

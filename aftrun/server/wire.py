@@ -1,8 +1,9 @@
 """Connections that know what they have sent and how much time is left.
 
 urllib3 knows neither whether a byte of a request left (it decides whether a POST may be repeated), nor a limit for
-a whole answer (its read timeout starts anew with every byte), nor that a kept-alive connection may have gone stale
-while nobody looked. These subclasses of its connections and pools do, and check pinned fingerprints in time.
+a whole answer (its read timeout starts anew with every byte). These subclasses of its connections and pools do, check
+pinned fingerprints in time, and give every POST a connection of its own: a request that crosses the server's closing of
+a kept one cannot be told from one that was read.
 """
 
 from __future__ import annotations
@@ -24,10 +25,6 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from aftrun.server import tls
-
-MAX_IDLE = 3.0
-"""Seconds after which an idle connection carries no POST. Servers and firewalls drop idle connections without a
-word, often after 5 s; a POST into a dropped one is lost with its fate unknown, and a handshake costs a few ms."""
 
 MAX_WIRE = 2 * 8 * 1024 * 1024
 """Bytes of one answer as they come, headers and chunk marks included. A backstop behind the limit for bodies:
@@ -53,7 +50,8 @@ class Phase(Enum):
 class Trace(threading.local):
     """What this thread's current request has done so far. Each thread sees its own."""
 
-    method: str = ""
+    alone: bool = False
+    """It goes over a connection that serves nothing else, before or after."""
     phase: Phase = Phase.NAME
     sent: bool = False
     """A byte of the request may have left. Not of the handshake, nor of what a proxy was told."""
@@ -62,9 +60,9 @@ class Trace(threading.local):
     error: BaseException | None = None
     """The first cause, before libraries wrapped it."""
 
-    def begin(self, method: str) -> None:
+    def begin(self, *, alone: bool) -> None:
         """A new request starts."""
-        self.method = method
+        self.alone = alone
         self.phase = Phase.NAME
         self.sent = False
         self.reused = False
@@ -106,8 +104,6 @@ class Wire:
     read_timeout: float
     pins: tuple[bytes, ...] = ()
     """SHA-256 of the certificates that may be shown; empty: OpenSSL has decided already."""
-    clock: Callable[[], float] = time.time
-    """For the idle time of connections only; deadlines need a clock that nobody sets back."""
     monotonic: Callable[[], float] = time.monotonic
     """For deadlines."""
     shown: list[bytes] = field(default_factory=list)
@@ -186,7 +182,8 @@ class PlainConnection(HTTPConnection):
 
     auto_open = 0  # never connect in the middle of a request
     wire: Wire
-    idle_since = 0.0
+    alone = False
+    """It carries one request, and is closed after it."""
     _tunnelling = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -306,7 +303,23 @@ class SecureConnection(PlainConnection, HTTPSConnection):
         self.proxy_is_verified = True
         return context.wrap_socket(sock, server_hostname=hostname)
 
+    def connect(self) -> None:
+        """Connect, and let no session that may have been the reason stand in the way of the next attempt."""
+        try:
+            super().connect()
+        except BaseException:
+            tls.forget_session(self.ssl_context)
+            raise
+
+    def getresponse(self) -> Any:
+        """Wait for the head of the answer, and keep the session that the server has offered by then."""
+        sock = self.sock  # where the answer ends the connection, it is gone afterwards
+        response = super().getresponse()
+        tls.keep_session(self.ssl_context, sock)
+        return response
+
     def _check_peer(self) -> None:
+        # A resumed session is held against the pins as well: it knows the certificate that it was begun with.
         der = cast("Any", self.sock).getpeercert(binary_form=True) or b""
         self.wire.shown[:] = [der]
         if self.wire.pins:
@@ -318,7 +331,7 @@ class SecureConnection(PlainConnection, HTTPSConnection):
 
 
 class PlainPool(HTTPConnectionPool):
-    """Connections to one server, each used for a POST only while it is fresh."""
+    """Connections to one server: kept ones for those who read, and one of its own for each request that asks for it."""
 
     ConnectionCls = PlainConnection
 
@@ -332,18 +345,19 @@ class PlainPool(HTTPConnectionPool):
         return connection
 
     def _get_conn(self, timeout: float | None = None) -> Any:
+        if self.wire.trace.alone:
+            connection = cast("PlainConnection", self._new_conn())
+            connection.alone = True
+            return connection
         connection = cast("PlainConnection", super()._get_conn(timeout))
-        if not connection.is_closed and self.wire.trace.method == "POST":
-            idle = self.wire.clock() - connection.idle_since
-            if not 0 <= idle <= MAX_IDLE:  # negative: the clock was set back
-                connection.close()
         self.wire.trace.reused = not connection.is_closed
         return connection
 
     def _put_conn(self, conn: Any) -> None:
-        if conn is not None:
-            conn.idle_since = self.wire.clock()
-        super()._put_conn(conn)
+        if conn is not None and conn.alone:
+            conn.close()
+        elif conn is not None or not self.wire.trace.alone:  # None gives back a place, and who was alone took none
+            super()._put_conn(conn)
 
     def _validate_conn(self, conn: Any) -> None:
         # Replaces urllib3's own, which warns of every connection that OpenSSL did not verify: also the pinned ones.

@@ -389,7 +389,7 @@ def test_interim_answers_are_passed_over() -> None:
     )
     with RawServer(always(early + CREATED, response(b'{"id": "2"}'))) as server:
         client = door(server)
-        first, second = client.submit({}), client.status("2")
+        first, second = client.status("1"), client.status("2")
         client.close()
     assert isinstance(first, Answer)
     assert isinstance(second, Answer)

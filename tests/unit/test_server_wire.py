@@ -13,7 +13,6 @@ import pytest
 
 from aftrun.model import Answer, Endpoint, Failure, FailureKind
 from aftrun.server.client import Door
-from aftrun.server.wire import MAX_IDLE
 from tests.unit.servers import RawServer, Visit, always, issued, response
 from tests.waiting import HANG
 
@@ -246,40 +245,6 @@ def stopped() -> float:
     return 0.0
 
 
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        """The time it shows."""
-        return self.now
-
-
-@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
-def test_idle_connections(secure: bool) -> None:
-    """A fresh connection is used again; a POST never uses one that was idle for long, a GET may."""
-    clock = Clock()
-    with RawServer(always(OK), issued().server_context() if secure else None) as server:
-        client = Door(endpoint(server.url), environ={}, clock=clock)
-        counts = []
-        for method, passed in (
-            ("POST", 0.0),
-            ("POST", MAX_IDLE),
-            ("POST", MAX_IDLE + 0.1),
-            ("GET", 1000.0),
-            ("POST", 0.0),
-            ("POST", -1.0),
-        ):
-            clock.now += passed
-            reply = client.submit({}) if method == "POST" else client.status("1")
-            assert isinstance(reply, Answer)
-            counts.append(server.connections)
-        client.close()
-    assert counts == [1, 1, 2, 2, 2, 3]
-
-
 def test_connection_closed_by_the_server_is_not_reused() -> None:
     """A kept-alive connection that the server has closed meanwhile does not make a POST ambiguous."""
 
@@ -288,7 +253,7 @@ def test_connection_closed_by_the_server_is_not_reused() -> None:
         visit.send(OK)
 
     with RawServer(handle) as server:
-        client = Door(endpoint(server.url), environ={}, clock=Clock())
+        client = Door(endpoint(server.url), environ={})
         for _ in range(3):
             assert isinstance(client.submit({}), Answer)
             server.settle()
