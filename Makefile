@@ -67,9 +67,7 @@ lint: $(VENV)/.dev ## Check style and types of code and tests.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-generate: $(VENV)/.dev ## Write what is made of commands, flags and schemas: completion, man page, reference.
-	$(BIN)/python -m tools.completion_table
-	$(BIN)/python -m tools.manpage
+generate: $(VENV)/.dev ## Write what is made of commands, flags and schemas: the reference.
 	$(BIN)/python -m docs.generate
 
 docs: $(VENV)/.dev ## Write the generated pages, and build the site into build/site.

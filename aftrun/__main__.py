@@ -23,12 +23,8 @@ def _not_loaded(error: BaseException) -> int:
 
 def main() -> None:
     """Run the command line and exit."""
-    if sys.argv[1:2] == ["__complete"]:  # somebody pressed TAB, and waits
-        from aftrun.complete.main import main as complete  # noqa: PLC0415  # the rest takes longer to import
-
-        sys.exit(complete(sys.argv[2:]))
     gc.set_threshold(50_000)  # starting makes thousands of objects, and no garbage worth looking for
-    from aftrun.signals import listen  # noqa: PLC0415  # not before TAB has been answered
+    from aftrun.signals import listen  # noqa: PLC0415  # nothing is imported before it must be
 
     listen(_stop, ("SIGINT", "SIGTERM", "SIGBREAK"))
     try:

@@ -36,6 +36,24 @@ class Outcome(StrEnum):
     """Accepted, and with `wait: false` that was all that was asked for."""
 
 
+class RunOutcome(StrEnum):
+    """What became of a run."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNDELIVERED = "undelivered"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+    TIMED_OUT = "timedOut"
+    INTERRUPTED = "interrupted"
+    STATE_ERROR = "stateError"
+    ERROR = "error"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    """Its process ended without a word: it was killed."""
+
+
 class State(StrEnum):
     """What a job info says of a job, in aftrun's own words."""
 

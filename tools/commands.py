@@ -1,18 +1,20 @@
-"""The command line as data: what completion and the man page are made of."""
+"""The command line as data: what the reference pages are made of, and what tests ask."""
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import get_args, get_origin
 
-from aftrun.cli import quick
-from aftrun.cli.flags import Flag
-from aftrun.cli.main import COMMANDS
-from aftrun.cli.main import command as function_of
+from typer.models import OptionInfo
+
+from aftrun.cli.flags import expanded
+from aftrun.cli.main import COMMANDS, command
 
 
 @dataclass(frozen=True)
@@ -56,42 +58,41 @@ class Command:
         return tuple(each for each in self.parameters if not each.flags)
 
 
-def _default(value: Any) -> str:
-    """A default that is worth telling."""
-    if value is None or value is inspect.Parameter.empty or isinstance(value, bool) or value in (0, ""):
-        return ""
-    return str(value.value if isinstance(value, StrEnum) else value)
-
-
-def _parameter(parameter: quick.Parameter) -> Parameter:
-    what = parameter.what
-    settings = what.settings
-    flag = what if isinstance(what, Flag) else None
-    pairs = [name.partition("/") for name in flag.names] if flag is not None else []
-    kind = parameter.kind
+def _parameter(given: inspect.Parameter) -> Parameter:
+    """One parameter of a command as typer gets it: `Annotated[TYPE, typer.Option(…)]`."""
+    kind, what = get_args(given.annotation)
+    members = [each for each in get_args(kind) if each is not NoneType]
+    if members and get_origin(kind) is not list:
+        (kind,) = members  # X | None
+    is_list = get_origin(kind) is list
+    kind = get_args(kind)[0] if is_list else kind
+    # In `Annotated` the first name is where typer's own default would be.
+    names = [str(what.default), *(what.param_decls or ())] if isinstance(what, OptionInfo) else []
+    pairs = [name.partition("/") for name in names]
     choices = tuple(str(each.value) for each in kind) if issubclass(kind, StrEnum) else ()
-    counts = flag is not None and flag.is_count
-    takes_value = flag is None or not (kind is bool or counts)
-    word = "N" if kind in (int, float) else parameter.name.upper()
+    counts = bool(getattr(what, "count", False))
+    takes_value = not pairs or not (kind is bool or counts)
+    told = takes_value and what.show_default and given.default not in (None, "", 0, inspect.Parameter.empty)
+    marked = re.search(r"\[env var: (\w+), one a line\]", what.help)
     return Parameter(
-        parameter.name,
+        given.name,
         tuple(yes for yes, _, _ in pairs),
         tuple(no for _, _, no in pairs if no),
         takes_value,
-        str(settings.get("metavar") or "|".join(choices) or word),
+        str(what.metavar or "|".join(choices) or ("N" if kind in (int, float) else given.name.upper())),
         choices,
         issubclass(kind, Path),
-        parameter.is_list or counts,
-        parameter.default is inspect.Parameter.empty,
-        _default(parameter.default) if takes_value and settings.get("show_default", True) else "",
-        flag.variable if flag is not None and settings.get("show_envvar", True) else "",
-        what.help,
+        is_list or counts,
+        given.default is inspect.Parameter.empty,
+        str(getattr(given.default, "value", given.default)) if told else "",
+        (marked.group(1) if marked else what.envvar or "") if what.show_envvar else "",
+        re.sub(r"\s*\[env var: [^]]*\]", "", what.help),
     )
 
 
 def commands() -> Iterator[Command]:
     """Every command, in the order of `aftrun --help`."""
-    for name, place, _ in COMMANDS:
-        function = function_of(place)
-        text = inspect.getdoc(function) or ""
-        yield Command(name, text, tuple(map(_parameter, quick.parameters(function))))
+    for name in COMMANDS:
+        function = expanded(command(name))
+        parameters = inspect.signature(function).parameters.values()
+        yield Command(name, inspect.getdoc(function) or "", tuple(map(_parameter, parameters)))

@@ -1,85 +1,148 @@
-"""What a command's flags and arguments are, without typer: a command's module says it here, once.
+"""How flags are declared: once, where they are used or in a group that commands share; all else follows from that.
 
-`cli/main.py` makes typer's parameters of these; `cli/quick.py` reads plain command lines with them and spares typer.
+A flag has a mirror in the environment (`--max-x` is `AFTRUN_MAX_X`). A group is a frozen dataclass whose fields are
+annotated as parameters are; `expanded` makes typer's parameters of a command's own and of its groups' fields, and puts
+the groups together again when the command is called. The only place, with `main` and `completion`, that knows typer.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
 import os
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import typer
 
 from aftrun.errors import UsageError
 
+Completer = Callable[[Any, str], Iterable[Any]]
+"""What TAB offers: from typer's context and the word so far to words, or to (word, help)."""
 
-class Flag:
-    """A flag of a command, to stand in `Annotated[TYPE, Flag(…)]`.
+
+def variable_of(names: Iterable[str]) -> str:
+    """The variable that mirrors a flag: `AFTRUN_` and its longest name."""
+    flag = max((name.split("/", maxsplit=1)[0] for name in names), key=len)
+    return "AFTRUN_" + flag.lstrip("-").replace("-", "_").upper()
+
+
+def flag(
+    *names: str,
+    help: str,  # noqa: A002  # typer's own name for it
+    many: Callable[[str], Any] | None = None,
+    mirrored: bool = True,
+    complete: Completer | None = None,
+    **settings: Any,
+) -> Any:
+    """Typer's option for a flag, to stand in `Annotated`.
 
     Args:
         names: as typed: `--jobs`, `-j`, or `--wait/--no-wait` for a flag with another side.
         help: what `--help` says.
         many: for a repeatable flag, makes one value from text. Its variable holds one value a line, since values may
             hold blanks, at which typer would split them.
-        mirrored: whether a variable of the environment can stand for it, `AFTRUN_` and its longest name.
+        mirrored: whether a variable of the environment can stand for it.
+        complete: what TAB offers; words of enums are offered anyway.
         settings: what else typer is to know (`metavar`, `min`, `count`, `show_default`…).
     """
+    variable = variable_of(names) if mirrored else None
+    _with_completion(settings, complete)
+    if many is None or variable is None:
+        return typer.Option(*names, help=help, envvar=variable, **settings)
+    text = f"{help}  [env var: {variable}, one a line]"
 
-    __slots__ = ("help", "many", "mirrored", "names", "settings")
+    def fill(value: Any) -> Any:
+        return _filled(value, variable, max(names, key=len), many)
 
-    def __init__(
-        self,
-        *names: str,
-        help: str,  # noqa: A002  # typer's own name for it
-        many: Callable[[str], Any] | None = None,
-        mirrored: bool = True,
-        **settings: Any,
-    ) -> None:
-        self.names = names
-        self.help = help
-        self.many = many
-        self.mirrored = mirrored
-        self.settings: Mapping[str, Any] = settings
-
-    @property
-    def variable(self) -> str:
-        """The variable that mirrors it; empty where none does."""
-        if not self.mirrored:
-            return ""
-        flag = max((name.split("/", maxsplit=1)[0] for name in self.names), key=len)
-        return "AFTRUN_" + flag.lstrip("-").replace("-", "_").upper()
-
-    @property
-    def is_count(self) -> bool:
-        """Whether it takes no value and counts how often it is given."""
-        return bool(self.settings.get("count"))
-
-    def fill(self, value: Any) -> Any:
-        """The values of a repeatable flag: those given, else those of its variable, else None.
-
-        Raises:
-            UsageError: a line of the variable is no value of the flag.
-        """
-        assert self.many is not None  # noqa: S101  # only repeatable flags are filled
-        if value:
-            return value
-        found = []
-        for line in os.environ.get(self.variable, "").splitlines():
-            if line.strip():
-                try:
-                    found.append(self.many(line))
-                except ValueError:
-                    flag = max(self.names, key=len)
-                    raise UsageError(
-                        f"the variable {self.variable} holds {line!r}, which {flag} does not know"
-                    ) from None
-        return found or None
+    return typer.Option(*names, help=text, callback=fill, show_default=False, **settings)
 
 
-class Argument:
-    """What a command takes without a flag, in the order of its parameters; the last may be repeatable."""
+def argument(*, help: str, complete: Completer | None = None, **settings: Any) -> Any:  # noqa: A002  # typer's own name
+    """Typer's argument, which a command takes without a flag, to stand in `Annotated`."""
+    _with_completion(settings, complete)
+    return typer.Argument(help=help, **settings)
 
-    __slots__ = ("help", "settings")
 
-    def __init__(self, *, help: str, **settings: Any) -> None:  # noqa: A002  # typer's own name for it
-        self.help = help
-        self.settings: Mapping[str, Any] = settings
+def _with_completion(settings: dict[str, Any], complete: Completer | None) -> None:
+    if complete is not None:
+
+        def offered(ctx: typer.Context, incomplete: str) -> list[Any]:
+            return list(complete(ctx, incomplete))
+
+        settings["autocompletion"] = offered
+
+
+def _filled(value: Any, variable: str, name: str, many: Callable[[str], Any]) -> Any:
+    """The values of a repeatable flag: those given, else those of its variable, else None.
+
+    Raises:
+        UsageError: a line of the variable is no value of the flag.
+    """
+    if value:
+        return value
+    found = []
+    for line in os.environ.get(variable, "").splitlines():
+        if line.strip():
+            try:
+                found.append(many(line))
+            except ValueError:
+                raise UsageError(f"the variable {variable} holds {line!r}, which {name} does not know") from None
+    return found or None
+
+
+def expanded(function: Callable[..., int]) -> Callable[..., None]:
+    """A command as typer wants it: every flag of its groups a parameter. It ends with the command's exit code."""
+    own = inspect.signature(function, eval_str=True)
+    groups = {name: each.annotation for name, each in own.parameters.items() if _is_group(each.annotation)}
+    parameters = [each for name, each in own.parameters.items() if name not in groups]
+    for group in groups.values():
+        parameters += _parameters(group)
+
+    @functools.wraps(function)
+    def run(**given: Any) -> None:
+        built = {name: _built(group, given) for name, group in groups.items()}
+        raise typer.Exit(function(**{name: given[name] for name in own.parameters if name not in groups}, **built))
+
+    # Nobody calls it by position, and a default may stand before what has none.
+    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
+    run.__signature__ = own.replace(parameters=parameters, return_annotation=None)  # type: ignore[attr-defined]  # where inspect looks
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
+
+
+def _is_group(annotation: Any) -> bool:
+    return isinstance(annotation, type) and dataclasses.is_dataclass(annotation)
+
+
+def _parameters(group: type) -> Iterator[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    for each in dataclasses.fields(group):
+        hint = hints[each.name]
+        if _is_group(hint):
+            yield from _parameters(hint)
+        else:
+            kind, *extras = get_args(hint)
+            default = inspect.Parameter.empty if each.default is dataclasses.MISSING else each.default
+            if _is_tuple(kind):  # typer fills repeatable flags with lists; groups hold tuples, as frozen things should
+                hint, default = Annotated[list[get_args(kind)[0]] | None, *extras], None  # type: ignore[misc]  # a type made while running
+            yield inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
+
+
+def _is_tuple(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _built(group: type, given: dict[str, Any]) -> Any:
+    hints = get_type_hints(group)
+    values: dict[str, Any] = {}
+    for each in dataclasses.fields(group):
+        hint = hints[each.name]
+        if _is_group(hint):
+            values[each.name] = _built(hint, given)
+        elif _is_tuple(hint):
+            values[each.name] = tuple(given[each.name] or ())
+        else:
+            values[each.name] = given[each.name]
+    return group(**values)

@@ -1,4 +1,4 @@
-"""The command line's entry: commands, `--version`, and the way out.
+"""The command line's entry: the commands, `--version`, and the way out.
 
 A command's module is imported when that command is asked for, and no other: nobody waits for what they do not use.
 """
@@ -9,48 +9,42 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Annotated
+
+import typer
 
 import aftrun
 from aftrun.cli.boundary import emit, encoding, guarded, open_missing_streams
+from aftrun.cli.flags import expanded
 from aftrun.cli.variables import settle
 from aftrun.errors import UsageError
 
-COMMANDS: tuple[tuple[str, str, str], ...] = (
-    ("apply", "apply:apply", "Validate manifests, run their jobs, wait for them, and report."),
-    ("validate", "check:validate", "Check manifests."),
-    ("plan", "check:plan", "Show the order and the exact requests, with secrets as they were written."),
-    ("start", "start:start", "Start one job without a manifest, and wait for its end."),
-    ("status", "status:status", "Read one job on the server."),
-    ("wait", "status:wait", "Follow jobs on the server to their ends."),
-    ("resume", "runs:resume", "Take up a run that was interrupted or killed."),
-    ("retry", "runs:retry", "Start a new run of just the jobs that did not succeed, and of those that need them."),
-    ("history", "runs:history", "List past runs, the newest first."),
-    ("show", "runs:show", "Show one run, job by job, with each job's time beside its usual one."),
-    ("report", "runs:report", "Write the reports of a past run again, in any format."),
-    ("init", "init:init", "Write a commented manifest to begin with."),
-    ("import", "importing:import_", "Make a manifest from pasted commands that start jobs."),
-    ("trust", "trust:trust", "Show the certificate of a server, and the lines that pin it."),
-    ("doctor", "doctor:doctor", "Check name, connection, certificate, clock, key and job info of a server."),
-    (
-        "explain",
-        "explain:explain",
-        "Explain a code that `validate` printed: what it means, an example, how to mend it.",
-    ),
-    (
-        "schema",
-        "check:schema",
-        "Print the JSON Schema of manifests, reports, events or sandbox scenarios, for editors and other tools.",
-    ),
-    (
-        "completion",
-        "completion:completion",
-        "Print the script that makes a shell complete commands, flags, manifests, job names and run ids.",
-    ),
-    ("sandbox", "sandbox:sandbox", "Run an AFT!-like server on this machine, to try manifests against."),
-)
-"""Name, `module:function` below `aftrun.cli`, and the beginning of its help (a test holds it against the real one)."""
+COMMANDS = {
+    "apply": "Validate manifests, run their jobs, wait for them, and report.",
+    "validate": "Check manifests.",
+    "plan": "Show the order and the exact requests, with secrets as they were written.",
+    "start": "Start one job without a manifest, and wait for its end.",
+    "status": "Read one job on the server.",
+    "wait": "Follow jobs on the server to their ends.",
+    "resume": "Resume a run that was interrupted or killed.",
+    "retry": "Start a new run of just the jobs that did not succeed, and of those that need them.",
+    "history": "List past runs, the newest first.",
+    "show": "Show one run, job by job, with each job's time beside its usual one.",
+    "report": "Write the reports of a past run again, in any format.",
+    "init": "Write a commented manifest to begin with.",
+    "import": "Make a manifest from pasted commands that start jobs.",
+    "trust": "Show the certificate of a server, and the lines that pin it.",
+    "doctor": "Check name, connection, certificate, clock, key and job info of a server.",
+    "explain": "Explain a code that `validate` printed: what it means, an example, how to fix it.",
+    "schema": "Print the JSON Schema of manifests, reports, events or sandbox scenarios, for editors and other tools.",
+    "completion": "Print the script that makes a shell complete commands, flags, manifests, jobs and runs.",
+    "sandbox": "Run an AFT!-like server on this machine, to try manifests against.",
+}
+"""Every command, and the beginning of its help (a test holds it against the real one).
 
+A command is the function of its name in the module of its name below `aftrun.cli.commands`; `import`, which is no name
+in Python, has an underscore behind it.
+"""
 
 MOVED = {"export": "`aftrun export airflow` is `aftrun-airflow export` now; get it by: pip install aftrun-airflow"}
 """What became of commands of earlier versions."""
@@ -58,16 +52,57 @@ MOVED = {"export": "`aftrun export airflow` is `aftrun-airflow export` now; get 
 VERSION = f"aftrun {aftrun.__version__}\n"
 
 
-def command(place: str) -> Callable[..., Any]:
-    """The function behind a command: `apply:apply` is `aftrun.cli.apply.apply`."""
-    module, _, function = place.partition(":")
-    found: Callable[..., Any] = getattr(import_module(f"aftrun.cli.{module}"), function)
+def command(name: str) -> Callable[..., int]:
+    """The function behind a command."""
+    name = "import_" if name == "import" else name
+    found: Callable[..., int] = getattr(import_module(f"aftrun.cli.commands.{name}"), name)
     return found
 
 
 def asked_for(arguments: Sequence[str]) -> str:
     """The command in the arguments: the first that is no flag, since no flag before a command takes a value."""
     return next((each for each in arguments if not each.startswith("-")), "")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        emit(VERSION)
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def _not_loaded() -> None:
+    raise AssertionError("a command that was not asked for was run")
+
+
+def build(wanted: str | None) -> typer.Typer:
+    """The command line. Only the command `wanted` is whole, the others are there by name and help; None: all are."""
+    app = typer.Typer(
+        name="aftrun",
+        help="Start file-transfer jobs on Syncplify AFT! servers from YAML, follow them to their end, tell the truth.",
+        epilog="Exit codes: 0 all succeeded, 1 failed, 2 usage or manifest, 3 unreachable, 4 key refused, 5 cancelled, "
+        "6 unknown, 74 cannot write, 124 gave up waiting, 130/143 interrupted.\n\n"
+        "Every flag can be set by a variable: --state-dir by AFTRUN_STATE_DIR, or for one command alone by "
+        "AFTRUN_APPLY_STATE_DIR.",
+        no_args_is_help=True,
+        rich_markup_mode=None,  # rich would double the time that --help takes
+        pretty_exceptions_enable=False,  # the boundary speaks for us, and shows no values
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for name, text in COMMANDS.items():
+        if wanted in (None, name):
+            app.command(name)(expanded(command(name)))
+        else:
+            app.command(name, help=text)(_not_loaded)
+    return app
 
 
 def run() -> int:
@@ -77,34 +112,30 @@ def run() -> int:
 
 def _run() -> int:
     open_missing_streams()
-    settle(asked_for(sys.argv[1:]), os.environ)
+    typed = _completed_words() or sys.argv[1:]
+    settle(asked_for(typed), os.environ)
     for stream in (sys.stdout, sys.stderr):
         # A console or a pipe that cannot show a character shows a replacement; it never ends a run.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding=encoding(stream, os.environ), errors="backslashreplace")
-    return _start(sys.argv[1:])
+    return _start(asked_for(typed))
 
 
-def _start(arguments: Sequence[str]) -> int:
-    """Run the command that was asked for: at once where its line is plain, through typer otherwise."""
-    if list(arguments) == ["--version"]:
-        emit(VERSION)
-        return 0
-    if arguments and arguments[0] in MOVED:
-        raise UsageError(MOVED[arguments[0]])
-    place = next((place for name, place, _ in COMMANDS if arguments and name == arguments[0]), None)
-    if place is not None and not {"--help", "-h"} & set(arguments):
-        from aftrun.cli import quick  # noqa: PLC0415  # only commands have flags
+def _completed_words() -> list[str]:
+    """The command line so far, where a shell asks what TAB could add to it (typer's variables)."""
+    if "_AFTRUN_COMPLETE" not in os.environ:
+        return []
+    given = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+    return given.split()[1:]
 
-        function = command(place)
-        given = quick.arguments_of(function, arguments[1:], os.environ)
-        if given is not None:
-            return int(function(**given))
-    from aftrun.cli.typed import build  # noqa: PLC0415  # typer takes longer to load than most commands take
 
+def _start(name: str) -> int:
+    """Run the command that was asked for."""
+    if name in MOVED:
+        raise UsageError(MOVED[name])
     try:
         # On Windows typer would expand `*`, `~` and `%NAME%` in every argument, values of params among them.
-        build(asked_for(arguments))(windows_expand_args=False)
+        build(name)(windows_expand_args=False, prog_name="aftrun")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0

@@ -1,106 +1,210 @@
-"""Flags that several commands share. Every flag has a mirror in the environment: `--max-x` is `AFTRUN_MAX_X`."""
+"""Flags that several commands share, in groups: a command takes a group, and `flags.expanded` makes its flags of it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, make_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-from aftrun.cli.flags import Argument, Flag
+from aftrun.cli import complete
+from aftrun.cli.flags import Completer, argument, flag
 from aftrun.cli.words import Ci, Output
-
-option = Flag
-"""A flag that is mirrored by a variable of the environment: `--max-x` is `AFTRUN_MAX_X`."""
+from aftrun.errors import UsageError
+from aftrun.report.registry import FORMATS
 
 Files = Annotated[
     list[str],
-    Argument(
+    argument(
         help="Manifests: files, folders (every *.yaml, *.yml and *.json in them), or - for standard input.",
         metavar="FILE",
         show_default=False,
+        complete=complete.manifests,
     ),
 ]
-Variables = Annotated[
-    list[str] | None,
-    option("--var", help="Set a variable of `vars` (repeatable).", metavar="NAME=VALUE", many=str),
-]
+StateDir = Annotated[Path, flag("--state-dir", help="Where runs are recorded.", metavar="DIR")]
 EnvFiles = Annotated[
     list[Path] | None,
-    option(
+    flag(
         "--env-file",
         help="Values for ${VAR} from NAME=value lines; the environment wins (repeatable).",
         metavar="FILE",
         many=Path,
     ),
 ]
-Select = Annotated[
+Variables = Annotated[
     list[str] | None,
-    option(
-        "--select",
-        help="Only these jobs: name, manifest/job, glob, tag:x; +name adds needs, name+ dependants (repeatable).",
-        metavar="EXPR",
+    flag(
+        "--var",
+        help="Set a variable of `vars` (repeatable).",
+        metavar="NAME=VALUE",
         many=str,
+        complete=complete.variables,
     ),
 ]
-Exclude = Annotated[
-    list[str] | None,
-    option("--exclude", help="Not these jobs; as --select (repeatable).", metavar="EXPR", many=str),
-]
-StateDir = Annotated[
-    Path,
-    option("--state-dir", help="Where runs are recorded.", metavar="DIR"),
-]
-Server = Annotated[
-    str | None,
-    option("--server", help="URL of the server, instead of what the manifests say.", metavar="URL"),
-]
-CaCert = Annotated[
-    Path | None,
-    option("--cacert", help="Trust the certificates in this PEM file, and no others.", metavar="FILE"),
-]
-Fingerprint = Annotated[
-    list[str] | None,
-    option(
-        "--fingerprint",
-        help="Accept the certificate with this SHA-256 fingerprint (repeatable), and no other.",
-        metavar="sha256:HEX",
-        many=str,
-    ),
-]
-Insecure = Annotated[
-    bool,
-    option("--insecure", "-k", help="Do NOT verify the certificate. Anyone on the way can read the key."),
-]
-Verbose = Annotated[int, option("--verbose", "-v", help="Say more; twice: tracebacks too.", count=True)]
-Quiet = Annotated[bool, option("--quiet", "-q", help="Only errors, and the result.")]
-
-ReportJson = Annotated[
-    list[Path] | None,
-    option("--report-json", help="Write the report as JSON here too (repeatable).", metavar="PATH", many=Path),
-]
+DryRun = Annotated[bool, flag("--dry-run", help="Show the plan and send nothing.")]
+WithSandbox = Annotated[bool, flag("--sandbox", help="Run against a sandbox on this machine; starts no real job.")]
+Quiet = Annotated[bool, flag("--quiet", "-q", help="Only errors, and the result.")]
+NoProgress = Annotated[bool, flag("--no-progress", help="Say only how jobs end, not what they do.")]
+Verbose = Annotated[int, flag("--verbose", "-v", help="Say more; twice: tracebacks too.", count=True)]
 
 
-def _report(name: str, what: str) -> Any:
-    return option(f"--report-{name}", help=f"Write the report as {what} (repeatable).", metavar="PATH", many=Path)
+def _run(which: Completer, what: str) -> object:
+    return argument(
+        help=f"The run's id, or enough of its beginning; {what} without one.", metavar="RUN", complete=which
+    )
 
 
-ReportJunit = Annotated[list[Path] | None, _report("junit", "JUnit XML, for CI servers")]
-ReportHtml = Annotated[list[Path] | None, _report("html", "one HTML page with a timeline")]
-ReportMarkdown = Annotated[list[Path] | None, _report("markdown", "Markdown")]
-ReportTap = Annotated[list[Path] | None, _report("tap", "TAP 14")]
-Events = Annotated[
-    str | None,
-    option("--events", help="Write what happens, as it happens, as NDJSON; - is standard output.", metavar="PATH"),
-]
-MetricsTextfile = Annotated[
-    Path | None,
-    option("--metrics-textfile", help="Keep this file for Prometheus' textfile collector up to date.", metavar="PATH"),
-]
-CiServer = Annotated[
-    Ci | None, option("--ci", help="Speak to this CI server, instead of the one that is detected.", show_default=False)
-]
-OutputFormat = Annotated[Output, option("--output", "-o", help="What to print at the end.")]
-NoProgress = Annotated[bool, option("--no-progress", help="Say only how jobs end, not what they do.")]
-NoExitStatus = Annotated[bool, option("--no-exit-status", help="Exit with 0 even if jobs did not succeed.")]
+Run = Annotated[str | None, _run(complete.runs, "the newest run")]
+OpenRun = Annotated[str | None, _run(complete.open_runs, "the newest run that can go on")]
+BadRun = Annotated[str | None, _run(complete.bad_runs, "the newest run")]
+Last = Annotated[str | None, flag("--last", help="Only runs started within this time, such as 7d.", metavar="D")]
+OfManifest = Annotated[str | None, flag("--manifest", help="Only runs of the manifest of this name.", metavar="NAME")]
+OutputFormat = Annotated[Output, flag("--output", "-o", help="What to print at the end.")]
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceFlags:
+    """Which jobs of the manifests."""
+
+    select: Annotated[
+        tuple[str, ...],
+        flag(
+            "--select",
+            help="Only these jobs: name, manifest/job, glob, tag:x; +name adds needs, name+ dependants (repeatable).",
+            metavar="EXPR",
+            many=str,
+            complete=complete.jobs,
+        ),
+    ] = ()
+    exclude: Annotated[
+        tuple[str, ...],
+        flag(
+            "--exclude",
+            help="Not these jobs; as --select (repeatable).",
+            metavar="EXPR",
+            many=str,
+            complete=complete.jobs,
+        ),
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFlags:
+    """How to verify the server's certificate, instead of what the manifests say."""
+
+    cacert: Annotated[
+        Path | None, flag("--cacert", help="Trust the certificates in this PEM file, and no others.", metavar="FILE")
+    ] = None
+    fingerprint: Annotated[
+        tuple[str, ...],
+        flag(
+            "--fingerprint",
+            help="Accept the certificate with this SHA-256 fingerprint (repeatable), and no other.",
+            metavar="sha256:HEX",
+            many=str,
+        ),
+    ] = ()
+
+    @property
+    def ca_file(self) -> str | None:
+        """The PEM file, absolute, so that a run that is resumed elsewhere finds it."""
+        return None if self.cacert is None else str(self.cacert.absolute())
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFlags:
+    """Which server, instead of what the manifests say."""
+
+    server: Annotated[
+        str | None, flag("--server", help="URL of the server, instead of what the manifests say.", metavar="URL")
+    ] = None
+    tls: TlsFlags = field(default_factory=TlsFlags)
+    insecure: Annotated[
+        bool, flag("--insecure", "-k", help="Do NOT verify the certificate. Anyone on the way can read the key.")
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class ViewFlags:
+    """How much is said while jobs run, and to whom."""
+
+    events: Annotated[
+        str | None,
+        flag("--events", help="Write what happens, as it happens, as NDJSON; - is standard output.", metavar="PATH"),
+    ] = None
+    ci: Annotated[
+        Ci | None,
+        flag("--ci", help="Speak to this CI server, instead of the one that is detected.", show_default=False),
+    ] = None
+    no_progress: NoProgress = False
+    quiet: Quiet = False
+    verbose: Verbose = 0
+
+
+if TYPE_CHECKING:
+
+    class ReportPaths:
+        """Where to write the report: a field, and so a flag, for each format of `report.registry`."""
+
+        def by_format(self) -> dict[str, tuple[Path, ...]]:
+            """The paths that were given."""
+
+else:
+
+    def _by_format(self: ReportPaths) -> dict[str, tuple[Path, ...]]:
+        return {name: paths for name in FORMATS if (paths := getattr(self, f"report_{name}"))}
+
+    ReportPaths = make_dataclass(
+        "ReportPaths",
+        [
+            (
+                f"report_{each.name}",
+                Annotated[
+                    tuple[Path, ...],
+                    flag(
+                        f"--report-{each.name}",
+                        help=f"Write the report as {each.title} (repeatable).",
+                        metavar="PATH",
+                        many=Path,
+                    ),
+                ],
+                (),
+            )
+            for each in FORMATS.values()
+        ],
+        frozen=True,
+        slots=True,
+        namespace={"by_format": _by_format},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFlags:
+    """What is done with the report at the end."""
+
+    paths: ReportPaths = field(default_factory=ReportPaths)
+    metrics_textfile: Annotated[
+        Path | None,
+        flag(
+            "--metrics-textfile", help="Keep this file for Prometheus' textfile collector up to date.", metavar="PATH"
+        ),
+    ] = None
+    output: OutputFormat = Output.TABLE
+    no_exit_status: Annotated[bool, flag("--no-exit-status", help="Exit with 0 even if jobs did not succeed.")] = False
+
+    def beside(self, view: ViewFlags) -> ReportFlags:
+        """The same where a stream of events goes to standard output, which leaves no room for a table.
+
+        Raises:
+            UsageError: events and the report were both asked for there.
+        """
+        if view.events != "-" or self.output is Output.NONE:
+            return self
+        if self.output is Output.JSON:
+            raise UsageError(
+                "--events - and --output json would both go to standard output", hint="write one of them to a file"
+            )
+        return replace(self, output=Output.NONE)
 
 
 def parse_variables(pairs: list[str] | None) -> dict[str, str]:
@@ -109,8 +213,6 @@ def parse_variables(pairs: list[str] | None) -> dict[str, str]:
     Raises:
         UsageError: one has no `=` or no name.
     """
-    from aftrun.errors import UsageError  # noqa: PLC0415  # only when it is needed
-
     result: dict[str, str] = {}
     for pair in pairs or ():
         name, equals, value = pair.partition("=")
@@ -118,30 +220,3 @@ def parse_variables(pairs: list[str] | None) -> dict[str, str]:
             raise UsageError(f"--var {pair}: not of the form NAME=VALUE", hint="write for example --var year=2027")
         result[name] = value
     return result
-
-
-def report_paths(
-    json: list[Path] | None,
-    junit: list[Path] | None,
-    html: list[Path] | None,
-    markdown: list[Path] | None,
-    tap: list[Path] | None,
-) -> dict[str, tuple[Path, ...]]:
-    """The `--report-…` flags, by format."""
-    given = {"json": json, "junit": junit, "html": html, "markdown": markdown, "tap": tap}
-    return {name: tuple(paths) for name, paths in given.items() if paths}
-
-
-def output_beside(events: str | None, output: Output) -> Output:
-    """What to print at the end: a stream of events on standard output leaves no room for a table.
-
-    Raises:
-        UsageError: events and the report were both asked for there.
-    """
-    if events == "-" and output is Output.JSON:
-        from aftrun.errors import UsageError  # noqa: PLC0415  # only when it is needed
-
-        raise UsageError(
-            "--events - and --output json would both go to standard output", hint="write one of them to a file"
-        )
-    return Output.NONE if events == "-" and output is Output.TABLE else output

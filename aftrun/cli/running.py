@@ -8,11 +8,11 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from aftrun.cli.boundary import colour, emit, report_failure, say
+from aftrun.cli.options import ReportFlags, ViewFlags
 from aftrun.cli.words import DEFAULT_STATE_DIR, Output
 from aftrun.durations import parse_duration
 from aftrun.errors import ExitCode, ManifestError, UsageError
@@ -20,7 +20,7 @@ from aftrun.signals import listen, restore
 
 if TYPE_CHECKING:
     from aftrun.app import Setup
-    from aftrun.cli.watching import View, Watch
+    from aftrun.cli.watching import Watch
     from aftrun.manifest import Loaded
     from aftrun.model import Manifest, RunReport
     from aftrun.runner import Finished, Runner
@@ -108,22 +108,11 @@ def signals(runner: Runner, farewell: str, *, drawn: bool = False) -> Iterator[N
         restore(before)
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What is done with the report at the end."""
-
-    output: Output = Output.TABLE
-    paths: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
-    """Where to write the report, by format."""
-    no_exit_status: bool = False
-    metrics: Path | None = None
-
-
 def carry_out(
     setup: Setup,
     state_dir: Path,
-    view: View,
-    ending: Ending,
+    view: ViewFlags,
+    ending: ReportFlags,
     *,
     files: Sequence[tuple[str, bytes]] = (),
     resume: bool = False,
@@ -142,7 +131,7 @@ def carry_out(
     from aftrun.run.log import StoredFile  # noqa: PLC0415  # the same
     from aftrun.runner import Runner  # noqa: PLC0415  # the same
 
-    outputs.rehearse(setup, os.environ, ending.paths, ending.metrics)
+    outputs.rehearse(setup, os.environ, ending.paths.by_format(), ending.metrics_textfile)
     if ending.output is Output.TABLE:
         from aftrun.cli import table  # noqa: PLC0415  # only for this output
         from aftrun.report import rehearsal  # noqa: PLC0415  # the same
@@ -196,7 +185,7 @@ class _Outputs:
         return [ExitCode.BUG if report_failure(error) is ExitCode.BUG else ExitCode.STATE for error in self.errors]
 
 
-def conclude(finished: Finished, ending: Ending, setup: Setup | None = None, watch: Watch | None = None) -> int:
+def conclude(finished: Finished, ending: ReportFlags, setup: Setup | None = None, watch: Watch | None = None) -> int:
     """Print and write what was asked for, tell whom to tell, and work out the exit code."""
     from aftrun.cli import outputs  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.runner import worst  # noqa: PLC0415  # the same
@@ -204,10 +193,10 @@ def conclude(finished: Finished, ending: Ending, setup: Setup | None = None, wat
     report = finished.report
     each = _Outputs(finished.errors)
     with each:
-        each.errors += outputs.write_reports(report, ending.paths)
+        each.errors += outputs.write_reports(report, ending.paths.by_format())
     with each:
-        if ending.metrics is not None:
-            each.errors += outputs.write_metrics(report, ending.metrics)
+        if ending.metrics_textfile is not None:
+            each.errors += outputs.write_metrics(report, ending.metrics_textfile)
     with each:
         show_report(report, ending.output, watch)
     if ending.output is Output.TABLE:

@@ -9,38 +9,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from aftrun.cli import options
+from aftrun.cli import complete, options
 from aftrun.cli.boundary import say
+from aftrun.cli.flags import flag
+from aftrun.domain import urls
 from aftrun.errors import UsageError
 from aftrun.model import DEFAULT_KEY_VARIABLE, ServerSpec
 
 if TYPE_CHECKING:
+    from aftrun.app import ServerOverride
     from aftrun.values import Template
 
-ApiKey = Annotated[
-    str | None,
-    options.option(
-        "--api-key",
-        "-a",
-        help="The API key itself. Other users of this machine can see it there; prefer AFT_API_KEY.",
-        metavar="KEY",
-        show_envvar=False,
-    ),
-]
-ApiKeyFile = Annotated[
-    Path | None, options.option("--api-key-file", help="Read the API key from this file.", metavar="FILE")
-]
-ApiKeyKeyring = Annotated[
-    str | None,
-    options.option("--api-key-keyring", help="Read the API key from the keyring.", metavar="SERVICE/USER"),
-]
-ManifestFile = Annotated[
-    Path | None,
-    options.option("--manifest", "-m", help="Take the server's settings from this manifest.", metavar="FILE"),
-]
 ServerName = Annotated[
     str | None,
-    options.option("--server-name", help="Which of the manifest's `servers`; default: the first.", metavar="NAME"),
+    flag(
+        "--server-name",
+        help="Which of the manifest's `servers`; default: the first.",
+        metavar="NAME",
+        complete=complete.servers,
+    ),
 ]
 
 
@@ -48,9 +35,22 @@ ServerName = Annotated[
 class KeyFlags:
     """Where the key is said to come from. At most one is set; none: AFT_API_KEY, or whatever the manifest says."""
 
-    literal: str | None = field(default=None, repr=False)
-    file: Path | None = None
-    keyring: str | None = None
+    api_key: Annotated[
+        str | None,
+        flag(
+            "--api-key",
+            "-a",
+            help="The API key itself. Other users of this machine can see it there; prefer AFT_API_KEY.",
+            metavar="KEY",
+            show_envvar=False,
+        ),
+    ] = field(default=None, repr=False)
+    api_key_file: Annotated[
+        Path | None, flag("--api-key-file", help="Read the API key from this file.", metavar="FILE")
+    ] = None
+    api_key_keyring: Annotated[
+        str | None, flag("--api-key-keyring", help="Read the API key from the keyring.", metavar="SERVICE/USER")
+    ] = None
 
     def check(self) -> None:
         """Refuse what contradicts itself, and warn of a key that others can see.
@@ -61,19 +61,19 @@ class KeyFlags:
         given = [
             flag
             for flag, value in (
-                ("--api-key", self.literal),
-                ("--api-key-file", self.file),
-                ("--api-key-keyring", self.keyring),
+                ("--api-key", self.api_key),
+                ("--api-key-file", self.api_key_file),
+                ("--api-key-keyring", self.api_key_keyring),
             )
             if value is not None
         ]
         if len(given) > 1:
             raise UsageError(f"{' and '.join(given)} exclude each other", hint="keep one of them")
-        if self.keyring is not None and not all(self.keyring.rpartition("/")[::2]):
+        if self.api_key_keyring is not None and not all(self.api_key_keyring.rpartition("/")[::2]):
             raise UsageError("--api-key-keyring needs SERVICE/USER", hint="for example --api-key-keyring aft/backup")
-        if self.literal is not None and not self.literal:
+        if self.api_key is not None and not self.api_key:
             raise UsageError("--api-key is empty", hint=f"set {DEFAULT_KEY_VARIABLE} instead")
-        if self.literal is not None and any(self.literal in word for word in sys.argv):
+        if self.api_key is not None and any(self.api_key in word for word in sys.argv):
             say(
                 "warning: an API key on the command line can be seen by every user of this machine, and stays in the "
                 f"shell's history\n  set {DEFAULT_KEY_VARIABLE}, or use --api-key-file or --api-key-keyring"
@@ -82,16 +82,16 @@ class KeyFlags:
     @property
     def given(self) -> bool:
         """Whether the command line says anything of the key."""
-        return self.literal is not None or self.file is not None or self.keyring is not None
+        return self.api_key is not None or self.api_key_file is not None or self.api_key_keyring is not None
 
     def reference(self) -> Template:
         """The key as a manifest would name it."""
         from aftrun.target import key_reference  # noqa: PLC0415  # with the rest of the machinery
 
-        if self.file is not None:
-            return key_reference("file", str(self.file.absolute()))
-        if self.keyring is not None:
-            return key_reference("keyring", self.keyring)
+        if self.api_key_file is not None:
+            return key_reference("file", str(self.api_key_file.absolute()))
+        if self.api_key_keyring is not None:
+            return key_reference("keyring", self.api_key_keyring)
         return key_reference()
 
     def environ(self, url: str, *, needed: bool) -> Mapping[str, str]:
@@ -100,9 +100,14 @@ class KeyFlags:
         Raises:
             UsageError: it is `needed`, and there is none.
         """
-        if self.literal is not None:
-            return {**os.environ, DEFAULT_KEY_VARIABLE: self.literal}
-        if not needed or self.file is not None or self.keyring is not None or os.environ.get(DEFAULT_KEY_VARIABLE):
+        if self.api_key is not None:
+            return {**os.environ, DEFAULT_KEY_VARIABLE: self.api_key}
+        if (
+            not needed
+            or self.api_key_file is not None
+            or self.api_key_keyring is not None
+            or os.environ.get(DEFAULT_KEY_VARIABLE)
+        ):
             return os.environ
         if sys.stdin.isatty() and sys.stderr.isatty():
             import getpass  # noqa: PLC0415  # only where there is a person
@@ -117,16 +122,16 @@ class KeyFlags:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerFlags:
-    """The flags as they were given."""
+class TargetFlags:
+    """One server that a command talks to without a run: from flags, or out of a manifest."""
 
-    server: str | None = None
-    cacert: Path | None = None
-    fingerprint: tuple[str, ...] = ()
-    insecure: bool = False
-    key: KeyFlags = KeyFlags()
-    manifest: Path | None = None
-    server_name: str | None = None
+    flags: options.ServerFlags = field(default_factory=options.ServerFlags)
+    key: KeyFlags = field(default_factory=KeyFlags)
+    manifest: Annotated[
+        Path | None,
+        flag("--manifest", "-m", help="Take the server's settings from this manifest.", metavar="FILE"),
+    ] = None
+    server_name: ServerName = None
 
     def spec(self) -> ServerSpec:
         """The server that they stand for, values from outside not yet filled in.
@@ -135,22 +140,13 @@ class ServerFlags:
             ManifestError: the manifest is wrong.
             UsageError: flags contradict each other, or the manifest has no such server.
         """
-        from aftrun.app import ServerOverride  # noqa: PLC0415  # with the rest of the machinery
-
         self.key.check()
         spec = self._from_manifest() if self.manifest is not None else ServerSpec(api_key=self.key.reference())
         if self.server_name is not None and self.manifest is None:
             raise UsageError("--server-name needs --manifest FILE, which holds the servers")
         if self.key.given:
             spec = replace(spec, api_key=self.key.reference())
-        override = ServerOverride(
-            url=None if self.server is None else full_url(self.server),
-            ca_file=None if self.cacert is None else str(self.cacert),
-            fingerprints=self.fingerprint,
-            insecure=self.insecure,
-        )
-        override.check()
-        spec = override.apply(spec)
+        spec = override_of(self.flags).apply(spec)
         if spec.tls.insecure:
             say("warning: the certificate is NOT verified (--insecure): anyone on the way can read the API key")
             say("  pin it instead; `aftrun trust URL` prints the line")
@@ -191,12 +187,31 @@ class ServerFlags:
         return self.key.environ(url_of(spec).removesuffix(spec.submit_path), needed=wanted)
 
 
+def override_of(flags: options.ServerFlags) -> ServerOverride:
+    """What flags say of a server, as the manifests' servers take it.
+
+    Raises:
+        UsageError: flags contradict each other, or the URL is none.
+    """
+    from aftrun.app import ServerOverride  # noqa: PLC0415  # with the rest of the machinery
+
+    override = ServerOverride(
+        url=None if flags.server is None else full_url(flags.server),
+        ca_file=None if flags.tls.cacert is None else str(flags.tls.cacert),
+        fingerprints=flags.tls.fingerprint,
+        insecure=flags.insecure,
+    )
+    override.check()
+    return override
+
+
 def full_url(text: str) -> str:
     """A server as people name it: `https://HOST:PORT`, or `HOST` or `HOST:PORT` as `aft start --host` takes it.
 
     Raises:
         UsageError: it is none of these.
     """
-    from aftrun.server.probe import place_of  # noqa: PLC0415  # with the rest of the machinery
-
-    return place_of(text).url
+    try:
+        return urls.full_url(text)
+    except ValueError as error:
+        raise UsageError(f"the server's URL is not usable: {error}", hint=urls.URL_FORM) from error

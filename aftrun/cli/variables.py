@@ -7,7 +7,10 @@ for them, and is passed over; one that no command knows stays, so that the comma
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from enum import StrEnum
+
+from aftrun.cli.words import CheckFormat, ListFormat, PlanFormat, TextFormat
 
 OPPOSITES = {"AFTRUN_KEEP_GOING": "AFTRUN_FAIL_FAST", "AFTRUN_NO_WAIT": "AFTRUN_WAIT"}
 """Variables of flags that say no to another flag: `--keep-going` is the other side of `--fail-fast`."""
@@ -38,18 +41,28 @@ def _says_yes(value: str) -> bool:
 
 def _for_others(command: str, environ: MutableMapping[str, str]) -> list[str]:
     """Variables whose words are none of this command's, but another's."""
-    from aftrun.complete.table import COMMANDS  # noqa: PLC0415  # only where there are variables
-
-    words: dict[str, dict[str, set[str]]] = {}
-    for name, (_, options, _) in COMMANDS.items():
-        for names, kind, *_ in options:
-            variable = "AFTRUN_" + names[0].lstrip("-").replace("-", "_").upper()
-            if "|" in kind and variable in environ:
-                words.setdefault(variable, {})[name] = {word for word in kind.split("|") if word}
     found = []
-    for variable, known in words.items():
-        given = {line.strip() for line in environ[variable].splitlines()} - {""}
-        own = known.get(command)
-        if own is not None and not given <= own and any(given <= other for other in known.values()):
+    for variable, commands in _shared().items():
+        given = {line.strip() for line in environ.get(variable, "").splitlines()} - {""}
+        own = commands.get(command)
+        known = [{each.value for each in words} for words in commands.values()]
+        if own is not None and not given <= set(own) and any(given <= words for words in known):
             found.append(variable)
     return found
+
+
+def _shared() -> Mapping[str, Mapping[str, type[StrEnum]]]:
+    """Variables of flags that take different words in different commands, and those words (a test holds it to them)."""
+    from aftrun.model import Outcome, RunOutcome  # noqa: PLC0415  # only where there are variables
+
+    return {
+        "AFTRUN_FORMAT": {
+            "validate": CheckFormat,
+            "plan": PlanFormat,
+            "history": ListFormat,
+            "show": ListFormat,
+            "trust": TextFormat,
+            "doctor": TextFormat,
+        },
+        "AFTRUN_STATUS": {"history": RunOutcome, "show": Outcome},
+    }

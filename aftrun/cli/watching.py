@@ -6,12 +6,13 @@ import contextlib
 import os
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import aftrun
 from aftrun.cli.boundary import colour, drawable, say
+from aftrun.cli.options import ViewFlags
 from aftrun.cli.words import Ci, detect
 
 if TYPE_CHECKING:
@@ -30,23 +31,10 @@ if TYPE_CHECKING:
 STDOUT = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """How much is said while jobs run, and to whom."""
-
-    quiet: bool = False
-    no_progress: bool = False
-    verbose: int = 0
-    events: str | None = None
-    """A path for the stream of events, or `-`."""
-    ci: Ci | None = None
-    """None: the one that the environment tells of."""
-
-
 class Watch:
     """Everybody who looks on at one run, for as long as the `with` block lasts."""
 
-    def __init__(self, setup: Setup, view: View, state_dir: Path, farewell: str) -> None:
+    def __init__(self, setup: Setup, view: ViewFlags, state_dir: Path, farewell: str) -> None:
         """Raises StateError where the stream of events cannot be opened; nothing has been sent then."""
         ci = detect(os.environ) if view.ci is None else view.ci
         self._speaker: Speaker | None = None

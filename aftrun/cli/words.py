@@ -44,3 +44,53 @@ class Output(StrEnum):
     TABLE = "table"
     JSON = "json"
     NONE = "none"
+
+
+class CheckFormat(StrEnum):
+    """How problems are shown."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+
+
+class PlanFormat(StrEnum):
+    """How a plan is shown."""
+
+    TEXT = "text"
+    JSON = "json"
+    CURL = "curl"
+    POWERSHELL = "powershell"
+
+
+class SchemaName(StrEnum):
+    """The schemas that aftrun ships."""
+
+    MANIFEST = "manifest"
+    REPORT = "report"
+    EVENT = "event"
+    SCENARIO = "scenario"
+
+
+class TextFormat(StrEnum):
+    """How findings are shown."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class ListFormat(StrEnum):
+    """How a list is shown."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class Shell(StrEnum):
+    """The shells that completion knows."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+    POWERSHELL = "powershell"

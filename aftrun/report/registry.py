@@ -31,11 +31,11 @@ class Format:
 FORMATS = {
     each.name: each
     for each in (
-        Format("json", "aftrun.report.json", ".json", "everything, for programs"),
+        Format("json", "aftrun.report.json", ".json", "JSON, with everything, for programs"),
         Format("junit", "aftrun.report.junit", ".xml", "JUnit XML, for CI servers"),
-        Format("html", "aftrun.report.html", ".html", "one page with a timeline, for people"),
-        Format("markdown", "aftrun.report.markdown", ".md", "for pull requests and chats"),
-        Format("tap", "aftrun.report.tap", ".tap", "the Test Anything Protocol, version 14"),
+        Format("html", "aftrun.report.html", ".html", "one HTML page with a timeline, for people"),
+        Format("markdown", "aftrun.report.markdown", ".md", "Markdown, for pull requests and chats"),
+        Format("tap", "aftrun.report.tap", ".tap", "TAP 14, the Test Anything Protocol"),
     )
 }
 """All formats by name, in the order in which help texts list them."""

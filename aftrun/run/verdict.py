@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aftrun.errors import ExitCode
 from aftrun.events import Reason
-from aftrun.model import JobResult, Outcome
+from aftrun.model import JobResult, Outcome, RunOutcome
 from aftrun.run.policy import is_bad
 
 PRECEDENCE = (
@@ -25,17 +25,17 @@ PRECEDENCE = (
 """Where several codes apply, the first of these wins."""
 
 NAMES = {
-    ExitCode.OK: "succeeded",
-    ExitCode.FAILED: "failed",
-    ExitCode.UNREACHABLE: "undelivered",
-    ExitCode.REFUSED: "rejected",
-    ExitCode.CANCELLED: "cancelled",
-    ExitCode.UNKNOWN: "unknown",
-    ExitCode.BUG: "error",
-    ExitCode.STATE: "stateError",
-    ExitCode.GAVE_UP: "timedOut",
-    ExitCode.SIGINT: "interrupted",
-    ExitCode.SIGTERM: "interrupted",
+    ExitCode.OK: RunOutcome.SUCCEEDED,
+    ExitCode.FAILED: RunOutcome.FAILED,
+    ExitCode.UNREACHABLE: RunOutcome.UNDELIVERED,
+    ExitCode.REFUSED: RunOutcome.REJECTED,
+    ExitCode.CANCELLED: RunOutcome.CANCELLED,
+    ExitCode.UNKNOWN: RunOutcome.UNKNOWN,
+    ExitCode.BUG: RunOutcome.ERROR,
+    ExitCode.STATE: RunOutcome.STATE_ERROR,
+    ExitCode.GAVE_UP: RunOutcome.TIMED_OUT,
+    ExitCode.SIGINT: RunOutcome.INTERRUPTED,
+    ExitCode.SIGTERM: RunOutcome.INTERRUPTED,
 }
 """The run's outcome, by exit code."""
 

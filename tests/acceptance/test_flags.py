@@ -233,4 +233,4 @@ def test_who_stops_reading_has_read_enough(aftrun: Run) -> None:
         assert process.wait(30) == 0
         assert process.stderr is not None
         assert process.stderr.read() == b""
-    assert aftrun("history", "--status", "foo").err.startswith("aftrun: --status foo: no run ends so")
+    assert "'foo' is not one of 'succeeded'" in aftrun("history", "--status", "foo").err

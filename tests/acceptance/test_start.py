@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from aftrun.cli.commands.start import JobFlags, manifest_text, parse_params
 from aftrun.cli.serverflags import KeyFlags
-from aftrun.cli.start import manifest_text, parse_params
 from aftrun.errors import UsageError
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import Run, clean_environ, program, reach
@@ -197,11 +197,11 @@ def test_dry_run_shows_the_request_and_sends_nothing(aftrun: Run) -> None:
 
 def test_the_manifest_names_the_key_and_never_holds_it() -> None:
     """File and keyring stay references, so that `resume` finds them again."""
-    text = manifest_text("x", None, None, None, (), KeyFlags(literal="abc-secret"))
+    text = manifest_text(JobFlags(name="x"), KeyFlags(api_key="abc-secret"))
     assert "abc-secret" not in text
     assert "${AFT_API_KEY}" in text
-    assert "${keyring:aft/me}" in manifest_text("x", None, None, None, (), KeyFlags(keyring="aft/me"))
-    assert "${file:/k}" in manifest_text("x", None, None, None, (), KeyFlags(file=Path("/k")))
+    assert "${keyring:aft/me}" in manifest_text(JobFlags(name="x"), KeyFlags(api_key_keyring="aft/me"))
+    assert "${file:/k}" in manifest_text(JobFlags(name="x"), KeyFlags(api_key_file=Path("/k")))
 
 
 def test_params_keep_their_types() -> None:

@@ -9,16 +9,15 @@ import sys
 
 import pytest
 
-from aftrun.cli.main import COMMANDS, asked_for, command, run
-from aftrun.cli.typed import build
+from aftrun.cli.main import COMMANDS, asked_for, build, command, run
 
 HEAVY = {"requests", "urllib3", "yaml", "jsonschema", "rich", "jinja2", "sqlite3", "aiohttp", "jmespath", "ssl"}
 
 
-@pytest.mark.parametrize(("name", "place", "text"), COMMANDS, ids=[name for name, _, _ in COMMANDS])
-def test_the_short_help_is_the_real_one(name: str, place: str, text: str) -> None:
+@pytest.mark.parametrize(("name", "text"), COMMANDS.items(), ids=list(COMMANDS))
+def test_the_short_help_is_the_real_one(name: str, text: str) -> None:
     """What stands in the list of commands is the first sentence of the command's own help."""
-    documentation = inspect.getdoc(command(place)) or ""
+    documentation = inspect.getdoc(command(name)) or ""
     assert documentation.partition("\n\n")[0].replace("\n", " ").startswith(text), name
 
 
@@ -28,7 +27,6 @@ from aftrun.cli.main import run
 sys.argv = ["aftrun", "--version"]
 run()
 print("LOADED", sorted(HEAVY & set(sys.modules)), flush=True)
-import aftrun.cli.typed, typer
 for name in COMMANDS:
     if os.fork() == 0:
         sys.argv = ["aftrun", *filter(None, [name]), "--help"]
@@ -43,7 +41,7 @@ for name in COMMANDS:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a process for each command would take too long")
 def test_what_is_not_asked_for_is_not_imported() -> None:
     """`--version` and help load none of the packages that do the work."""
-    names = ["", *(name for name, _, _ in COMMANDS)]
+    names = ["", *COMMANDS]
     code = f"HEAVY, COMMANDS = {HEAVY!r}, {names!r}\n{FORKS}"
     # Measuring coverage loads sqlite3 itself.
     environ = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aftrun.cli.variables import OPPOSITES, settle
+from aftrun.cli.variables import OPPOSITES, _shared, settle
 from tests.conftest import Run
 from tools.commands import commands
 
@@ -57,6 +57,21 @@ def test_no_variable_of_one_command_is_that_of_a_flag() -> None:
     for command, variables in found.items():
         own = {f"AFTRUN_{command.upper()}_{variable.removeprefix('AFTRUN_')}" for variable in variables}
         assert not own & flags
+
+
+def test_the_words_of_variables_that_commands_share_are_those_of_their_flags() -> None:
+    """A flag with words of its own, in a command that shares its variable with others, is known to `settle`."""
+    flags: dict[str, dict[str, tuple[str, ...]]] = {}
+    for command in commands():
+        for each in command.options:
+            if each.choices and each.variable:
+                flags.setdefault(each.variable, {})[command.name] = each.choices
+    different = {variable: by for variable, by in flags.items() if len(set(by.values())) > 1}
+    known = {
+        variable: {command: tuple(str(word) for word in words) for command, words in by.items()}
+        for variable, by in _shared().items()
+    }
+    assert different == known
 
 
 def test_a_word_that_nobody_knows_is_named_with_its_variable(aftrun: Run) -> None:

@@ -7,20 +7,19 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from aftrun.cli import options
 from aftrun.cli.boundary import emit, say
-from aftrun.cli.flags import Argument, Flag
+from aftrun.cli.flags import argument, flag
 from aftrun.errors import ManifestError, UsageError
 
 _LARGEST = 16 * 1024 * 1024
 
 
 def import_(
-    file: Annotated[str, Argument(help="The file to read, or - for standard input.", metavar="FILE")] = "-",
+    file: Annotated[str, argument(help="The file to read, or - for standard input.", metavar="FILE")] = "-",
     output: Annotated[
         Path | None,
         # Without a mirror in the environment: AFTRUN_OUTPUT is how reports are printed.
-        Flag(
+        flag(
             "--output",
             "-o",
             help="Write the manifest here, and not to standard output.",
@@ -28,7 +27,7 @@ def import_(
             mirrored=False,
         ),
     ] = None,
-    force: Annotated[bool, options.option("--force", help="Replace the file that --output names.")] = False,
+    force: Annotated[bool, flag("--force", help="Replace the file that --output names.")] = False,
 ) -> int:
     """Make a manifest from pasted commands that start jobs.
 

@@ -6,12 +6,13 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import say
-from aftrun.cli.running import Ending, bind_all, carry_out, duration, sandbox_for
-from aftrun.cli.watching import View
+from aftrun.cli.flags import flag
+from aftrun.cli.running import bind_all, carry_out, duration, sandbox_for
 from aftrun.cli.words import DEFAULT_STATE_DIR, Output
 from aftrun.errors import UsageError
 from aftrun.options import RunOptions
@@ -24,72 +25,49 @@ _FLAT = "params are flat: each value is text, a number, true or false"
 _EXAMPLE = """for example --params '{"character": "goofy"}'"""
 
 
-def start(
-    name: Annotated[
-        str | None, options.option("--name", "-n", help="Run the stored script of this name.", metavar="SCRIPT")
-    ] = None,
+@dataclass(frozen=True, slots=True)
+class JobFlags:
+    """The job, with the flags of `aft start`."""
+
+    name: Annotated[str | None, flag("--name", "-n", help="Run the stored script of this name.", metavar="SCRIPT")] = (
+        None
+    )
     script_id: Annotated[
-        str | None, options.option("--script-id", "-s", help="Run the stored script with this id (v3).", metavar="ID")
-    ] = None,
+        str | None, flag("--script-id", "-s", help="Run the stored script with this id (v3).", metavar="ID")
+    ] = None
     file: Annotated[
-        str | None,
-        options.option("--file", "-f", help="Run this .syncjs file, which is on the server's disk.", metavar="PATH"),
-    ] = None,
+        str | None, flag("--file", "-f", help="Run this .syncjs file, which is on the server's disk.", metavar="PATH")
+    ] = None
     params: Annotated[
         str | None,
-        options.option(
-            "--params",
-            "-p",
-            help="The params as a JSON object, or as v3's list of {name, value}.",
-            metavar="JSON",
-        ),
-    ] = None,
+        flag("--params", "-p", help="The params as a JSON object, or as v3's list of {name, value}.", metavar="JSON"),
+    ] = None
     param: Annotated[
-        list[str] | None,
-        options.option(
-            "--param",
-            help="One param (repeatable); it wins over --params.",
-            metavar="NAME=VALUE",
-            many=str,
-        ),
-    ] = None,
+        tuple[str, ...],
+        flag("--param", help="One param (repeatable); it wins over --params.", metavar="NAME=VALUE", many=str),
+    ] = ()
+
+
+def start(
+    job: JobFlags,
+    key: serverflags.KeyFlags,
+    server: options.ServerFlags,
+    view: options.ViewFlags,
+    ending: options.ReportFlags,
     host: Annotated[
-        str | None,
-        options.option("--host", help="The server; default 127.0.0.1:44399.", metavar="HOST:PORT"),
+        str | None, flag("--host", help="The server; default 127.0.0.1:44399.", metavar="HOST:PORT")
     ] = None,
-    server: options.Server = None,
-    api_key: serverflags.ApiKey = None,
-    api_key_file: serverflags.ApiKeyFile = None,
-    api_key_keyring: serverflags.ApiKeyKeyring = None,
     wait: Annotated[
         bool,
-        options.option("--wait/--no-wait", help="Wait for the end, or be content once it is accepted, as `aft start`."),
+        flag("--wait/--no-wait", help="Wait for the end, or be content once it is accepted, as `aft start`."),
     ] = True,
     timeout: Annotated[
         str | None,
-        options.option("--timeout", help="How long the job may take from its acceptance; default 24h.", metavar="D"),
+        flag("--timeout", help="How long the job may take from its acceptance; default 24h.", metavar="D"),
     ] = None,
-    cacert: options.CaCert = None,
-    fingerprint: options.Fingerprint = None,
-    insecure: options.Insecure = False,
     state_dir: options.StateDir = DEFAULT_STATE_DIR,
-    report_json: options.ReportJson = None,
-    report_junit: options.ReportJunit = None,
-    report_html: options.ReportHtml = None,
-    report_markdown: options.ReportMarkdown = None,
-    report_tap: options.ReportTap = None,
-    events: options.Events = None,
-    metrics_textfile: options.MetricsTextfile = None,
-    ci: options.CiServer = None,
-    output: options.OutputFormat = Output.TABLE,
-    no_progress: options.NoProgress = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = 0,
-    no_exit_status: options.NoExitStatus = False,
-    dry_run: Annotated[bool, options.option("--dry-run", help="Show the request and send nothing.")] = False,
-    sandbox: Annotated[
-        bool, options.option("--sandbox", help="Run against a sandbox on this machine; starts no real job.")
-    ] = False,
+    dry_run: Annotated[bool, flag("--dry-run", help="Show the request and send nothing.")] = False,
+    sandbox: options.WithSandbox = False,
 ) -> int:
     """Start one job without a manifest, and wait for its end. Takes the flags of `aft start`.
 
@@ -99,31 +77,28 @@ def start(
     """
     from aftrun.app import make_setup, prepare  # noqa: PLC0415  # with the rest of the machinery
 
-    if host is not None and server is not None:
+    if host is not None and server.server is not None:
         raise UsageError("--host and --server exclude each other", hint="keep one of them")
-    key = serverflags.KeyFlags(api_key, api_key_file, api_key_keyring)
     key.check()
-    address = server if server is not None else host
-    text = manifest_text(name, script_id, file, params, param or (), key)
-    loaded = _load(text)
+    address = server.server if server.server is not None else host
+    loaded = _load(manifest_text(job, key))
     chosen = RunOptions(
         paths=("start",),
         url=None if address is None else serverflags.full_url(address),
-        ca_file=str(cacert.absolute()) if cacert else None,
-        fingerprints=tuple(fingerprint or ()),
-        insecure=insecure,
+        ca_file=server.tls.ca_file,
+        fingerprints=server.tls.fingerprint,
+        insecure=server.insecure,
         no_wait=not wait,
         timeout=duration(timeout),
         sandbox=sandbox,
     )
     if dry_run:
-        from aftrun.cli.check import PlanFormat, show_plan  # noqa: PLC0415  # only for this flag
+        from aftrun.cli.commands.plan import PlanFormat, show_plan  # noqa: PLC0415  # only for this flag
 
-        show_plan(loaded.manifests, chosen, os.environ, PlanFormat.JSON if output is Output.JSON else PlanFormat.TEXT)
+        form = PlanFormat.JSON if ending.output is Output.JSON else PlanFormat.TEXT
+        show_plan(loaded.manifests, chosen, os.environ, form)
         return 0
-    reports = options.report_paths(report_json, report_junit, report_html, report_markdown, report_tap)
-    ending = Ending(options.output_beside(events, output), reports, no_exit_status, metrics_textfile)
-    view = View(quiet, no_progress, verbose, events, ci)
+    ending = ending.beside(view)
     with sandbox_for(sandbox) as server_here:
         manifests = prepare(loaded.manifests, chosen, server_here)
         environ = key.environ(chosen.url or "https://127.0.0.1:44399", needed=not sandbox)
@@ -131,20 +106,13 @@ def start(
         return carry_out(setup, state_dir, view, ending, files=loaded.files)
 
 
-def manifest_text(
-    name: str | None,
-    script_id: str | None,
-    file: str | None,
-    params: str | None,
-    param: Sequence[str],
-    key: serverflags.KeyFlags,
-) -> str:
+def manifest_text(job: JobFlags, key: serverflags.KeyFlags) -> str:
     """The flags as a manifest, which is what is run and kept, so that `resume` and `retry` work as for any other.
 
     Raises:
         UsageError: not exactly one script, or params that are none.
     """
-    given = {"scriptName": name, "scriptId": script_id, "filePath": file}
+    given = {"scriptName": job.name, "scriptId": job.script_id, "filePath": job.file}
     chosen = {field: value for field, value in given.items() if value is not None}
     if len(chosen) != 1:
         flags = {"scriptName": "--name", "scriptId": "--script-id", "filePath": "--file"}
@@ -153,16 +121,16 @@ def manifest_text(
             f"exactly one of --name, --script-id and --file says which script runs; given: {said}",
             hint="for example aftrun start -n 'My Backup Job'",
         )
-    values = {**(parse_params(params) if params is not None else {}), **parse_pairs(param)}
-    job: dict[str, Any] = dict(chosen)
+    values = {**(parse_params(job.params) if job.params is not None else {}), **parse_pairs(job.param)}
+    data: dict[str, Any] = dict(chosen)
     if not next(iter(chosen.values())):
         raise UsageError("the script's name is empty", hint="for example aftrun start -n 'My Backup Job'")
     if values:
-        job["params"] = values
+        data["params"] = values
     server: dict[str, Json] = {"apiKey": key.reference().raw}
     if any(not isinstance(value, str) for value in values.values()):
         server["paramValues"] = "json"  # `aft start` sends numbers and booleans as what they are
-    return json.dumps({"version": 1, "name": "start", "server": server, "jobs": [job]}, indent=2, ensure_ascii=False)
+    return json.dumps({"version": 1, "name": "start", "server": server, "jobs": [data]}, indent=2, ensure_ascii=False)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import colour, emit
-from aftrun.cli.flags import Argument
+from aftrun.cli.flags import argument, flag
+from aftrun.cli.words import TextFormat
 from aftrun.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -20,30 +20,18 @@ if TYPE_CHECKING:
 _COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
 
 
-class Format(StrEnum):
-    """How the findings are shown."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 def doctor(
+    server: options.ServerFlags,
+    key: serverflags.KeyFlags,
     files: Annotated[
         list[str] | None,
-        Argument(help="Manifests; each server of theirs is looked at.", metavar="FILE", show_default=False),
+        argument(help="Manifests; each server of theirs is looked at.", metavar="FILE", show_default=False),
     ] = None,
     job: Annotated[
         str | None,
-        options.option("--job", help="Also read this job, and show how each field is read.", metavar="JOB_ID"),
+        flag("--job", help="Also read this job, and show how each field is read.", metavar="JOB_ID"),
     ] = None,
-    form: Annotated[Format, options.option("--format", help="How to show it.")] = Format.TEXT,
-    server: options.Server = None,
-    cacert: options.CaCert = None,
-    fingerprint: options.Fingerprint = None,
-    insecure: options.Insecure = False,
-    api_key: serverflags.ApiKey = None,
-    api_key_file: serverflags.ApiKeyFile = None,
-    api_key_keyring: serverflags.ApiKeyKeyring = None,
+    form: Annotated[TextFormat, flag("--format", help="How to show it.")] = TextFormat.TEXT,
     server_name: serverflags.ServerName = None,
 ) -> int:
     """Check name, connection, certificate, clock, key and job info of a server. Starts no job.
@@ -54,40 +42,32 @@ def doctor(
     """
     from aftrun.checkup import Doctor, check_flags  # noqa: PLC0415  # with the rest of the machinery
 
-    key = serverflags.KeyFlags(api_key, api_key_file, api_key_keyring)
-    flags = serverflags.ServerFlags(server, cacert, tuple(fingerprint or ()), insecure, key)
+    flags = serverflags.TargetFlags(server, key)
     specs, hidden = _specs(files or [], flags, server_name)
     check_flags(len(specs), job)
     environ = dict(os.environ)
-    if key.literal is not None:
+    if key.api_key is not None:
         environ |= key.environ("", needed=False)
     checkups = [Doctor(spec, environ, job_id=job, hidden=hidden).examine() for spec in specs]
-    emit(_as_json(checkups) if form is Format.JSON else "\n".join(map(_as_text, checkups)))
+    emit(_as_json(checkups) if form is TextFormat.JSON else "\n".join(map(_as_text, checkups)))
     codes = [checkup.exit_code for checkup in checkups]
     order = (ExitCode.USAGE, ExitCode.UNREACHABLE, ExitCode.REFUSED, ExitCode.UNKNOWN)
     return int(next((code for code in order if code in codes), ExitCode.OK))
 
 
 def _specs(
-    files: list[str], flags: serverflags.ServerFlags, server_name: str | None
+    files: list[str], flags: serverflags.TargetFlags, server_name: str | None
 ) -> tuple[list[ServerSpec], tuple[str, ...]]:
     """The servers to look at, each once, and what must not be seen of what they answer."""
     if not files:
         if server_name is not None:
             raise UsageError("--server-name needs a manifest, which holds the servers")
         return [flags.spec()], ()
-    from aftrun.app import ServerOverride  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.cli.running import load  # noqa: PLC0415  # the same
+    from aftrun.cli.running import load  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.target import hidden_values  # noqa: PLC0415  # the same
 
     flags.key.check()
-    override = ServerOverride(
-        url=None if flags.server is None else serverflags.full_url(flags.server),
-        ca_file=None if flags.cacert is None else str(flags.cacert),
-        fingerprints=flags.fingerprint,
-        insecure=flags.insecure,
-    )
-    override.check()
+    override = serverflags.override_of(flags.flags)
     found: dict[ServerSpec, None] = {}
     manifests = load(files, {}, os.environ).manifests
     for manifest in manifests:
@@ -115,7 +95,7 @@ def _as_text(checkup: Checkup) -> str:
     text = "\n".join(lines) + "\n"
     if checkup.info is None or checkup.target is None:
         return text
-    from aftrun.cli.status import raw_text  # noqa: PLC0415  # only for this output
+    from aftrun.cli.commands.status import raw_text  # noqa: PLC0415  # only for this output
 
     return text + "\n" + raw_text(checkup.info, checkup.target.spec.job_info, checkup.target.setup.scrubber)
 

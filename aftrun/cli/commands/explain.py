@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from aftrun.cli import complete
 from aftrun.cli.boundary import emit
-from aftrun.cli.flags import Argument
+from aftrun.cli.flags import argument
 from aftrun.errors import UsageError
 
 
 def explain(
-    code: Annotated[str | None, Argument(help="A code such as AFT021; all codes without one.", metavar="CODE")] = None,
+    code: Annotated[
+        str | None,
+        argument(help="A code such as AFT021; all codes without one.", metavar="CODE", complete=complete.codes),
+    ] = None,
 ) -> int:
-    """Explain a code that `validate` printed: what it means, an example, how to mend it."""
+    """Explain a code that `validate` printed: what it means, an example, how to fix it."""
     from aftrun.domain.text import did_you_mean  # noqa: PLC0415  # the same
     from aftrun.manifest import pages  # noqa: PLC0415  # only for this command
     from aftrun.manifest.diagnostics import CODES  # noqa: PLC0415  # the same

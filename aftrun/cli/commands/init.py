@@ -6,9 +6,8 @@ import shlex
 from pathlib import Path
 from typing import Annotated
 
-from aftrun.cli import options
 from aftrun.cli.boundary import emit, say
-from aftrun.cli.flags import Argument
+from aftrun.cli.flags import argument, flag
 from aftrun.domain.text import one_line
 from aftrun.errors import UsageError
 
@@ -71,8 +70,8 @@ def starter(file: str, name: str) -> str:
 
 
 def init(
-    path: Annotated[str, Argument(help="Where to write it; - prints it.", metavar="FILE")] = "aft.yaml",
-    force: Annotated[bool, options.option("--force", help="Overwrite what is there.")] = False,
+    path: Annotated[str, argument(help="Where to write it; - prints it.", metavar="FILE")] = "aft.yaml",
+    force: Annotated[bool, flag("--force", help="Overwrite what is there.")] = False,
 ) -> int:
     """Write a commented manifest to begin with. It validates as it is, and runs against the sandbox."""
     if path == "-":

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from aftrun.cli import options
 from aftrun.cli.boundary import emit, say
-from aftrun.cli.flags import Argument
+from aftrun.cli.flags import argument, flag
+from aftrun.cli.words import TextFormat
 from aftrun.durations import parse_duration
 from aftrun.errors import Unreachable, UsageError
 
@@ -19,24 +18,15 @@ if TYPE_CHECKING:
     from aftrun.server.tls import PeerCertificate
 
 
-class Format(StrEnum):
-    """How it is shown."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 def trust(
     url: Annotated[
-        str, Argument(help="The server: https://HOST:PORT, or HOST or HOST:PORT.", metavar="URL")
+        str, argument(help="The server: https://HOST:PORT, or HOST or HOST:PORT.", metavar="URL")
     ] = "https://127.0.0.1:44399",
-    pem: Annotated[bool, options.option("--pem", help="Print the certificate itself, for a `caFile`.")] = False,
-    form: Annotated[Format, options.option("--format", help="How to show it.")] = Format.TEXT,
-    cert: Annotated[
-        Path | None, options.option("--cert", help="Our own certificate, where the server asks for one.")
-    ] = None,
-    key: Annotated[Path | None, options.option("--key", help="The key of our own certificate.")] = None,
-    timeout: Annotated[str, options.option("--timeout", help="How long to wait for the server.", metavar="D")] = "10s",
+    pem: Annotated[bool, flag("--pem", help="Print the certificate itself, for a `caFile`.")] = False,
+    form: Annotated[TextFormat, flag("--format", help="How to show it.")] = TextFormat.TEXT,
+    cert: Annotated[Path | None, flag("--cert", help="Our own certificate, where the server asks for one.")] = None,
+    key: Annotated[Path | None, flag("--key", help="The key of our own certificate.")] = None,
+    timeout: Annotated[str, flag("--timeout", help="How long to wait for the server.", metavar="D")] = "10s",
 ) -> int:
     """Show the certificate of a server, and the lines that pin it.
 
@@ -67,7 +57,7 @@ def trust(
 
         emit(ssl.DER_cert_to_PEM_cert(found.certificate.der))
         say(f"this is what {place.netloc} shows; compare before you trust it: {found.certificate.fingerprint}")
-    elif form is Format.JSON:
+    elif form is TextFormat.JSON:
         emit(_as_json(place, found, found.certificate))
     else:
         emit(_as_text(place, found, found.certificate, time.time()))

@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from aftrun.cli import options
 from aftrun.cli.boundary import emit, say
+from aftrun.cli.flags import flag
 from aftrun.errors import UsageError
 from aftrun.signals import listen
 
@@ -41,19 +41,17 @@ def read_scenario(path: Path | None) -> Scenario:
 
 def sandbox(
     scenario: Annotated[
-        Path | None, options.option("--scenario", help="What it does: durations, outcomes, faults.", metavar="FILE")
+        Path | None, flag("--scenario", help="What it does: durations, outcomes, faults.", metavar="FILE")
     ] = None,
-    host: Annotated[str, options.option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int, options.option("--port", help="Port to listen on; 0 takes any free one.", min=0, max=65535)
-    ] = 44399,
-    api_key: Annotated[str, options.option("--api-key", "-a", help="The key that it knows.")] = "sandbox-key",
+    host: Annotated[str, flag("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, flag("--port", help="Port to listen on; 0 takes any free one.", min=0, max=65535)] = 44399,
+    api_key: Annotated[str, flag("--api-key", "-a", help="The key that it knows.")] = "sandbox-key",
     ledger: Annotated[
         Path | None,
-        options.option("--ledger", help="Append every request to this file, as JSON lines.", metavar="FILE"),
+        flag("--ledger", help="Append every request to this file, as JSON lines.", metavar="FILE"),
     ] = None,
-    speed: Annotated[float, options.option("--speed", help="How much faster than the scenario time passes.")] = 1.0,
-    no_tls: Annotated[bool, options.option("--no-tls", help="Speak plain HTTP.")] = False,
+    speed: Annotated[float, flag("--speed", help="How much faster than the scenario time passes.")] = 1.0,
+    no_tls: Annotated[bool, flag("--no-tls", help="Speak plain HTTP.")] = False,
 ) -> int:
     """Run an AFT!-like server on this machine, to try manifests against.
 

@@ -1,45 +1,33 @@
-"""`aftrun status` and `aftrun wait`: jobs that are on a server already, whoever started them."""
+"""`aftrun status`: one job that is on a server already, whoever started it."""
 
 from __future__ import annotations
 
-import shutil
-import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 from aftrun import jobids
-from aftrun.cli import options, serverflags
-from aftrun.cli.boundary import colour, emit, say
-from aftrun.cli.flags import Argument
-from aftrun.cli.running import duration, signals
+from aftrun.cli import complete, options, serverflags
+from aftrun.cli.boundary import emit
+from aftrun.cli.flags import argument, flag
 from aftrun.cli.words import Output
 from aftrun.errors import ExitCode
 
 if TYPE_CHECKING:
     from aftrun.model import JobInfo, JobInfoMap, Json
-    from aftrun.runner import Runner
     from aftrun.secrets import Scrubber
     from aftrun.target import Target
 
-JobId = Annotated[str, Argument(help="The job's id, as the server or aftrun printed it.", metavar="JOB_ID")]
-JobIds = Annotated[list[str], Argument(help="Ids of jobs.", metavar="JOB_ID", show_default=False)]
+JobId = Annotated[
+    str,
+    argument(help="The job's id, as the server or aftrun printed it.", metavar="JOB_ID", complete=complete.job_ids),
+]
 
 
 def status(
     job_id: JobId,
-    raw: Annotated[
-        bool, options.option("--raw", help="Show the job info as it was sent, and how each field was read.")
-    ] = False,
+    flags: serverflags.TargetFlags,
+    raw: Annotated[bool, flag("--raw", help="Show the job info as it was sent, and how each field was read.")] = False,
     output: options.OutputFormat = Output.TABLE,
-    server: options.Server = None,
-    cacert: options.CaCert = None,
-    fingerprint: options.Fingerprint = None,
-    insecure: options.Insecure = False,
-    api_key: serverflags.ApiKey = None,
-    api_key_file: serverflags.ApiKeyFile = None,
-    api_key_keyring: serverflags.ApiKeyKeyring = None,
-    manifest: serverflags.ManifestFile = None,
-    server_name: serverflags.ServerName = None,
 ) -> int:
     """Read one job on the server. Any job will do, whoever started it.
 
@@ -49,14 +37,12 @@ def status(
     from aftrun.target import is_of_another, look, make_target, must_answer  # noqa: PLC0415  # with the rest of the machinery
 
     jobids.checked(job_id)
-    key = serverflags.KeyFlags(api_key, api_key_file, api_key_keyring)
-    flags = serverflags.ServerFlags(server, cacert, tuple(fingerprint or ()), insecure, key, manifest, server_name)
     spec = flags.spec()
     target = make_target(spec, flags.environ(spec), hidden=flags.hidden())
     reply = look(target, job_id)
     if raw and output is Output.TABLE and is_of_another(reply, job_id):
         # How else could a person find out which field is the id?
-        emit(raw_text(reply.info, spec.job_info, target.setup.scrubber.scrub))  # type: ignore[arg-type,union-attr]  # it has one
+        emit(raw_text(reply.info, spec.job_info, target.setup.scrubber))  # type: ignore[arg-type,union-attr]  # it has one
     must_answer(reply, job_id)
     info: JobInfo = reply.info  # type: ignore[union-attr,assignment]  # must_answer has made sure
     if output is Output.JSON:
@@ -80,13 +66,6 @@ def exit_code(info: JobInfo) -> ExitCode:
     }
     outcome = OUTCOMES[info.state]
     return ExitCode.OK if outcome is None else codes.get(outcome, ExitCode.OK)
-
-
-def _say_here(line: str) -> None:
-    """Say a line of progress. Jobs that stand in no file have no place worth naming."""
-    from aftrun.target import HERE  # noqa: PLC0415  # with the rest of the machinery
-
-    say(line.replace(f" ({HERE})", ""))
 
 
 def _time(at: float | None) -> str:
@@ -159,61 +138,4 @@ def _as_json(info: JobInfo, mapping: JobInfoMap, target: Target, *, raw: bool) -
     return dumps(target.setup.scrubber.scrub_json(data)) + "\n"
 
 
-def wait(
-    job_ids: JobIds,
-    timeout: Annotated[
-        str | None,
-        options.option("--timeout", help="How long to wait, from now, such as 90s or 2h; default 24h.", metavar="D"),
-    ] = None,
-    output: options.OutputFormat = Output.TABLE,
-    no_progress: options.NoProgress = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = 0,
-    server: options.Server = None,
-    cacert: options.CaCert = None,
-    fingerprint: options.Fingerprint = None,
-    insecure: options.Insecure = False,
-    api_key: serverflags.ApiKey = None,
-    api_key_file: serverflags.ApiKeyFile = None,
-    api_key_keyring: serverflags.ApiKeyKeyring = None,
-    manifest: serverflags.ManifestFile = None,
-    server_name: serverflags.ServerName = None,
-) -> int:
-    """Follow jobs on the server to their ends. Any jobs will do, whoever started them; nothing is started.
-
-    It looks as `apply` does, often at first and then less and less. Exit codes are those of `apply`; 3 and 4 say that
-    the server could not be reached, or refused the key or this address, when first asked.
-    """
-    from aftrun.cli.progress import Lines  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.target import Watch  # noqa: PLC0415  # the same
-
-    key = serverflags.KeyFlags(api_key, api_key_file, api_key_keyring)
-    flags = serverflags.ServerFlags(server, cacert, tuple(fingerprint or ()), insecure, key, manifest, server_name)
-    spec = flags.spec()
-    level = 0 if no_progress else 1 + verbose
-    labels = {f"wait/{each}": f"job {each}" for each in job_ids}
-    listeners = [] if quiet else [Lines(_say_here, labels, level=level, colour=colour(sys.stderr))]
-    watch = Watch(
-        spec, job_ids, flags.environ(spec), timeout=duration(timeout), hidden=flags.hidden(), listeners=listeners
-    )
-    if not quiet:
-        count = len(watch.ids)
-        say(f"waiting for {count} job{'' if count == 1 else 's'} on {watch.target.url}")
-    with signals(
-        cast("Runner", watch),
-        f"wait again with: aftrun wait {' '.join(watch.ids[:5])}{' …' if len(watch.ids) > 5 else ''}",
-    ):
-        report = watch.run()
-    if output is Output.JSON:
-        from aftrun.report import json as json_report  # noqa: PLC0415  # only for this output
-
-        emit(json_report.render(report))
-    elif output is Output.TABLE:
-        from aftrun.cli import table  # noqa: PLC0415  # only for this output
-
-        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        emit(table.render(report, colour=colour(sys.stdout), columns=columns))
-    return report.exit_code if report.exit_code is not None else int(ExitCode.BUG)
-
-
-__all__ = ["as_text", "exit_code", "raw_text", "status", "wait"]
+__all__ = ["as_text", "exit_code", "raw_text", "status"]

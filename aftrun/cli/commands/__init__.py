@@ -1,0 +1,1 @@
+"""One module a command; its function has the command's name."""

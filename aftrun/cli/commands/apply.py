@@ -1,0 +1,89 @@
+"""`aftrun apply`: validate, run, wait, report."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Annotated
+
+from aftrun.cli import options
+from aftrun.cli.flags import flag
+from aftrun.cli.words import DEFAULT_STATE_DIR, Output
+
+
+@dataclass(frozen=True, slots=True)
+class RunFlags:
+    """How the jobs run."""
+
+    jobs: Annotated[
+        int | None, flag("--jobs", "-j", help="Run jobs in parallel, so many at once.", metavar="N", min=1)
+    ] = None
+    sequential: Annotated[bool, flag("--sequential", help="Run jobs one after another.")] = False
+    fail_fast: Annotated[
+        bool | None,
+        flag(
+            "--fail-fast/--keep-going",
+            help="After a failure start nothing new but what runs `when: always` or `failure`; or go on with the rest.",
+            show_default=False,
+        ),
+    ] = None
+    no_wait: Annotated[bool, flag("--no-wait", help="Accepted is enough; do not wait for the end.")] = False
+    timeout: Annotated[
+        str | None,
+        flag("--timeout", help="How long each job may take from its acceptance, such as 90s or 2h.", metavar="D"),
+    ] = None
+
+
+def apply(
+    files: options.Files,
+    run: RunFlags,
+    choice: options.ChoiceFlags,
+    server: options.ServerFlags,
+    view: options.ViewFlags,
+    ending: options.ReportFlags,
+    var: options.Variables = None,
+    env_file: options.EnvFiles = None,
+    state_dir: options.StateDir = DEFAULT_STATE_DIR,
+    dry_run: options.DryRun = False,
+    sandbox: options.WithSandbox = False,
+) -> int:
+    """Validate manifests, run their jobs, wait for them, and report.
+
+    The table or JSON at the end goes to standard output, everything else to standard error. The report of every run
+    is kept in DIR/runs/RUN/report.json.
+    """
+    from aftrun.app import make_setup, prepare  # noqa: PLC0415  # --help needs none of this
+    from aftrun.cli.running import bind_all, carry_out, duration, load, sandbox_for  # noqa: PLC0415  # the same
+    from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
+    from aftrun.options import RunOptions  # noqa: PLC0415  # the same
+
+    variables = options.parse_variables(var)
+    environ = with_env_files(os.environ, env_file or ())
+    loaded = load(files, variables, environ)
+    chosen = RunOptions(
+        paths=tuple(dict.fromkeys(manifest.path for manifest in loaded.manifests)),
+        variables=tuple(variables.items()),
+        url=server.server,
+        ca_file=server.tls.ca_file,
+        fingerprints=server.tls.fingerprint,
+        insecure=server.insecure,
+        max_parallel=run.jobs,
+        sequential=run.sequential,
+        fail_fast=run.fail_fast,
+        no_wait=run.no_wait,
+        timeout=duration(run.timeout),
+        select=choice.select,
+        exclude=choice.exclude,
+        sandbox=sandbox,
+    )
+    if dry_run:
+        from aftrun.cli.commands.plan import PlanFormat, show_plan  # noqa: PLC0415  # only for this flag
+
+        form = PlanFormat.JSON if ending.output is Output.JSON else PlanFormat.TEXT
+        show_plan(loaded.manifests, chosen, environ, form)
+        return 0
+    ending = ending.beside(view)
+    with sandbox_for(sandbox) as server_here:
+        manifests = prepare(loaded.manifests, chosen, server_here)
+        setup = make_setup(manifests, bind_all(manifests, environ, loaded), chosen)
+        return carry_out(setup, state_dir, view, ending, files=loaded.files)

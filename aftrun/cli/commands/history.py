@@ -1,0 +1,94 @@
+"""`aftrun history`: the runs on record."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+from aftrun.cli import options
+from aftrun.cli.boundary import colour, emit, say
+from aftrun.cli.flags import flag
+from aftrun.cli.running import duration
+from aftrun.cli.words import DEFAULT_STATE_DIR, ListFormat
+from aftrun.domain.text import dumps
+from aftrun.events import instant
+from aftrun.model import RunOutcome
+
+if TYPE_CHECKING:
+    from aftrun.model import Json
+    from aftrun.run.log import RunRow
+
+
+def chosen(rows: Iterable[RunRow], last: str | None, manifest: str | None) -> list[RunRow]:
+    """The runs that fit both filters."""
+    since = "" if last is None else instant(time.time() - (duration(last, "--last") or 0.0))
+    return [row for row in rows if row.started_at >= since and (manifest is None or manifest in row.manifests)]
+
+
+def _row_data(row: RunRow, counts: dict[str, int]) -> dict[str, Json]:
+    retry_of = row.options.get("retry_of")
+    return {
+        "id": row.id,
+        "startedAt": row.started_at,
+        "endedAt": row.ended_at,
+        "outcome": row.outcome,
+        "exitCode": row.exit_code,
+        "manifests": list(row.manifests),
+        "jobs": row.jobs,
+        "counts": dict(counts),
+        "retryOf": retry_of if isinstance(retry_of, str) else None,
+        "sandbox": bool(row.options.get("sandbox")),
+    }
+
+
+def history(
+    status: Annotated[
+        list[RunOutcome] | None,
+        flag("--status", help="Only runs with this outcome (repeatable).", many=RunOutcome),
+    ] = None,
+    last: options.Last = None,
+    manifest: options.OfManifest = None,
+    limit: Annotated[int, flag("--limit", "-n", help="At most so many, the newest first.", min=1)] = 20,
+    form: Annotated[ListFormat, flag("--format", help="How to show them.")] = ListFormat.TABLE,
+    prune: Annotated[
+        str | None,
+        flag("--prune", help="Forget runs that ended longer ago than this, such as 90d.", metavar="D"),
+    ] = None,
+    state_dir: options.StateDir = DEFAULT_STATE_DIR,
+) -> int:
+    """List past runs, the newest first. Nothing is ever forgotten but by --prune."""
+    from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
+
+    if not past.on_record(state_dir):
+        # No history is a short history, not a mistake.
+        if form is ListFormat.JSON and prune is None:
+            emit("[]\n")
+        say(f"no run is on record in {state_dir}")
+        return 0
+    with past.open_log(state_dir, say) as log:
+        if prune is not None:
+            before = instant(time.time() - (duration(prune, "--prune") or 0.0))
+            gone = past.prune(log, state_dir, before)
+            say(f"forgot {len(gone)} run{'' if len(gone) == 1 else 's'} that ended before {before}")
+            return 0
+        rows = [
+            row
+            for row in (past.as_it_is(each, state_dir) for each in chosen(log.runs(), last, manifest))
+            if not status or row.outcome in status
+        ]
+        counts = log.counts()
+    shown = rows[:limit]
+    if form is ListFormat.JSON:
+        data = [_row_data(row, counts.get(row.id, {})) for row in shown]
+        emit(dumps(data) + "\n")
+        return 0
+    from aftrun.cli import table  # noqa: PLC0415  # only for this format
+
+    emit(table.history(shown, counts, colour=colour(sys.stdout)))
+    if len(rows) > limit:
+        say(f"{len(rows) - limit} more: see --limit")
+    if not rows:
+        say("no run fits")
+    return 0

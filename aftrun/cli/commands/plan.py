@@ -1,0 +1,84 @@
+"""`aftrun plan`: what `apply` would do, and the exact requests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from aftrun.cli import options
+from aftrun.cli.boundary import emit
+from aftrun.cli.flags import flag
+from aftrun.cli.words import PlanFormat
+from aftrun.domain.text import dumps
+
+if TYPE_CHECKING:
+    from aftrun.model import Manifest
+    from aftrun.options import RunOptions
+
+
+def plan(
+    files: options.Files,
+    choice: options.ChoiceFlags,
+    server: options.ServerFlags,
+    form: Annotated[PlanFormat, flag("--format", help="How to show it.")] = PlanFormat.TEXT,
+    jobs: Annotated[
+        int | None, flag("--jobs", "-j", help="As `apply` would, with so many at once.", metavar="N", min=1)
+    ] = None,
+    sequential: Annotated[bool, flag("--sequential", help="As `apply` would, one after another.")] = False,
+    var: options.Variables = None,
+    env_file: options.EnvFiles = None,
+) -> int:
+    """Show the order and the exact requests, with secrets as they were written. Sends nothing.
+
+    `--format curl` and `--format powershell` print commands that send the same requests when they are pasted; secrets
+    stay variables of the shell.
+    """
+    from aftrun.cli.running import load  # noqa: PLC0415  # the parser is for commands that read manifests
+    from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
+    from aftrun.options import RunOptions  # noqa: PLC0415  # the same
+
+    loaded = load(files, options.parse_variables(var), None)
+    chosen = RunOptions(
+        url=server.server,
+        ca_file=None if server.tls.cacert is None else str(server.tls.cacert),
+        fingerprints=server.tls.fingerprint,
+        insecure=server.insecure,
+        max_parallel=jobs,
+        sequential=sequential,
+        select=choice.select,
+        exclude=choice.exclude,
+    )
+    show_plan(loaded.manifests, chosen, with_env_files(os.environ, env_file or ()), form)
+    return 0
+
+
+def show_plan(
+    manifests: Sequence[Manifest], chosen: RunOptions, environ: Mapping[str, str], form: PlanFormat = PlanFormat.TEXT
+) -> None:
+    """Print the plan of manifests as they were loaded to standard output.
+
+    Raises:
+        UsageError: flags contradict each other, stand for no job, or leave none.
+    """
+    from aftrun.app import prepare  # noqa: PLC0415  # only plans need it
+    from aftrun.outlook import make_lookups, missing_values  # noqa: PLC0415  # the same
+    from aftrun.run import preview  # noqa: PLC0415  # the same
+    from aftrun.run.plan import make_plan  # noqa: PLC0415  # the same
+    from aftrun.run.select import choose  # noqa: PLC0415  # the same
+
+    left_out = choose(manifests, chosen.select, chosen.exclude).left_out
+    prepared = prepare(manifests, chosen)
+    laid_out = make_plan(prepared)
+    lookups = make_lookups(prepared, environ)
+    if form in (PlanFormat.CURL, PlanFormat.POWERSHELL):
+        emit(preview.to_shell(laid_out, lookups, powershell=form is PlanFormat.POWERSHELL))
+        return
+    missing = missing_values(prepared, environ)
+    if form is PlanFormat.JSON:
+        emit(dumps(preview.to_data(laid_out, prepared, lookups, missing, left_out)) + "\n")
+    else:
+        emit(preview.to_text(laid_out, prepared, lookups, missing, left_out))
+
+
+__all__ = ["PlanFormat", "plan", "show_plan"]

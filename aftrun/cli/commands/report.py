@@ -1,0 +1,38 @@
+"""`aftrun report`: the reports of a past run, written again."""
+
+from __future__ import annotations
+
+from aftrun.cli import options
+from aftrun.cli.boundary import report_failure, say
+from aftrun.cli.words import DEFAULT_STATE_DIR, Output
+from aftrun.errors import ExitCode
+
+
+def report(
+    reports: options.ReportPaths,
+    run: options.Run = None,
+    output: options.OutputFormat = Output.TABLE,
+    state_dir: options.StateDir = DEFAULT_STATE_DIR,
+) -> int:
+    """Write the reports of a past run again, in any format.
+
+    Exits with 0 if they could be written, whatever the run's own exit code was.
+    """
+    from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.cli import outputs  # noqa: PLC0415  # the same
+    from aftrun.cli.running import show_report  # noqa: PLC0415  # the same
+
+    paths = reports.by_format()
+    with past.open_log(state_dir, say) as log:
+        found = past.read(log, past.find(log.runs(), run))
+    errors = outputs.write_reports(found.report, paths)
+    codes = [report_failure(error) for error in errors]
+    if codes:
+        return int(ExitCode.BUG if ExitCode.BUG in codes else ExitCode.STATE)
+    if paths:
+        for each in paths.values():
+            for path in each:
+                say(f"wrote {path}")
+    else:
+        show_report(found.report, output)
+    return 0

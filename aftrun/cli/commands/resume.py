@@ -1,0 +1,55 @@
+"""`aftrun resume`: a run that was interrupted or killed goes on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from aftrun.cli import options
+from aftrun.cli.boundary import say
+from aftrun.cli.running import carry_out, conclude
+from aftrun.cli.words import DEFAULT_STATE_DIR
+
+if TYPE_CHECKING:
+    from aftrun.options import RunOptions
+
+
+def with_tls(kept: RunOptions, tls: options.TlsFlags) -> RunOptions:
+    """The run's options with another way to verify the certificate, which may have been renewed since."""
+    if tls.cacert is None and not tls.fingerprint:
+        return kept
+    return replace(kept, ca_file=tls.ca_file, fingerprints=tls.fingerprint, insecure=False)
+
+
+def resume(
+    tls: options.TlsFlags,
+    view: options.ViewFlags,
+    ending: options.ReportFlags,
+    run: options.OpenRun = None,
+    env_file: options.EnvFiles = None,
+    state_dir: options.StateDir = DEFAULT_STATE_DIR,
+) -> int:
+    """Resume a run that was interrupted or killed.
+
+    Jobs that have ended keep their outcome, accepted ones are watched, the rest run. A job whose request was under
+    way when aftrun died is `unknown`, since it may have been created: nothing is ever submitted twice. The manifests
+    are those of the run's beginning, kept with it; secrets come from the environment again.
+    """
+    from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
+
+    ending = ending.beside(view)
+    environ = with_env_files(os.environ, env_file or ())
+    with past.open_log(state_dir, say, thorough=True) as log:
+        rows = log.runs()
+        open_rows = [row for row in rows if row.ended_at is None or row.outcome == "interrupted"]
+        row = past.find(rows if run is not None or not open_rows else open_rows, run)
+        found = past.read(log, row)
+        ended = past.unreported(found, state_dir)
+        if ended is not None:
+            say(f"run {row.id} had ended, but was killed before its report said so; the report is up to date now")
+            return conclude(ended, ending)
+        found = replace(found, options=with_tls(found.options, tls))
+        setup = past.resume_setup(log, found, environ)
+    return carry_out(setup, state_dir, view, ending, resume=True)

@@ -1,0 +1,51 @@
+"""`aftrun retry`: a new run of what did not succeed."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+from aftrun.cli import options
+from aftrun.cli.boundary import say
+from aftrun.cli.commands.resume import with_tls
+from aftrun.cli.flags import flag
+from aftrun.cli.running import carry_out, sandbox_for
+from aftrun.cli.words import DEFAULT_STATE_DIR
+from aftrun.errors import UsageError
+
+
+def retry(
+    tls: options.TlsFlags,
+    view: options.ViewFlags,
+    ending: options.ReportFlags,
+    run: options.BadRun = None,
+    include_unknown: Annotated[
+        bool,
+        flag("--include-unknown", help="Run again also jobs that may have run, or be running still, unseen."),
+    ] = False,
+    env_file: options.EnvFiles = None,
+    state_dir: options.StateDir = DEFAULT_STATE_DIR,
+) -> int:
+    """Start a new run of just the jobs that did not succeed, and of those that need them.
+
+    The manifests are those of the old run, kept with it; ids and outputs of jobs that succeeded are at hand for
+    those that need them.
+    """
+    from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
+
+    ending = ending.beside(view)
+    environ = with_env_files(os.environ, env_file or ())
+    with past.open_log(state_dir, say, thorough=True) as log:
+        found = past.read(log, past.find(log.runs(), run))
+        if found.row.ended_at is None:
+            raise UsageError(
+                f"run {found.row.id} has not ended", hint=f"take it up first: aftrun resume {found.row.id}"
+            )
+        chosen = with_tls(past.retry_options(found, include_unknown=include_unknown), tls)
+        with sandbox_for(chosen.sandbox) as server:
+            setup, stored = past.retry_setup(log, found, chosen, environ, server)
+            if not view.quiet:
+                say(f"retry of run {found.row.id}: {len(chosen.only)} of {len(found.report.jobs)} jobs")
+            code = carry_out(setup, state_dir, view, ending, files=stored)
+    return code

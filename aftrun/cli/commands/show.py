@@ -1,0 +1,53 @@
+"""`aftrun show`: one run on record, job by job."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import replace
+from typing import Annotated
+
+from aftrun.cli import options
+from aftrun.cli.boundary import colour, emit, say
+from aftrun.cli.commands.history import chosen
+from aftrun.cli.flags import flag
+from aftrun.cli.words import DEFAULT_STATE_DIR, ListFormat
+from aftrun.domain.text import dumps
+from aftrun.model import Outcome
+
+
+def show(
+    run: options.Run = None,
+    status: Annotated[
+        list[Outcome] | None,
+        flag("--status", help="Only jobs with this outcome (repeatable).", many=Outcome),
+    ] = None,
+    last: options.Last = None,
+    manifest: options.OfManifest = None,
+    form: Annotated[ListFormat, flag("--format", help="How to show it.")] = ListFormat.TABLE,
+    state_dir: options.StateDir = DEFAULT_STATE_DIR,
+) -> int:
+    """Show one run, job by job, with each job's time beside its usual one."""
+    from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.report import json as json_report  # noqa: PLC0415  # the same
+
+    with past.open_log(state_dir, say) as log:
+        row = past.as_it_is(past.find(chosen(log.runs(), last, manifest), run), state_dir)
+        found = past.read(log, row)
+        keys = [header.key for header in found.start.jobs]
+        usual = past.medians(log, keys, but=found.row.id, sandbox=found.options.sandbox)
+    report = found.report if row.ended_at is not None else replace(found.report, outcome=row.outcome)
+    if status:
+        report = replace(report, jobs=tuple(job for job in report.jobs if job.outcome in status))
+    if form is ListFormat.JSON:
+        data = json_report.to_data(report)
+        emit(dumps({**data, "usualSeconds": dict(usual)}) + "\n")
+        return 0
+    from aftrun.cli import table  # noqa: PLC0415  # only for this format
+
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    emit(table.details(report) + "\n")
+    emit(table.render(report, colour=colour(sys.stdout), columns=columns, usual=usual))
+    if found.row.outcome in ("stopped", *past.GOES_ON) and not found.options.sandbox:
+        say(f"it has not come to its end; take it up again with: aftrun resume {found.row.id}")
+    return 0

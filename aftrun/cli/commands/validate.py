@@ -1,0 +1,79 @@
+"""`aftrun validate`: everything that can be known of manifests without a server or a value."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+from aftrun.cli import options
+from aftrun.cli.boundary import colour, emit, say
+from aftrun.cli.flags import flag
+from aftrun.cli.words import CheckFormat
+from aftrun.domain import text
+from aftrun.errors import ExitCode, ManifestError, Problem, Severity
+
+if TYPE_CHECKING:
+    from aftrun.model import Manifest
+
+
+def validate(
+    files: options.Files,
+    strict: Annotated[bool, flag("--strict", help="Take warnings for errors.")] = False,
+    form: Annotated[CheckFormat, flag("--format", help="How to show what is wrong.")] = CheckFormat.TEXT,
+    var: options.Variables = None,
+    quiet: options.Quiet = False,
+) -> int:
+    """Check manifests. Needs no server, no key, and no value of any variable."""
+    from aftrun.manifest import load_all  # noqa: PLC0415  # the parser is for commands that read manifests
+
+    problems: tuple[Problem, ...] = ()
+    manifests: tuple[Manifest, ...] = ()
+    files_read: tuple[tuple[str, bytes], ...] = ()
+    notes: tuple[str, ...] = ()
+    try:
+        loaded = load_all(files, stdin=sys.stdin.buffer, variables=options.parse_variables(var))
+        problems, manifests, files_read = loaded.warnings, loaded.manifests, loaded.files
+        notes = loaded.notes
+    except ManifestError as error:
+        problems, files_read = error.problems, error.files
+    if strict:
+        problems = tuple(replace(problem, severity=Severity.ERROR) for problem in problems)
+    errors = sum(problem.severity is Severity.ERROR for problem in problems)
+    warnings = len(problems) - errors
+    jobs = sum(len(manifest.jobs) for manifest in manifests)
+    for note in notes:
+        say(f"note: {note}")
+    _show(problems, files_read, form, len(manifests), jobs)
+    if errors:
+        if form is CheckFormat.TEXT:
+            say(f"{_count(errors, 'error')}, {_count(warnings, 'warning')}; `aftrun explain CODE` says more")
+        return int(ExitCode.USAGE)
+    if not quiet and form is CheckFormat.TEXT:
+        found = f"{_count(len(manifests), 'manifest')}, {_count(jobs, 'job')}"
+        say(f"ok: {found}" + (f", {_count(warnings, 'warning')}" if warnings else ""))
+    return 0
+
+
+def _show(
+    problems: Sequence[Problem], files: Sequence[tuple[str, bytes]], form: CheckFormat, manifests: int, jobs: int
+) -> None:
+    """Problems for people go to standard error, as all messages do; for machines they are data."""
+    if form is CheckFormat.TEXT:
+        if problems:
+            from aftrun.manifest.diagnostics import render  # noqa: PLC0415  # only problems pay for it
+
+            say(render(problems, files, colour=colour(sys.stderr)).rstrip("\n"))
+        return
+    from aftrun.manifest import formats  # noqa: PLC0415  # only for machines
+
+    if form is CheckFormat.GITHUB:
+        emit(formats.to_github(problems))
+    else:
+        data = formats.to_sarif(problems) if form is CheckFormat.SARIF else formats.to_json(problems, manifests, jobs)
+        emit(text.dumps(data) + "\n")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,158 @@
+"""What TAB offers beside the words of enums: manifests and what is in them, runs, job ids, codes.
+
+A completer reads files, and says nothing: it sends no request, reads no value from outside, and where something is
+wrong it offers nothing, since a message would land in the middle of what a person types. Shells put what is offered
+on the line as it is, so a word that a shell would read as more than a word is not offered.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aftrun.cli.words import DEFAULT_STATE_DIR
+from aftrun.domain.text import one_line
+from aftrun.errors import AftrunError
+
+if TYPE_CHECKING:
+    from aftrun.model import Manifest
+    from aftrun.run.log import RunRow
+
+Offer = tuple[str, str]
+"""A word, and what it means."""
+
+_SUFFIXES = (".yaml", ".yml", ".json")
+_WORD = re.compile(r"[\w@%+=:,./-]+")
+_MANY = 200
+"""Runs and ids that are offered at most, the newest first."""
+_RECENT = 10
+"""Runs whose jobs are offered."""
+
+
+def _fitting(offers: Iterable[Offer], incomplete: str) -> Iterator[Offer]:
+    """The words that begin so and are words to a shell, each once."""
+    for word, meaning in dict(offers).items():
+        if word.startswith(incomplete) and _WORD.fullmatch(word):
+            yield word, one_line(meaning, 80)
+
+
+def manifests(_: Any, incomplete: str) -> list[Offer]:
+    """Manifests and folders whose path begins so."""
+    folder, slash, beginning = incomplete.rpartition("/")
+    found: list[Offer] = []
+    with suppress(OSError):  # not a folder, or not ours to read
+        for path in sorted(Path(folder + slash or ".").iterdir()):
+            if path.name.startswith(".") and not beginning.startswith("."):
+                continue
+            if path.is_dir():
+                found.append((f"{folder}{slash}{path.name}/", "folder"))
+            elif path.suffix.lower() in _SUFFIXES:
+                found.append((f"{folder}{slash}{path.name}", "manifest"))
+    return list(_fitting(found, incomplete))
+
+
+def _files(ctx: Any) -> list[str]:
+    """The manifests on the line. Behind a flag that lacks its value, click has not told arguments from the rest."""
+    return list(ctx.params.get("files") or ctx.args)
+
+
+def _loaded(files: Iterable[str]) -> list[Manifest]:
+    from aftrun.manifest import load_all  # noqa: PLC0415  # only where a manifest is looked into
+
+    found: list[Manifest] = []
+    for name in map(str, filter(None, files)):
+        with suppress(AftrunError):  # not a manifest, or one that is being written
+            found += load_all([name]).manifests if name != "-" else ()
+    return found
+
+
+def jobs(ctx: Any, incomplete: str) -> list[Offer]:
+    """Names and tags of the jobs in the manifests on the line, also behind the `+` of needs.
+
+    A matrix job stands there under the name that its copies share.
+    """
+    from aftrun.values import nothing_inside, preview  # noqa: PLC0415  # only where a name is completed
+
+    found = _loaded(_files(ctx))
+    plus = "+" if incomplete.startswith("+") else ""
+    offers = [
+        (f"{plus}{name}", job.description or preview(job.script.value, nothing_inside))
+        for manifest in found
+        for job in manifest.jobs
+        for name in (job.name.partition("[")[0], f"{manifest.name}/{job.name.partition('[')[0]}")
+    ]
+    offers += [(f"tag:{tag}", "every job with it") for manifest in found for job in manifest.jobs for tag in job.tags]
+    if "/" not in incomplete:
+        offers = [offer for offer in offers if "/" not in offer[0]]
+    return list(_fitting(offers, incomplete))
+
+
+def variables(ctx: Any, incomplete: str) -> list[Offer]:
+    """The variables under `vars`, with the `=` that follows."""
+    found = _loaded(_files(ctx))
+    return list(_fitting(((f"{name}=", "") for each in found for name, _ in each.vars), incomplete))
+
+
+def servers(ctx: Any, incomplete: str) -> list[Offer]:
+    """The names under `servers` of the manifest on the line."""
+    files = [ctx.params.get("manifest"), *_files(ctx)]
+    found = _loaded(files)
+    return list(_fitting(((server.name, each.name) for each in found for server in each.servers), incomplete))
+
+
+def _of_runs(wanted: Callable[[RunRow], bool]) -> Callable[[Any, str], list[Offer]]:
+    def offered(ctx: Any, incomplete: str) -> list[Offer]:
+        from aftrun import past  # noqa: PLC0415  # only where a run is completed
+
+        state_dir = _state_dir(ctx)
+        with suppress(AftrunError), past.open_log(state_dir) as log:
+            rows = [past.as_it_is(row, state_dir) for row in log.runs()[:_MANY]]
+            offers = ((row.id, f"{row.outcome}: {', '.join(row.manifests)}") for row in rows if wanted(row))
+            return list(_fitting(offers, incomplete))
+        return []
+
+    return offered
+
+
+def _can_go_on(row: RunRow) -> bool:
+    from aftrun.past import GOES_ON  # noqa: PLC0415  # only where a run is completed
+
+    return row.outcome in (*GOES_ON, "stopped")
+
+
+def _can_be_retried(row: RunRow) -> bool:
+    return row.outcome not in ("succeeded", "running", "stopped")
+
+
+runs = _of_runs(lambda _: True)
+"""Runs on record, the newest first, with what became of them."""
+open_runs = _of_runs(_can_go_on)
+"""The same for `resume`."""
+bad_runs = _of_runs(_can_be_retried)
+"""The same for `retry`."""
+
+
+def job_ids(ctx: Any, incomplete: str) -> list[Offer]:
+    """The server's ids of jobs that recent runs started."""
+    from aftrun import past  # noqa: PLC0415  # only where an id is completed
+
+    with suppress(AftrunError), past.open_log(_state_dir(ctx)) as log:
+        found = [(row, past.read(log, row).report) for row in log.runs()[:_RECENT]]
+        offers = [(job.job_id or "", f"{job.name} of {row.id}") for row, report in found for job in report.jobs]
+        return list(_fitting(offers, incomplete))
+    return []
+
+
+def codes(_: Any, incomplete: str) -> list[Offer]:
+    """The codes of messages."""
+    from aftrun.manifest.diagnostics import CODES  # noqa: PLC0415  # only where a code is completed
+
+    return list(_fitting(CODES.items(), incomplete.upper()))
+
+
+def _state_dir(ctx: Any) -> Path:
+    return Path(ctx.params.get("state_dir") or os.environ.get("AFTRUN_STATE_DIR") or DEFAULT_STATE_DIR)
