@@ -121,7 +121,7 @@ class Listener:
             await self._accepting
         finally:
             await self._go_away()
-            await self._http.shutdown(0)
+            await self._http.shutdown(0.01)  # aiohttp takes 0 for no limit, and a slow answer would hold up the end
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()

@@ -308,9 +308,17 @@ def test_ledger_file_that_cannot_be_written(tmp_path: Path) -> None:
         Sandbox(ledger_path=tmp_path / "none" / "ledger.ndjson").start()
 
 
-def test_stops_at_once_and_can_start_again(client: requests.Session) -> None:
-    """Stopping resets hanging requests and joins the thread; ledger and jobs stay readable; starting again is clean."""
-    scenario = parse({"defaults": {**QUICK, "faults": [{"on": "submit", "kind": "hang", "strikes": "after"}]}})
+NEVER_DONE: list[dict[str, Json]] = [
+    {"kind": "hang"},
+    {"kind": "slow", "delay": "1d"},
+    {"kind": "trickle", "delay": "1d"},
+]
+
+
+@pytest.mark.parametrize("fault", NEVER_DONE, ids=lambda fault: str(fault["kind"]))
+def test_stops_at_once_and_can_start_again(client: requests.Session, fault: dict[str, Json]) -> None:
+    """Stopping resets unfinished requests and joins the thread; the ledger stays readable; starting again is clean."""
+    scenario = parse({"defaults": {**QUICK, "faults": [{"on": "submit", "strikes": "after", **fault}]}})
     server = Sandbox(scenario, tls=False)
     server.start()
     with pytest.raises(UsageError, match="already running"):
@@ -321,7 +329,7 @@ def test_stops_at_once_and_can_start_again(client: requests.Session) -> None:
     def hang() -> None:
         try:
             requests.post(f"{url}/v1/jobs", json=JOB, headers=KEY, timeout=HANG)
-        except requests.ConnectionError as error:
+        except requests.RequestException as error:
             failures.append(error)
 
     waiting = threading.Thread(target=hang)

@@ -1,41 +1,27 @@
-"""Servers whose jobs end when a test says so, not after some time."""
+"""A server's clock that a test moves on: jobs end when the test says so, not after some time."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
-from typing import Any
-from unittest.mock import patch
-
-from aftrun.model import Json
-from aftrun.sandbox import server as sandbox_server
-from aftrun.sandbox.scenario import parse
-from aftrun.sandbox.server import Sandbox
+import asyncio
+import time
 
 
 class Clock:
-    """A sandbox's clock: the machine's, and what a test has added."""
+    """The machine's clock, and what a test has added; for `Sandbox(clock=…)`."""
 
     def __init__(self) -> None:
-        self._real = sandbox_server.steady_clock()
-        self._added = 0.0
+        self._offset = time.time() - time.monotonic()
 
-    def __call__(self) -> float:
+    def now(self) -> float:
         """Epoch seconds."""
-        return self._real() + self._added
+        return self._offset + time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Return once so much time has passed, or been added."""
+        end = self.now() + seconds
+        while (left := end - self.now()) > 0:
+            await asyncio.sleep(min(left, 0.1))
 
     def add(self, seconds: float) -> None:
         """Let that much time pass, at once."""
-        self._added += seconds
-
-
-@contextlib.contextmanager
-def clocked(scenario: Mapping[str, Json], **settings: Any) -> Iterator[tuple[Sandbox, Clock]]:
-    """A sandbox, and the clock that its jobs go by."""
-    clock = Clock()
-    with (
-        patch.object(sandbox_server, "steady_clock", lambda: clock),
-        contextlib.ExitStack() as stack,
-    ):
-        server = stack.enter_context(Sandbox(parse(dict(scenario)), **settings))
-        yield server, clock
+        self._offset += seconds

@@ -18,7 +18,7 @@ from hypothesis import settings
 from aftrun.model import Json
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
-from tests.clock import Clock, clocked
+from tests.clock import Clock
 from tests.world import World, a_world
 
 # How long an example takes says more of the machine than of the code.
@@ -60,7 +60,7 @@ HELD: Mapping[str, Json] = {
         {"match": {"scriptName": "one of many"}, "duration": "365d"},
         {
             "match": {"scriptName": "slow post"},
-            "faults": [{"on": "submit", "kind": "slow", "delay": "90s", "strikes": "after"}],
+            "faults": [{"on": "submit", "kind": "slow", "delay": "1h", "strikes": "after"}],
         },
     ],
 }
@@ -132,8 +132,9 @@ def server() -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def held() -> Iterator[tuple[Sandbox, Clock]]:
     """A second one, whose jobs end when a test says so."""
-    with clocked(HELD, api_key=KEY) as both:
-        yield both
+    clock = Clock()
+    with Sandbox(parse(dict(HELD)), api_key=KEY, clock=clock) as sandbox:
+        yield sandbox, clock
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from aftrun.run.policy import MAY_EXIST
 from aftrun.sandbox.server import Sandbox
 from aftrun_airflow import AftJobOperator, trigger
 from aftrun_airflow.record import KEY
-from tests.clock import clocked
+from tests.clock import Clock
 from tests.conftest import TOKEN
 from tests.test_record import Shelf
 
@@ -142,48 +142,51 @@ def test_only_a_named_bad_end_may_be_retried(sandbox: Start, deferrable: bool) -
         Stage(stage.server).run(deferrable=deferrable, retry_on=["cancelled"])
 
 
-def test_a_job_that_timed_out_is_taken_up_by_who_clears() -> None:
+def test_a_job_that_timed_out_is_taken_up_by_who_clears(sandbox: Start) -> None:
     """It went on; clearing gives it new time and no second job."""
-    with clocked(scenario(duration="1h"), api_key=SECRET) as (server, clock):
-        stage = Stage(server, retries=3)
-        with pytest.raises(AirflowFailException, match=r"timedOut: the timeout of 300ms ran out"):
-            stage.run(timeout=0.3)
-        with pytest.raises(AirflowFailException, match="timedOut"):
-            stage.run(timeout=0.3)  # a retry gives no new time
-        clock.add(3600)
-        stage.clear()
-        stage.run(timeout=timedelta(hours=1))
-        assert stage.xcoms["outcome"] == "succeeded"
-        assert stage.posts() == 1
+    clock = Clock()
+    server = sandbox(scenario(duration="1h"), api_key=SECRET, clock=clock)
+    stage = Stage(server, retries=3)
+    with pytest.raises(AirflowFailException, match=r"timedOut: the timeout of 300ms ran out"):
+        stage.run(timeout=0.3)
+    with pytest.raises(AirflowFailException, match="timedOut"):
+        stage.run(timeout=0.3)  # a retry gives no new time
+    clock.add(3600)
+    stage.clear()
+    stage.run(timeout=timedelta(hours=1))
+    assert stage.xcoms["outcome"] == "succeeded"
+    assert stage.posts() == 1
 
 
-def test_the_execution_timeout_leaves_the_job_to_the_retry() -> None:
+def test_the_execution_timeout_leaves_the_job_to_the_retry(sandbox: Start) -> None:
     """Airflow's clock ends the try, not the job."""
-    with clocked(scenario(duration="1h"), api_key=SECRET) as (server, clock):
-        stage = Stage(server, retries=1)
-        with pytest.raises(AirflowTaskTimeout, match="had not ended"):
-            stage.run(deferrable=True, execution_timeout=timedelta(seconds=0.4))
-        clock.add(3600)
-        stage.run(deferrable=True, execution_timeout=timedelta(hours=1))
-        assert stage.xcoms["outcome"] == "succeeded"
-        assert stage.posts() == 1
+    clock = Clock()
+    server = sandbox(scenario(duration="1h"), api_key=SECRET, clock=clock)
+    stage = Stage(server, retries=1)
+    with pytest.raises(AirflowTaskTimeout, match="had not ended"):
+        stage.run(deferrable=True, execution_timeout=timedelta(seconds=0.4))
+    clock.add(3600)
+    stage.run(deferrable=True, execution_timeout=timedelta(hours=1))
+    assert stage.xcoms["outcome"] == "succeeded"
+    assert stage.posts() == 1
 
 
-def test_a_job_that_failed_while_nobody_looked_is_followed_by_another() -> None:
+def test_a_job_that_failed_while_nobody_looked_is_followed_by_another(sandbox: Start) -> None:
     """The worker died after the acceptance, the job failed meanwhile: this is what retries are for."""
     behaviours: list[Json] = [{"match": {"scriptName": "x"}, "duration": "1h", "flaky": {"failFirst": 1}}]
-    with clocked({**scenario(), "behaviours": behaviours}, api_key=SECRET) as (server, clock):
-        stage = Stage(server, retries=1)
-        stage.tries = 1
-        with pytest.raises(TaskDeferred):
-            stage.operator(deferrable=True).execute(stage.context())
-        clock.add(3600)
-        with pytest.raises(TaskDeferred):
-            stage.operator(deferrable=True).execute(stage.context())
-        clock.add(3600)
-        stage.run(deferrable=True)
-        assert stage.xcoms["outcome"] == "succeeded"
-        assert stage.posts() == 2
+    clock = Clock()
+    server = sandbox({**scenario(), "behaviours": behaviours}, api_key=SECRET, clock=clock)
+    stage = Stage(server, retries=1)
+    stage.tries = 1
+    with pytest.raises(TaskDeferred):
+        stage.operator(deferrable=True).execute(stage.context())
+    clock.add(3600)
+    with pytest.raises(TaskDeferred):
+        stage.operator(deferrable=True).execute(stage.context())
+    clock.add(3600)
+    stage.run(deferrable=True)
+    assert stage.xcoms["outcome"] == "succeeded"
+    assert stage.posts() == 2
 
 
 def test_what_the_triggerer_cannot_do_the_worker_does(
