@@ -173,3 +173,34 @@ def test_an_id_of_a_server_is_quoted(aftrun: Run, serve: Callable[[Any], RawServ
     paths = [request.split(b" ")[1].decode() for request in server.requests if request.startswith(b"GET ")]
     assert [path.count("/") for path in paths] == [4] * len(names)
     assert not any(character in path for path in paths for character in "?#")
+
+
+@pytest.mark.parametrize("spelling", ["https://127.0.0.1:{port}", "https://localhost:{port}/"])
+def test_a_server_that_gives_an_id_out_twice_makes_both_jobs_unknown(aftrun: Run, spelling: str) -> None:
+    """It restarted, and counts from 1 again. Neither job is told to have succeeded, however the server is spelled."""
+
+    def handle(visit: Visit) -> None:
+        while request := visit.request():
+            created = request.startswith(b"POST ")
+            ended = not created and len([each for each in server.requests if each.startswith(b"POST ")]) == 2
+            state = {"status": "Queued"} if created else DONE if ended else {"status": "Running"}
+            visit.send(response(json.dumps({"id": 1, **state}).encode(), "201 Created" if created else "200 OK"))
+
+    with RawServer(handle, issued().server_context()) as server:
+        tls = f"tls: {{fingerprint: '{issued().pin}'}}, poll: {{min: 20ms}}"
+        done = aftrun(
+            "apply",
+            "-",
+            env={"AFT_API_KEY": KEY},
+            stdin=(
+                "servers:\n"
+                f"  one: {{url: '{server.url}', {tls}}}\n"
+                f"  two: {{url: '{spelling.format(port=server.port)}', {tls}}}\n"
+                "strategy: {order: parallel}\n"
+                "jobs: [{name: a, scriptName: x, server: one}, {name: b, scriptName: x, server: two}]\n"
+            ),
+        )
+    assert done.code == 6, done.err
+    assert [job["outcome"] for job in done.report()["jobs"]] == ["unknown", "unknown"]
+    assert "the server gave the id 1 to b too" in done.err
+    assert sum(request.startswith(b"POST ") for request in server.requests) == 2
