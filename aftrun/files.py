@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 import time
@@ -23,27 +24,51 @@ def write_atomic(path: Path, text: str) -> None:
         StateError: it could not be written.
     """
     try:
-        if path.exists() and not path.is_file():
-            with path.open("w", encoding="utf-8", errors=_ERRORS, newline="\n") as device:
-                device.write(text)
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", errors=_ERRORS, newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(0o666 & ~_umask())
-            _replace(Path(name), path)
-        except BaseException:
-            with contextlib.suppress(OSError):  # the first error is the one to report
-                Path(name).unlink()
-            raise
+            _write(path, text)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE) or not _spare:
+                raise
+            os.close(_spare.pop())
+            try:
+                _write(path, text)
+            finally:
+                reserve()
     except OSError as error:
         raise StateError(
             f"cannot write {path}: {error.strerror or error}", hint="check that the folder is writable and not full"
         ) from error
+
+
+_spare: list[int] = []
+"""A descriptor that is kept for files when connections have taken all others."""
+
+
+def reserve() -> None:
+    """Keep a descriptor for files that are written later."""
+    if not _spare:
+        with contextlib.suppress(OSError):  # where there is none to keep, writing a file says so
+            _spare.append(os.open(os.devnull, os.O_RDONLY))
+
+
+def _write(path: Path, text: str) -> None:
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8", errors=_ERRORS, newline="\n") as device:
+            device.write(text)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors=_ERRORS, newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o666 & ~_umask())
+        _replace(Path(name), path)
+    except BaseException:
+        with contextlib.suppress(OSError):  # the first error is the one to report
+            Path(name).unlink()
+        raise
 
 
 def identity(path: str | int) -> tuple[int | str, ...] | None:

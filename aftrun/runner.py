@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from aftrun.app import Setup, make_scheduler, open_doors, opening_events, pool_size
 from aftrun.errors import ExitCode, StateError
 from aftrun.events import Event, JobEnded, RunEnded, RunResumed, RunStarted
-from aftrun.files import write_atomic
+from aftrun.files import reserve, write_atomic
 from aftrun.model import RunReport
 from aftrun.report import json as json_report
 from aftrun.run import expect, journal_file
@@ -168,6 +168,7 @@ class Runner:
 
         setup, run = self.setup, self.setup.facts.id
         _load_ahead(setup.plan)
+        reserve()
         folder = run_folder(self._state_dir, run)
         keeper = ReportFile(folder / "report.json", self._clock)
         pid, host = process_name()
@@ -212,7 +213,10 @@ class Runner:
         finally:
             pool.close()
             for door in doors:
-                door.close()
+                with contextlib.suppress(OSError):  # all that it was for has been done
+                    door.close()
+        if keeper.error is not None:
+            keeper.write(report)  # the connections are closed now, and somebody may have made room
         errors = [error for error in (scheduler.state_error, keeper.error) if error is not None]
         code = ExitCode(report.exit_code if report.exit_code is not None else ExitCode.BUG)
         if errors:

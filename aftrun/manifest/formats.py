@@ -77,7 +77,7 @@ def to_github(problems: Sequence[Problem]) -> str:
 def _uri(path: str) -> str:
     if os.path.isabs(path):  # noqa: PTH117 - text in, text out
         return Path(path).as_uri()
-    return urllib.parse.quote(path.replace(os.sep, "/"))
+    return urllib.parse.quote(os.fsencode(path.replace(os.sep, "/")))
 
 
 def _rule(code: str) -> dict[str, Json]:

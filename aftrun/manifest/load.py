@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -94,9 +95,18 @@ class _Reader:
         if path == STDIN:
             if self.stdin is None:
                 raise UsageError("'-' stands for standard input, and there is none")
-            return self.stdin.read(MAX_BYTES + 1)
+            with suppress(OSError, ValueError):  # bytes in memory
+                os.set_blocking(self.stdin.fileno(), True)  # or a part of what is on its way would be taken for all
+            return self._whole(self.stdin)
         with Path(path).open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
+            return self._whole(stream)
+
+    @staticmethod
+    def _whole(stream: BinaryIO) -> bytes:
+        data: bytes | None = stream.read(MAX_BYTES + 1)
+        if data is None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return data
 
 
 def _folder(path: str) -> list[str]:

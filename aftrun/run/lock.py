@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import sys
@@ -38,6 +40,11 @@ def lock_file(file: int, path: Path) -> None:
             f"another aftrun is working on this run: it holds {path}",
             hint="wait for it, or stop it first; two at once could submit twice",
         ) from error
+
+
+_HELD = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK})
+"""What systems say of a lock that somebody else has."""
+_LOCAL = "not every file system has locks: use a --state-dir on a local disk"
 
 
 def held(folder: Path) -> bool:
@@ -78,7 +85,9 @@ class RunLock:
             _lock(self._file.fileno())
         except OSError as error:
             holder = self._holder()
-            self._file.close()
+            self.release()
+            if error.errno not in _HELD:
+                raise StateError(f"cannot lock {self.path}: {error.strerror or error}", hint=_LOCAL) from error
             raise UsageError(
                 f"another aftrun is working on this run: {holder}",
                 hint="wait for it, or stop it first; two at once could submit twice",
@@ -89,7 +98,7 @@ class RunLock:
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            self._file.close()
+            self.release()
             raise StateError(
                 f"cannot write {self.path}: {error.strerror or error}", hint="free some space on that disk"
             ) from error
@@ -123,4 +132,5 @@ class RunLock:
 
     def release(self) -> None:
         """Let go. The file stays, as files that come and go make locks unsafe."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what it says is on disk already, and the lock ends with the process
+            self._file.close()

@@ -61,7 +61,7 @@ CREATE TABLE files (
 ) WITHOUT ROWID;
 """
 
-SQLite = str | float | None
+SQLite = str | bytes | float | None
 """What is put into a column."""
 _AT_ONCE = 50
 """Rows of one statement; SQLite takes 999 values at least."""
@@ -319,7 +319,7 @@ class Log:
         )
         self._db.executemany(
             "INSERT INTO files (run, seq, path, content) VALUES (?, ?, ?, ?)",
-            [(start.run, seq, file.path, file.content) for seq, file in enumerate(files)],
+            [(start.run, seq, _path_in(file.path), file.content) for seq, file in enumerate(files)],
         )
 
     def append(
@@ -487,7 +487,7 @@ class Log:
         """
         with self._explained():
             found = self._execute("SELECT path, content FROM files WHERE run = ? ORDER BY seq", (run,)).fetchall()
-        return [StoredFile(row[0], bytes(row[1])) for row in found]
+        return [StoredFile(_path_out(row[0]), bytes(row[1])) for row in found]
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many jobs of each run ended in which way, by run and outcome.
@@ -540,6 +540,19 @@ class Log:
             ).fetchall()
             self._db.executemany("DELETE FROM runs WHERE id = ?", found)
         return [row[0] for row in found]
+
+
+def _path_in(path: str) -> str | bytes:
+    """A path as it is stored: text, or the bytes of a name that is not UTF-8, which SQLite takes for no text."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return path
+
+
+def _path_out(stored: str | bytes) -> str:
+    return stored if isinstance(stored, str) else os.fsdecode(stored)
 
 
 def process_name() -> tuple[int, str]:

@@ -41,6 +41,10 @@ jobs:
 """
 SCENARIO: dict[str, Json] = {"defaults": {"queue": "0s", "duration": "20ms"}}
 
+WANTED = os.environ.get("AFTRUN_SYSCALLS", "40")
+SHARES = 100 if WANTED == "all" else 1 + int(WANTED) // 100
+"""So many tests share the work, each in bounded time."""
+
 ERRORS = ("EACCES", "ENOENT", "EMFILE", "ENOSPC", "EIO", "ENOMEM", "EINTR", "EAGAIN")
 CANNOT = {
     # Memory is refused in one way only, and what cannot fail at all is left alone: glibc stops a process in which
@@ -270,13 +274,14 @@ def sample(found: list[tuple[bool, str, int, str]], random: Random, size: int) -
     return chosen
 
 
-def test_every_system_call_fails_once(lab: Lab) -> None:
+@pytest.mark.parametrize("share", range(SHARES))
+def test_every_system_call_fails_once(lab: Lab, share: int) -> None:
     """Whatever the machine refuses: a plain error with its own code, at most one POST, the truth, and a resume."""
     tally = Tally()
     found = plans(lab, tally)
     seed = int(os.environ.get("AFTRUN_SYSCALLS_SEED", "1"))
-    wanted = os.environ.get("AFTRUN_SYSCALLS", "40")
-    chosen = found if wanted == "all" else sample(found, Random(seed), int(wanted))  # noqa: S311  # a test's dice
+    chosen = found if WANTED == "all" else sample(found, Random(seed), int(WANTED))  # noqa: S311  # a test's dice
+    chosen = chosen[share::SHARES]
     for workers, call, number, error in chosen:
         case = lab.run(f"trace={call}", f"inject={call}:error={error}:when={number}", workers=workers)
         before = len(tally.wrong)

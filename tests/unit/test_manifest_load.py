@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,24 @@ def test_one_file_in_two_spellings_is_one_manifest(
     (note,) = loaded.notes
     assert note.endswith("; it is taken once")
     assert "jobs/a.yaml" in note
+
+
+def test_standard_input_that_does_not_wait_is_waited_for(tmp_path: Path) -> None:
+    """A part of a manifest that is still on its way must not be taken for all of it."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.write(writing, b"scriptName: x\n---\n")
+
+    def rest() -> None:
+        os.write(writing, b"scriptName: y\n")
+        os.close(writing)
+
+    later = threading.Timer(0.2, rest)
+    later.start()
+    with open(reading, "rb") as stdin:  # noqa: PTH123 - a descriptor is no path
+        loaded = load_all(["-"], stdin=stdin)
+    later.join()
+    assert len(loaded.manifests) == 2
 
 
 def test_a_copy_is_another_manifest(tmp_path: Path) -> None:
