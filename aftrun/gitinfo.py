@@ -13,10 +13,13 @@ def git_facts(path: str) -> dict[str, str]:
 
     Nothing is started where no folder above the file has a `.git`. A detached head has no branch.
     """
-    here = (Path.cwd() if path == "-" else Path(path)).resolve()
-    if not any((folder / ".git").exists() for folder in (here, *here.parents)):
+    try:
+        here = (Path.cwd() if path == "-" else Path(path)).resolve()
+        if not any((folder / ".git").exists() for folder in (here, *here.parents)):
+            return {}
+        folder = here if here.is_dir() else here.parent
+    except OSError:  # a folder above may not be entered, or the one that this was started in is gone
         return {}
-    folder = here if here.is_dir() else here.parent
     command = ["git", "-C", str(folder), "rev-parse", "HEAD", "--abbrev-ref", "HEAD"]
     try:
         # The command is fixed but for the folder, which is an argument of its own and never read by a shell.

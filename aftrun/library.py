@@ -116,6 +116,7 @@ def apply(
         ManifestError: a value from outside is missing; nothing was sent.
         StateError: the record could not be begun; nothing was sent.
         UsageError: a file that TLS settings name cannot be used; nothing was sent.
+        Exception: whatever `on_event` raises. Nothing more is started then; answers under way are on record first.
     """
     from aftrun.manifest import bind  # noqa: PLC0415  # the parser, for those who run
     from aftrun.run.log import StoredFile  # noqa: PLC0415  # the record, likewise

@@ -6,12 +6,13 @@ A listener that draws on the thread that runs the scheduler, when it hears an ev
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from aftrun.cli.progress import COLOURS, MARKS
 from aftrun.cli.table import fit, width
@@ -91,6 +92,26 @@ class Active:
     """When it is sent again, where that is planned."""
 
 
+class _Terminal:
+    """A terminal that may go away (a window closed, a connection cut): then nobody looks on, and the run goes on."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        try:
+            return self._file.write(text)
+        except (OSError, ValueError):  # ValueError: somebody closed it
+            return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._file.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 class LiveView:
     """Draws to `file`, which is a terminal, until `close`.
 
@@ -115,7 +136,7 @@ class LiveView:
 
         columns, lines = size or (None, None)
         self._console = Console(
-            file=file,
+            file=cast("TextIO", _Terminal(file)),
             force_terminal=True,
             width=columns,
             height=lines,

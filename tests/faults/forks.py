@@ -17,18 +17,15 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from aftrun.cli.main import build
 from aftrun.manifest import load_all
 from aftrun.run.pool import ThreadPool
 
 LOADED = (
     "aftrun.__main__",
-    "aftrun.cli.main",
-    "aftrun.cli.apply",
     "aftrun.cli.ci",
     "aftrun.cli.outputs",
-    "aftrun.cli.quick",
     "aftrun.cli.progress",
-    "aftrun.cli.runs",
     "aftrun.cli.running",
     "aftrun.cli.table",
     "aftrun.cli.watching",
@@ -83,6 +80,8 @@ def main() -> None:
     """Take orders until there are no more."""
     for name in LOADED:
         importlib.import_module(name)
+    for command in ("apply", "resume"):
+        build(command)
     load_all(["m.yaml"], read=lambda _: b"scriptName: x")
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
     for line in sys.stdin:

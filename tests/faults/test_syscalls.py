@@ -1,7 +1,8 @@
 """Every system call of a small run fails once: never a bug, never a second POST, never a success that was not.
 
-strace makes the n-th call of a kind fail, of the thread that decides or of those that send. `AFTRUN_SYSCALLS=all` tries
-every call with every error; without it a sample is tried, drawn from `AFTRUN_SYSCALLS_SEED`.
+strace makes the n-th call of a kind fail, of the thread that decides or of those that send. A sample of calls and
+errors is tried, drawn from `AFTRUN_SYSCALLS_SEED`, as large as today's effort or `AFTRUN_SYSCALLS` says; `all` tries
+every one.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from aftrun.model import Json
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import clean_environ, reach
+from tests.effort import effort
 
 FORKS = (sys.executable, str(Path(__file__).with_name("forks.py")))
 
@@ -41,7 +43,7 @@ jobs:
 """
 SCENARIO: dict[str, Json] = {"defaults": {"queue": "0s", "duration": "20ms"}}
 
-WANTED = os.environ.get("AFTRUN_SYSCALLS", "40")
+WANTED = os.environ.get("AFTRUN_SYSCALLS") or effort(quick="10", usual="40", long="2000")
 SHARES = 100 if WANTED == "all" else 1 + int(WANTED) // 100
 """So many tests share the work, each in bounded time."""
 

@@ -294,6 +294,23 @@ def test_it_is_for_terminals_with_a_person(terminal: bool, environ: dict[str, st
     assert drawable(file, environ) is expected
 
 
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), ValueError("I/O operation on closed file")])
+def test_a_terminal_that_goes_away_ends_no_run(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """A window that is closed under a run that ignores the signal: nobody looks on any more, and nothing fails."""
+    stage = Stage(["a", "b"])
+    stage.accept("a")
+
+    def gone(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(stage.terminal, "write", gone)
+    monkeypatch.setattr(stage.terminal, "flush", gone)
+    stage.end("a", 5)
+    stage.to(6)
+    stage.accept("b")
+    stage.view.close()
+
+
 def test_it_has_no_thread_of_its_own() -> None:
     """One module of aftrun is concurrent, and this is not it."""
     before = threading.active_count()

@@ -79,3 +79,13 @@ def test_a_git_that_is_missing_or_hangs_costs_nothing(
 
     monkeypatch.setattr(subprocess, "run", broken)
     assert git_facts(str(tmp_path / "m.yaml")) == {}
+
+
+def test_a_working_folder_that_is_gone_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manifest from standard input is nowhere then."""
+
+    def gone() -> Path:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(Path, "cwd", gone)
+    assert git_facts("-") == {}
