@@ -69,12 +69,23 @@ HELD: Mapping[str, Json] = {
 DAGS = ("basic", "mapped", "retried", "unclear", "clocks", "forgiven", "sensed", "killed", "many")
 
 
-_LAST = ("test_running", "test_kills", "test_secrets")
+_WORLD = ("test_provider", "test_running", "test_kills", "test_secrets")
+"""Tests in a real Airflow, in their order: the search for secrets comes when everything has left its traces."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs all of Airflow comes last, and the search for secrets when everything has left its traces."""
-    items.sort(key=lambda item: next((at for at, name in enumerate(_LAST, 1) if name in item.nodeid), 0))
+    """The real Airflow first, all in one process; then DAGs without servers, in another; then all that is quick."""
+
+    def group(item: pytest.Item) -> tuple[int, str]:
+        path = item.path
+        if path.stem in _WORLD:
+            return _WORLD.index(path.stem), "world"
+        return (len(_WORLD), "dag") if path.parent.name == "dag" else (len(_WORLD) + 1, "")
+
+    items.sort(key=lambda item: group(item)[0])
+    for item in items:
+        if name := group(item)[1]:
+            item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture
