@@ -16,6 +16,7 @@ from aftrun.cli.boundary import drawable
 from aftrun.cli.live import LiveView
 from aftrun.events import (
     Accepted,
+    AttemptEnded,
     Event,
     Interrupted,
     JobEnded,
@@ -138,7 +139,8 @@ def test_a_retry_and_a_post_that_did_not_arrive_say_when_they_are_sent_again() -
     stage = Stage(["a", "b"])
     stage.tell(SubmitIntended(START, "m/a", 1, {}), SubmitDeferred(START, "m/a", 1, "no route", 5.0))
     stage.accept("b")
-    stage.tell(RetryPlanned(START + 1, "m/b", 2, 10.0, "again"))
+    ended = AttemptEnded(START + 1, "m/b", 1, Outcome.FAILED, Reason.DONE, "exit code 1")
+    stage.tell(ended, RetryPlanned(START + 1, "m/b", 2, 10.0, "again"))
     shown = stage.to(3)
     assert re.fullmatch(r" · a +not sent +3s +sends in 2s", shown[0])
     assert re.fullmatch(r" · b +retry +3s +sends in 8s", shown[1])
