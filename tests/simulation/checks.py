@@ -19,10 +19,11 @@ from aftrun.events import (
     JobEnded,
     Reason,
     RunEnded,
+    RunResumed,
     SubmitDeferred,
     SubmitIntended,
 )
-from aftrun.model import Answer, Json, OnAmbiguous, Outcome, Reply, RunReport, When
+from aftrun.model import Answer, JobResult, Json, OnAmbiguous, Outcome, Reply, RunReport, When
 from aftrun.run.fold import fold
 from aftrun.run.plan import Plan, Task
 from aftrun.run.ports import WAKE, Ticket
@@ -66,6 +67,8 @@ class Seen:
     posts: list[Post] = field(default_factory=list)
     intents: dict[int, int] = field(default_factory=dict)
     """Intents on disk, by attempt, that no submission has used up in this process."""
+    begun: bool = False
+    """An intent is on disk."""
     abandoned: int = 0
     """Intents of processes that died before the submission left."""
     ids: dict[str, int] = field(default_factory=dict)
@@ -92,13 +95,14 @@ class Checks:
         self.violation = ""
         """The first promise that was broken."""
         self.clocks_disturbed = False
-        """The machine slept or its wall clock was set: lengths of time cannot be held against true time."""
+        """The process was held up, the machine slept, or its wall clock was set: no length of time can be held
+        against true time."""
         self._jobs = {task.key: Seen(task) for task in plan.tasks}
         self._by_label = {task.label: self._jobs[task.key] for task in plan.tasks}
         self._told: list[Event] = []
         self._process = 0
         self._began = 0.0
-        self._interrupted = False
+        self._signal = 0
         self._record_lost = False
         self._finishes = [
             datetime.fromisoformat(stage.strategy.finish_by).timestamp() if stage.strategy.finish_by else NEVER
@@ -124,7 +128,7 @@ class Checks:
     def process_begins(self, number: int) -> None:
         """A process takes the run up."""
         self._process, self._began = number, self._world.time
-        self._interrupted = self._record_lost = False
+        self._signal, self._record_lost = 0, False
         self._told.clear()
         for seen in self._jobs.values():
             seen.missing = seen.refused = seen.read = NEVER
@@ -132,9 +136,9 @@ class Checks:
             seen.abandoned += sum(seen.intents.values())
             seen.intents.clear()
 
-    def interrupted(self) -> None:
+    def interrupted(self, number: int) -> None:
         """A signal was delivered."""
-        self._interrupted = True
+        self._signal = number
 
     def record_lost(self) -> None:
         """A write failed."""
@@ -165,6 +169,8 @@ class Checks:
                     seen.over[event.attempt] = (event, self._world.time)
                     self._settle(seen, event.attempt)
                     self._attempt_ended(seen, event)
+                case RunResumed():
+                    self._reopen(event)
                 case JobEnded():
                     self._jobs[event.job].ended = event
 
@@ -173,6 +179,46 @@ class Checks:
         for post in seen.posts:
             if post.attempt == attempt:
                 post.settled = True
+
+    def on_record(self, events: Sequence[Event]) -> None:
+        """What a process that resumes the run has found in the files of the record."""
+        last: dict[tuple[str, int], Event] = {}
+        found: dict[str, set[str]] = {key: set() for key in self._jobs}
+        for event in events:
+            if isinstance(event, SubmitIntended | SubmitDeferred | Accepted | AttemptEnded):
+                last[event.job, event.attempt] = event
+                self._jobs[event.job].begun = True
+            if isinstance(event, Accepted):
+                found[event.job].add(event.job_id)
+            self._recall(event)
+        for (key, attempt), event in last.items():
+            if not isinstance(event, SubmitIntended):
+                self._settle(self._jobs[key], attempt)
+        for key, seen in self._jobs.items():
+            lost = seen.ids.keys() - found[key]
+            if lost:
+                self.broken(f"the ids {sorted(lost)} of {key} were on disk, and the next process does not find them")
+            for post in seen.posts:
+                if (key, post.attempt) not in last:
+                    self.broken(f"the intent of {key} attempt {post.attempt} was on disk, and is not found")
+
+    def _recall(self, event: Event) -> None:
+        """An event may be on disk without anybody having been told: the process was killed in between."""
+        if isinstance(event, Accepted):
+            seen = self._jobs[event.job]
+            seen.ids[event.job_id] = event.attempt
+            seen.accepted.setdefault(event.attempt, (event.job_id, self._world.when(event.at)))
+        elif isinstance(event, AttemptEnded):
+            self._jobs[event.job].over.setdefault(event.attempt, (event, self._world.when(event.at)))
+        elif isinstance(event, JobEnded):
+            self._jobs[event.job].ended = event
+        elif isinstance(event, RunResumed):
+            self._reopen(event)
+
+    def _reopen(self, event: RunResumed) -> None:
+        """Jobs that had ended, and are followed again."""
+        for key in event.again or ():
+            self._jobs[key].ended = None
 
     def post_leaves(self, index: int, body: Mapping[str, Json]) -> Post:
         """A submission is about to leave."""
@@ -198,7 +244,7 @@ class Checks:
                 self.broken(
                     f"{where} was submitted {self._world.time - before[1]:.3f} s after the one before: too soon"
                 )
-        if self._interrupted:
+        if self._signal:
             self.broken(f"a POST for {where} left after the interruption")
         if self._record_lost:
             self.broken(f"a POST for {where} left although the record could not be written")
@@ -252,7 +298,8 @@ class Checks:
         if not self._plan.keep_going and any(each.ended is not None and self._bad(each) for each in earlier):
             self.broken(f"{where} was submitted although an earlier manifest ended badly")
         strategy = self._plan.stages[task.stage].strategy
-        begun = bool(self._jobs[task.key].posts) or self._jobs[task.key].abandoned > 0
+        seen = self._jobs[task.key]
+        begun = bool(seen.posts) or seen.begun or seen.abandoned > 0
         if strategy.fail_fast and job.when is When.SUCCESS and not begun:
             bad = [
                 each.task.key
@@ -351,6 +398,13 @@ class Checks:
         length = min(job.timeout, NEVER if job.queue_timeout is None else job.queue_timeout)
         if now - accepted >= length - 0.01 or self._world.now() >= self._finishes[seen.task.stage] - 0.01:
             return
+        shared = seen.accepted[event.attempt][0]
+        if any(
+            shared in each.ids
+            for each in self._jobs.values()
+            if each is not seen and each.task.server == seen.task.server
+        ):
+            return  # the server gave its id to another job, too
         patience = self._plan.servers[seen.task.server].submit_timeout
         if now - seen.refused >= patience - 0.01:
             return
@@ -421,35 +475,16 @@ class Checks:
     def _exit_code(self, report: RunReport, *, lost_record: bool) -> int:
         """SPEC, section 4."""
         signal = next((each.signal for each in reversed(self._told) if isinstance(each, Interrupted)), 0)
+        if not signal and report.exit_code in (130, 143):
+            signal = self._signal  # it came when there was nothing more to record but the end
         if signal:
             return 130 if signal == 2 else 143
         if lost_record:
             return 74
-        codes = set()
         created = any(attempt.job_id for job in report.jobs for attempt in job.attempts)
-        for job in report.jobs:
-            outcome = job.outcome
-            if outcome is None or outcome is Outcome.UNKNOWN:
-                codes.add(6)
-            elif outcome is Outcome.SKIPPED:
-                codes.add({"finishBy": 124, "notNeeded": 0}.get(job.reason, 0))
-                if job.reason not in ("finishBy", "notNeeded"):
-                    codes.add(-1)
-            elif outcome in (Outcome.SUCCEEDED, Outcome.SUBMITTED) or job.allow_failure:
-                codes.add(0)
-            elif outcome is Outcome.TIMED_OUT:
-                codes.add(124)
-            elif outcome is Outcome.FAILED:
-                codes.add(1)
-            elif outcome is Outcome.CANCELLED:
-                codes.add(5)
-            elif created or (outcome is Outcome.REJECTED and job.reason != "key"):
-                codes.add(1)
-            else:
-                codes.add(4 if outcome is Outcome.REJECTED else 3)
+        codes = {_code_of(job, created=created) for job in report.jobs}
         # A job that was skipped because of another's end adds nothing to what that one says.
-        real = codes - {-1, 0}
-        return next((code for code in (6, 124, 1, 5, 4, 3) if code in real), 1 if -1 in codes else 0)
+        return next((code for code in (6, 124, 1, 5, 4, 3) if code in codes), 1 if _SKIPPED in codes else 0)
 
     def night_ended(self, disk: Sequence[Event]) -> None:
         """The run has ended: everything that can only be said at the end."""
@@ -496,6 +531,27 @@ class Checks:
             for other_key, other_job, other in held[number + 1 :]:
                 if key == other_key and job != other_job and made.at < other.over_at and other.at < made.over_at:
                     self.broken(f"{job} and {other_job} overlapped, with the concurrency key {key}")
+
+
+_SKIPPED = -1
+
+
+def _code_of(job: JobResult, *, created: bool) -> int:
+    """What one job alone makes of the exit code."""
+    outcome = job.outcome
+    if outcome is Outcome.SKIPPED:
+        return {"finishBy": 124, "notNeeded": 0}.get(job.reason, _SKIPPED)
+    plain = {None: 6, Outcome.UNKNOWN: 6, Outcome.SUCCEEDED: 0, Outcome.SUBMITTED: 0}
+    if outcome in plain:
+        return plain[outcome]
+    if job.allow_failure:
+        return 0
+    ends = {Outcome.TIMED_OUT: 124, Outcome.FAILED: 1, Outcome.CANCELLED: 5}
+    if outcome in ends:
+        return ends[outcome]
+    if created or (outcome is Outcome.REJECTED and job.reason != "key"):
+        return 1
+    return 4 if outcome is Outcome.REJECTED else 3
 
 
 def _brief(event: Event) -> str:

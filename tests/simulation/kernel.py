@@ -56,6 +56,10 @@ class World:
         """Seconds since some moment long ago; they never jump."""
         return self._booted + self.time
 
+    def when(self, at: float) -> float:
+        """The true time at which the wall clock said `at`, as long as nobody has set it since."""
+        return min(self.time, at - self._epoch)
+
     def set_clock(self, seconds: float) -> None:
         """Somebody sets the wall clock by so many seconds."""
         self._epoch += seconds

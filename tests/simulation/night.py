@@ -10,6 +10,7 @@ from functools import partial
 from random import Random
 from typing import Any, cast
 
+from aftrun.errors import StateError
 from aftrun.events import Event, RunResumed, RunStarted
 from aftrun.model import Failure, FailureKind, Reply, RunReport
 from aftrun.past import GOES_ON
@@ -117,12 +118,14 @@ class Night:
             for number in range(len(self.plan.servers))
         ]
         self.checks = Checks(self.plan, self.world, self.servers, note)
-        self.disk = SimDisk(self.step, self.checks)
+        self.disk = SimDisk(self.world, self.random, self.step, self.checks)
         self.doors = [SimDoor(server, reader, self.world.now) for server in self.servers]
         self.process = 0
         self.steps_left = -1
         """Points that the process passes before it is killed; negative: it is not."""
         self.dead = False
+        self._begun = False
+        """The run is on record."""
         self._ours_left = self._short_left = -1
         """Events until a listener fails, and requests until the machine refuses something; negative: never."""
         self._note = note
@@ -190,6 +193,8 @@ class Night:
             calm = number >= len(self.story.cuts) + 1
             for server in self.servers:
                 server.calm = calm
+            if calm:
+                self.disk.database.locked_until = -1.0
             ended = self._process(cut)
             self.checks.process_ended(
                 ended.report, crashed=ended.crashed, lost_record=ended.lost_record, disk=self.disk.events
@@ -199,6 +204,10 @@ class Night:
             if not self._goes_on(ended):
                 break
             self.world.advance(self.world.time + cut.gap)
+            if cut.damage and self._begun:
+                self.count(cut.damage)
+                self.say(f"--- {cut.damage}")
+                self.disk.hurt(cut.damage)
             if cut.reboots and cut.gap:
                 self.count("reboot")
                 self.world.boot(since=min(cut.gap, 20.0))
@@ -242,20 +251,19 @@ class Night:
         self.steps_left = cut.number if cut.kind == "step" else -1
         self._ours_left = cut.number if cut.kind == "ours" else -1
         self._short_left = cut.number if cut.kind == "short" else -1
-        disk.full_from = disk.writes + cut.number if cut.kind == "full" else 0
+        disk.files.full_from = disk.files.writes + cut.number if cut.kind == "full" else 0
+        disk.files.full_for = self.random.choice((0, 0, 1, 2, 5))
         if cut.kind == "full":
             self.count("disk full")
+        if cut.kind == "locked":
+            world.at(world.time + cut.time, partial(self._lock, float(cut.number)))
         self.say(f"=== process {self.process}: {cut}")
-        history: list[Event] = list(disk.events)
         scheduler: Scheduler | None = None
         try:
-            opening: list[Event] = [RunResumed(world.now(), self.process, "here")] if history else [self._start()]
-            try:
-                disk.append(opening)
-            except Crash:
-                return Ended(None, crashed=True, lost_record=False)
-            except Exception:  # noqa: BLE001  # a record that cannot be begun: nothing was sent
+            opened = self._open()
+            if opened is None:
                 return Ended(None, crashed=False, lost_record=True)
+            history, opening = opened
             self.checks.process_begins(self.process)
             slots = max(min(stage.strategy.slots, stage.count) for stage in self.plan.stages)
             pool = _Pool(self, slots)
@@ -271,6 +279,7 @@ class Night:
                 listeners=(self._hear,),
                 history=history,
             )
+            disk.files.hurried = partial(bool, 0)
             if cut.kind == "signal":
                 world.at(world.time + cut.time, partial(self._signal, self.process, scheduler, cut.number))
             elif cut.kind == "time":
@@ -291,12 +300,40 @@ class Night:
             raise
         return Ended(report, crashed=False, lost_record=scheduler.state_error is not None)
 
+    def _open(self) -> tuple[list[Event], list[Event]] | None:
+        """What was on record before, and what this process begins with; None where the record cannot be written."""
+        disk, now = self.disk, self.world.now()
+        try:
+            if not self._begun:
+                opening: list[Event] = [self._start()]
+                disk.begin(opening)
+                self._begun = True
+                disk.use(RUN)
+                return [], opening
+            history, notes = disk.open(now)
+            self.checks.on_record(history)
+            for note in notes:
+                self.say(f"note     {note}")
+            disk.use(RUN)
+            opening = [RunResumed(now, self.process, "here")]
+            disk.append(opening)
+        except StateError:
+            return None
+        return history, opening
+
+    def _lock(self, seconds: float) -> None:
+        self.count("state file locked by another program")
+        self.say(f"--- the state file is locked for {seconds:g} s")
+        self.checks.clocks_disturbed = True
+        self.disk.database.locked_until = self.world.time + seconds
+
     def _signal(self, process: int, scheduler: Scheduler, number: int) -> None:
         if self.process != process or self.dead:
             return
         self.count(f"signal {number}")
         self.say(f"--- signal {number}")
-        self.checks.interrupted()
+        self.checks.interrupted(number)
+        self.disk.files.hurried = partial(bool, 1)
         scheduler.interrupt(number)
 
     def _kill_in_time(self, process: int) -> None:

@@ -24,6 +24,7 @@ from aftrun.model import (
     When,
 )
 from aftrun.values import Inside, Origin
+from tests.simulation.disk import DAMAGES
 from tests.simulation.kernel import EPOCH, NEVER
 from tests.simulation.server import CORRELATION, UNSENT, Temper
 
@@ -52,14 +53,16 @@ class Cut:
 
     kind: str = ""
     """``step`` (killed at the n-th point), ``time`` (killed then), ``signal``, ``full`` (disk), ``ours`` (a listener of
-    aftrun's own fails at the n-th event), ``short`` (the machine refuses something to the n-th request); empty: it is
-    left alone."""
+    aftrun's own fails at the n-th event), ``short`` (the machine refuses something to the n-th request), ``locked``
+    (the state file, for so many seconds); empty: it is left alone."""
     number: int = 0
     """Of the point, the signal, or the write."""
     time: float = 0.0
     """Seconds after the process began."""
     gap: float = 0.0
     """Seconds until the next process."""
+    damage: str = ""
+    """What happens to one of the record's files before the next process (`disk.DAMAGES`)."""
     reboots: bool = False
     """The machine is started anew in between."""
 
@@ -170,7 +173,20 @@ def _temper(random: Random, faults: frozenset[str]) -> Temper:
     )
 
 
-_FAMILIES = ("posts", "gets", "hidden", "vanishes", "odd", "slow", "restarts", "cuts", "cuts", "cuts", "clock")
+_FAMILIES = (
+    "posts",
+    "gets",
+    "hidden",
+    "vanishes",
+    "odd",
+    "slow",
+    "restarts",
+    "cuts",
+    "cuts",
+    "cuts",
+    "damage",
+    "clock",
+)
 
 
 def draw(seed: int) -> Story:
@@ -199,12 +215,15 @@ def draw(seed: int) -> Story:
     stages = 2 if chance() < 0.25 else 1
     manifests = tuple(_manifest(random, number, finish_by, servers) for number in range(stages))
     cuts: list[Cut] = []
-    if "cuts" in faults:
+    if "cuts" in faults or "damage" in faults:
         for _ in range(_one_of(random, 1, 1, 2, 3)):
-            kind = _one_of(random, "step", "step", "step", "time", "signal", "full", "ours", "short")
+            kind = _one_of(random, "step", "step", "step", "time", "signal", "full", "ours", "short", "locked")
             number = _one_of(random, 2, 15) if kind == "signal" else 1 + int(chance() * _one_of(random, 12, 60))
+            if kind == "locked":
+                number = _one_of(random, 1, 33, 400, 3600)
             gap = _one_of(random, 0.0, 0.0, 1.0, 30.0, 600.0)
-            cuts.append(Cut(kind, number, chance() * _one_of(random, 3.0, 40.0), gap, chance() < 0.2))
+            damage = _one_of(random, *DAMAGES) if "damage" in faults and chance() < 0.7 else ""
+            cuts.append(Cut(kind, number, chance() * _one_of(random, 3.0, 40.0), gap, damage, chance() < 0.2))
     restarts: list[tuple[int, float, float]] = []
     if "restarts" in faults:
         restarts = [
