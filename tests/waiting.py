@@ -22,3 +22,9 @@ def until(condition: Callable[[], object], *, alive: Callable[[], object] = lamb
         assert alive() or condition(), "it ended before it came to that"
         assert time.monotonic() < end, "it never came to that"
         time.sleep(_PAUSE)
+
+
+def another_second() -> None:
+    """Wait until the machine's clock shows another second than now."""
+    now = int(time.time())
+    until(lambda: int(time.time()) != now)

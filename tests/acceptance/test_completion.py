@@ -10,13 +10,13 @@ import shlex
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Run, clean_environ, program
+from tests.waiting import until
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -88,15 +88,17 @@ class Terminal:
         """Press keys."""
         os.write(self.fd, keys.encode())
 
-    def words(self, keys: str, seconds: float = 30) -> list[str]:
+    def words(self, keys: str) -> list[str]:
         """Press keys and Enter; the words that the program was then called with."""
         self.noted.unlink(missing_ok=True)
         self.type(keys)
-        deadline = time.monotonic() + seconds
-        while not self.noted.exists():
-            if select.select([self.fd], [], [], 0.05)[0]:
+
+        def noted() -> bool:
+            if select.select([self.fd], [], [], 0)[0]:
                 self.seen += os.read(self.fd, 65536)
-            assert time.monotonic() < deadline, self.seen.decode(errors="replace")
+            return self.noted.exists()
+
+        until(noted)
         return self.noted.read_text(encoding="utf-8").splitlines()
 
     def close(self) -> None:

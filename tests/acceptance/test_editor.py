@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
+from tests.waiting import HANG
 
 SCHEMA = ROOT / "schemas" / "manifest.schema.json"
 VERSION = "2.0.0"
@@ -33,7 +34,7 @@ def _installed() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         package = f"yaml-language-server@{VERSION}"
         command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), package]
-        subprocess.run(command, check=True, capture_output=True, timeout=300)
+        subprocess.run(command, check=True, capture_output=True, timeout=HANG)
     return script
 
 

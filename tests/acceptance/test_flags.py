@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import aftrun as package
 from aftrun.resources import schema_text
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import Run, clean_environ, program, reach
+from tests.waiting import HANG
 
 Start = Callable[..., Sandbox]
 
@@ -179,21 +180,25 @@ def test_a_full_disk_behind_standard_output_is_74(sandbox: Start, tmp_path: Path
     assert len(server.jobs()) == 3
 
 
-def test_a_signal_before_anything_was_done_is_quiet(tmp_path: Path) -> None:
-    """However early it comes: 130 or 143, and no traceback."""
-    for number, pause in ((signal.SIGINT, 0.15), (signal.SIGTERM, 0.15), (signal.SIGINT, 0.25)):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_anything_was_done_is_quiet(number: signal.Signals, tmp_path: Path) -> None:
+    """While the program is still being loaded, and while it reads what to do: 130 or 143, and no traceback."""
+    for moment in ("aftrun.cli.boundary", "aftrun.cli.main", "aftrun.manifest"):
         process = subprocess.Popen(
-            [*program(), "validate", "-"],
+            [sys.executable, "-X", "importtime", *program()[1:], "validate", "-"],
             cwd=tmp_path,
             env=clean_environ(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        time.sleep(pause)
+        assert process.stderr is not None
+        for line in process.stderr:  # of each module, once it has been loaded
+            if line.rstrip().endswith(f" {moment}".encode()):
+                break
         process.send_signal(number)
-        out, error = process.communicate(timeout=20)
-        assert process.returncode in (128 + number, -number), error  # -number: before Python had even begun
+        out, error = process.communicate(timeout=HANG)
+        assert process.returncode == 128 + number, error
         assert b"Traceback" not in error + out
 
 
@@ -230,7 +235,7 @@ def test_who_stops_reading_has_read_enough(aftrun: Run) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environ()) as process:
         assert process.stdout is not None
         process.stdout.close()
-        assert process.wait(30) == 0
+        assert process.wait(HANG) == 0
         assert process.stderr is not None
         assert process.stderr.read() == b""
     assert "'foo' is not one of 'succeeded'" in aftrun("history", "--status", "foo").err

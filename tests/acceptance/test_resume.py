@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,18 @@ import pytest
 
 from aftrun.run.log import Log
 from aftrun.sandbox.server import Sandbox
+from tests.clocks import HandClock
 from tests.conftest import Run, clean_environ, program, reach
+from tests.waiting import HANG, another_second, until
 
 Start = Callable[..., Sandbox]
 
 STUCK = {"defaults": {"outcome": "stuck", "queue": "0s"}}
+HELD = {
+    "defaults": {"queue": "0s", "duration": "0s"},
+    "behaviours": [{"match": {"scriptName": "one"}, "queue": "0s", "duration": "60s"}],
+}
+"""The first job ends when the test lets its time pass."""
 
 
 def posted(server: Sandbox) -> list[Any]:
@@ -34,12 +40,9 @@ def begin(folder: Path, server: Sandbox, *arguments: str, **env: str) -> subproc
     )
 
 
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    """Wait for another process to get somewhere."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.01)
+def read(server: Sandbox) -> bool:
+    """Whether a job was read, and so accepted."""
+    return any(entry.method == "GET" for entry in server.ledger())
 
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -50,13 +53,13 @@ def test_a_signal_stops_the_run_and_resume_takes_it_up(
     sandbox: Start, aftrun: Run, tmp_path: Path, number: signal.Signals
 ) -> None:
     """Nothing new starts, the resume line is printed, jobs go on; resume watches them and runs the rest."""
-    server = sandbox({"defaults": {"queue": "0s", "duration": "1500ms"}})
+    clock = HandClock()
+    server = sandbox(HELD, clock=clock)
     (tmp_path / "m.yaml").write_text("jobs:\n  - {scriptName: one}\n  - {scriptName: two}\n", encoding="utf-8")
     process = begin(tmp_path, server, "apply", "m.yaml", *reach(server))
-    until(server.jobs)
-    time.sleep(0.2)  # the answer is on its way
+    until(lambda: read(server))
     process.send_signal(number)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=HANG)
     assert process.returncode == (130 if number is signal.SIGINT else 143)
     report = next((tmp_path / ".aftrun" / "runs").glob("*/report.json"))
     before = json.loads(report.read_text())
@@ -66,6 +69,7 @@ def test_a_signal_stops_the_run_and_resume_takes_it_up(
     assert [job["outcome"] for job in before["jobs"]] == [None, None]
     assert before["jobs"][0]["jobId"] == server.jobs()[0].id
     (tmp_path / "m.yaml").unlink()  # the run has its own copy
+    clock.advance(60)
     done = aftrun("resume", env={"AFT_API_KEY": server.api_key})
     assert done.code == 0, done.err
     after = done.report()
@@ -78,34 +82,35 @@ def test_a_second_signal_ends_it_at_once(sandbox: Start, tmp_path: Path) -> None
     """Even while an answer is awaited that never comes."""
     faults = [{"on": "submit", "kind": "hang", "times": "always"}]
     server = sandbox({"defaults": {"faults": faults}})
-    (tmp_path / "m.yaml").write_text("scriptName: one\n", encoding="utf-8")
+    text = "server: {readTimeout: 1h}\njobs: [{scriptName: one}]\n"  # it would not end by itself
+    (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
     process = begin(tmp_path, server, "apply", "m.yaml", *reach(server))
     until(server.ledger)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.3)
-    assert process.poll() is None, "the first waits for the answer under way"
-    began = time.monotonic()
+    assert process.stderr is not None
+    assert any(b"again" in line for line in process.stderr), "the first waits for the answer under way, and says so"
+    assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
+    process.communicate(timeout=HANG)
     assert process.returncode == 130
-    assert time.monotonic() - began < 5
 
 
 def test_resume_keeps_the_date_of_the_original_run(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
     """`${{ run.id }}` and `${{ run.started }}` are those of the run, not of the resume."""
-    server = sandbox({"defaults": {"queue": "0s", "duration": "1200ms"}})
+    clock = HandClock()
+    server = sandbox(HELD, clock=clock)
     params_text = '{at: "${{ run.started }}", run: "${{ run.id }}"}'
     text = f"jobs:\n  - {{scriptName: one}}\n  - {{scriptName: two, params: {params_text}}}\n"
     (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
     process = begin(tmp_path, server, "apply", "m.yaml", *reach(server), TZ="UTC")
-    until(server.jobs)
-    time.sleep(0.1)
+    until(lambda: read(server))
     assert json.loads(aftrun("history", "--format", "json").out)[0]["outcome"] == "running"
     process.kill()
     process.communicate()
     assert json.loads(aftrun("history", "--format", "json").out)[0]["outcome"] == "stopped"
     assert "aftrun resume" in aftrun("show").err
-    time.sleep(1.1)  # a new start would be a second later
+    another_second()  # so that a new start would be another one
+    clock.advance(60)
     done = aftrun("resume", env={"AFT_API_KEY": server.api_key, "TZ": "UTC"})
     assert done.code == 0, done.err
     report = done.report()
@@ -121,10 +126,9 @@ def test_resume_needs_the_secrets_again_and_keeps_no_literal_key(sandbox: Start,
     text += "jobs: [{scriptName: one, params: {t: '${TOKEN}'}, timeout: 600ms}, {scriptName: two}]\n"
     (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
     process = begin(tmp_path, server, "apply", "m.yaml", TOKEN="token-value-0815")
-    until(server.jobs)
-    time.sleep(0.1)
+    until(lambda: read(server))
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=HANG)
     kept = b"".join(path.read_bytes() for path in (tmp_path / ".aftrun").rglob("*") if path.is_file())
     assert b"literal-key-4711" not in kept
     assert b"token-value-0815" not in kept
@@ -141,7 +145,7 @@ def test_an_unanswered_post_is_unknown_after_resume(sandbox: Start, aftrun: Run,
     """Killed between POST and answer: the job is never submitted again, exit 6; with `resubmit` it is."""
     slow = [{"on": "submit", "kind": "slow", "delay": "1s", "strikes": "after"}]
     for policy, code, posts in (("fail", 6, 1), ("resubmit", 0, 2)):
-        server = sandbox({"defaults": {"queue": "0s", "duration": "10ms", "faults": slow}})
+        server = sandbox({"defaults": {"queue": "0s", "duration": "0s", "faults": slow}}, clock=HandClock())
         folder = tmp_path / policy
         folder.mkdir()
         (folder / "m.yaml").write_text(f"scriptName: x\nonAmbiguous: {policy}\n", encoding="utf-8")
@@ -296,7 +300,7 @@ def test_a_bug_ends_the_stream_and_leaves_a_true_report(sandbox: Start, tmp_path
     (tmp_path / "broken.py").write_text(script, encoding="utf-8")
     command = [program()[0], "broken.py", "apply", "m.yaml", "-v", *reach(server)]
     environ = clean_environ(AFT_API_KEY=server.api_key)
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, check=False, timeout=HANG)
     assert done.returncode == 70
     assert b"a bug in aftrun: RuntimeError" in done.stderr
     assert b"secret text" not in done.stderr

@@ -16,6 +16,7 @@ import pytest
 from aftrun.model import Json
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import Done, Run, clean_environ, reach
+from tests.waiting import HANG
 
 Start = Callable[..., Sandbox]
 
@@ -175,7 +176,7 @@ def test_a_crash_shows_no_value(
     )
     command = [sys.executable, "-c", crash, "apply", "m.yaml", *verbose, *reach(server)]
     done = subprocess.run(
-        command, cwd=tmp_path, env=clean_environ(**environ), capture_output=True, timeout=60, check=False
+        command, cwd=tmp_path, env=clean_environ(**environ), capture_output=True, timeout=HANG, check=False
     )
     assert done.returncode == 70
     assert b"a bug in aftrun: RuntimeError" in done.stderr

@@ -12,8 +12,9 @@ import pytest
 
 from aftrun.sandbox.server import Sandbox
 from aftrun.signals import STOPPING, listen, restore
-from tests.acceptance.test_resume import posted, until
+from tests.acceptance.test_resume import posted
 from tests.conftest import clean_environ, program, reach
+from tests.waiting import HANG, until
 
 Start = Callable[..., Sandbox]
 
@@ -54,7 +55,7 @@ def test_a_signal_that_is_ignored_on_entry_stays_ignored(
     process = begin(tmp_path, server, [number])
     for _ in range(3):
         process.send_signal(number)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=HANG)
     assert process.returncode == 0, error.decode()
     assert [body["scriptName"] for body in posted(server)] == ["one", "two"]
 
@@ -65,7 +66,7 @@ def test_nohup_outlives_its_terminal(sandbox: Start, tmp_path: Path) -> None:
     server = sandbox(SLOW)
     process = begin(tmp_path, server, [], "nohup")
     process.send_signal(signal.SIGHUP)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=HANG)
     assert process.returncode == 0, error.decode()
     assert len(posted(server)) == 2
 
@@ -76,7 +77,7 @@ def test_ignoring_one_signal_keeps_the_others(sandbox: Start, tmp_path: Path) ->
     process = begin(tmp_path, server, [signal.SIGHUP])
     process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGTERM)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=HANG)
     assert process.returncode == 143
     assert b"aftrun resume" in error
     assert len(posted(server)) == 1
@@ -97,7 +98,7 @@ def test_the_sandbox_ignores_what_it_was_told_to_ignore(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=HANG)
     assert process.returncode == 0, error.decode()
 
 

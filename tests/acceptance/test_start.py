@@ -6,7 +6,6 @@ import json
 import os
 import select
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from aftrun.cli.serverflags import KeyFlags
 from aftrun.errors import UsageError
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import Run, clean_environ, program, reach
+from tests.waiting import HANG
 
 Start = Callable[..., Sandbox]
 
@@ -151,17 +151,16 @@ def test_a_person_is_asked_for_the_key_and_it_is_not_echoed(sandbox: Start, tmp_
         start_new_session=True,
     )
     os.close(slave)
-    seen, typed, end = b"", False, time.monotonic() + 20
-    while time.monotonic() < end:
-        if select.select([master], [], [], 0.2)[0]:
-            try:
-                seen += os.read(master, 65536)
-            except OSError:
-                break
+    seen, typed = b"", False
+    while select.select([master], [], [], HANG)[0]:
+        try:
+            seen += os.read(master, 65536)
+        except OSError:
+            break
         if b"API key for" in seen and not typed:
             os.write(master, server.api_key.encode() + b"\n")
             typed = True
-    code = process.wait(10)
+    code = process.wait(HANG)
     os.close(master)
     assert code == 0, seen
     assert server.api_key.encode() not in seen

@@ -17,6 +17,7 @@ from jsonschema import Draft4Validator, Draft7Validator
 
 from tests.acceptance.test_apply import write
 from tests.conftest import ROOT, Run, clean_environ, program
+from tests.waiting import HANG
 
 BAD = "jobs:\n  - name: a\n    scriptNmae: 50% x\n  - scriptId: kMz8fQ\n    needs: [b]\n"
 INVALID = ROOT / "tests" / "manifests" / "invalid"
@@ -46,7 +47,7 @@ def test_colour_on_a_terminal(tmp_path: Path, environ: dict[str, str], coloured:
     while chunk := _read(ours):
         shown += chunk
     os.close(ours)
-    assert process.wait(30) == 2
+    assert process.wait(HANG) == 2
     assert (b"\x1b[1;31merror[AFT021]\x1b[0m" in shown) is coloured
     plain = re.sub(rb"\x1b\[[0-9;]*m", b"", shown)
     assert b"  3 |     scriptNmae: 50% x\r\n    |     ^^^^^^^^^^\r\n" in plain
@@ -132,7 +133,7 @@ def _sarif_package() -> Path | None:
             str(folder),
             "@microsoft/sarif-multitool-linux@5.7.0",
         ]
-        subprocess.run(command, check=True, capture_output=True, timeout=300)
+        subprocess.run(command, check=True, capture_output=True, timeout=HANG)
     return package
 
 

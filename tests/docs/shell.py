@@ -7,11 +7,12 @@ import os
 import selectors
 import signal
 import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.waiting import HANG
 
 _END = "end-of-command-5d1f"
 
@@ -41,7 +42,7 @@ class Shell:
         for server in self._servers:
             server.send_signal(signal.SIGINT)
         for server in self._servers:
-            server.wait(10)
+            server.wait(HANG)
             assert server.stdout is not None
             server.stdout.close()
         assert self._bash.stdin is not None
@@ -50,34 +51,34 @@ class Shell:
         self._bash.stdout.close()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._bash.pid, signal.SIGKILL)  # with whatever it left in the background
-        self._bash.wait(10)
+        self._bash.wait(HANG)
 
-    def run(self, command: str, seconds: float = 90) -> tuple[int, str]:
+    def run(self, command: str) -> tuple[int, str]:
         """Run a command; its exit code and what it printed, on both streams in the order in which it came."""
         assert self._bash.stdin is not None
         script = f"{{\n{command}\n}} </dev/null\n__code=$?; printf '\\n{_END} %d\\n' $__code; (exit $__code)\n"
         self._bash.stdin.write(script.encode())
         self._bash.stdin.flush()
-        text = self._read(seconds)
+        text = self._read()
         output, _, code = text.rpartition(f"\n{_END} ")
         return int(code), output
 
-    def _read(self, seconds: float) -> str:
+    def _read(self) -> str:
         assert self._bash.stdout is not None
-        data, until = b"", time.monotonic() + seconds
+        data = b""
         mark = f"\n{_END} ".encode()
         with selectors.DefaultSelector() as selector:
             selector.register(self._bash.stdout, selectors.EVENT_READ)
             while not (mark in data and data.endswith(b"\n") and data.rpartition(mark)[2].strip()):
-                if not selector.select(max(0.0, until - time.monotonic())):
-                    raise AssertionError(f"still running after {seconds:g} s:\n{data.decode()}")
+                if not selector.select(HANG):
+                    raise AssertionError(f"still running, and silent:\n{data.decode()}")
                 chunk = os.read(self._bash.stdout.fileno(), 65536)
                 if not chunk:
                     raise AssertionError(f"the shell ended:\n{data.decode()}")
                 data += chunk
         return data.decode()
 
-    def serve(self, command: str, seconds: float = 20) -> str:
+    def serve(self, command: str) -> str:
         """Start a server; what it printed until it was ready, which is when it says how it stops."""
         server = subprocess.Popen(
             ["bash", "-c", f"exec {command}"],
@@ -91,11 +92,9 @@ class Shell:
         self._servers.append(server)
         assert server.stdout is not None
         lines: list[str] = []
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            line = server.stdout.readline()
+        for line in server.stdout:
             lines.append(line)
-            if not line or "Ctrl-C" in line:
+            if "Ctrl-C" in line:
                 break
         assert server.poll() is None, "".join(lines)
         return "".join(lines)

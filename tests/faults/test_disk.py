@@ -19,8 +19,10 @@ from aftrun.model import Json
 from aftrun.run.log import Log
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
+from tests.clocks import HandClock
 from tests.conftest import Run, clean_environ, program, reach
 from tests.faults.harness import manifest
+from tests.waiting import HANG, until
 
 Mount = Callable[..., Path]
 
@@ -142,18 +144,19 @@ def test_a_second_reader_finds_the_intent_when_the_request_arrives(tmp_path: Pat
     (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
     fault: dict[str, Json] = {"on": "submit", "kind": "slow", "delay": "1s", "strikes": "after"}
     slow: dict[str, Json] = {"queue": "0s", "duration": "10ms", "faults": [fault]}
-    with Sandbox(parse({"defaults": slow})) as server:
+    clock = HandClock()
+    with Sandbox(parse({"defaults": slow}), clock=clock) as server:
         process = subprocess.Popen(
             [*program(), "apply", "m.yaml", "-q", *reach(server)],
             cwd=tmp_path,
             env=clean_environ(AFT_API_KEY=server.api_key),
             stdout=subprocess.DEVNULL,
         )
-        while not server.jobs():
-            assert process.poll() is None
+        until(server.jobs, alive=lambda: process.poll() is None)
         with Log(tmp_path / ".aftrun", create=False) as log:
             kinds = [type(event) for event in log.events(log.runs()[0].id)]
-        process.communicate(timeout=60)
+        clock.advance(2)
+        process.communicate(timeout=HANG)
     assert SubmitIntended in kinds
     assert Accepted not in kinds
     assert process.returncode == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from aftrun.sandbox.server import Sandbox
 from tests.conftest import program, reach
 from tests.effort import effort
 from tests.faults.harness import KILLER, Tally, judge, manifest, random_round, read_report, scenario, start
+from tests.waiting import HANG, until
 
 ROUNDS = effort(quick=1, usual=3, long=200)
 FIRST_SEED = int(os.environ.get("AFTRUN_TEST_SEED", "1"))
@@ -47,14 +47,14 @@ def test_killed_at_every_boundary_of_the_record(tmp_path: Path, capsys: pytest.C
             with Sandbox(parse(scenario(boundary, quick))) as server:
                 arguments = ["apply", "m.yaml", "-j", "8", "--no-progress", "-o", "none", *reach(server)]
                 process = start([*KILLER, side, str(boundary), *arguments], folder, server)
-                process.communicate(timeout=60)
+                process.communicate(timeout=HANG)
                 killed = process.returncode == -signal.SIGKILL
                 tally.kills += killed
                 through = not killed
                 recorded = (side, boundary) != ("before", 1)
                 if killed and recorded:
                     resume = start([*program(), "resume", "--no-progress", "-o", "none"], folder, server)
-                    _, error = resume.communicate(timeout=60)
+                    _, error = resume.communicate(timeout=HANG)
                     assert resume.returncode in (1, 6), error.decode()
                 elif killed:
                     assert server.ledger() == (), "nothing may be sent before the run is on record"
@@ -73,21 +73,19 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
     with Sandbox(parse({"defaults": {"outcome": "stuck"}})) as server:
         first = start([*program(), "apply", "m.yaml", "-o", "none", *reach(server)], tmp_path, server)
         try:
-            while not server.jobs():
-                assert first.poll() is None
+            until(server.jobs, alive=lambda: first.poll() is None)
             second = start([*program(), "resume"], tmp_path, server)
-            _, error = second.communicate(timeout=60)
+            _, error = second.communicate(timeout=HANG)
             assert second.returncode == 2
             assert f"process {first.pid} on " in error.decode()
         finally:
             first.send_signal(signal.SIGINT)
-            first.communicate(timeout=60)
+            first.communicate(timeout=HANG)
         assert first.returncode == 130
+        before = len(server.ledger())
         third = start([*program(), "resume"], tmp_path, server)
-        try:
-            third.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            third.send_signal(signal.SIGTERM)
-        third.communicate(timeout=60)
+        until(lambda: len(server.ledger()) > before, alive=lambda: third.poll() is None)
+        third.send_signal(signal.SIGTERM)
+        third.communicate(timeout=HANG)
         assert third.returncode == 143, "the lock of a process that has gone is free"
         assert len([entry for entry in server.ledger() if entry.method == "POST"]) == 1

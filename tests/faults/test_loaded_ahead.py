@@ -20,6 +20,7 @@ from aftrun.model import Json
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import clean_environ, reach
 from tests.unit.receiver import receiver
+from tests.waiting import HANG
 
 Start = Callable[..., Sandbox]
 
@@ -82,7 +83,7 @@ def watched(
         environ["SENTINEL_BREAK"] = "1"
     command = [*SENTINEL, str(log), *arguments]
     if not terminal:
-        done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, check=False, timeout=300)
+        done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, check=False, timeout=HANG)
         return done.returncode, done.stderr.decode(), log.read_text() if log.exists() else ""
     ours, theirs = pty.openpty()
     said: list[bytes] = []
@@ -98,8 +99,8 @@ def watched(
     os.close(theirs)
     reader = threading.Thread(target=read)
     reader.start()
-    process.wait(300)
-    reader.join(60)
+    process.wait(HANG)
+    reader.join(HANG)
     os.close(ours)
     return process.returncode, b"".join(said).decode(errors="replace"), log.read_text() if log.exists() else ""
 

@@ -19,6 +19,7 @@ from aftrun.sandbox.server import Sandbox
 from tests.conftest import clean_environ, program, reach
 from tests.effort import effort
 from tests.faults.harness import read_report
+from tests.waiting import HANG
 
 ROUNDS = effort(quick=56, usual=112, long=2000)
 FIRST_SEED = int(os.environ.get("AFTRUN_TEST_SEED", "1"))
@@ -120,7 +121,7 @@ def test_no_fault_makes_a_duplicate_or_a_wrong_verdict(tmp_path: Path, capsys: p
             with Sandbox(parse(scenario)) as server:
                 command = [*program(), "apply", "m.yaml", "--no-progress", "-o", "none", *reach(server)]
                 environ = clean_environ(AFT_API_KEY=server.api_key)
-                done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, timeout=300, check=False)
+                done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, timeout=HANG, check=False)
                 assert done.returncode in (1, 6), done.stderr.decode()
                 created: dict[str, list[tuple[str, str]]] = {}
                 for record in server.jobs():

@@ -17,6 +17,7 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import ROOT
+from tests.waiting import HANG
 
 _LEAVE_OUT = ("build", "dist", "node_modules", "__pycache__", "*.egg-info", ".venv*", ".git", ".*_cache", ".coverage*")
 _LEAVE_OUT_TOO = (".hypothesis", ".aftrun", "site", "*.db")
@@ -63,7 +64,7 @@ def run(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=300,
+        timeout=HANG,
         check=False,
     )
     text = done.stdout.decode("utf-8", "replace")
@@ -89,7 +90,7 @@ def online() -> bool:
     """Whether pip reaches a package index."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", "pip-probe", "certifi"]
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(command, cwd=folder, env=clean(), capture_output=True, timeout=120, check=False)
+        done = subprocess.run(command, cwd=folder, env=clean(), capture_output=True, timeout=HANG, check=False)
     return done.returncode == 0
 
 

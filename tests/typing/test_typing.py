@@ -17,6 +17,7 @@ from uuid import uuid4
 import pytest
 
 import aftrun
+from tests.waiting import HANG
 
 PACKAGE = Path(aftrun.__file__).resolve().parent
 SAMPLE = Path(__file__).parent / "use_library.py"
@@ -68,14 +69,14 @@ def pyright(*arguments: str | Path, python: str | Path = sys.executable) -> dict
         fresh = home / f"pyright.{uuid4().hex}"  # under another name until it is whole
         fresh.mkdir(parents=True)
         install = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(fresh), f"pyright@{PYRIGHT}"]
-        subprocess.run(install, check=True, capture_output=True, timeout=300)
+        subprocess.run(install, check=True, capture_output=True, timeout=HANG)
         with contextlib.suppress(OSError):  # somebody else was faster
             fresh.rename(folder)
     script = folder / "node_modules" / "pyright" / "index.js"
     command = ["node", str(script), "--pythonpath", str(python), "--outputjson", *map(str, arguments)]
     # --verifytypes passes over --pythonpath, and asks whatever python comes first.
     environ = {**os.environ, "PATH": f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(command, env=environ, cwd=home, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, env=environ, cwd=home, capture_output=True, text=True, check=False, timeout=HANG)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -83,7 +84,7 @@ def pyright(*arguments: str | Path, python: str | Path = sys.executable) -> dict
 def mypy(path: Path) -> str:
     """What mypy says in strict mode."""
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--no-error-summary", str(path)]
-    done = subprocess.run(command, cwd=path.parent, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, cwd=path.parent, capture_output=True, text=True, check=False, timeout=HANG)
     return done.stdout + done.stderr
 
 

@@ -12,6 +12,7 @@ import pytest
 from aftrun import files
 from aftrun.errors import StateError
 from aftrun.files import write_atomic
+from tests.waiting import HANG
 
 
 def test_text_is_written_as_it_is(tmp_path: Path) -> None:
@@ -75,7 +76,7 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: found.append(path.read_text()))
     reader.start()
     write_atomic(path, "through the pipe")
-    reader.join(30)
+    reader.join(HANG)
     assert found == ["through the pipe"]
     assert stat.S_ISFIFO(path.stat().st_mode)
 

@@ -12,6 +12,7 @@ import pytest
 
 from aftrun.errors import StateError, UsageError
 from aftrun.run.lock import RunLock
+from tests.waiting import HANG
 
 ROOT = Path(__file__).parents[2]
 HOLD = (
@@ -32,7 +33,7 @@ def test_a_second_process_is_refused_and_told_who_holds_it(tmp_path: Path) -> No
                 RunLock(tmp_path / "run", 1, "here")
             assert caught.value.exit_code == 2
         holder.send_signal(signal.SIGKILL)
-        holder.wait(10)
+        holder.wait(HANG)
     assert (tmp_path / "run" / "lock").exists()
     with (
         RunLock(tmp_path / "run", os.getpid(), "here"),

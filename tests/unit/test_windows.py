@@ -23,6 +23,7 @@ from aftrun.run import pool
 from aftrun.run.ports import Ticket
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import Run, clean_environ, reach
+from tests.waiting import HANG
 
 POSIX_ONLY = ("fcntl", "grp", "pwd", "resource", "termios", "tty", "pty")
 
@@ -167,7 +168,7 @@ def test_waiting_in_naps_loses_no_result_and_no_time(monkeypatch: pytest.MonkeyP
     threads.start(Ticket(0, submits=False), call)
     assert threads.wait(0.02) == []
     release.put(None)
-    ((_, reply),) = threads.wait(30.0)
+    ((_, reply),) = threads.wait(HANG)
     assert reply == Answer(200)
     threads.close()
 
