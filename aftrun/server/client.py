@@ -1,8 +1,4 @@
-"""The client: one request in, one `Reply` out. The only importer of `requests`.
-
-`requests.Session` is left out on purpose: it reads `.netrc`, keeps cookies, follows redirects and lets
-`REQUESTS_CA_BUNDLE` override what was asked for. Its adapter does none of this, and is what `Door` builds on.
-"""
+"""The client: one request in, one `Reply` out. The only importer of `requests`."""
 
 from __future__ import annotations
 
@@ -19,6 +15,7 @@ from typing import Any
 
 import requests
 import requests.adapters
+import requests.cookies
 import requests.structures
 import urllib3
 import urllib3.exceptions
@@ -87,6 +84,27 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: the context has it all, and the original would change the pool behind its back."""
+
+
+class _NoCookies(requests.cookies.RequestsCookieJar):
+    """Remembers nothing, and does not even read what a server would have it remember."""
+
+    def extract_cookies(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing."""
+
+
+class _Session(requests.Session):
+    """requests' session over one adapter, without its habits: no environment, no `.netrc`, no cookies, no redirects."""
+
+    def __init__(self, adapter: _Adapter) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.cookies = _NoCookies()
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, adapter)
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None, so that a redirect is an answer like others, whose body is read within limits."""
 
 
 def _checked_url(url: str) -> urllib.parse.SplitResult:
@@ -206,7 +224,8 @@ class Door:
         timeouts = (endpoint.connect_timeout, endpoint.read_timeout)
         self._wire = wire = Wire(self._trace, *timeouts, self._pins, monotonic)
         context = tls.context(endpoint, environ) if parts.scheme == "https" else None
-        self._adapter = _Adapter(wire, context, lambda: tls.verifying_context(environ), connections)
+        adapter = _Adapter(wire, context, lambda: tls.verifying_context(environ), connections)
+        self._session = _Session(adapter)
         self._seen: tls.PeerCertificate | None = None
         self._looked = False
         self._look_lock = threading.Lock()
@@ -247,7 +266,7 @@ class Door:
 
     def close(self) -> None:
         """Close the idle connections. A later call opens new ones."""
-        self._adapter.close()
+        self._session.close()
 
     def _url(self, path: str, *, ready: bool = False) -> str:
         return f"{self._base}/{(path if ready else _quoted(path)).lstrip('/')}"
@@ -263,7 +282,9 @@ class Door:
         request.headers = requests.structures.CaseInsensitiveDict(headers)
         timeout = (self._endpoint.connect_timeout, self._endpoint.read_timeout)
         try:
-            response = self._adapter.send(request, stream=True, timeout=timeout, proxies=self._proxies)
+            response = self._session.send(
+                request, stream=True, timeout=timeout, proxies=self._proxies, allow_redirects=False
+            )
         except _NETWORK_ERRORS as error:
             return self._failure(trace.error or error)
         finally:

@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import requests
 import requests.adapters
@@ -105,7 +105,7 @@ class Reader:
         self._door = Door(Endpoint(url="http://127.0.0.1:44399"), environ={}, clock=self._time)
         self._door._looked = True  # a refused certificate is not fetched again, to be described: there is none
         self._adapter = _Adapter(self._door)
-        self._door._adapter = cast("Any", self._adapter)
+        self._door._session.mount("http://", self._adapter)
         self._known: dict[tuple[str | None, Exchange], Reply] = {}
 
     def _time(self) -> float:
