@@ -23,8 +23,8 @@ def flaw(text: str) -> str:
     """Why a text cannot be the id of a job, for people; empty where it can.
 
     An id is printed, stored and made a part of a URL's path. What a terminal acts upon, what nobody can see, and what
-    would turn the path into another one (`..`, or nothing at all: the address of the list of all jobs) is none. A
-    slash in the middle is: it is sent as `%2F`.
+    would turn the path into another one (`..`, or nothing at all: the address of the list of all jobs) is none.
+    Anything else is one segment of the path, its slashes sent as `%2F`.
     """
     if not text:
         return "it is empty"
@@ -34,7 +34,7 @@ def flaw(text: str) -> str:
         return "it holds a line break or another character that cannot be seen"
     if any(character.isspace() for character in text):
         return "it holds a blank"
-    if any(not part.strip(".") for part in re.split(r"[/\\]", text)):
+    if not text.strip("./\\"):
         return "in a URL it would be the address of something else"
     return ""
 

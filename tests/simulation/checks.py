@@ -394,7 +394,16 @@ class Checks:
     def _believed_too_little(self, seen: Seen, event: AttemptEnded) -> None:
         """A read decides nothing for good but an end that it saw: unknown is for when a clock has run out."""
         job, now = seen.task.job, self._world.time
-        _, accepted = seen.accepted[event.attempt]
+        job_id, accepted = seen.accepted[event.attempt]
+        same = [
+            each
+            for each in self._jobs.values()
+            if each.task.server == seen.task.server
+            for other, _ in each.accepted.values()
+            if other == job_id
+        ]
+        if len(same) > 1:
+            return  # the server gave the id out twice: whose end it shows cannot be told
         length = min(job.timeout, NEVER if job.queue_timeout is None else job.queue_timeout)
         if now - accepted >= length - 0.01 or self._world.now() >= self._finishes[seen.task.stage] - 0.01:
             return

@@ -18,11 +18,27 @@ from aftrun.server import jobinfo
 PLAIN = JobInfoMap()
 UUID = "6F9619FF-8B86-D011-B42D-00C04FC964FF"
 
-USABLE = ["1", "-1", "0", "a-b_c.d", "a/b", "1?x=1#y", "%2e%2e", "a..b", "Zahl-ä", UUID, "{" + UUID + "}", "x" * 512]
+USABLE = [
+    "1",
+    "-1",
+    "0",
+    "a-b_c.d",
+    "a/b",
+    "a/",
+    "a/../b",
+    "../../v1/jobs",
+    "1?x=1#y",
+    "%2e%2e",
+    "a..b",
+    "Zahl-ä",
+    UUID,
+    "{" + UUID + "}",
+    "x" * 512,
+]
 UNUSABLE = [
     *("", " ", "\t", "a b", " 1", "1 ", "1\u00a0", "1\u2003"),
     *("1\n", "1\r", "1\r\nX: y", "\x00", "\x1b[31m", "1\u200b", "\u202e1", "\ud800", "1\u2028"),
-    *(".", "..", "...", "/", "a/", "/a", "a//b", "a/../b", "../../v1/jobs", "a\\..\\b", "\\"),
+    *(".", "..", "...", "/", "//", "./", "../", "/..", "..\\..", "\\"),
     "x" * 513,
 ]
 
@@ -50,13 +66,13 @@ def test_what_cannot_be_an_id(text: str) -> None:
 
 @given(st.text())
 def test_an_id_is_one_segment_of_a_path(text: str) -> None:
-    """However a server decodes and cleans the path: it does not become that of a list, or of another job."""
+    """It is neither empty nor only dots, which clients and servers take for another path."""
     if jobids.flaw(text):
         return
     quoted = urllib.parse.quote(text, safe="")
     assert quoted.isascii()
-    for part in urllib.parse.unquote(quoted).replace("\\", "/").split("/"):
-        assert part.strip(".")
+    assert "/" not in quoted
+    assert quoted.strip(".")
 
 
 @pytest.mark.parametrize(
