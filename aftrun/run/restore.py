@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,8 @@ def recover(log: Log, run: str, now: float) -> Restored:
     if not whole:
         with contextlib.suppress(OSError):  # kept for people to look at, if that can be done
             if lines is not None and lines.damage:
-                path.replace(path.with_name(f"{path.name}.damaged"))
+                # A copy: whoever is killed here still has all that the other file may have lost.
+                shutil.copyfile(path, path.with_name(f"{path.name}.damaged"))
         log.restore(start, events[1:], _stored(head), head.options)
         return Restored(tuple(events), JournalFile.make(path, head, enumerate(events)))
     return Restored(tuple(events), JournalFile(path))

@@ -158,10 +158,6 @@ class SimDisk:
         notes = [Warned(now, note) for note in found.notes]
         events: list[Event] = [*found.events, *found.sealed, *notes]
         if not (found.database_whole and found.journal_whole and not notes):
-            if lines.damage and self.journal.there:  # as `restore.recover` does: kept for people to look at
-                self.files.step("before the damaged journal is moved aside")
-                self.journal.there = False
-                self.files.step("after the damaged journal was moved aside")
             self.files.write("state file")
             self.database.events = dict(enumerate(events))
             self.database.damage = ""

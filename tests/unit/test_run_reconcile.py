@@ -309,6 +309,33 @@ def test_one_damaged_file_of_a_real_record(
             assert said
 
 
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("place", [(Log, "restore"), (journal_file.JournalFile, "make")], ids=lambda each: each[1])
+def test_killed_while_the_record_is_put_in_order(
+    place: tuple[type, str], killed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state file has lost its newest part, and the journal half a line: what each has is there until both are."""
+    folder = tmp_path / "state"
+    shutil.copytree(killed, folder)
+    cut(folder / "state.db-wal", 0.5)
+    with (folder / JOURNAL).open("ab") as file:
+        file.write(b'{"seq":99,"ev')
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*place, die)
+        with pytest.raises(Killed):
+            resumed(folder)
+    events, _ = resumed(folder)
+    assert ids(events) == IDS
+    assert may_be_submitted(events) <= MAY_BE_SENT
+
+
 @pytest.mark.parametrize("database", DAMAGE)
 @pytest.mark.parametrize("journal", ["flip", "cut"])
 def test_both_files_of_a_real_record_damaged(database: str, journal: str, killed: Path, tmp_path: Path) -> None:
