@@ -11,13 +11,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import aftrun
+from aftrun.domain.zones import local_name
 from aftrun.errors import UsageError
 from aftrun.events import Event, RunStarted, Source, Warned
 from aftrun.gitinfo import git_facts
-from aftrun.manifest import shown_names
+from aftrun.manifest import references, shown_names
 from aftrun.model import Endpoint, Json, Manifest, ServerSpec, Tls
 from aftrun.options import RunOptions
 from aftrun.run.plan import Plan, Task, apply_overrides, headers, make_plan
@@ -168,6 +170,12 @@ class Setup:
     scrubber: Scrubber
     facts: RunFacts
     options: RunOptions = field(default_factory=RunOptions)
+    used: Mapping[tuple[str, str], str | None] = field(default_factory=dict, repr=False)
+    """Every value from outside that the run goes by, by `(source, name)`; None where a default serves."""
+    changes: tuple[str, ...] = ()
+    """What is not as it was when the run began, and was accepted."""
+    former_urls: tuple[str, ...] = ()
+    """Of a run that is resumed: the URLs of the servers when it began, in the order of the endpoints."""
 
     @property
     def sandbox(self) -> bool:
@@ -243,15 +251,19 @@ def make_setup(
     *,
     run_id: str = "",
     started_at: float | None = None,
+    zone: str | None = None,
+    early: Mapping[tuple[str, str], str | None] = MappingProxyType({}),
     clock: Clock | None = None,
 ) -> Setup:
     """Put a run together from prepared manifests whose values have all been checked.
 
-    `run_id` and `started_at` are those of the original run where one is taken up again.
+    `run_id`, `started_at` and `zone` are those of the original run where one is resumed. `early` are the values from
+    outside that the manifests took when they were loaded.
     """
     now = started_at if started_at is not None else (clock or SystemClock()).now()
     plan = make_plan(manifests, keep_going=options.fail_fast is False)
-    facts = RunFacts(run_id or new_run_id(now), now)
+    facts = RunFacts(run_id or new_run_id(now), now, local_name(now) if zone is None else zone)
+    used = {**early, **{reference.key: bindings.get(reference.key) for reference in references(manifests)}}
     endpoints = tuple(endpoint(server, bindings, facts.get) for server in plan.servers)
     return Setup(
         manifests=tuple(manifests),
@@ -261,6 +273,7 @@ def make_setup(
         scrubber=make_scrubber(manifests, endpoints, bindings),
         facts=facts,
         options=options,
+        used=used,
     )
 
 

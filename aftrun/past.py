@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aftrun.app import Setup, make_setup, prepare
+from aftrun.domain import zones
 from aftrun.errors import ExitCode, StateError, UsageError
 from aftrun.events import Event, RunStarted
 from aftrun.files import write_atomic
@@ -19,9 +20,10 @@ from aftrun.report import json as json_report
 from aftrun.run.fold import Folder
 from aftrun.run.lock import held
 from aftrun.run.log import Log, RunRow
+from aftrun.run.pins import changes, read_key
 from aftrun.run.render import handed_on
 from aftrun.run.restore import open_record, read_run, run_folder
-from aftrun.run.select import dependants, key, may_be_running, to_retry
+from aftrun.run.select import dependants, key, may_be_running, to_read_again, to_retry
 from aftrun.runner import Finished
 
 if TYPE_CHECKING:
@@ -113,8 +115,7 @@ def _setup(
     options: RunOptions,
     environ: Mapping[str, str],
     *,
-    run_id: str = "",
-    started_at: float | None = None,
+    start: RunStarted | None = None,
     sandbox: Sandbox | None = None,
 ) -> Setup:
     """A setup from the run's own copy of its manifests, with secrets from the environment of now."""
@@ -127,7 +128,15 @@ def _setup(
 
     loaded = load_all(options.paths, environ=environ, variables=dict(options.variables), read=content)
     manifests = prepare(loaded.manifests, options, sandbox)
-    return make_setup(manifests, bind(manifests, environ), options, run_id=run_id, started_at=started_at)
+    return make_setup(
+        manifests,
+        bind(manifests, environ),
+        options,
+        run_id="" if start is None else start.run,
+        started_at=None if start is None else start.at,
+        zone=None if start is None else start.zone or "",
+        early=loaded.used,
+    )
 
 
 def as_it_is(row: RunRow, state_dir: Path) -> RunRow:
@@ -158,15 +167,15 @@ def unreported(past: PastRun, state_dir: Path) -> Finished | None:
     return Finished(past.report, ExitCode(past.report.exit_code), path)
 
 
-def resume_setup(log: Log, past: PastRun, environ: Mapping[str, str]) -> Setup:
+def resume_setup(log: Log, past: PastRun, environ: Mapping[str, str], *, accept_changes: bool = False) -> Setup:
     """What it takes to go on with a run.
 
     Raises:
         ManifestError: a value that it needs is not in this environment.
         StateError: the record does not fit what it was made from.
-        UsageError: the run has ended, or cannot be taken up.
+        UsageError: the run has ended, cannot be resumed, or something that it was begun with is another now.
     """
-    if past.row.ended_at is not None and past.row.outcome not in GOES_ON:
+    if past.row.ended_at is not None and past.row.outcome not in GOES_ON and not to_read_again(past.report.jobs):
         again = "" if past.row.outcome == "succeeded" else f"; `aftrun retry {past.row.id}` runs the rest again"
         raise UsageError(
             f"run {past.row.id} has ended ({past.row.outcome}), so there is nothing to take up",
@@ -178,14 +187,30 @@ def resume_setup(log: Log, past: PastRun, environ: Mapping[str, str]) -> Setup:
             hint="start it anew with `aftrun apply --sandbox`",
         )
     stored = _kept_files(log, past)
-    setup = _setup(stored, past.options, environ, run_id=past.row.id, started_at=past.start.at)
+    start = past.start
+    try:
+        zones.zone(start.zone or "")
+    except ValueError as error:
+        raise UsageError(
+            f"run {past.row.id} began in another time zone, and {error}", hint="install the tzdata package"
+        ) from error
+    setup = _setup(stored, past.options, environ, start=start)
     recorded = [header.key for header in past.start.jobs]
     if [task.key for task in setup.plan.tasks] != recorded:
         raise StateError(
             f"the manifests kept with run {past.row.id} no longer make the jobs that it began with",
             hint="use the version of aftrun that started it",
         )
-    return setup
+    key = read_key(log.path.parent)
+    urls = tuple(each.url for each in setup.endpoints)
+    found = changes(start, key=key, values=setup.used, servers=urls, zone=zones.local_name(start.at))
+    if found and not accept_changes:
+        raise UsageError(
+            f"run {past.row.id} was begun with something else:\n" + "\n".join(f"  {each}" for each in found),
+            hint="give it what it had, or add --accept-changes: jobs that were accepted are then still read where they "
+            "are, all others go by what is now",
+        )
+    return replace(setup, changes=found, former_urls=start.servers or ())
 
 
 def _label(job: JobResult) -> str:

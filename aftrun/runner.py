@@ -5,28 +5,30 @@ from __future__ import annotations
 import codecs
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aftrun.app import Setup, make_scheduler, open_doors, opening_events, pool_size
 from aftrun.errors import ExitCode, StateError
-from aftrun.events import Event, JobEnded, RunEnded, RunResumed, RunStarted
+from aftrun.events import Accepted, Event, JobEnded, RunEnded, RunResumed, RunStarted
 from aftrun.files import reserve, write_atomic
-from aftrun.model import RunReport
+from aftrun.model import Json, Reply, RunReport
 from aftrun.report import json as json_report
 from aftrun.run import expect, journal_file
+from aftrun.run.fold import Folder
 from aftrun.run.journal import RunJournal
 from aftrun.run.journal_file import Head, JournalFile
 from aftrun.run.lock import RunLock
 from aftrun.run.log import Log, StoredFile, process_name
+from aftrun.run.pins import make_key, pins
 from aftrun.run.ports import Clock, Door, Listener, SystemClock
 from aftrun.run.restore import recover, run_folder
+from aftrun.run.select import to_read_again
 from aftrun.run.verdict import NAMES, PRECEDENCE
 
 if TYPE_CHECKING:
-    from aftrun.run.fold import Folder
     from aftrun.run.plan import Plan
     from aftrun.run.scheduler import Scheduler
     from aftrun.server.client import Door as AftDoor
@@ -119,6 +121,29 @@ class ReportFile:
         self._pause = 0
 
 
+class Moved:
+    """A server whose URL is another one than when the run began: jobs of that time are asked for where they are."""
+
+    def __init__(self, door: AftDoor, former: AftDoor, ids: Collection[str]) -> None:
+        self._door, self._former, self._ids = door, former, ids
+
+    def submit(self, body: Mapping[str, Json]) -> Reply:
+        """POST one job, to where the server is now."""
+        return self._door.submit(body)
+
+    def status(self, job_id: str) -> Reply:
+        """GET one job info, from where the job was accepted."""
+        return (self._former if job_id in self._ids else self._door).status(job_id)
+
+    def notices(self) -> list[str]:
+        """What either has learnt about its server."""
+        return [*self._door.notices(), *self._former.notices()]
+
+    def close(self) -> None:
+        """Let the connections go; those to the former server are somebody else's to close."""
+        self._door.close()
+
+
 class Runner:
     """Runs a setup once, or takes up an earlier process' run where `history` is given."""
 
@@ -188,6 +213,7 @@ class Runner:
             ):
                 history, opening, file = self._open(log, pid, host)
                 stack.callback(file.close)
+                doors = self._with_former(doors, history, stack)
                 journal = RunJournal(log, run, file, sandbox=setup.sandbox, checks=(lock.check,))
                 scheduler = make_scheduler(
                     setup,
@@ -229,17 +255,40 @@ class Runner:
             return doors
         return [self._watched(door, each.url) for door, each in zip(doors, self.setup.endpoints, strict=True)]
 
+    def _with_former(
+        self, doors: Sequence[AftDoor], history: Sequence[Event], stack: contextlib.ExitStack
+    ) -> Sequence[AftDoor]:
+        """The doors, such that a job is asked for where it was accepted, whatever the server's URL is by now."""
+        setup = self.setup
+        ends = [replace(end, url=former) for end, former in zip(setup.endpoints, setup.former_urls, strict=False)]
+        moved = [number for number, end in enumerate(ends) if end.url != setup.endpoints[number].url]
+        if not moved:
+            return doors
+        servers = {task.key: task.server for task in setup.plan.tasks}
+        former = open_doors(replace(setup, endpoints=(*ends, *setup.endpoints[len(ends) :])), len(setup.plan.tasks))
+        for door in former:
+            stack.callback(door.close)
+        result = list(doors)
+        for number in moved:
+            ids = {event.job_id for event in history if isinstance(event, Accepted) and servers[event.job] == number}
+            result[number] = cast("AftDoor", Moved(doors[number], former[number], ids))
+        return result
+
     def _open(self, log: Log, pid: int, host: str) -> tuple[list[Event], list[Event], JournalFile]:
         """What was on record before, what has just been put there to begin with, and the run's second file."""
         run = self.setup.facts.id
         if self._resume:
             restored = recover(log, run, self._clock.now())
-            opening: list[Event] = [RunResumed(self._clock.now(), pid, host)]
+            again = to_read_again(Folder(restored.events).report().jobs) or None
+            opening: list[Event] = [RunResumed(self._clock.now(), pid, host, again, self.setup.changes or None)]
             RunJournal(log, run, restored.file).append(opening)
             return list(restored.events), opening, restored.file
         first, *others = opening_events(self.setup, self.setup.warnings())
         assert isinstance(first, RunStarted), "a run begins with its start"  # noqa: S101  # for the type checker
-        start = replace(first, journal=True)
+        start = replace(first, journal=True, zone=self.setup.facts.zone)
+        if not self.setup.sandbox:  # a sandbox ends with its run, so that there is nothing to compare
+            urls = tuple(each.url for each in self.setup.endpoints)
+            start = replace(start, servers=urls, pins=pins(make_key(self._state_dir), self.setup.used))
         options = self.setup.options.to_json()
         log.begin(start, others, self._files, options)
         head = Head(run, options, tuple((file.path, file.content) for file in self._files))

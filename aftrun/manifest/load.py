@@ -10,7 +10,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +20,7 @@ from aftrun.files import identity
 from aftrun.manifest import build, include, schema
 from aftrun.manifest.diagnostics import Findings
 from aftrun.manifest.nodes import MapNode, Source
+from aftrun.manifest.outside import Noted
 from aftrun.manifest.source import documents
 from aftrun.manifest.syntax import MAX_BYTES
 from aftrun.model import Manifest
@@ -43,6 +44,8 @@ class Loaded:
     """Path and bytes of every file that was read, includes too: enough to load the same again without the files."""
     notes: tuple[str, ...] = ()
     """What is not wrong, but good to know: arguments that stand for one file."""
+    used: Mapping[tuple[str, str], str | None] = field(default_factory=dict, repr=False)
+    """The values from outside that fields took at once, by `(source, name)`; None where a default served."""
 
 
 _SAME = b"# aftrun: the same file as "
@@ -239,6 +242,7 @@ def _load_all(
     paths: Sequence[str], reader: _Reader, environ: Mapping[str, str] | None, variables: Mapping[str, str]
 ) -> Loaded:
     findings = Findings()
+    noted = None if environ is None else Noted(environ)
     manifests: list[Manifest] = []
     nodes: list[MapNode] = []
     declared: set[str] = set()
@@ -273,7 +277,7 @@ def _load_all(
                     items,
                     _stem(path),
                     findings=findings,
-                    environ=environ,
+                    environ=noted,
                     variables=variables,
                 )
             )
@@ -291,7 +295,7 @@ def _load_all(
             hint = did_you_mean(name, declared) or "variables are declared under vars"
             raise UsageError(f"--var {name}: no manifest declares a variable of that name", hint=hint)
     warnings = _ordered(findings.problems, reader.files)
-    return Loaded(found, warnings, tuple(reader.files.items()), tuple(notes))
+    return Loaded(found, warnings, tuple(reader.files.items()), tuple(notes), {} if noted is None else noted.used)
 
 
 def _ordered(problems: list[Problem], files: Mapping[str, bytes]) -> tuple[Problem, ...]:

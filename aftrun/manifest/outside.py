@@ -67,6 +67,24 @@ def _from_keyring(name: str) -> str | None:
     return None if value is None else str(value)
 
 
+class Noted(Mapping[str, str]):
+    """An environment that notes what was fetched with it, from wherever."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.used: dict[tuple[str, str], str | None] = {}
+        """Values by `(source, name)`; None where there was none."""
+
+    def __getitem__(self, name: str) -> str:
+        return self._environ[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._environ)
+
+    def __len__(self) -> int:
+        return len(self._environ)
+
+
 def fetch(reference: Outside, environ: Mapping[str, str]) -> str | None:
     """The value of a reference, without regard to its default; None where there is none.
 
@@ -74,10 +92,14 @@ def fetch(reference: Outside, environ: Mapping[str, str]) -> str | None:
         Unavailable: it is there, or may be, but cannot be had.
     """
     if reference.source == "env":
-        return environ.get(reference.name)
-    if reference.source == "file":
-        return _from_file(reference.name)
-    return _from_keyring(reference.name)
+        value = environ.get(reference.name)
+    elif reference.source == "file":
+        value = _from_file(reference.name)
+    else:
+        value = _from_keyring(reference.name)
+    if isinstance(environ, Noted):
+        environ.used[reference.key] = value
+    return value
 
 
 def missing(reference: Outside, *, empty: bool = False) -> tuple[str, str]:

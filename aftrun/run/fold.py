@@ -27,7 +27,7 @@ from aftrun.events import (
     SubmitIntended,
     Warned,
 )
-from aftrun.model import Attempt, FileRef, JobResult, RunReport, State
+from aftrun.model import Attempt, FileRef, JobResult, Outcome, RunReport, State
 from aftrun.values import Origin
 
 
@@ -43,6 +43,17 @@ def _result(header: JobHeader) -> JobResult:
         tags=header.tags,
         description=header.description,
     )
+
+
+def _open_again(job: JobResult) -> JobResult:
+    """A job that had ended, but not for good: its status is read again, or its turn comes again."""
+    job = replace(job, outcome=None, reason="", message="", ended_at=None, phase="pending")
+    if not job.attempts:
+        return job
+    last = job.attempts[-1]
+    if last.job_id is not None and last.outcome in (None, Outcome.UNKNOWN):
+        return _with_attempt(job, last.number, {"outcome": None, "reason": "", "ended_at": None}, phase="accepted")
+    return replace(job, phase="deferred" if last.outcome is None else "waiting")
 
 
 def _with_attempt(job: JobResult, number: int, changes: Mapping[str, object], **others: object) -> JobResult:
@@ -88,6 +99,8 @@ class Folder:
                 self._jobs = {header.key: _result(header) for header in event.jobs}
             case RunResumed():
                 self._ended_at, self._outcome, self._exit_code = None, "running", None
+                for key in event.again or ():
+                    self._jobs[key] = _open_again(self._jobs[key])
             case RunEnded():
                 self._ended_at, self._outcome, self._exit_code = event.at, event.outcome, event.exit_code
             case Interrupted():

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from aftrun.domain import zones
 from aftrun.events import JobHeader
 from aftrun.model import Job, Json, Manifest, Order, ServerSpec, Strategy
 from aftrun.values import Inside, Value, preview
@@ -166,8 +167,11 @@ def start_order(tasks: Sequence[Task]) -> list[Task]:
     return order
 
 
-def finish_time(text: str, started_at: float) -> float | None:
+def finish_time(text: str, started_at: float, zone: str = "") -> float | None:
     """`finishBy` as epoch seconds: the next `HH:MM` local time after the run's start, or an RFC 3339 instant.
+
+    `zone` is the run's, see `domain.zones`. In the night in which the clock goes back, the first such time after the
+    start counts; a time that the clock goes forward over is the first instant after the gap.
 
     Raises:
         ValueError: it is neither.
@@ -175,12 +179,12 @@ def finish_time(text: str, started_at: float) -> float | None:
     if not text:
         return None
     if "-" not in text:
-        # Local time without an offset: only so does the clock's change in the night between count.
-        start = datetime.fromtimestamp(started_at)  # noqa: DTZ006  # the same
+        where = zones.zone(zone)
+        start = datetime.fromtimestamp(started_at, where).replace(tzinfo=None)
         hours, minutes = (int(part) for part in text.split(":"))
         then = start.replace(hour=hours, minute=minutes, second=0, microsecond=0, fold=0)
-        times = (then, then.replace(fold=1), then + timedelta(days=1))
-        return next(time for time in (each.timestamp() for each in times) if time > started_at)
+        times = (*zones.instants(then, where), *zones.instants(then + timedelta(days=1), where))
+        return next(time for time in times if time > started_at)
     return datetime.fromisoformat(text.upper()).timestamp()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,14 +75,18 @@ class Pool(Protocol):
 
 
 class Clock(Protocol):
-    """The two kinds of time: one for people and files, one for waiting."""
+    """The two kinds of time: one for people and files, one for waiting.
+
+    Waiting (`timeout`, `queueTimeout`, backoff, polling) and durations go by `monotonic`; `finishBy`, a time of day,
+    goes by `now`, which can be set.
+    """
 
     def now(self) -> float:
         """Wall clock, epoch seconds, whole milliseconds."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never jump."""
+        """Seconds that never jump; those that the machine sleeps count, where the system can tell them."""
         ...
 
 
@@ -92,8 +98,58 @@ class SystemClock:
         return round(time.time(), 3)
 
     def monotonic(self) -> float:
-        """`time.monotonic`."""
-        return time.monotonic()
+        """Seconds since the machine started, its sleep included: on Linux `CLOCK_BOOTTIME`."""
+        return time.monotonic() if _AWAKE_OR_ASLEEP is None else time.clock_gettime(_AWAKE_OR_ASLEEP)
+
+
+def _sleeping_clock() -> int | None:
+    """The clock that goes on while the machine sleeps; None where `time.monotonic` is that, or there is none."""
+    if sys.platform == "darwin":  # pragma: no cover  # measured on Linux
+        return time.CLOCK_MONOTONIC  # unlike `time.monotonic`, which stands still in sleep there
+    return getattr(time, "CLOCK_BOOTTIME", None)
+
+
+_AWAKE_OR_ASLEEP = _sleeping_clock()
+
+
+class SteadyClock:
+    """A clock for the events of one process: `now` never jumps, whoever sets the machine's clock meanwhile.
+
+    So durations are never negative and never a day too long. `wall` is the machine's own time, for a time of day.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = clock.now() - clock.monotonic()
+
+    def now(self) -> float:
+        """Epoch seconds, whole milliseconds: the machine's when this was made, plus what has passed since."""
+        return round(self._offset + self._clock.monotonic(), 3)
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+        return self._clock.monotonic()
+
+    def wall(self) -> float:
+        """The machine's time of day, epoch seconds, as it is set now."""
+        return self._clock.now()
+
+
+class Deadlines:
+    """Instants of the wall clock, on the clock that everything else goes by: they move when the clock is set."""
+
+    def __init__(self, instants: Sequence[float | None], clock: SteadyClock) -> None:
+        self._instants, self._clock = instants, clock
+        self.any = any(instant is not None for instant in instants)
+        """Whether there is one at all."""
+
+    def __len__(self) -> int:
+        return len(self._instants)
+
+    def __getitem__(self, index: int) -> float:
+        """When that is, in monotonic seconds, as the clock is set now; infinity where there is none."""
+        instant = self._instants[index]
+        return math.inf if instant is None else self._clock.monotonic() + (instant - self._clock.wall())
 
 
 Listener = Callable[[Event, Folder], None]

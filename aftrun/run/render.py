@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from aftrun.domain.zones import zone
 from aftrun.model import Job, JobResult, Json, Param, ParamKind, Request, ServerSpec
 from aftrun.run.plan import Task
 from aftrun.secrets import MARK
@@ -18,13 +19,15 @@ _LONGEST_INTEGER = 400
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What `${{ run.… }}` can say. `started_at` is epoch seconds, and stays that of the original run on resume."""
+    """What `${{ run.… }}` can say. `started_at` is epoch seconds; it and `zone` stay those of the run on resume."""
 
     id: str
     started_at: float
+    zone: str = ""
+    """The time zone that dates are in, see `domain.zones`; empty: this machine's."""
 
     def get(self, reference: Inside) -> str | None:
-        """The value of a `run.…` reference; times are local time, as a person would write them."""
+        """The value of a `run.…` reference; times are those of the run's zone, as a person would write them."""
         match reference.path:
             case ("run", "id"):
                 return self.id
@@ -35,7 +38,7 @@ class RunFacts:
         return None
 
     def _time(self, form: str) -> str:
-        return datetime.fromtimestamp(self.started_at).astimezone().strftime(form)
+        return datetime.fromtimestamp(self.started_at, zone(self.zone)).astimezone(zone(self.zone)).strftime(form)
 
 
 @dataclass(frozen=True, slots=True)

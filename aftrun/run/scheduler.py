@@ -41,7 +41,7 @@ from aftrun.run.lanes import Lanes
 from aftrun.run.live import Live, Phase
 from aftrun.run.plan import Plan, finish_time
 from aftrun.run.policy import MAY_EXIST, Ended, is_bad, runs_on
-from aftrun.run.ports import WAKE, Clock, Door, Journal, Listener, Pool, Ticket
+from aftrun.run.ports import WAKE, Clock, Deadlines, Door, Journal, Listener, Pool, SteadyClock, Ticket
 from aftrun.run.recorder import Recorder
 from aftrun.run.render import Handed, RunFacts, handed_on
 from aftrun.run.steps import Step, Steps
@@ -55,6 +55,9 @@ _LOOKS = 8
 New jobs go first: each second that a submission waits comes on top of the run's length, and a look only delays the
 news of an end. Looks get their share even so, since other jobs may wait for just that news.
 """
+
+_ROUND = 30.0
+"""Where there is a `finishBy`, how often to look at the clock at least, seconds."""
 
 _NO_JOB = -1
 """In the heap: a time to look round at, for no job in particular."""
@@ -87,6 +90,7 @@ class Scheduler:
         `past` tells how long a job, by its key, took in past runs, seconds. `places` says of each server where its ids
         are unique.
         """
+        clock = steady = SteadyClock(clock)
         self._plan, self._doors, self._pool, self._clock = plan, doors, pool, clock
         self._folder = Folder(history)
         self._recorder = Recorder(journal, self._folder, listeners, clock)
@@ -108,9 +112,8 @@ class Scheduler:
         self._interrupted = False
         self._by_key: dict[str, Live] = {}
         self._restless = False
-        offset = clock.monotonic() - clock.now()
-        finishes = [finish_time(stage.strategy.finish_by, facts.started_at) for stage in plan.stages]
-        self._finishes = [math.inf if finish is None else offset + finish for finish in finishes]
+        finishes = [finish_time(stage.strategy.finish_by, facts.started_at, facts.zone) for stage in plan.stages]
+        self._finishes = Deadlines(finishes, steady)
 
         def handed(stage: int, name: str) -> Handed | None:
             live = by_name.get((stage, name))
@@ -246,6 +249,8 @@ class Scheduler:
         if not self._signal:
             due = min(self._heap[0][0] if self._heap else math.inf, self._lanes.next_opening(now))
         due = min(due, self._recorder.next_tick())
+        if self._finishes.any:
+            due = min(due, now + _ROUND)  # the clock may be set, or the machine may have slept
         return None if due == math.inf else max(0.0, due - now)
 
     def _due_at(self, key: str) -> float | None:
@@ -446,7 +451,7 @@ class Scheduler:
 
     def _adopt(self) -> None:
         """Take up what an earlier process began, and begin the first manifest that has not ended."""
-        for finish in self._finishes:
+        for finish in (self._finishes[stage] for stage in range(len(self._finishes))):
             if finish < math.inf:
                 heapq.heappush(self._heap, (finish, 0, _NO_JOB))
         under_way: list[tuple[Live, JobResult]] = []

@@ -257,3 +257,18 @@ def may_be_running(job: JobResult) -> bool:
     if job.outcome in (Outcome.UNKNOWN, Outcome.TIMED_OUT):
         return True
     return job.outcome is None and job.phase in ("submitting", "accepted", "running")
+
+
+_COULD_RUN = (Reason.NEEDS, Reason.FAIL_FAST, Reason.FINISH_BY, Reason.INTERRUPTED, Reason.STATE)
+
+
+def to_read_again(jobs: Sequence[JobResult]) -> tuple[str, ...]:
+    """The keys of jobs that a resume opens again: those of unknown end that have an id, whose status may be had now.
+
+    With them all that was skipped, since it may have been for their sake; what still has to be skipped will be.
+    """
+    unknown = [job for job in jobs if job.outcome is Outcome.UNKNOWN and job.attempts and job.attempts[-1].job_id]
+    if not unknown:
+        return ()
+    skipped = [job for job in jobs if job.outcome is Outcome.SKIPPED and job.reason in _COULD_RUN]
+    return tuple(key(job.manifest, job.name) for job in (*unknown, *skipped))

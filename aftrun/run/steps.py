@@ -31,7 +31,7 @@ from aftrun.run.expect import search, unmet
 from aftrun.run.live import Live, Phase
 from aftrun.run.plan import Plan
 from aftrun.run.policy import Blind, Created, Ended, Going, LookDecision, NotProcessed
-from aftrun.run.ports import Clock
+from aftrun.run.ports import Clock, Deadlines
 from aftrun.run.render import Handed, RunFacts, as_text, handed_on, lookup_for, make_request
 from aftrun.secrets import Scrubber
 from aftrun.values import Bindings, Unbound
@@ -60,7 +60,7 @@ class Steps:
         clock: Clock,
         random: Random,
         scrubber: Scrubber,
-        finishes: Sequence[float],
+        finishes: Deadlines,
         handed: Callable[[int, str], Handed | None],
         past: Callable[[str], Sequence[float]] = lambda _key: (),
         places: Sequence[str] = (),

@@ -112,6 +112,17 @@ def test_resume_of_an_interrupted_run(version: str, sandbox: Start, aftrun: Run,
     assert scripts_sent(server, before) == ["quick"]
 
 
+def test_resume_reads_again_what_was_refused(version: str, sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """A job of unknown end that has an id is read again, and what was skipped for its sake runs."""
+    again(version, "refused", tmp_path)
+    server = sandbox(SCENARIO)
+    before = remake(server, "secret")
+    done = aftrun("resume", env=values(server))
+    assert done.code == 0, done.err
+    assert outcomes(shown(aftrun)) == {"one": "succeeded", "two": "succeeded"}
+    assert scripts_sent(server, before) == ["quick"]
+
+
 def test_retry_of_a_failed_run(version: str, sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
     """A new run of what did not succeed."""
     run = again(version, "failed", tmp_path)

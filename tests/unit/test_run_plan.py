@@ -137,11 +137,24 @@ def test_finish_by_as_an_instant(text: str, instant: str) -> None:
         ("2026-10-25T02:30:00+01:00", "02:45", "2026-10-25T02:45:00+01:00"),
         ("2026-03-28T23:00:00+01:00", "06:00", "2026-03-29T06:00:00+02:00"),
         ("2026-10-24T23:00:00+02:00", "06:00", "2026-10-25T06:00:00+01:00"),
+        ("2026-10-24T23:00:00+02:00", "02:30", "2026-10-25T02:30:00+02:00"),
+        ("2026-03-28T23:00:00+01:00", "02:30", "2026-03-29T03:00:00+02:00"),
+        ("2026-03-29T01:59:00+01:00", "02:00", "2026-03-29T03:00:00+02:00"),
+        ("2026-03-29T03:10:00+02:00", "02:30", "2026-03-30T02:30:00+02:00"),
     ],
 )
 def test_finish_by_as_a_time_of_day(start: str, text: str, finish: str) -> None:
     """The next such time on the wall clock, over midnight, and in the nights in which the clocks change."""
     assert finish_time(text, at(start)) == at(finish)
+    assert finish_time(text, at(start), "Europe/Berlin") == at(finish)
+
+
+def test_finish_by_goes_by_the_zone_of_the_run() -> None:
+    """Wherever the machine is by now."""
+    started = at("2026-01-01T22:00:00+01:00")
+    assert finish_time("06:00", started, "Europe/Berlin") == at("2026-01-02T06:00:00+01:00")
+    assert finish_time("06:00", started, "America/New_York") == at("2026-01-02T06:00:00-05:00")
+    assert finish_time("06:00", started, "+09:00") == at("2026-01-02T06:00:00+09:00") + 86400
 
 
 @pytest.mark.parametrize("text", ["soon", "so-on", "25:00", "06:60", "2026-13-01T00:00:00Z"])

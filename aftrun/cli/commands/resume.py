@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options
 from aftrun.cli.boundary import say
+from aftrun.cli.flags import flag
 from aftrun.cli.running import carry_out, conclude
 from aftrun.cli.words import DEFAULT_STATE_DIR
 
@@ -27,6 +28,10 @@ def resume(
     view: options.ViewFlags,
     ending: options.ReportFlags,
     run: options.OpenRun = None,
+    accept_changes: Annotated[
+        bool,
+        flag("--accept-changes", help="Go on although a server, a value from outside or the time zone is another now."),
+    ] = False,
     env_file: options.EnvFiles = None,
     state_dir: options.StateDir = DEFAULT_STATE_DIR,
 ) -> int:
@@ -51,5 +56,9 @@ def resume(
             say(f"run {row.id} had ended, but was killed before its report said so; the report is up to date now")
             return conclude(ended, ending)
         found = replace(found, options=with_tls(found.options, tls))
-        setup = past.resume_setup(log, found, environ)
+        setup = past.resume_setup(log, found, environ, accept_changes=accept_changes)
+        if found.start.pins is None:
+            say("warning: the run was begun by an older aftrun, so it cannot be checked that values are as they were")
+        for change in setup.changes:
+            say(f"accepted: {change}")
     return carry_out(setup, state_dir, view, ending, resume=True)

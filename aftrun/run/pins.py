@@ -1,0 +1,152 @@
+"""What a run was begun with, and whether it still is: servers, values from outside, time zone.
+
+A value from outside is never stored. What is stored is its HMAC-SHA256 under a key that each state folder makes for
+itself: without that key nobody can try out guesses, and equal values in two folders look different.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from aftrun.domain import zones
+from aftrun.errors import StateError
+from aftrun.events import RunStarted
+from aftrun.model import Json
+from aftrun.values import Bindings
+
+KEY_FILE = "digest.key"
+_LENGTH = 32
+
+
+def read_key(state_dir: Path) -> bytes | None:
+    """The folder's key; None where there is none, or none that can be used.
+
+    Raises:
+        StateError: it is there and cannot be read.
+    """
+    key = _read(state_dir / KEY_FILE)
+    return key if key is not None and len(key) == _LENGTH else None
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StateError(f"cannot read {path}: {error.strerror or error}", hint="make it readable") from error
+
+
+def make_key(state_dir: Path) -> bytes:
+    """The folder's key, made now if there is none: whole or not at all, and for its owner's eyes only.
+
+    Raises:
+        StateError: it cannot be read or written.
+    """
+    path = state_dir / KEY_FILE
+    there = _read(path)
+    if there is not None and len(there) == _LENGTH:
+        return there
+    new = path.with_name(f".{KEY_FILE}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        try:
+            os.write(file, secrets.token_bytes(_LENGTH))
+            os.fsync(file)
+        finally:
+            os.close(file)
+        if there is not None:  # it is damaged: what it pinned cannot be compared any more
+            new.replace(path)
+        else:
+            with contextlib.suppress(FileExistsError):  # another process was faster, and its key is as good
+                os.link(new, path)
+    except OSError as error:
+        raise StateError(f"cannot write {path}: {error.strerror or error}", hint="make it writable") from error
+    finally:
+        with contextlib.suppress(OSError):  # it has been moved, or was never made
+            new.unlink()
+    found = read_key(state_dir)
+    if found is None:
+        raise StateError(f"cannot use {path}: it is damaged", hint="remove it")
+    return found
+
+
+def _digest(key: bytes, *parts: str) -> str:
+    text = "\0".join(parts).encode("utf-8", "surrogatepass")
+    return hmac.new(key, text, hashlib.sha256).hexdigest()
+
+
+def reference(source: str, name: str) -> str:
+    """How a value from outside is called: `AFT_URL`, `file:PATH`, `keyring:SERVICE/USER`."""
+    return name if source == "env" else f"{source}:{name}"
+
+
+def pins(key: bytes, values: Mapping[tuple[str, str], str | None]) -> dict[str, Json]:
+    """The digests of values from outside, by reference: null where there was none, and a default served."""
+    found: dict[str, Json] = {
+        reference(*place): None if value is None else _digest(key, *place, value)
+        for place, value in sorted(values.items(), key=lambda item: item[0])
+    }
+    return {"key": _digest(key, "aftrun"), "values": found}
+
+
+def outside_values(bindings: Bindings, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str | None]:
+    """The values of these references, None where a default serves."""
+    return {name: bindings.get(name) for name in names}
+
+
+def changes(
+    start: RunStarted,
+    *,
+    key: bytes | None,
+    values: Mapping[tuple[str, str], str | None],
+    servers: Sequence[str],
+    zone: str,
+) -> tuple[str, ...]:
+    """What is not as it was when the run began, one sentence each. Values from outside are named and never shown.
+
+    `servers`, `values` and `zone` are those of now.
+    """
+    found: list[str] = []
+    for then, now in zip(start.servers or (), servers, strict=False):
+        if then != now:
+            found.append(f"the server was {then}, and is now {now}")
+    if start.pins is not None:
+        found += _values(start.pins, key, values)
+    if start.zone is not None and not _same_zone(start.zone, zone, start.at):
+        found.append(f"the time zone was {start.zone}, and is now {zone}")
+    return tuple(found)
+
+
+def _values(pinned: Mapping[str, Json], key: bytes | None, values: Mapping[tuple[str, str], str | None]) -> list[str]:
+    then, mark = pinned.get("values"), pinned.get("key")
+    if not isinstance(then, Mapping) or not then:
+        return []
+    if key is None or _digest(key, "aftrun") != mark:
+        return [f"{KEY_FILE} of the state folder is missing or another one, so no value from outside can be compared"]
+    found = []
+    for place, value in sorted(values.items(), key=lambda item: item[0]):
+        name = reference(*place)
+        if name not in then:
+            continue  # a reference of a field that this version reads and the one that began the run did not
+        digest = then[name]
+        if value is None and digest is not None:
+            found.append(f"${{{name}}} had a value, and now has none: its default would serve")
+        elif value is not None and digest is None:
+            found.append(f"${{{name}}} had no value, so that its default served, and now has one")
+        elif value is not None and not hmac.compare_digest(str(digest), _digest(key, *place, value)):
+            found.append(f"${{{name}}} has another value")
+    return found
+
+
+def _same_zone(then: str, now: str, at: float) -> bool:
+    try:
+        return then == now or zones.same_rules(then, now, at)
+    except ValueError:
+        return False

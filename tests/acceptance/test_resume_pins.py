@@ -1,0 +1,205 @@
+"""A resumed run is the run that was begun: other servers, values and time zones are refused by name, or accepted."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aftrun.model import Json
+from aftrun.sandbox.server import Sandbox
+from tests.acceptance.test_resume import posted, until
+from tests.conftest import Done, Run, clean_environ, program
+
+Start = Callable[..., Sandbox]
+
+LONG: dict[str, Json] = {"defaults": {"dialect": "numeric", "queue": "0s", "duration": "1200ms"}}
+STATES = 'jobInfo: {states: {queued: ["0"], running: ["1"], succeeded: ["2"], failed: ["3"], cancelled: ["4"]}}'
+NIGHT = f"""name: night
+server: {{url: "${{AFT_URL}}", tls: {{fingerprint: "${{AFT_PIN:-{"0" * 64}}}"}}, poll: {{min: 50ms, max: 200ms}},
+  {STATES}}}
+jobs:
+  - {{name: one, scriptName: one, timeout: "${{LIMIT:-1h}}"}}
+  - {{name: two, scriptName: two, params: {{day: "${{{{ run.started }}}}", where: "${{PLACE}}"}}}}
+"""
+
+
+def values(server: Sandbox, **others: str) -> dict[str, str]:
+    """What the manifest needs from outside."""
+    pin = {"AFT_URL": server.url, "AFT_PIN": server.fingerprint, "AFT_API_KEY": server.api_key}
+    return {**pin, "PLACE": "here", "TZ": "Europe/Berlin", **others}
+
+
+def killed(folder: Path, server: Sandbox) -> dict[str, str]:
+    """A run that was killed while its first job runs; returns the values that it was begun with."""
+    (folder / "m.yaml").write_text(NIGHT, encoding="utf-8")
+    environ = values(server)
+    process = subprocess.Popen([*program(), "apply", "m.yaml", "-q"], cwd=folder, env=clean_environ(**environ))
+    until(lambda: any(entry.method == "GET" for entry in server.ledger()))
+    process.kill()
+    process.wait()
+    return environ
+
+
+def report(aftrun: Run) -> dict[str, Any]:
+    """The run as `show` tells it."""
+    data: dict[str, Any] = json.loads(aftrun("show", "--format", "json").out)
+    return data
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"PLACE": "elsewhere"}, "${PLACE} has another value"),
+        ({"LIMIT": "2h"}, "${LIMIT} had no value, so that its default served, and now has one"),
+        ({"AFT_API_KEY": "rotated"}, "${AFT_API_KEY} has another value"),
+        ({"TZ": "Asia/Tokyo"}, "the time zone was Europe/Berlin, and is now Asia/Tokyo"),
+    ],
+)
+def test_a_resume_with_other_values_is_refused_by_name(
+    sandbox: Start, aftrun: Run, tmp_path: Path, changed: Mapping[str, str], said: str
+) -> None:
+    """Exit 2, the name of what differs and never a value; nothing is sent, and the run can still be resumed."""
+    server = sandbox(LONG)
+    environ = killed(tmp_path, server)
+    asked = len(server.ledger())
+    refused = aftrun("resume", env={**environ, **changed})
+    assert refused.code == 2
+    assert said in refused.err
+    assert "--accept-changes" in refused.err
+    assert "elsewhere" not in refused.err
+    assert "rotated" not in refused.err
+    assert len(server.ledger()) == asked
+    done = aftrun("resume", env=environ)
+    assert done.code == 0, done.err
+    assert [body["scriptName"] for body in posted(server)] == ["one", "two"]
+
+
+def test_accepted_changes_are_said_and_recorded(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """The run goes on with them, but dates stay those of its own zone."""
+    server = sandbox(LONG)
+    environ = killed(tmp_path, server)
+    done = aftrun("resume", "--accept-changes", env={**environ, "PLACE": "elsewhere", "TZ": "Asia/Tokyo"})
+    assert done.code == 0, done.err
+    assert "accepted: ${PLACE} has another value" in done.err
+    started = report(aftrun)["run"]["startedAt"]
+    params = posted(server)[1]["params"]
+    assert params["where"] == "elsewhere"
+    assert params["day"].endswith("+0100") or params["day"].endswith("+0200")
+    assert params["day"][14:19] == started[14:19]
+    (journal,) = (tmp_path / ".aftrun" / "runs").glob("*/journal.ndjson")
+    assert "${PLACE} has another value" in journal.read_text(encoding="utf-8")
+
+
+def test_a_job_is_read_where_it_was_accepted(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """Another server has a job of the same id, which ended well: it is not ours, whoever accepts the change."""
+    server = sandbox({**LONG, "behaviours": [{"match": {"scriptName": "one"}, "outcome": "failed"}]})
+    other = sandbox({"defaults": {"dialect": "numeric", "queue": "0s", "duration": "10ms"}})
+    environ = killed(tmp_path, server)
+    moved = values(other)
+    refused = aftrun("resume", env=moved)
+    assert refused.code == 2
+    assert f"the server was {server.url}, and is now {other.url}" in refused.err
+    assert "${AFT_URL} has another value" in refused.err
+    assert other.ledger() == ()
+    pins = {"AFT_PIN": server.fingerprint, "AFT_URL": other.url}
+    done = aftrun("resume", "--accept-changes", env={**environ, **pins})
+    assert [job["outcome"] for job in report(aftrun)["jobs"]] == ["failed", "skipped"], done.err
+    assert all(entry.method != "GET" for entry in other.ledger())
+
+
+def test_values_of_a_run_are_not_in_its_folder(sandbox: Start, tmp_path: Path) -> None:
+    """Neither the values nor plain digests of them: only the folder's key could tell."""
+    import hashlib  # noqa: PLC0415  # for this test only
+
+    server = sandbox(LONG)
+    environ = killed(tmp_path, server)
+    kept = b"".join(path.read_bytes() for path in (tmp_path / ".aftrun").rglob("*") if path.is_file())
+    for value in (environ["AFT_API_KEY"], "here"):
+        assert hashlib.sha256(value.encode()).hexdigest().encode() not in kept
+    assert environ["AFT_API_KEY"].encode() not in kept
+    assert ((tmp_path / ".aftrun" / "digest.key").stat().st_mode & 0o077) == 0
+
+
+def test_what_could_not_be_read_is_read_by_a_later_resume(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """Reads that were refused for a while leave `unknown`; a resume puts it right, and what was skipped runs."""
+    faults = [{"on": "status", "kind": "status", "code": 403, "times": 6}]
+    behaviours = [{"match": {"scriptName": "one"}, "queue": "0s", "duration": "10ms", "faults": faults}]
+    server = sandbox({"defaults": {"queue": "0s", "duration": "10ms"}, "behaviours": behaviours})
+    text = f"server: {{url: '{server.url}', tls: {{fingerprint: '{server.fingerprint}'}}, poll: {{min: 50ms}},"
+    text += " submitTimeout: 100ms}\njobs: [{scriptName: one}, {scriptName: two}]\n"
+    (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
+    done: Done = aftrun("apply", "m.yaml", env={"AFT_API_KEY": server.api_key})
+    assert done.code == 6, done.err
+    for _ in range(8):
+        done = aftrun("resume", env={"AFT_API_KEY": server.api_key})
+        if done.code == 0:
+            break
+        assert done.code == 6, done.err
+    assert done.code == 0, done.err
+    assert [job["outcome"] for job in report(aftrun)["jobs"]] == ["succeeded", "succeeded"]
+    assert [body["scriptName"] for body in posted(server)] == ["one", "two"]
+    assert aftrun("resume", env={"AFT_API_KEY": server.api_key}).code == 2
+
+
+def test_a_state_file_deleted_in_the_middle(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """Nothing more is submitted, 74; the ids are in the journal, and resume goes on from there."""
+    server = sandbox({"defaults": {"queue": "0s", "duration": "700ms"}})
+    jobs = ", ".join(f"{{scriptName: j{number}}}" for number in range(4))
+    text = f"server: {{url: '{server.url}', tls: {{fingerprint: '{server.fingerprint}'}}, poll: {{min: 50ms}}}}\n"
+    (tmp_path / "m.yaml").write_text(f"{text}jobs: [{jobs}]\n", encoding="utf-8")
+    environ = clean_environ(AFT_API_KEY=server.api_key)
+    process = subprocess.Popen([*program(), "apply", "m.yaml"], cwd=tmp_path, env=environ, stderr=subprocess.PIPE)
+    until(lambda: any(entry.method == "GET" for entry in server.ledger()))
+    for path in (tmp_path / ".aftrun").glob("state.db*"):
+        path.unlink()
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 74, error
+    assert b"deleted while the run was under way" in error
+    assert [body["scriptName"] for body in posted(server)] == ["j0"]
+    done = aftrun("resume", env={"AFT_API_KEY": server.api_key})
+    assert done.code == 0, done.err
+    assert "does not hold run" in done.err
+    assert [body["scriptName"] for body in posted(server)] == ["j0", "j1", "j2", "j3"]
+
+
+def test_a_locked_state_file_is_waited_for(sandbox: Start, tmp_path: Path) -> None:
+    """A backup program holds it: what happens goes to the journal, POSTs wait, it is said, and Ctrl-C works."""
+    import sqlite3  # noqa: PLC0415  # the backup program
+
+    server = sandbox({"defaults": {"queue": "0s", "duration": "300ms"}})
+    text = f"server: {{url: '{server.url}', tls: {{fingerprint: '{server.fingerprint}'}}, poll: {{min: 50ms}}}}\n"
+    (tmp_path / "m.yaml").write_text(f"{text}jobs: [{{scriptName: one}}, {{scriptName: two}}]\n", encoding="utf-8")
+    environ = clean_environ(AFT_API_KEY=server.api_key)
+    command = [*program(), "apply", "m.yaml"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environ, stderr=subprocess.PIPE, text=True)
+    until(lambda: any(entry.method == "GET" for entry in server.ledger()))
+    backup = sqlite3.connect(tmp_path / ".aftrun" / "state.db", isolation_level=None)
+    backup.execute("BEGIN IMMEDIATE")
+    assert process.stderr is not None
+    seen = ""
+    while "waiting for" not in seen:
+        seen = process.stderr.readline()
+        assert seen, "it ended"
+    assert [body["scriptName"] for body in posted(server)] == ["one"]
+    backup.execute("ROLLBACK")
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert [body["scriptName"] for body in posted(server)] == ["one", "two"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environ, stderr=subprocess.PIPE, text=True) as again:
+        until(lambda: len(posted(server)) == 3)
+        backup.execute("BEGIN IMMEDIATE")
+        assert again.stderr is not None
+        seen = ""
+        while "waiting for" not in seen:
+            seen = again.stderr.readline()
+            assert seen, "it ended"
+        again.send_signal(signal.SIGINT)
+        again.communicate(timeout=60)
+        assert again.returncode == 130
+    backup.close()
