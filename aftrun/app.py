@@ -174,8 +174,11 @@ class Setup:
     """Every value from outside that the run goes by, by `(source, name)`; None where a default serves."""
     changes: tuple[str, ...] = ()
     """What is not as it was when the run began, and was accepted."""
-    former_urls: tuple[str, ...] = ()
-    """Of a run that is resumed: the URLs of the servers when it began, in the order of the endpoints."""
+    shown_urls: tuple[str, ...] = ()
+    """The URLs of the endpoints as they may be shown: with `${…}` where a part of one came from outside."""
+    former_urls: tuple[str | None, ...] = ()
+    """Of a run that is resumed: the URLs of the endpoints when it began; None where only its digest is known, and it
+    is another one now."""
 
     @property
     def sandbox(self) -> bool:
@@ -274,6 +277,7 @@ def make_setup(
         facts=facts,
         options=options,
         used=used,
+        shown_urls=tuple(render(server.url, bindings, facts.get).shown.rstrip("/") for server in plan.servers),
     )
 
 

@@ -20,7 +20,7 @@ from aftrun.report import json as json_report
 from aftrun.run.fold import Folder
 from aftrun.run.lock import held
 from aftrun.run.log import Log, RunRow
-from aftrun.run.pins import changes, read_key
+from aftrun.run.pins import changes, read_key, same_servers
 from aftrun.run.render import handed_on
 from aftrun.run.restore import open_record, read_run, run_folder
 from aftrun.run.select import dependants, key, may_be_running, to_read_again, to_retry
@@ -203,14 +203,25 @@ def resume_setup(log: Log, past: PastRun, environ: Mapping[str, str], *, accept_
         )
     key = read_key(log.path.parent)
     urls = tuple(each.url for each in setup.endpoints)
-    found = changes(start, key=key, values=setup.used, servers=urls, zone=zones.local_name(start.at))
+    found = changes(
+        start,
+        key=key,
+        values=setup.used,
+        urls=urls,
+        shown_urls=setup.shown_urls,
+        zone=zones.local_name(start.at),
+    )
     if found and not accept_changes:
         raise UsageError(
             f"run {past.row.id} was begun with something else:\n" + "\n".join(f"  {each}" for each in found),
             hint="give it what it had, or add --accept-changes: jobs that were accepted are then still read where they "
             "are, all others go by what is now",
         )
-    return replace(setup, changes=found, former_urls=start.servers or ())
+    former = tuple(
+        url if same else None if "${" in then else then
+        for url, then, same in zip(urls, start.servers or (), same_servers(start, key, urls), strict=False)
+    )
+    return replace(setup, changes=found, former_urls=former)
 
 
 def _label(job: JobResult) -> str:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, cast
 
 from aftrun.app import Setup, make_scheduler, open_doors, opening_events, pool_size
 from aftrun.errors import ExitCode, StateError
-from aftrun.events import Accepted, Event, JobEnded, RunEnded, RunResumed, RunStarted
+from aftrun.events import Accepted, AttemptEnded, Event, JobEnded, Reason, RunEnded, RunResumed, RunStarted
 from aftrun.files import reserve, write_atomic
-from aftrun.model import Json, Reply, RunReport
+from aftrun.model import JobResult, Json, Outcome, Reply, RunReport
 from aftrun.report import json as json_report
 from aftrun.run import expect, journal_file
 from aftrun.run.fold import Folder
@@ -119,6 +119,12 @@ class ReportFile:
         except StateError as error:
             self.error = error
         self._pause = 0
+
+
+_ELSEWHERE = (
+    "the job was accepted by the server that the run was begun with, which is another one now and is not asked for it\n"
+    "resume the run with what it was begun with, and the job is read again"
+)
 
 
 class Moved:
@@ -255,12 +261,23 @@ class Runner:
             return doors
         return [self._watched(door, each.url) for door, each in zip(doors, self.setup.endpoints, strict=True)]
 
+    def _lost(self, jobs: Mapping[str, JobResult]) -> dict[str, int]:
+        """Jobs that were accepted by a server whose URL is not known any more, and the attempt that was.
+
+        It came from outside, so the record holds no more than its digest. The server of now is not asked for them.
+        """
+        former = self.setup.former_urls
+        gone = {task.key for task in self.setup.plan.tasks if task.server < len(former) and former[task.server] is None}
+        return {
+            key: job.attempts[-1].number for key, job in jobs.items() if key in gone and job.attempts and job.job_id
+        }
+
     def _with_former(
         self, doors: Sequence[AftDoor], history: Sequence[Event], stack: contextlib.ExitStack
     ) -> Sequence[AftDoor]:
         """The doors, such that a job is asked for where it was accepted, whatever the server's URL is by now."""
         setup = self.setup
-        ends = [replace(end, url=former) for end, former in zip(setup.endpoints, setup.former_urls, strict=False)]
+        ends = [replace(end, url=url or end.url) for end, url in zip(setup.endpoints, setup.former_urls, strict=False)]
         moved = [number for number, end in enumerate(ends) if end.url != setup.endpoints[number].url]
         if not moved:
             return doors
@@ -279,16 +296,26 @@ class Runner:
         run = self.setup.facts.id
         if self._resume:
             restored = recover(log, run, self._clock.now())
-            again = to_read_again(Folder(restored.events).report().jobs) or None
-            opening: list[Event] = [RunResumed(self._clock.now(), pid, host, again, self.setup.changes or None)]
+            at = self._clock.now()
+            jobs = Folder(restored.events).jobs()
+            lost = self._lost(jobs)
+            again = tuple(key for key in to_read_again(tuple(jobs.values())) if key not in lost)
+            opening: list[Event] = [RunResumed(at, pid, host, again or None, self.setup.changes or None)]
+            for key, attempt in lost.items():
+                if jobs[key].outcome is None:
+                    opening += [
+                        AttemptEnded(at, key, attempt, Outcome.UNKNOWN, Reason.UNREADABLE, _ELSEWHERE),
+                        JobEnded(at, key, Outcome.UNKNOWN, Reason.UNREADABLE, _ELSEWHERE),
+                    ]
             RunJournal(log, run, restored.file).append(opening)
             return list(restored.events), opening, restored.file
         first, *others = opening_events(self.setup, self.setup.warnings())
         assert isinstance(first, RunStarted), "a run begins with its start"  # noqa: S101  # for the type checker
         start = replace(first, journal=True, zone=self.setup.facts.zone)
         if not self.setup.sandbox:  # a sandbox ends with its run, so that there is nothing to compare
-            urls = tuple(each.url for each in self.setup.endpoints)
-            start = replace(start, servers=urls, pins=pins(make_key(self._state_dir), self.setup.used))
+            urls = [each.url for each in self.setup.endpoints]
+            digests = pins(make_key(self._state_dir), self.setup.used, urls)
+            start = replace(start, servers=self.setup.shown_urls, pins=digests)
         options = self.setup.options.to_json()
         log.begin(start, others, self._files, options)
         head = Head(run, options, tuple((file.path, file.content) for file in self._files))

@@ -18,7 +18,6 @@ from aftrun.domain import zones
 from aftrun.errors import StateError
 from aftrun.events import RunStarted
 from aftrun.model import Json
-from aftrun.values import Bindings
 
 KEY_FILE = "digest.key"
 _LENGTH = 32
@@ -87,18 +86,13 @@ def reference(source: str, name: str) -> str:
     return name if source == "env" else f"{source}:{name}"
 
 
-def pins(key: bytes, values: Mapping[tuple[str, str], str | None]) -> dict[str, Json]:
-    """The digests of values from outside, by reference: null where there was none, and a default served."""
+def pins(key: bytes, values: Mapping[tuple[str, str], str | None], urls: Sequence[str]) -> dict[str, Json]:
+    """The digests of values from outside, by reference (null where a default served), and of the servers' URLs."""
     found: dict[str, Json] = {
         reference(*place): None if value is None else _digest(key, *place, value)
         for place, value in sorted(values.items(), key=lambda item: item[0])
     }
-    return {"key": _digest(key, "aftrun"), "values": found}
-
-
-def outside_values(bindings: Bindings, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str | None]:
-    """The values of these references, None where a default serves."""
-    return {name: bindings.get(name) for name in names}
+    return {"key": _digest(key, "aftrun"), "values": found, "servers": [_digest(key, "server", url) for url in urls]}
 
 
 def changes(
@@ -106,22 +100,33 @@ def changes(
     *,
     key: bytes | None,
     values: Mapping[tuple[str, str], str | None],
-    servers: Sequence[str],
+    urls: Sequence[str],
+    shown_urls: Sequence[str],
     zone: str,
 ) -> tuple[str, ...]:
     """What is not as it was when the run began, one sentence each. Values from outside are named and never shown.
 
-    `servers`, `values` and `zone` are those of now.
+    `values`, `urls` (and how they may be shown) and `zone` are those of now.
     """
     found: list[str] = []
-    for then, now in zip(start.servers or (), servers, strict=False):
-        if then != now:
-            found.append(f"the server was {then}, and is now {now}")
+    same = same_servers(start, key, urls)
+    for number, then in enumerate(start.servers or ()):
+        now = shown_urls[number] if number < len(shown_urls) else "none"
+        if number >= len(same) or not same[number]:
+            found.append(f"the server {then} is another one" if then == now else f"the server {then} is now {now}")
     if start.pins is not None:
         found += _values(start.pins, key, values)
     if start.zone is not None and not _same_zone(start.zone, zone, start.at):
         found.append(f"the time zone was {start.zone}, and is now {zone}")
     return tuple(found)
+
+
+def same_servers(start: RunStarted, key: bytes | None, urls: Sequence[str]) -> tuple[bool, ...]:
+    """Of each server, whether it is at the URL that it had when the run began."""
+    then = (start.pins or {}).get("servers")
+    if not isinstance(then, list) or key is None:
+        return tuple(url == shown for url, shown in zip(urls, start.servers or urls, strict=False))
+    return tuple(_digest(key, "server", url) == digest for url, digest in zip(urls, then, strict=False))
 
 
 def _values(pinned: Mapping[str, Json], key: bytes | None, values: Mapping[tuple[str, str], str | None]) -> list[str]:

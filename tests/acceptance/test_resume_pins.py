@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from aftrun import Client
 from aftrun.model import Json
 from aftrun.sandbox.server import Sandbox
 from tests.acceptance.test_resume import posted, until
@@ -35,11 +38,11 @@ def values(server: Sandbox, **others: str) -> dict[str, str]:
     return {**pin, "PLACE": "here", "TZ": "Europe/Berlin", **others}
 
 
-def killed(folder: Path, server: Sandbox) -> dict[str, str]:
+def killed(folder: Path, server: Sandbox, *flags: str) -> dict[str, str]:
     """A run that was killed while its first job runs; returns the values that it was begun with."""
     (folder / "m.yaml").write_text(NIGHT, encoding="utf-8")
     environ = values(server)
-    process = subprocess.Popen([*program(), "apply", "m.yaml", "-q"], cwd=folder, env=clean_environ(**environ))
+    process = subprocess.Popen([*program(), "apply", "m.yaml", "-q", *flags], cwd=folder, env=clean_environ(**environ))
     until(lambda: any(entry.method == "GET" for entry in server.ledger()))
     process.kill()
     process.wait()
@@ -96,21 +99,45 @@ def test_accepted_changes_are_said_and_recorded(sandbox: Start, aftrun: Run, tmp
     assert "${PLACE} has another value" in journal.read_text(encoding="utf-8")
 
 
-def test_a_job_is_read_where_it_was_accepted(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
-    """Another server has a job of the same id, which ended well: it is not ours, whoever accepts the change."""
-    server = sandbox({**LONG, "behaviours": [{"match": {"scriptName": "one"}, "outcome": "failed"}]})
+def test_another_server_is_never_asked_for_a_job(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """It has a job of the same id, which ended well: not ours, whoever accepts the change. Ours is read later."""
+    server = sandbox(LONG)
     other = sandbox({"defaults": {"dialect": "numeric", "queue": "0s", "duration": "10ms"}})
     environ = killed(tmp_path, server)
-    moved = values(other)
-    refused = aftrun("resume", env=moved)
+    refused = aftrun("resume", env=values(other))
     assert refused.code == 2
-    assert f"the server was {server.url}, and is now {other.url}" in refused.err
+    assert "the server ${AFT_URL} is another one" in refused.err
     assert "${AFT_URL} has another value" in refused.err
     assert other.ledger() == ()
-    pins = {"AFT_PIN": server.fingerprint, "AFT_URL": other.url}
-    done = aftrun("resume", "--accept-changes", env={**environ, **pins})
-    assert [job["outcome"] for job in report(aftrun)["jobs"]] == ["failed", "skipped"], done.err
-    assert all(entry.method != "GET" for entry in other.ledger())
+    done = aftrun("resume", "--accept-changes", env=values(other))
+    assert done.code == 6, done.err
+    assert [job["outcome"] for job in report(aftrun)["jobs"]] == ["unknown", "skipped"], done.err
+    assert other.ledger() == ()
+    again = aftrun("resume", env=environ)
+    assert again.code == 0, again.err
+    assert [body["scriptName"] for body in posted(server)] == ["one", "two"]
+
+
+def test_a_job_is_read_where_it_was_accepted(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """A server whose URL was in clear is asked for the jobs that it accepted, and the new one gets the others."""
+    server = sandbox({**LONG, "behaviours": [{"match": {"scriptName": "one"}, "outputs": {"file": "ours"}}]})
+    other = sandbox({"defaults": {"dialect": "numeric", "queue": "0s", "duration": "10ms"}})
+    with Client(other.url, other.api_key, fingerprint=other.fingerprint) as client:
+        client.submit({"scriptName": "somebody else's, with the id that ours has"})
+    environ = killed(tmp_path, server, "--server", server.url)
+    state = tmp_path / ".aftrun" / "state.db"
+    with contextlib.closing(sqlite3.connect(state)) as db, db:  # as if the flag were another one now
+        (options,) = db.execute("SELECT options FROM runs").fetchone()
+        db.execute("UPDATE runs SET options = ?", (options.replace(server.url, other.url),))
+    refused = aftrun("resume", env=environ)
+    assert refused.code == 2
+    assert f"the server {server.url} is now {other.url}" in refused.err
+    pins = [f"--fingerprint={each.fingerprint}" for each in (server, other)]
+    done = aftrun("resume", "--accept-changes", *pins, env=environ)
+    assert done.code == 0, done.err
+    assert not [entry for entry in other.ledger() if "1001" in entry.path]
+    assert [body["scriptName"] for body in posted(server)] == ["one"]
+    assert [body["scriptName"] for body in posted(other)][1:] == ["two"]
 
 
 def test_values_of_a_run_are_not_in_its_folder(sandbox: Start, tmp_path: Path) -> None:
@@ -170,8 +197,6 @@ def test_a_state_file_deleted_in_the_middle(sandbox: Start, aftrun: Run, tmp_pat
 
 def test_a_locked_state_file_is_waited_for(sandbox: Start, tmp_path: Path) -> None:
     """A backup program holds it: what happens goes to the journal, POSTs wait, it is said, and Ctrl-C works."""
-    import sqlite3  # noqa: PLC0415  # the backup program
-
     server = sandbox({"defaults": {"queue": "0s", "duration": "300ms"}})
     text = f"server: {{url: '{server.url}', tls: {{fingerprint: '{server.fingerprint}'}}, poll: {{min: 50ms}}}}\n"
     (tmp_path / "m.yaml").write_text(f"{text}jobs: [{{scriptName: one}}, {{scriptName: two}}]\n", encoding="utf-8")

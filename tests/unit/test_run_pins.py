@@ -17,18 +17,31 @@ from aftrun.events import RunStarted
 from aftrun.run.pins import KEY_FILE, changes, make_key, pins, read_key
 
 KEY = b"k" * 32
+NO_KEY = "digest.key of the state folder is missing or another one, so no value from outside can be compared"
 VALUES = {("env", "AFT_URL"): "https://a", ("env", "EMPTY"): "", ("env", "UNSET"): None, ("file", "x.txt"): "secret"}
 
 
 def start(**fields: object) -> RunStarted:
     """A run that was begun with these values."""
-    given_fields = {"servers": ("https://a",), "zone": "Europe/Berlin", "pins": pins(KEY, VALUES), **fields}
+    given_fields = {
+        "servers": ("https://a",),
+        "zone": "Europe/Berlin",
+        "pins": pins(KEY, VALUES, ["https://a"]),
+        **fields,
+    }
     return RunStarted(1_767_225_600.0, "r1", (), **given_fields)  # type: ignore[arg-type]  # each by its name
 
 
 def now(**fields: object) -> dict[str, object]:
     """The same values at the resume."""
-    return {"key": KEY, "values": VALUES, "servers": ("https://a",), "zone": "Europe/Berlin", **fields}
+    return {
+        "key": KEY,
+        "values": VALUES,
+        "urls": ("https://a",),
+        "shown_urls": ("https://a",),
+        "zone": "Europe/Berlin",
+        **fields,
+    }
 
 
 @pytest.mark.parametrize(
@@ -45,24 +58,38 @@ def now(**fields: object) -> dict[str, object]:
             {"values": {**VALUES, ("env", "UNSET"): ""}},
             ("${UNSET} had no value, so that its default served, and now has one",),
         ),
-        ({"servers": ("https://b",)}, ("the server was https://a, and is now https://b",)),
+        ({"urls": ("https://b",), "shown_urls": ("https://b",)}, ("the server https://a is now https://b",)),
+        ({"urls": ("https://b",), "shown_urls": ("${B}",)}, ("the server https://a is now ${B}",)),
+        ({"urls": (), "shown_urls": ()}, ("the server https://a is now none",)),
         ({"zone": "America/New_York"}, ("the time zone was Europe/Berlin, and is now America/New_York",)),
         ({"zone": "+01:00"}, ("the time zone was Europe/Berlin, and is now +01:00",)),
         ({"zone": "Europe/Vienna"}, ()),
         ({"zone": "Nowhere/Land"}, ("the time zone was Europe/Berlin, and is now Nowhere/Land",)),
         (
             {"key": None},
-            ("digest.key of the state folder is missing or another one, so no value from outside can be compared",),
+            (NO_KEY,),
         ),
         (
             {"key": b"j" * 32},
-            ("digest.key of the state folder is missing or another one, so no value from outside can be compared",),
+            (
+                "the server https://a is another one",
+                NO_KEY,
+            ),
         ),
     ],
 )
 def test_each_difference_is_named(differs: dict[str, object], said: tuple[str, ...]) -> None:
     """Servers in clear, values by reference only, zones by the time that they tell."""
     assert changes(start(), **now(**differs)) == said  # type: ignore[arg-type]  # each by its name
+
+
+def test_a_server_that_came_from_outside_is_told_by_its_reference() -> None:
+    """The record holds a digest of it."""
+    begun = start(servers=("${AFT_URL}",))
+    assert changes(begun, **now(shown_urls=("${AFT_URL}",))) == ()  # type: ignore[arg-type]  # each by its name
+    other = changes(begun, **now(urls=("https://b",), shown_urls=("${AFT_URL}",)))  # type: ignore[arg-type]  # the same
+    assert other == ("the server ${AFT_URL} is another one",)
+    assert "https://a" not in json.dumps(begun.pins)
 
 
 def test_a_run_without_pins_has_nothing_to_compare() -> None:
@@ -75,12 +102,12 @@ def test_a_run_without_pins_has_nothing_to_compare() -> None:
 def test_a_digest_tells_equal_from_different_and_nothing_else(value: str, other: str, key: bytes) -> None:
     """It needs the key: under another one the same value has another digest, and the name is part of it."""
     place = ("env", "A")
-    first, again = pins(KEY, {place: value}), pins(KEY, {place: value})
+    first, again = pins(KEY, {place: value}, []), pins(KEY, {place: value}, [])
     assert first == again
-    assert (pins(KEY, {place: other}) == first) == (other == value)
+    assert (pins(KEY, {place: other}, []) == first) == (other == value)
     if key != KEY:
-        assert pins(key, {place: value})["values"] != first["values"]
-    moved = pins(KEY, {("env", "B"): value})
+        assert pins(key, {place: value}, [])["values"] != first["values"]
+    moved = pins(KEY, {("env", "B"): value}, [])
     assert list(first["values"].values()) != list(moved["values"].values())  # type: ignore[union-attr]  # an object
     if len(value) > 3:
         assert value not in json.dumps(first)
