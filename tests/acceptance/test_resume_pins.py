@@ -16,8 +16,9 @@ import pytest
 from aftrun import Client
 from aftrun.model import Json
 from aftrun.sandbox.server import Sandbox
-from tests.acceptance.test_resume import posted, until
+from tests.acceptance.test_resume import posted
 from tests.conftest import Done, Run, clean_environ, program
+from tests.waiting import until
 
 Start = Callable[..., Sandbox]
 
