@@ -19,8 +19,19 @@ import pytest
 from tests.conftest import ROOT
 from tests.waiting import HANG
 
-_LEAVE_OUT = ("build", "dist", "node_modules", "__pycache__", "*.egg-info", ".venv*", ".git", ".*_cache", ".coverage*")
-_LEAVE_OUT_TOO = (".hypothesis", ".aftrun", "site", "*.db")
+_LEAVE_OUT = (
+    "build",
+    "dist",
+    "node_modules",
+    "__pycache__",
+    "*.egg-info",
+    ".venv*",
+    "venv",
+    ".git",
+    ".*_cache",
+    ".coverage*",
+)
+_LEAVE_OUT_TOO = ("venv", ".hypothesis", ".aftrun", "site", "*.db")
 
 PACKAGES = {
     "action-validator": ("@action-validator/cli@0.6.0", "@action-validator/core@0.6.0"),
