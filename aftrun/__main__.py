@@ -24,11 +24,11 @@ def _not_loaded(error: BaseException) -> int:
 def main() -> None:
     """Run the command line and exit."""
     gc.set_threshold(50_000)  # starting makes thousands of objects, and no garbage worth looking for
-    from aftrun.signals import listen  # noqa: PLC0415  # nothing is imported before it must be
-
-    listen(_stop, ("SIGINT", "SIGTERM", "SIGBREAK"))
     try:
-        from aftrun.cli.main import run  # noqa: PLC0415  # nothing is imported until there is something to do
+        from aftrun.signals import listen  # noqa: PLC0415  # what cannot be loaded is said
+
+        listen(_stop, ("SIGINT", "SIGTERM", "SIGBREAK"))
+        from aftrun.cli.main import run  # noqa: PLC0415  # nothing is imported until signals are heard
     except (ImportError, OSError, MemoryError) as error:
         sys.exit(_not_loaded(error))
     code = run()

@@ -185,7 +185,9 @@ def explained(error: BaseException, *, reading: bool = False) -> AftrunError | N
             hint="was it, or something that it needs, changed or removed since it was installed? Install it again",
         )
     if isinstance(error, OSError) and error.errno is not None:
-        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        where = ""
+        if isinstance(error.filename, str | bytes):  # it need not be text
+            where = os.fsdecode(error.filename).encode("utf-8", "backslashreplace").decode() + ": "
         # The error's own number tells more than its text, which may be anybody's.
         message = f"{where}{os.strerror(error.errno)}"
         if not where and error.errno == errno.ENOENT and _nowhere():

@@ -167,7 +167,9 @@ def guarded(run: Callable[[], int | None]) -> int:
     except BrokenPipeError:  # typer's own help, say, with nobody left to read it
         _give_up_on(sys.stdout)
         code = ExitCode.STATE
-    except Exception as error:  # noqa: BLE001  # the last resort
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001  # the last resort; what is written in Rust panics with none of ours
         # A run puts what goes wrong once it has begun into its own result; what comes here went wrong before.
         code = report_failure(error, reading=True)
     return flushed(int(code))

@@ -57,6 +57,7 @@ CANNOT = {
     **dict.fromkeys(
         ("futex", "munmap", "madvise", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "rseq"), ()
     ),
+    "getrandom": (),  # it fails in kernels that do not have it, and nowhere else
     **dict.fromkeys(("exit", "exit_group", "set_robust_list", "getpid", "gettid", "geteuid", "getuid", "umask"), ()),
     **dict.fromkeys(("restart_syscall", "sched_yield", "set_tid_address", "sigaltstack"), ()),
 }

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from aftrun.__main__ import main
 from aftrun.cli.main import COMMANDS, asked_for, build, command, run
 
 HEAVY = {"requests", "urllib3", "yaml", "jsonschema", "rich", "jinja2", "sqlite3", "aiohttp", "jmespath", "ssl"}
@@ -71,3 +72,30 @@ def test_the_command_is_the_first_word() -> None:
 def test_all_commands_can_be_built_at_once() -> None:
     """As tools that document command lines do."""
     assert len(build(None).registered_commands) == len(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ModuleNotFoundError("No module named 'x'", name="x"), "(x)"),
+        (OSError(24, "Too many open files"), "(Too many open files)"),
+        (MemoryError(), "(no memory)"),
+    ],
+)
+def test_a_program_that_cannot_load_itself_says_so(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], error: Exception, said: str
+) -> None:
+    """Before anything is there that turns errors into messages: one line, 74, no traceback."""
+
+    class Refuses:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "aftrun.cli.main":
+                raise error
+
+    monkeypatch.delitem(sys.modules, "aftrun.cli.main")
+    monkeypatch.setattr(sys, "meta_path", [Refuses(), *sys.meta_path])
+    monkeypatch.setattr("aftrun.signals.listen", lambda *_: {})
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 74
+    assert capfd.readouterr().err == f"aftrun: a part of aftrun cannot be loaded {said}; nothing was sent\n"
