@@ -4,6 +4,7 @@
 
     AftrunError                 70
      ├── UsageError              2   flags or arguments that make no sense
+     │    └── UnderWay          75   another run of these jobs is under way, or open; nothing was sent
      ├── ManifestError           2   one or many problems in manifests; nothing was sent
      ├── ServerError             3   the library's Client got no usable answer
      │    ├── Unreachable        3   provably nothing was processed (DNS, connect, TLS)
@@ -37,6 +38,7 @@ class ExitCode(IntEnum):
     UNKNOWN = 6
     BUG = 70
     STATE = 74
+    UNDER_WAY = 75
     GAVE_UP = 124
     SIGINT = 130
     SIGTERM = 143
@@ -97,6 +99,12 @@ class UsageError(AftrunError):
     """Flags or arguments that make no sense together."""
 
     exit_code = ExitCode.USAGE
+
+
+class UnderWay(UsageError):
+    """Another run of these jobs is under way, or was cut off and is open; nothing was sent."""
+
+    exit_code = ExitCode.UNDER_WAY
 
 
 class ManifestError(AftrunError):

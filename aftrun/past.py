@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from aftrun.app import Setup, make_setup, prepare
 from aftrun.domain import zones
-from aftrun.errors import ExitCode, StateError, UsageError
-from aftrun.events import Event, RunStarted
+from aftrun.errors import ExitCode, StateError, UnderWay, UsageError
+from aftrun.events import Event, RunStarted, SubmitIntended
 from aftrun.files import write_atomic
 from aftrun.manifest import bind, load_all
 from aftrun.model import JobResult, Json, RunReport
@@ -187,6 +187,12 @@ def resume_setup(log: Log, past: PastRun, environ: Mapping[str, str], *, accept_
             hint="start it anew with `aftrun apply --sandbox`",
         )
     stored = _kept_files(log, past)
+    of = past.options.retry_of
+    if of and (other := log.retried(of)) not in (None, past.row.id):
+        raise UsageError(
+            f"run {past.row.id} was a retry of run {of} that submitted nothing, and run {other} has taken its place",
+            hint=f"`aftrun show {other}` shows that one",
+        )
     start = past.start
     try:
         zones.zone(start.zone or "")
@@ -253,6 +259,39 @@ def retry_options(past: PastRun, *, include_unknown: bool) -> RunOptions:
             inherited[each] = {"id": handed.id, "outputs": dict(handed.outputs or {})}
     ordered = tuple(each for each in jobs if each in only)
     return replace(past.options, only=ordered, retry_of=past.row.id, inherited=inherited)
+
+
+def to_retry_now(log: Log, past: PastRun) -> tuple[PastRun, str | None]:
+    """The run whose jobs a retry of this one runs: itself, or the last of its retries where that did not succeed.
+
+    With it comes the retry that is on record and submitted nothing, so that the new one takes its place.
+
+    Raises:
+        UnderWay: a retry of it is under way, or was cut off.
+        UsageError: it was retried, and that succeeded.
+    """
+    first = past.row.id
+    while (taken := log.retried(past.row.id)) is not None:
+        latest = read(log, next(row for row in log.runs() if row.id == taken))
+        if held(run_folder(log.path.parent, taken)):
+            raise UnderWay(
+                f"run {first} is being retried as run {taken}, which is under way",
+                hint=f"`aftrun show {taken}` shows it; nothing was sent",
+            )
+        if latest.row.ended_at is None or latest.row.outcome in GOES_ON:
+            if not any(isinstance(event, SubmitIntended) for event in latest.events):
+                return past, taken
+            raise UnderWay(
+                f"run {first} was retried as run {taken}, which was cut off and may have jobs on the server",
+                hint=f"go on with that one: aftrun resume {taken}",
+            )
+        if latest.report.exit_code == ExitCode.OK:
+            raise UsageError(
+                f"run {first} was retried as run {taken}, which succeeded",
+                hint="to run the jobs once more, add --again",
+            )
+        past = latest
+    return past, None
 
 
 def retry_setup(

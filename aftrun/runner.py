@@ -21,7 +21,7 @@ from aftrun.run.fold import Folder
 from aftrun.run.journal import RunJournal
 from aftrun.run.journal_file import Head, JournalFile
 from aftrun.run.lock import RunLock
-from aftrun.run.log import Log, StoredFile, process_name
+from aftrun.run.log import Log, Retry, StoredFile, process_name
 from aftrun.run.pins import make_key, pins
 from aftrun.run.ports import Clock, Door, Listener, SystemClock
 from aftrun.run.restore import recover, run_folder
@@ -317,7 +317,9 @@ class Runner:
             digests = pins(make_key(self._state_dir), self.setup.used, urls)
             start = replace(start, servers=self.setup.shown_urls, pins=digests)
         options = self.setup.options.to_json()
-        log.begin(start, others, self._files, options)
+        of = self.setup.options.retry_of
+        retry = Retry(of, self.setup.retry_instead, self.setup.retry_again) if of else None
+        log.begin(start, others, self._files, options, retry=retry)
         head = Head(run, options, tuple((file.path, file.content) for file in self._files))
         path = run_folder(self._state_dir, run) / journal_file.NAME
         try:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from aftrun.errors import StateError
+from aftrun.errors import StateError, UnderWay
 from aftrun.events import FORMAT, Event, JobEnded, RunEnded, RunResumed, RunStarted, from_json, instant
 from aftrun.model import Json
 from aftrun.run.journal_file import encode
@@ -105,6 +105,17 @@ class RunRow:
     manifests: tuple[str, ...]
     jobs: int
     options: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What a new run is a retry of."""
+
+    of: str
+    instead: str | None = None
+    """The run that may be on record as its retry, since it submitted nothing; None: none may be."""
+    again: bool = False
+    """Whoever has retried it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,17 +310,54 @@ class Log:
     # --- writing --------------------------------------------------------------------------------------------------
 
     def begin(
-        self, start: RunStarted, others: Sequence[Event], files: Iterable[StoredFile], options: dict[str, Json]
+        self,
+        start: RunStarted,
+        others: Sequence[Event],
+        files: Iterable[StoredFile],
+        options: dict[str, Json],
+        *,
+        retry: Retry | None = None,
     ) -> None:
         """Make a run known, with its first events and all that it needs to be taken up again, in one transaction.
 
         Raises:
             StateError: it could not be recorded.
+            UnderWay: another process has retried the same run meanwhile.
         """
         with self._explained(), self._transaction():
+            if retry is not None:
+                self._claim(retry, start.run)
             self._begin(start, files, options)
             self._insert(start.run, [start, *others])
         self._sequence[start.run] = 1 + len(others)
+
+    def _claim(self, retry: Retry, run: str) -> None:
+        """Take the one place of a run's retry, as a row whose key is the run: two processes cannot both have it."""
+        self._db.execute("CREATE TABLE IF NOT EXISTS retries (of TEXT PRIMARY KEY, run TEXT NOT NULL) WITHOUT ROWID")
+        taken = self.retried(retry.of)
+        if not retry.again and taken != retry.instead:
+            raise UnderWay(
+                f"run {retry.of} is being retried by another process, as run {taken}",
+                hint=f"`aftrun show {taken}` shows it; nothing was sent",
+            )
+        self._db.execute("INSERT OR REPLACE INTO retries (of, run) VALUES (?, ?)", (retry.of, run))
+
+    def retried(self, run: str) -> str | None:
+        """The run that is the retry of this one; None where there is none.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        with self._explained():
+            if self._execute("SELECT 1 FROM sqlite_master WHERE name = 'retries'").fetchone():
+                found = self._execute("SELECT run FROM retries WHERE of = ?", (run,)).fetchone()
+                if found is not None and self._execute("SELECT 1 FROM runs WHERE id = ?", (found[0],)).fetchone():
+                    return str(found[0])
+            # Those of version 0.1, and of a state file that was made anew, are told by their options alone.
+            mark = json.dumps({"retry_of": run})[1:-1]
+            query = "SELECT id FROM runs WHERE instr(options, ?) > 0 ORDER BY started_at DESC, id DESC LIMIT 1"
+            found = self._execute(query, (mark,)).fetchone()
+        return None if found is None else str(found[0])
 
     def _begin(self, start: RunStarted, files: Iterable[StoredFile], options: Mapping[str, Json]) -> None:
         names = json.dumps([source.name for source in start.sources])

@@ -309,3 +309,26 @@ def test_a_bug_ends_the_stream_and_leaves_a_true_report(sandbox: Start, tmp_path
     assert report["jobs"][0]["jobId"] == server.jobs()[0].id
     with Log(tmp_path / ".aftrun", create=False) as log:
         assert log.runs()[0].outcome == "error"
+
+
+def test_a_run_is_retried_once(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """Two at once: one wins, 75 for the other. After success: 2, unless --again. What failed again is retried again."""
+    flaky = {"match": {"scriptName": "flaky"}, "flaky": {"failFirst": 2}, "queue": "0s", "duration": "300ms"}
+    server = sandbox({"behaviours": [flaky]})
+    (tmp_path / "m.yaml").write_text("scriptName: flaky\n", encoding="utf-8")
+    assert aftrun("apply", "m.yaml", server=server).code == 1
+    run = json.loads(aftrun("history", "--format", "json").out)[0]["id"]
+    both = [begin(tmp_path, server, "retry", run) for _ in range(2)]
+    errors = [process.communicate(timeout=60)[1].decode() for process in both]
+    assert sorted(process.returncode for process in both) == [1, 75], errors
+    assert any("is being retried" in error for error in errors)
+    assert len(posted(server)) == 2
+    third = aftrun("retry", run, env={"AFT_API_KEY": server.api_key})
+    assert third.code == 0, third.err
+    assert len(posted(server)) == 3
+    fourth = aftrun("retry", run, env={"AFT_API_KEY": server.api_key})
+    assert fourth.code == 2
+    assert "which succeeded" in fourth.err
+    assert len(posted(server)) == 3
+    assert aftrun("retry", run, "--again", env={"AFT_API_KEY": server.api_key}).code == 0
+    assert len(posted(server)) == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Annotated
 
 from aftrun.cli import options
@@ -23,6 +24,9 @@ def retry(
         bool,
         flag("--include-unknown", help="Run again also jobs that may have run, or be running still, unseen."),
     ] = False,
+    again: Annotated[
+        bool, flag("--again", help="Although the run has been retried already, and that one succeeded.")
+    ] = False,
     env_file: options.EnvFiles = None,
     state_dir: options.StateDir = DEFAULT_STATE_DIR,
 ) -> int:
@@ -42,9 +46,16 @@ def retry(
             raise UsageError(
                 f"run {found.row.id} has not ended", hint=f"take it up first: aftrun resume {found.row.id}"
             )
+        instead = None
+        if not again:
+            wanted = found.row.id
+            found, instead = past.to_retry_now(log, found)
+            if found.row.id != wanted:
+                say(f"run {wanted} has been retried already; what did not succeed in the last retry runs again")
         chosen = with_tls(past.retry_options(found, include_unknown=include_unknown), tls)
         with sandbox_for(chosen.sandbox) as server:
             setup, stored = past.retry_setup(log, found, chosen, environ, server)
+            setup = replace(setup, retry_instead=instead, retry_again=again)
             if not view.quiet:
                 say(f"retry of run {found.row.id}: {len(chosen.only)} of {len(found.report.jobs)} jobs")
             code = carry_out(setup, state_dir, view, ending, files=stored)
