@@ -9,6 +9,15 @@ from pathlib import Path
 DEFAULT_STATE_DIR = Path(".aftrun")
 
 
+class Language(StrEnum):
+    """What `import` reads."""
+
+    BASH = "bash"
+    POWERSHELL = "powershell"
+    CMD = "cmd"
+    AFT = "aft"
+
+
 class Ci(StrEnum):
     """The CI servers that aftrun speaks to."""
 

@@ -1,256 +1,389 @@
-"""The part of PowerShell that people paste: `Invoke-RestMethod` and what its arguments are made of.
-
-Variables, maps, arrays, strings of all kinds, here-strings, back-ticks, splatting, `ConvertTo-Json`. What would have to
-be executed to be known is a `Trouble` where its value is needed.
-"""
+"""A PowerShell script, walked over without running it: its statements, and the calls in them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from aftrun.importer.pieces import Trouble, basename
-from aftrun.importer.psexpr import CAST, NAME, NUMBER, Expressions
-from aftrun.importer.psvalues import Unknown, as_text
+from aftrun.importer import rest
+from aftrun.importer.bash import unread
+from aftrun.importer.batch import argv
+from aftrun.importer.calls import Calls
+from aftrun.importer.found import Notebook, Word, words
+from aftrun.importer.marks import has_mark, reference, unknown
+from aftrun.importer.psvalues import NAME, Expressions, as_json, as_text, date_reference
+from aftrun.importer.trees import DEEPEST, below, merged, text_of
 
-_KEYWORDS = {
-    *("if", "else", "elseif", "foreach", "for", "while", "do", "switch", "try", "catch", "finally", "function"),
-    *("return", "throw", "trap", "class", "begin", "process", "end", "filter", "until"),
-}
+if TYPE_CHECKING:
+    from aftrun.importer.trees import Node
 
-Run = Callable[[str, int, Sequence[tuple[Any, int]], dict[str, tuple[Any, int]], Any], Any]
-"""Told of each command: name, offset, plain arguments, named arguments, what the pipe gives it. Returns its value."""
+_REST = ("invoke-restmethod", "irm", "invoke-webrequest", "iwr")
+_SWITCHES = words(
+    "skipcertificatecheck usebasicparsing compress raw asarray passthru nonewline verbose debug wait nonewwindow "
+    "force whatif confirm disablekeepalive skiphttperrorcheck skipheadervalidation noproxy resume followrellink utc "
+    "usedefaultcredentials asjob allowunencryptedauthentication allowinsecureredirect "
+    "preserveauthorizationonredirect preservehttpmethodonredirect proxyusedefaultcredentials loaduserprofile"
+)
 
 
 class PowerShell(Expressions):
-    """Reads one stretch of text, running nothing: every command is handed to `run`."""
+    """Walks over one text. With `line` all of it stands at that line of what was given."""
 
-    def __init__(self, text: str, offsets: Sequence[int], run: Run) -> None:
-        super().__init__(text, offsets)
-        self._run = run
-        self.skips_certificates = False
+    def __init__(self, notebook: Notebook, calls: Calls, text: str, line: int = 0) -> None:
+        super().__init__(notebook, text, line)
+        self._calls = calls
+        self._functions: dict[str, Node] = {}
+        self._used: set[str] = set()
+        self._set_in: dict[int, set[str]] = {}
+        self._depth = 0
+        self._visits: dict[str, Callable[[Node], Any]] = {
+            "function_statement": self._define,
+            "param_block": lambda node: self._parameters(node, None),
+            "foreach_statement": self._foreach,
+            "try_statement": self._try,
+            "trap_statement": self._trap,
+            **dict.fromkeys(("if_statement", "switch_statement"), self._branches),
+            **dict.fromkeys(("while_statement", "do_statement", "for_statement"), self._loop),
+            **dict.fromkeys(("statement_list", "script_block"), self._children),
+        }
 
     def read(self) -> None:
-        """Read all statements.
-
-        Raises:
-            Trouble: something cannot be read.
-        """
-        self._statements("")
+        """Note every job that the text starts."""
+        before = len(self._notebook.jobs)
+        self._children(self._root)
+        for name, body in self._functions.items():
+            if name not in self._used:
+                with self._notebook.inside(f"in the function {name}, which nothing here calls"):
+                    self._children(body)
+        if self._skips_certificates:
+            jobs = self._notebook.jobs
+            jobs[before:] = [replace(job, tls=replace(job.tls, insecure=True)) for job in jobs[before:]]
+        if self._root.has_error:
+            unread(self._root, self._notebook, self._at)
 
     # --- statements -----------------------------------------------------------------------------------------------
 
-    def _statements(self, end: str) -> Any:
+    def _children(self, node: Node) -> Any:
+        """The value of the last statement below a node."""
         value: Any = None
-        while True:
-            self._blanks(lines=True)
-            if not self._peek():
-                if end:
-                    raise Trouble(f"{end} is missing", self._offset())
-                return value
-            if end and self._peek() == end:
-                return value
-            if self._peek() == ";":
-                self._at += 1
-                continue
-            value = self._statement()
-            self._blanks()
-            if self._peek() and self._peek() not in ";\n" + end:
-                raise Trouble("this cannot be read here", self._offset(), "paste only the commands that start jobs")
+        for child in node.named_children:
+            value = self._statement(child)
+        return value
 
-    def _statement(self) -> Any:
-        start = self._offset()
-        static = re.compile(r"\[[\w.]+\]::(\w+)").match(self._text, self._at)
-        if static:
-            if static.group(1) in ("ServerCertificateValidationCallback", "CertificatePolicy"):
-                self.skips_certificates = True
-            elif static.group(1) != "SecurityProtocol":
-                raise Trouble("this use of .NET cannot be read", start, "leave it out if it can be")
-            self._skip_statement()
+    def _statement(self, node: Node) -> Any:
+        self._notebook.step()
+        if self._depth > DEEPEST:
+            self._notebook.remark(self._at(node), "this is nested too deeply to be read")
             return None
-        word = re.compile(r"[A-Za-z]+").match(self._text, self._at)
-        if word and word.group().lower() == "param" and self._text[word.end() :].lstrip().startswith("("):
-            self._at = self._text.index("(", self._at)
-            self._skip_balanced()
-            return None
-        if word and word.group().lower() in _KEYWORDS:
-            hint = "paste only the commands that start jobs, and the variables that they use"
-            raise Trouble(f"`{word.group()}` would have to be executed", start, hint)
-        target = self._target()
-        if target is not None:
-            self._assign(target, start)
-            return None
-        return self._pipeline()
-
-    def _target(self) -> tuple[str, str, list[Any], str, list[str]] | None:
-        """What stands before an assignment's `=`: kind, name, keys, operator, types; None where it is none."""
-        before = self._at
-        casts: list[str] = []
-        while cast := CAST.match(self._text, self._at):
-            self._at = cast.end()
-            self._blanks()
-            casts.insert(0, cast.group(1).lower())
-        match = re.compile(r"\$(?:(env:)([A-Za-z_]\w*)|\{([^}]+)\}|" + NAME.pattern + r")", re.IGNORECASE).match(
-            self._text, self._at
-        )
-        if match:
-            self._at = match.end()
-            kind = "env" if match.group(1) else "variable"
-            name = match.group(2) or match.group(3) or match.group(4)
-            keys: list[Any] = []
-            while step := re.compile(r"\.([A-Za-z_]\w*)(?!\()|\[\s*(['\"])(.*?)\2\s*\]").match(self._text, self._at):
-                keys.append(step.group(1) or step.group(3))
-                self._at = step.end()
-            self._blanks()
-            operator = re.compile(r"\+?=(?!=)").match(self._text, self._at)
-            if operator:
-                self._at = operator.end()
-                return kind, name, keys, operator.group(), casts
-        self._at = before
-        return None
-
-    def _assign(self, target: tuple[str, str, list[Any], str, list[str]], start: int) -> None:
-        kind, name, keys, operator, casts = target
-        value = self._guarded_pipeline()
-        for cast in casts:
-            value = self._converted(cast, value, start)
-        store = self._environment if kind == "env" else self._variables
-        key = name if kind == "env" else name.lower()
-        if not keys:
-            store[key] = self._sum(store.get(key, ""), value, start) if operator == "+=" else value
-            return
-        holder = store.get(key)
-        for step in keys[:-1]:
-            holder = self._member(holder, step, start)
-        if not isinstance(holder, dict):
-            raise Trouble(f"${name} is no map that is known here", start)
-        holder[keys[-1]] = self._sum(holder.get(keys[-1], ""), value, start) if operator == "+=" else value
-
-    def _guarded_pipeline(self) -> Any:
-        """The value of an assignment. What cannot be known is a trouble only where it is used."""
-        before = self._at
+        self._depth += 1
         try:
-            return self._pipeline()
-        except Trouble as trouble:
-            if "irm" in self._text[before : before + 4000].lower() or "invoke-" in self._text[before:].lower()[:200]:
-                raise
-            self._at = before
-            self._skip_statement()
-            return Unknown(trouble.message)
+            return self._visit(node)
+        finally:
+            self._depth -= 1
 
-    def _pipeline(self) -> Any:
-        self._blanks()
-        value = self._command_or_expression(None, first=True)
-        while True:
-            self._blanks()
-            if self._peek() != "|" or self._peek(2) == "||":
-                return value
-            self._at += 1
-            self._blanks(lines=True)
-            value = self._command_or_expression(value, first=False)
+    def _visit(self, node: Node) -> Any:
+        visit = self._visits.get(node.type)
+        if visit is not None:
+            return visit(node)
+        if node.type in self._kinds or node.type.endswith("_expression"):
+            return self._value(node)
+        return None if node.type in ("comment", "function_name") else self._children(node)
 
-    def _command_or_expression(self, piped: Any, *, first: bool) -> Any:
-        called = self._peek() in ("&", ".") and self._text[self._at + 1 : self._at + 2] in (" ", "'", '"', "$")
-        if called:
-            self._at += 1
-            self._blanks()
-            return self._command(piped, called=True)
-        if re.compile(r"[A-Za-z_./\\][\w./\\:-]*|%|\?").match(self._text, self._at):
-            return self._command(piped, called=False)
-        if not first:
-            raise Trouble("this part of a pipeline cannot be read", self._offset())
-        return self._expression()
+    def _define(self, node: Node) -> None:
+        name = next((text_of(child) for child in node.named_children if child.type == "function_name"), "")
+        self._functions[name.lower().split(":")[-1]] = node
+
+    def _trap(self, node: Node) -> None:
+        with self._notebook.inside("in a trap, so it ran only after an error"):
+            self._children(node)
+
+    def _branches(self, node: Node) -> Any:
+        before, ends, values = dict(self._variables), [], []
+        kind = "if" if node.type == "if_statement" else "switch"
+        blocks = [each for each in below(node, into=_between_blocks) if each.type == "statement_block"]
+        for child in node.named_children:
+            if child.type not in ("statement_block", "elseif_clauses", "else_clause", "switch_body"):
+                self._value(child)
+        for block in blocks:
+            self._variables = dict(before)
+            with self._notebook.inside(f"in a branch of the `{kind}` at line {self._at(node)}; now it always runs"):
+                values.append(self._children(block))
+            ends.append(self._variables)
+        has_else = any(child.type == "else_clause" for child in node.named_children)
+        ways = ends if has_else and ends else [before, *ends]
+        self._merge(ways, node, f"differently in the branches of `{kind}`")
+        if values and has_else and all(value == values[0] for value in values):
+            return values[0]
+        return self._unknown("VALUE", f"it differs between the branches of `{kind}`", node)
+
+    def _try(self, node: Node) -> Any:
+        value: Any = None
+        for child in node.named_children:
+            if child.type == "statement_block":
+                value = self._children(child)
+            elif child.type == "catch_clauses":
+                before = dict(self._variables)
+                with self._notebook.inside("in a catch, so it ran only after an error"):
+                    self._children(child)
+                self._merge([before, self._variables], node, "after an error")
+            else:
+                self._children(child)
+        return value
+
+    def _loop(self, node: Node) -> None:
+        before = dict(self._variables)
+        self._forget(self._assigned(node), node, "it is set in a loop")
+        with self._notebook.inside(f"in the loop at line {self._at(node)}; now it runs once"):
+            for child in node.named_children:
+                self._statement(child)
+        self._merge([before, self._variables], node, "in a loop")
+
+    def _foreach(self, node: Node) -> None:
+        children = [child for child in node.named_children if child.type != "comment"]
+        name = next((text_of(child)[1:].lower() for child in children if child.type == "variable"), "")
+        body = next((child for child in children if child.type == "statement_block"), None)
+        of = [child for child in children if child.type not in ("statement_block", "foreach_parameter")]
+        if body is not None:
+            self._each(name, self._value(of[1]) if len(of) > 1 else None, body, node)
+
+    def _each(self, name: str, items: Any, body: Node, node: Node) -> None:
+        """A loop over a list that is known is written out; jobs that are the same each time count once."""
+        if not isinstance(items, list) or not items:
+            single = isinstance(items, str) and not has_mark(items)
+            self._variables[name] = items if single else self._unknown(name, "it is the variable of a loop", node)
+            self._loop(body)
+            return
+        before = dict(self._variables)
+        for item in items[:1000]:
+            self._forget(self._assigned(body), node, "it is set in a loop")
+            self._variables[name] = item
+            with self._notebook.inside(
+                f"in the loop at line {self._at(node)}, which is written out: each job that differs stands here once"
+            ):
+                self._children(body)
+        self._merge([before, self._variables], node, "in a loop")
+
+    def _assigned(self, node: Node) -> set[str]:
+        """The variables that a loop sets."""
+        if node.id in self._set_in:
+            return self._set_in[node.id]
+        names = self._set_in[node.id] = set[str]()
+        for each in below(node):
+            if each.type in ("left_assignment_expression", "post_increment_expression", "pre_increment_expression"):
+                match = re.search(r"\$(?:\{([^}]+)\}|(?:\w+:)?(\w+))", text_of(each))
+                if match:
+                    names.add((match.group(1) or match.group(2)).lower())
+        return names
+
+    def _forget(self, names: set[str], node: Node, why: str) -> None:
+        for name in names:
+            self._variables[name] = self._unknown(name, why, node)
+
+    def _merge(self, ways: list[dict[str, Any]], node: Node, how: str) -> None:
+        self._variables = merged(ways, lambda name: self._unknown(name, f"it is set {how}", node))
+
+    def _parameters(self, node: Node, given: tuple[dict[str, Any], list[Any]] | None) -> None:
+        """`param(…)`: what a call gave, else the default; of a script's own, what the environment says."""
+        named, plain = given or ({}, [])
+        plain = list(plain)
+        for each in below(node, into=lambda child: child.type != "script_parameter"):
+            if each.type != "script_parameter":
+                continue
+            variable = next((child for child in each.named_children if child.type == "variable"), None)
+            default = next((child for child in each.named_children if child.type == "script_parameter_default"), None)
+            if variable is None:
+                continue
+            name = text_of(variable)[1:]
+            value = self._value(default.named_children[0]) if default is not None and default.named_children else None
+            if name.lower() in named:
+                value = named[name.lower()]
+            elif plain and given is not None:
+                value = plain.pop(0)
+            elif given is None and isinstance(value, str) and re.fullmatch(r"[^${}\\`\"'\n\ufdd0]+", value):
+                self._notebook.remark(
+                    self._at(each), f"ARG_{name.upper()} stands for the parameter ${name}, if it is set"
+                )
+                value = reference("${ARG_" + name.upper() + ":-" + value + "}") if NAME.fullmatch(name) else value
+            elif given is None and value is None:
+                value = unknown(name, f"${name} is a parameter of the script", self._at(each))
+            self._variables[name.lower()] = value
 
     # --- commands -------------------------------------------------------------------------------------------------
 
-    def _command(self, piped: Any, *, called: bool) -> Any:
-        start = self._offset()
-        if called:
-            name = as_text(self._primary()) or ""
-        else:
-            match = re.compile(r"[^\s;|(){},'\"$]+").match(self._text, self._at)
-            name = match.group() if match else ""
-            self._at += len(name)
-        plain: list[tuple[Any, int]] = []
-        named: dict[str, tuple[Any, int]] = {}
-        while True:
-            self._blanks()
-            char = self._peek()
-            if not char or char in "\n;|)}":
-                return self._run(name, start, plain, named, piped)
-            if char == "{":
-                self._skip_balanced()
-                continue
-            at = self._offset()
-            redirect = re.compile(r"(?:\d|\*)?>>?(?:&1)?").match(self._text, self._at)
-            if redirect:
-                self._at = redirect.end()
-                self._blanks()
-                if not redirect.group().endswith("&1"):
-                    self._argument()
-                continue
-            if char == "@" and re.match(r"@[A-Za-z_]", self._peek(2)):
-                self._splat(named, at)
-                continue
-            option = re.compile(r"-([A-Za-z][\w-]*)(:)?").match(self._text, self._at)
-            if option and not _is_native(name):
-                self._at = option.end()
-                self._blanks()
-                if option.group(2) or not self._at_end_of_value():
-                    named[option.group(1).lower()] = (self._argument(), at)
-                else:
-                    named[option.group(1).lower()] = (True, at)
-                continue
-            plain.append((self._argument(), at))
+    def _command(self, node: Node, piped: Any) -> Any:
+        """The value of one command; calls are noted on the way."""
+        self._notebook.step()
+        head = next((child for child in node.named_children if child.type.startswith("command_name")), None)
+        if head is None:
+            return self._children(node)
+        block = next((child for child in below(head) if child.type == "script_block_expression"), None)
+        if block is not None:
+            return self._children(block)
+        given = self._value(head.named_children[0]) if head.type == "command_name_expr" else text_of(head)
+        name = as_text(given)
+        plain, named, words = self._arguments(node)
+        line = self._at(node)
+        lower = name.lower()
+        if lower in self._functions:
+            return self._function(lower, named, plain)
+        blocks = [item for item in plain if isinstance(item, _Block)]
+        if lower in ("foreach-object", "%", "foreach") and blocks:
+            self._each("_", piped, blocks[0].node, node)
+            return self._unknown("VALUE", "it is what a loop gives", node)
+        if blocks and lower not in ("where-object", "?", "register-argumentcompleter"):
+            values = [self._children(each.node) for each in blocks]
+            return values[-1]
+        if lower in _REST or (lower in ("curl", "wget") and rest.is_cmdlet(named)):
+            self._notebook.seen.add(line)
+            self._calls.request(rest.request_of(line, plain, named, piped, self._notebook))
+            return self._unknown("ANSWER", "it is what the server answers", node)
+        if lower in ("start-process", "saps", "start"):
+            self._start_process(plain, named, line)
+            return None
+        if lower in ("invoke-expression", "iex") and (plain or piped):
+            text = as_text(plain[0] if plain else piped)
+            if re.search(r"(?i)\b(curl|aft|irm|iwr|invoke-\w+)\b", text) and not has_mark(text):
+                PowerShell(self._notebook, self._calls, text, line).read()
+            return None
+        found = [Word(name, line), *words]
+        stdin = piped if isinstance(piped, str) else None
+        if not self._calls.run(found, stdin) and has_mark(name) and words:
+            texts = [word.text for word in words]
+            program = "aft" if texts[0] in ("start", "run") else "curl" if any("/v1/jobs" in t for t in texts) else ""
+            if program:
+                self._notebook.remark(line, f"the program is in a variable; it was taken for {program}")
+                self._calls.run([Word(program, line), *words], stdin)
+        return self._known(lower, plain, named, piped, node)
 
-    def _at_end_of_value(self) -> bool:
-        """Whether a switch ends here: the next thing is no value."""
-        char = self._peek()
-        return (
-            not char
-            or char in "\n;|)}"
-            or re.match(r"-[A-Za-z]", self._peek(2)) is not None
-            or (char == "@" and re.match(r"@[A-Za-z_]", self._peek(2)) is not None)
-        )
+    def _known(self, name: str, plain: list[Any], named: dict[str, Any], piped: Any, node: Node) -> Any:
+        """The value of the few cmdlets whose value is plain."""
+        first = plain[0] if plain else None
+        if name == "convertto-json":
+            return as_json(named.get("inputobject", piped if piped is not None else first))
+        if name in ("get-content", "gc", "cat", "type"):
+            path = named.get("path", named.get("literalpath", first))
+            if isinstance(path, str) and not has_mark(path) and not re.search(r"[{}$\n]", path):
+                return reference("${file:" + path + "}")
+            return self._unknown("FILE", "it is what a file holds whose name is not known here", node)
+        if name == "get-date":
+            form = named.get("format", named.get("f"))
+            return self._now if form is None and not named else date_reference(form, self._at(node), self._notebook)
+        if name in ("write-output", "echo", "out-string", "write"):
+            return piped if first is None else first
+        if name in ("set-variable", "sv", "new-variable"):
+            of = as_text(named.get("name", first)).lower()
+            self._variables[of] = named.get("value", plain[1] if len(plain) > 1 else None)
+            return None
+        if name == "new-object":
+            kind = as_text(named.get("typename", first)).lower()
+            if "dictionary" in kind or "hashtable" in kind:
+                return {}
+            if kind in ("psobject", "pscustomobject"):
+                return dict(named.get("property") or {})
+        if name == "join-path" and len(plain) == 2 and all(isinstance(each, str) for each in plain):
+            return "\\".join((as_text(plain[0]).rstrip("\\/"), as_text(plain[1])))
+        shown = f"`{name}`" if re.fullmatch(r"[a-z][a-z-]{1,40}", name) else "a command"
+        return self._unknown(name.rpartition("-")[2], f"it is what {shown} returns", node)
 
-    def _splat(self, named: dict[str, tuple[Any, int]], at: int) -> None:
-        match = re.compile(r"@([A-Za-z_]\w*)").match(self._text, self._at)
-        assert match is not None, "the caller has looked"  # noqa: S101  # for the type checker
-        self._at = match.end()
-        value = self._variables.get(match.group(1).lower())
-        if not isinstance(value, dict):
-            raise Trouble(f"@{match.group(1)} is no map that is known here", at)
-        named.update({str(key).lower(): (item, at) for key, item in value.items()})
+    def _function(self, name: str, named: dict[str, Any], plain: list[Any]) -> Any:
+        if self._depth > DEEPEST // 2:
+            return None
+        self._used.add(name)
+        function, before = self._functions[name], dict(self._variables)
+        given = ({key.lower(): value for key, value in named.items()}, plain)
+        self._variables["args"] = plain
+        value: Any = None
+        for child in function.named_children:
+            if child.type == "function_parameter_declaration":
+                self._parameters(child, given)
+            elif child.type != "function_name":
+                for each in child.named_children if child.type == "script_block" else [child]:
+                    if each.type == "param_block":
+                        self._parameters(each, given)
+                    else:
+                        value = self._statement(each)
+        kept = {key: value for key, value in self._variables.items() if key in self._scripts}
+        self._variables = {**before, **kept}
+        return value
 
-    def _argument(self) -> Any:
-        """One argument: an expression, or a bare word in which variables may stand."""
-        char = self._peek()
-        if char in "'\"(@" or (char == "$" and not re.compile(r"\$[\w:{}.]+[/\\:-]").match(self._text, self._at)):
-            value = self._postfixed(self._primary())
-            if self._peek() == ",":
-                return self._listed(value)
-            return value
-        if NUMBER.match(self._text, self._at):
-            return self._primary()
-        parts: list[str] = []
-        start = self._offset()
-        while (char := self._peek()) and char not in " \t\r\n;|(){},'\"":
-            if char == "$":
-                parts.append(self._needed_text(self._dollar(), start))
-            elif char == "`":
-                if self._text[self._at + 1 : self._at + 2] in ("\n", "\r"):
-                    break
-                parts.append(self._peek(2)[1:])
-                self._at += 2
+    def _start_process(self, plain: list[Any], named: dict[str, Any], line: int) -> None:
+        program = as_text(named.get("filepath", plain[0] if plain else ""))
+        given = named.get("argumentlist", named.get("args", plain[1] if len(plain) > 1 else []))
+        texts = [as_text(each) for each in given] if isinstance(given, list) else [as_text(given)]
+        words: list[str] = []
+        for text in texts:
+            if len(texts) > 1 and re.search(r"\s", text) and '"' not in text:
+                said = "Start-Process passes an argument with a blank as several; it was taken as the one that is meant"
+                self._notebook.remark(line, said)
+                words.append(text)
             else:
-                parts.append(char)
-                self._at += 1
-        if not parts:
-            raise Trouble("this cannot be read", start)
-        return "".join(parts)
+                words += argv(text)
+        self._calls.run([Word(program, line), *(Word(word, line) for word in words)])
+
+    def _arguments(self, node: Node) -> tuple[list[Any], dict[str, Any], list[Word]]:
+        """Arguments as a cmdlet sees them, plain and named, and as the words that a program sees."""
+        plain: list[Any] = []
+        named: dict[str, Any] = {}
+        words: list[Word] = []
+        waiting = ""
+        for apart, each in _elements(node):
+            raw, line = text_of(each), self._at(each)
+            if each.type == "command_parameter":
+                name = raw.lstrip("-–").rstrip(":").lower()
+                named[name] = True
+                words.append(Word(raw, line))
+                waiting = "" if name in _SWITCHES and not raw.endswith(":") else name
+            elif raw.startswith("@") and raw[1:].isidentifier():
+                self._splatted(self._variables.get(raw[1:].lower()), plain, named, words, line)
+            else:
+                value = _Block(each) if _is_block(each) else self._argument(each)
+                if waiting:
+                    named[waiting] = value
+                else:
+                    plain.append(value)
+                waiting = ""
+                texts = [as_text(item) for item in value] if isinstance(value, list) else [as_text(value)]
+                if not apart and words and texts:
+                    words[-1] = Word(words[-1].text + texts.pop(0), words[-1].line)
+                words += [Word(text, line) for text in texts]
+        return plain, named, words
+
+    def _splatted(self, value: Any, plain: list[Any], named: dict[str, Any], words: list[Word], line: int) -> None:
+        if isinstance(value, dict):
+            named.update({key.lower(): item for key, item in value.items()})
+        elif isinstance(value, list):
+            plain += value
+            words += [Word(as_text(item), line) for item in value]
+        else:
+            self._notebook.remark(line, "the arguments that a variable brings are not known here: add what they say")
 
 
-def _is_native(name: str) -> bool:
-    """Whether a command is a program rather than a cmdlet, so that its options are plain words."""
-    return basename(name) in ("curl", "aft", "schtasks", "cmd", "powershell", "pwsh")
+class _Block:
+    """A script block among a command's arguments."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = next((each for each in below(node) if each.type == "script_block"), node)
+
+
+def _elements(node: Node) -> Iterator[tuple[bool, Node]]:
+    """A command's arguments, each with whether a blank stands before it."""
+    separated = True
+    for child in node.named_children:
+        for each in child.named_children if child.type == "command_elements" else ():
+            if each.type == "command_argument_sep":
+                separated = True
+            elif each.type not in ("redirection", "redirections", "comment"):
+                yield separated, each
+                separated = False
+
+
+def _is_block(node: Node) -> bool:
+    while node.named_child_count == 1 and node.type != "script_block_expression":
+        node = node.named_children[0]
+    return node.type == "script_block_expression"
+
+
+def _between_blocks(node: Node) -> bool:
+    return node.type != "statement_block"

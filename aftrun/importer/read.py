@@ -1,324 +1,335 @@
-"""Pasted text → the jobs in it: which language it is, and what each command starts."""
+"""A script's text → the jobs in it: cleaned of what pasting leaves, and read in its language."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
 
 from aftrun.errors import Problem
-from aftrun.importer import aft, cron
-from aftrun.importer.body import job_of
-from aftrun.importer.curl import Curl
-from aftrun.importer.pieces import (
-    FoundJob,
-    Notebook,
-    Pasted,
-    Request,
-    Trouble,
-    Word,
-    basename,
-    has_reference,
-    is_clean,
-    must_be_known,
-    reference,
-    strip_user_words,
-)
+from aftrun.importer.bash import CALL, Bash
+from aftrun.importer.batch import Batch
+from aftrun.importer.calls import Calls
+from aftrun.importer.found import FoundJob, Limit, Notebook
+from aftrun.importer.marks import is_clean
 from aftrun.importer.powershell import PowerShell
-from aftrun.importer.psvalues import Encoded, Now, Unknown, date_reference
-from aftrun.importer.rest import request_of, text_of
-from aftrun.importer.shell import Command, Shell, printed
-from aftrun.importer.shellwords import Scope
-from aftrun.importer.windows import Batch
 
-LONGEST = 4 * 1024 * 1024
-"""Characters. Nobody pastes more."""
+LONGEST = 256 * 1024
+"""Characters. No script is longer, and a grammar may take the square of it."""
 
-_REST = ("invoke-restmethod", "irm", "invoke-webrequest", "iwr")
-_HARMLESS = {
-    *("echo", "printf", "set", "exit", "true", ":", "logger", "date", "sleep", "unset", "shopt", "umask", "mkdir"),
-    *("jq", "tee", "grep", "head", "tail", "python3", "cat", "cd", "pushd", "popd", "source", "rm", "wait", "trap"),
-    *("title", "cls", "findstr", "timeout", "chcp", "test", "[", "[[", "awk", "sed", "cut", "tr"),
-}
-_READ = {"curl", "aft", "schtasks", "cmd", "powershell", "pwsh", "bash", "sh", "dash", "zsh", "ksh"}
-"""Programs whose command lines are read."""
-_HARMLESS_CMDLETS = {
-    *("write-host", "write-output", "write-verbose", "write-error", "write-warning", "out-null", "out-file"),
-    *("select-object", "select", "format-list", "format-table", "fl", "ft", "start-sleep", "set-location", "cd"),
-    *("set-strictmode", "import-module", "exit", "echo", "out-host", "tee-object", "foreach-object", "%"),
-    *("where-object", "?", "out-string", "start-transcript", "stop-transcript", "add-type", "set-executionpolicy"),
-}
+
+class Language(StrEnum):
+    """What a script can be written in."""
+
+    BASH = "bash"
+    POWERSHELL = "powershell"
+    CMD = "cmd"
+    AFT = "aft"
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What was found. With problems there are no jobs to speak of."""
+    """What was found. With problems there are no jobs."""
 
-    pasted: Pasted
+    path: str
     jobs: tuple[FoundJob, ...]
-    remarks: tuple[str, ...]
+    remarks: tuple[tuple[int, str], ...]
+    """Line and text, in the order of lines."""
     problems: tuple[Problem, ...]
+    secrets: frozenset[str] = frozenset()
+    """Literal secrets that were left out."""
 
 
-def read_text(path: str, text: str, read: Callable[[str], bytes]) -> Imported:
-    """Find the jobs in pasted text. `read` gives the bytes of a file that a command names, or raises OSError."""
-    text = text.removeprefix("\ufeff")
-    pasted = Pasted(path, text)
-    notebook = Notebook(pasted, read)
-    problems: list[Problem] = []
-    if len(text) > LONGEST or not is_clean(text) or "\0" in text:
-        problems.append(_problem(pasted, Trouble("this is no text that anybody has pasted", 0)))
-    else:
+def read_text(path: str, text: str, read: Callable[[str], bytes], given: str | None = None) -> Imported:
+    """Find the jobs in a script. `read` gives the bytes of a file that a command names, or raises OSError.
+
+    Raises:
+        UsageError: the extra `import` is not installed.
+    """
+    notebook = Notebook(read)
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    refused = _refused(text)
+    if not refused:
         try:
-            Reader(notebook).read(language(path, text))
-        except Trouble as trouble:
-            problems.append(_problem(pasted, trouble))
-        except RecursionError:
-            problems.append(_problem(pasted, Trouble("this is nested too deeply", 0)))
-    if not problems and not notebook.jobs:
-        hint = "it reads curl, Invoke-RestMethod, aft start and aft run, also inside crontab and schtasks lines"
-        problems.append(_problem(pasted, Trouble("no command here starts a job", 0, hint)))
-    return Imported(pasted, tuple(notebook.jobs), tuple(notebook.remarks), tuple(problems))
+            for language, part in _parts(path, text, Language(given) if given else None):
+                _read(language, part, 0, notebook)
+        except (Limit, RecursionError) as error:
+            refused = (str(error) if isinstance(error, Limit) else "this is nested too deeply", 1, _PASTE)
+    if not refused and not notebook.jobs:
+        refused = _nothing(text, notebook)
+    remarks = tuple(sorted(notebook.remarks))
+    secrets = frozenset(each for each in notebook.secrets if each)
+    if refused:
+        message, line, hint = refused
+        return Imported(path, (), remarks, (Problem("import", message, path, line, 1, hint=hint),), secrets)
+    return Imported(path, tuple(notebook.jobs), remarks, (), secrets)
 
 
-def _problem(pasted: Pasted, trouble: Trouble) -> Problem:
-    line, column = pasted.place(trouble.offset)
-    return Problem("import", trouble.message, pasted.path, line, column, hint=trouble.hint)
+_PASTE = "paste the command that starts the job: curl, Invoke-RestMethod, aft start"
+_FIELDS = (
+    r"(?m)^[ \t]*(?:@(?:reboot|yearly|annually|monthly|weekly|daily|midnight|hourly)"
+    r"|(?:[*\d][\d*/,-]*[ \t]+){4}[*\da-zA-Z][\w*/,-]*)[ \t]+"
+)
+_CRON = re.compile(_FIELDS + r"(?:[a-z_][\w-]*[ \t]+(?=(?:/|curl|aft|cd\b)))?(?=\S)")
+"""Five fields, or a word for them, and in /etc/crontab a user."""
 
 
-def language(path: str, text: str) -> str:
-    """`powershell`, `batch` or `shell`: by the file's name, else by what only one of them has."""
-    suffix = path.lower().rpartition(".")[2]
-    if suffix in ("ps1", "psm1"):
-        return "powershell"
-    if suffix in ("bat", "cmd"):
-        return "batch"
-    if suffix in ("sh", "bash", "crontab", "cron"):
-        return "shell"
-    for line in text.splitlines():
-        code = line.strip()
-        if re.match(r"#!.*sh\b", code):
-            return "shell"
-        if code.startswith(("#", "::")):
+def _refused(text: str) -> tuple[str, int, str] | None:
+    """Why a text is not read at all: message, line, remedy."""
+    if len(text) > LONGEST:
+        return f"this is longer than {LONGEST // 1024} KiB, which no script is", 1, _PASTE
+    odd = re.search("[\0-\x08\x0e-\x1a\x1c-\x1f\ufdd0\ufdd1]", text)
+    if odd or not is_clean(text):
+        return "this is no text", text.count("\n", 0, odd.start() if odd else 0) + 1, _PASTE
+    if re.match(r"\s*(<\?xml[^>]*\?>\s*)?<Task\b", text):
+        return "an exported task of the Task Scheduler is not read", 1, "paste the command of its <Exec> as one line"
+    return None
+
+
+def _nothing(text: str, notebook: Notebook) -> tuple[str, int, str]:
+    lost = [each for each in notebook.remarks if "left out" in each[1] or " read" in each[1]]
+    line, said = min(lost, default=(1, ""))
+    if "schtasks" in said:
+        return said.partition(";")[0], line, "paste the command that stands behind its /tr"
+    return "no command here starts a job" + (f"; line {line}: {said}" if said else ""), line, _PASTE
+
+
+def _read(language: Language, text: str, line: int, notebook: Notebook) -> None:
+    def nested(inner: str, part: str, at: int) -> None:
+        _walk(Language(inner), part, at)
+
+    def _walk(kind: Language, part: str, at: int) -> None:
+        if kind is Language.POWERSHELL:
+            PowerShell(notebook, calls, for_powershell(plain_quotes(part, notebook)), at).read()
+        elif kind is Language.CMD:
+            Batch(notebook, calls, part, at).read()
+        else:
+            Bash(notebook, calls, _without_schedules(plain_quotes(part, notebook), notebook), at).read()
+
+    calls = Calls(notebook, nested)
+    _walk(language, text, line)
+
+
+def _without_schedules(text: str, notebook: Notebook) -> str:
+    """Cron's five fields are not read: the command behind them is, and that is said."""
+
+    def gone(match: re.Match[str]) -> str:
+        line = text.count("\n", 0, match.start()) + 1
+        notebook.remark(
+            line, "cron's five fields are not read; paste the command alone, or keep the line with: aftrun apply FILE"
+        )
+        return ""
+
+    if not _CRON.search(text):
+        return text
+    return re.sub(r"\\%", "%", _CRON.sub(gone, text))
+
+
+# --- languages --------------------------------------------------------------------------------------------------------
+
+_SUFFIXES = {
+    **dict.fromkeys(("ps1", "psm1", "psd1"), Language.POWERSHELL),
+    **dict.fromkeys(("bat", "cmd"), Language.CMD),
+    **dict.fromkeys(("sh", "bash", "zsh", "ksh", "dash", "crontab", "cron"), Language.BASH),
+}
+_FENCE = re.compile(r"^[ \t]*(?:>[ \t]*)?(`{3,}|~{3,})[ \t]*\{?\.?([\w+-]*)")
+_TAGS = {
+    **dict.fromkeys(("powershell", "pwsh", "ps1", "ps", "posh"), Language.POWERSHELL),
+    **dict.fromkeys(("bat", "batch", "cmd", "dos", "batchfile"), Language.CMD),
+    **dict.fromkeys(("bash", "sh", "shell", "console", "zsh", "shellsession", "shell-session"), Language.BASH),
+}
+_SIGNS: tuple[tuple[Language, int, str], ...] = (
+    (
+        Language.POWERSHELL,
+        6,
+        r"(?i)(?<![\w./'\"-])(invoke-restmethod|invoke-webrequest|convertto-json|start-process)(?![\w-])",
+    ),
+    (Language.POWERSHELL, 6, r"(?i)^(?:\$\w+\s*=\s*)?(irm|iwr)\s+\S"),
+    (Language.POWERSHELL, 4, r"(?i)^(\[\w+\])?\s*\$(env:|script:|global:)?[\w.]+(\[[^\]]*\])?\s*\+?=[^=]"),
+    (Language.POWERSHELL, 4, r"@\{|@['\"]$|\$env:\w|(?i:^\s*(try|param|function\s+[\w-]+)\s*[({]\s*$)|^<#"),
+    (
+        Language.POWERSHELL,
+        3,
+        r"(?i)[^`]\s`$|\s-(eq|ne|like|match|join|replace)\s|^\s*&\s+['\"$]|\|\s*(out-null|select-object)",
+    ),
+    (Language.POWERSHELL, 3, r"(?i)^\$\w+\.\w+\(|^\s*(write-(host|output|error)|exit \$lastexitcode|foreach \(\$)"),
+    (
+        Language.CMD,
+        6,
+        r"(?i)^@?(echo off|setlocal|endlocal|rem\b|set \"?\w+=|exit /b|goto\b|call\s)|^::|if (not )?errorlevel",
+    ),
+    (Language.CMD, 6, r"(?i)%(errorlevel|~dp0|date:|time:|userprofile|computername|~?[1-9]\b)|^schtasks\b"),
+    (Language.CMD, 5, r"(^|[^^])\^$|\^\"|\^\{"),
+    (Language.CMD, 3, r"^[^'$`]*%(?![0-9A-Fa-f]{2})[A-Za-z_]\w{2,}%[^'$`]*$|%[A-Z]+(_[A-Z]+)+%"),
+    (
+        Language.BASH,
+        6,
+        r"(^|[^`])\\$|<<-?\s*['\"]?\w+|^\s*(fi|done|esac|then)\b|\$\(\(|^(export\s+)?[A-Za-z_]\w*=[^=]?",
+    ),
+    (Language.BASH, 4, r"\$\([a-z]+ |;\s*(then|do)$|\[\[? |\|\s*(jq|grep|awk)\b|2>&1|/dev/null|^set -[a-z]"),
+)
+_COMPILED = tuple((language, weight, re.compile(pattern)) for language, weight, pattern in _SIGNS)
+
+
+def language_of(path: str, text: str) -> Language:
+    """The language of a script, by its file's name, its first line, and what only one of them writes."""
+    suffix = _SUFFIXES.get(path.lower().rpartition(".")[2])
+    if suffix is not None:
+        return suffix
+    first = text.lstrip().split("\n", 1)[0]
+    if first.startswith("#!"):
+        return Language.POWERSHELL if re.search(r"pwsh|powershell", first) else Language.BASH
+    points = dict.fromkeys((Language.BASH, Language.POWERSHELL, Language.CMD), 0)
+    for each in text.split("\n"):
+        code = each.strip()
+        if code.startswith("#"):
             continue
-        if re.match(r"(?i)@?(echo\s+off|rem\s|setlocal|schtasks(\.exe)?\s|set\s+\"?\w+=)", code) or code.endswith(" ^"):
-            return "batch"
-        wrapped = re.search(r"(?i)\b(powershell|pwsh)(\.exe)?[\"']?\s", code)
-        rest = re.search(r"(?i)(?<![\w-])(Invoke-RestMethod|Invoke-WebRequest|irm|iwr)(?![\w-])", code)
-        if (rest and not (wrapped and wrapped.start() < rest.start())) or re.match(
-            r"(?i)(\[\w+\])?\$(env:|script:)?[\w.]+\s*=", code
+        wrapped = re.search(r"(?i)\b(powershell|pwsh)(\.exe)?[\"']?\s+(-|/)", code)
+        code = code[: wrapped.start()] if wrapped else code
+        code = re.sub(r"\s+#\s.*$", "", code)[:4000]
+        for language, weight, pattern in _COMPILED:
+            if pattern.search(code):
+                points[language] += weight
+    return max(points, key=lambda language: points[language])
+
+
+def _parts(path: str, text: str, given: Language | None) -> Iterator[tuple[Language, str]]:
+    """The text in its language; of Markdown, each fenced block in its own. Lines keep their numbers."""
+    lines = text.split("\n")
+    blocks: list[tuple[str, int, int]] = []
+    opened: tuple[str, str, int] | None = None
+    for number, line in enumerate(lines):
+        fence = _FENCE.match(line)
+        if fence and opened is None:
+            opened = (fence.group(1), fence.group(2).lower(), number + 1)
+        elif fence and opened and fence.group(1).startswith(opened[0]) and not fence.group(2):
+            blocks.append((opened[1], opened[2], number))
+            opened = None
+    if opened:
+        blocks.append((opened[1], opened[2], len(lines)))
+    calls = [block for block in blocks if any(CALL.search(line) for line in lines[block[1] : block[2]])]
+    if not calls or path.lower().rpartition(".")[2] in _SUFFIXES:
+        clean = _without_prompts(text)
+        yield given or language_of(path, clean), clean
+        return
+    for tag, start, end in blocks:
+        inner = _without_prompts("\n".join(re.sub(r"^[ \t]*> ?", "", line) for line in lines[start:end]))
+        if tag and tag not in _TAGS and tag not in ("", "text", "txt", "plain", "plaintext"):
+            continue
+        language = given or _TAGS.get(tag) or language_of("", inner)
+        if (
+            _TAGS.get(tag) is Language.BASH
+            and language_of("", inner) is not Language.BASH
+            and tag in ("console", "shell")
         ):
-            return "powershell"
-        if re.match(r"(?i)\S*curl(\.exe)?\s.*%[A-Za-z_]\w*%", code):
-            return "batch"
-    return "shell"
+            language = given or language_of("", inner)
+        yield language, "\n" * start + inner
 
 
-class Reader:
-    """Turns commands into jobs, whatever language they stand in."""
+# --- what pasting leaves ----------------------------------------------------------------------------------------------
 
-    def __init__(self, notebook: Notebook) -> None:
-        self._notebook = notebook
-        self._depth = 0
-
-    def read(self, kind: str) -> None:
-        """Read the whole text.
-
-        Raises:
-            Trouble: something cannot be read.
-        """
-        text = self._notebook.pasted.text
-        if kind == "shell" and cron.looks_like(text):
-            self._crontab(text)
-        else:
-            self._text(kind, text, range(len(text)), Scope())
-
-    def _text(self, kind: str, text: str, offsets: Sequence[int], scope: Scope) -> None:
-        if self._depth > 8:
-            raise Trouble("this is nested too deeply", offsets[0] if offsets else 0)
-        self._depth += 1
-        if kind == "powershell":
-            self._powershell(text, offsets)
-        else:
-            reader = Batch(text, offsets, scope) if kind == "batch" else Shell(text, offsets, scope)
-            piped: Word | None = None
-            for command in reader.commands():
-                given = piped if command.operator == "|" and command.stdin is None else command.stdin
-                self._command(replace(command, stdin=given))
-                known = printed([word.text for word in command.words], command.stdin)
-                piped = None if known is None else Word(known, command.offset)
-        self._depth -= 1
-
-    def _crontab(self, text: str) -> None:
-        scope = Scope()
-        for entry in cron.entries(text):
-            if entry.name:
-                scope.values[entry.name] = entry.text
-                continue
-            line = self._notebook.pasted.line(entry.offsets[0])
-            self._notebook.schedule = (
-                f"ran by cron at: {entry.when} (line {line}); keep that line, with: aftrun apply FILE"
-            )
-            self._text("shell", entry.text, entry.offsets, scope)
-            self._notebook.schedule = ""
-
-    # --- commands of shells ---------------------------------------------------------------------------------------
-
-    def _command(self, command: Command) -> None:
-        words = strip_user_words(command.words)
-        if not words:
-            return
-        name = basename(words[0].text)
-        if name in _READ:
-            must_be_known([*words, *([command.stdin] if command.stdin else [])])
-            self._program(name, words, command.stdin)
-        elif command.operator == "$(":
-            pass  # what it prints is not known, which matters only where that is needed
-        elif has_reference(words[0].text):
-            hint = "paste the command itself"
-            raise Trouble("the command is in a variable, so it is not known here", words[0].offset, hint)
-        elif name in _HARMLESS:
-            if command.operator not in ("|", "|&", "||"):
-                self._notebook.remark(words[0].offset, f"`{name}` is left out: it starts no job")
-        else:
-            shown = f"`{name}`" if re.fullmatch(r"[\w.-]{1,40}", name) else "this command"
-            hint = "paste only the commands that start jobs: curl, Invoke-RestMethod, aft start, aft run"
-            raise Trouble(f"{shown} cannot be read", words[0].offset, hint)
-
-    def _program(self, name: str, words: Sequence[Word], stdin: Word | None) -> None:
-        """One of the programs in `_READ`."""
-        if name == "curl":
-            for request in Curl(self._notebook, words[0].offset, stdin).read(words[1:]):
-                self._job(request)
-        elif name == "aft":
-            self._notebook.jobs.append(aft.read(words[1:] or words, self._notebook))
-        elif name in ("powershell", "pwsh"):
-            self._call_powershell(words)
-        elif name == "cmd":
-            rest = [word for word in words[1:] if not re.match(r"/[a-zA-Z]$", word.text)]
-            self._text("batch", *_joined(rest), Scope())
-        elif name == "schtasks":
-            self._schtasks(words)
-        else:
-            self._call_shell(words)
-
-    def _job(self, request: Request) -> None:
-        must_be_known(
-            [request.url, *(value for _, value in request.headers), *([request.body] if request.body else [])]
-        )
-        job = job_of(request, self._notebook)
-        if job is not None:
-            self._notebook.jobs.append(job)
-
-    def _call_shell(self, words: Sequence[Word]) -> None:
-        for number, word in enumerate(words[1:], 1):
-            if re.fullmatch(r"-[a-z]*c", word.text) and number + 1 < len(words):
-                inner = words[number + 1]
-                self._text("shell", inner.text, [inner.offset] * len(inner.text), Scope())
-                return
-        raise Trouble("this runs another script", words[0].offset, "import that script itself")
-
-    def _call_powershell(self, words: Sequence[Word]) -> None:
-        rest = list(words[1:])
-        while rest:
-            word = rest.pop(0)
-            option = word.text.lower().lstrip("-/")
-            if word.text.startswith(("-", "/")):
-                if "command".startswith(option) or option == "c":
-                    self._text("powershell", *_joined(rest), Scope())
-                    return
-                if "encodedcommand".startswith(option) or option in ("ec", "enc"):
-                    self._encoded(rest, word)
-                    return
-                if "file".startswith(option):
-                    raise Trouble("this runs another script", word.offset, "import that script itself")
-                takes = ("executionpolicy", "windowstyle", "configurationname", "version", "psconsolefile")
-                if option == "ep" or any(each.startswith(option) for each in takes):
-                    rest = rest[1:]
-                continue
-            self._text("powershell", *_joined([word, *rest]), Scope())
-            return
-        raise Trouble("this PowerShell has no command", words[0].offset)
-
-    def _encoded(self, rest: Sequence[Word], word: Word) -> None:
-        try:
-            text = base64.b64decode(rest[0].text, validate=True).decode("utf-16-le") if rest else ""
-        except (binascii.Error, UnicodeDecodeError, ValueError):
-            raise Trouble("the encoded command cannot be decoded", word.offset) from None
-        self._text("powershell", text, [word.offset] * len(text), Scope())
-
-    def _schtasks(self, words: Sequence[Word]) -> None:
-        options: dict[str, Word] = {}
-        rest = list(words[1:])
-        while rest:
-            word = rest.pop(0)
-            if word.text.startswith(("/", "-")) and rest and not rest[0].text.startswith("/"):
-                options[word.text[1:].lower()] = rest.pop(0)
-        task = options.get("tr")
-        if task is None:
-            raise Trouble("this schtasks line has no /tr, so it runs nothing", words[0].offset)
-        when = " ".join(options[key].text for key in ("sc", "mo", "d", "st") if key in options)
-        line = self._notebook.pasted.line(words[0].offset)
-        self._notebook.schedule = (
-            f"ran by the Task Scheduler: {when or 'as set there'} (line {line}); keep the task, with: aftrun apply FILE"
-        )
-        for command in Batch(task.text, [task.offset] * len(task.text), Scope(), operators=False).commands():
-            self._command(command)
-        self._notebook.schedule = ""
-
-    # --- PowerShell -----------------------------------------------------------------------------------------------
-
-    def _powershell(self, text: str, offsets: Sequence[int]) -> None:
-        before = len(self._notebook.jobs)
-        reader = PowerShell(text, offsets, self._cmdlet)
-        reader.read()
-        if reader.skips_certificates:
-            jobs = self._notebook.jobs
-            jobs[before:] = [replace(job, tls=replace(job.tls, insecure=True)) for job in jobs[before:]]
-
-    def _cmdlet(
-        self, name: str, offset: int, plain: Sequence[tuple[Any, int]], named: dict[str, tuple[Any, int]], piped: Any
-    ) -> Any:
-        """The value of one command."""
-        lower = name.lower()
-        if lower in _REST:
-            self._job(request_of(offset, plain, named, piped, self._notebook))
-            return Unknown("it is what the server answers")
-        if lower == "convertto-json":
-            given = piped if piped is not None else named.get("inputobject", plain[0] if plain else (None, 0))[0]
-            if isinstance(given, Unknown):
-                return given
-            return Encoded(given)
-        if lower in ("get-content", "gc", "cat", "type"):
-            path = named.get("path", named.get("literalpath", plain[0] if plain else (None, 0)))[0]
-            if isinstance(path, str) and not has_reference(path):
-                return reference("${file:" + path + "}")
-            return Unknown("it is what a file holds")
-        if lower == "get-date":
-            form = named.get("format", (None, 0))[0]
-            if isinstance(form, str):
-                return date_reference(form) or Unknown("this format of a date is not known here")
-            return Now()
-        if lower in _HARMLESS_CMDLETS:
-            return Unknown("it is what a command returned") if piped is not None else None
-        if basename(name) in _READ:
-            unescaped = [Word(text_of(each).replace('\\"', '"'), each[1]) for each in plain]
-            self._command(Command((Word(name, offset), *unescaped), ";", offset))
-            return Unknown("it is what a program prints")
-        shown = f"`{name}`" if re.fullmatch(r"[\w.-]{1,40}", name) else "this command"
-        if piped is not None or lower.startswith(("get-", "new-", "convertfrom-", "join-", "test-", "read-")):
-            return Unknown(f"it is what {shown} returns")
-        hint = "paste only the commands that start jobs, and the variables that they use"
-        raise Trouble(f"{shown} cannot be read", offset, hint)
+_PROMPT = re.compile(
+    r"^(?:[\w.-]+@[\w.-]+:\S*[$#]|\[[\w.-]+@[\w.-]+ [^\]]*\][$#]"
+    r"|PS(?: [A-Za-z]:\\[^>\n]*| /[^>\n]*)?>|[A-Za-z]:\\[^>\n]*>|[$%]) ?(?=\S)"
+)
 
 
-def _joined(words: Sequence[Word]) -> tuple[str, list[int]]:
-    """Arguments as the one text that a shell makes of them again."""
-    text = " ".join(word.text for word in words)
-    offsets: list[int] = []
-    for number, word in enumerate(words):
-        offsets += [word.offset] * (len(word.text) + (1 if number + 1 < len(words) else 0))
-    return text, offsets
+def _without_prompts(text: str) -> str:
+    """The text without the prompts of a terminal, where lines begin with one; `> ` goes on with the line before."""
+    lines = text.split("\n")
+    if not any(_PROMPT.match(line.lstrip()) for line in lines):
+        return text
+    continues = False
+    for number, line in enumerate(lines):
+        stripped = line.lstrip()
+        prompt = _PROMPT.match(stripped)
+        if prompt and not re.match(r"\$\w", stripped):
+            lines[number] = stripped[prompt.end() :]
+        elif continues and re.match(r">>? ", stripped):
+            lines[number] = re.sub(r"^>>? ", "", stripped)
+        continues = lines[number].rstrip().endswith(("\\", "`", "^", "{", "|")) or (continues and line != lines[number])
+    return "\n".join(lines)
+
+
+_ROUND = {**dict.fromkeys("\u201c\u201d\u201e\u201f", '"'), **dict.fromkeys("\u2018\u2019\u201a\u201b", "'")}
+"""Typographic quotes, and the plain ones that they stand for."""
+
+
+def _is_apostrophe(text: str, at: int) -> bool:
+    return text[at] == "\u2019" and text[at - 1].isalpha() and text[at + 1 : at + 2].isalpha()
+
+
+def plain_quotes(text: str, notebook: Notebook) -> str:
+    """Typographic quotes and blanks that stand where plain ones must; those inside plain quotes are text and stay."""
+    if not any(char in text for char in (*_ROUND, "\u00a0")):
+        return text
+    parts: list[str] = []
+    quote, round_quote = "", False
+    line = 1
+    at = 0
+    while at < len(text):
+        char = text[at]
+        line += char == "\n"
+        plain = _ROUND.get(char, "")
+        if char in "\\`" and at + 1 < len(text) and quote != "'":
+            following = text[at + 1]
+            inside = round_quote and _ROUND.get(following) == quote
+            parts.append(char + (quote if inside else following))
+            line += following == "\n"
+            at += 2
+            continue
+        if not quote and (plain or char in "\"'"):
+            quote, round_quote = plain or char, bool(plain)
+            char = quote
+        elif quote and char == quote and not round_quote:
+            quote = ""
+        elif quote and round_quote and plain == quote and not _is_apostrophe(text, at):
+            char, quote, round_quote = quote, "", False
+        elif not quote and char == "\u00a0":
+            char = " "
+        elif not quote and char == "#" and (at == 0 or text[at - 1].isspace()):
+            end = text.find("\n", at)
+            char = text[at : len(text) if end < 0 else end]
+        if plain and char != text[at]:
+            notebook.remark(line, "typographic quotes were read as plain ones")
+        parts.append(char)
+        at += len(char)
+    return "".join(parts)
+
+
+_SEGMENT = re.compile(
+    r"""(@"[ \t]*\n.*?(?:\n"@|\Z)|@'[ \t]*\n.*?(?:\n'@|\Z)|<\#.*?(?:\#>|\Z)|(?<![^\s;{}()])\#[^\n]*"""
+    r"""|"(?:`.|""|[^"`])*(?:"|\Z)|'(?:''|[^'])*(?:'|\Z))|`.""",
+    re.DOTALL,
+)
+"""Where text or a comment stands in PowerShell; what is never closed goes to the end."""
+_NAMED = r"\$(?:\{[^}\n]+\}|(?:(?i:env|script|global|local|private|using):)?\w+)"
+_BARE = re.compile(
+    rf"(?<=[\s:])((?![-\[])[^\s'\"(){{}}|;,&@`<>$=+*!#%?][^\s'\"(){{}}|;,&@`<>$=]*{_NAMED}[^\s'\"(){{}}|;,&`<>=]*)"
+)
+_LED = re.compile(rf"(?<=\s)({_NAMED}(?:[/:]|-(?!-))[^\s'\"(){{}}|;,&`<>=]*)(?=[\s)}}|;]|$)")
+_EQUALS = re.compile(r"(?<=\s)(--?[A-Za-z][\w-]*)=(?=\S|$)")
+_BEHIND_EQUALS = re.compile(r"(?<=\x02)([^\s'\"(){}|;,&`<>$@][^\s'\"(){}|;,&`<>]*)")
+
+
+def for_powershell(text: str) -> str:
+    """The text with quotes around bare words that the grammar cannot read, such as `$base/v1/jobs`. Lines stay."""
+
+    def code(part: str) -> str:
+        part = _EQUALS.sub("\\1 \x02", part)
+        part = _BEHIND_EQUALS.sub(r'"\1"', part).replace("\x02", "")
+        return _BARE.sub(r'"\1"', _LED.sub(r'"\1"', part))
+
+    parts: list[str] = []
+    done = 0
+    for match in _SEGMENT.finditer(text):
+        if match.group(1) is None:
+            continue
+        parts += [code(text[done : match.start()]), match.group()]
+        done = match.end()
+    return re.sub(
+        r"(?i)(\bparam\s*\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\))[ \t]+(?=[\w$&])",
+        r"\1; ",
+        "".join([*parts, code(text[done:])]),
+    )

@@ -1,137 +1,103 @@
-"""The arguments of `Invoke-RestMethod` → the request that it would send."""
+"""The arguments of `Invoke-RestMethod` and `Invoke-WebRequest` → the request that they would send."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import replace
+import re
 from typing import Any
 
-from aftrun.importer.pieces import Notebook, Request, Tls, Trouble, Word, unknown
-from aftrun.importer.psvalues import Encoded, Now, Unknown
+from aftrun.importer.found import Notebook, Number, Request, Tls, Trouble
+from aftrun.importer.marks import has_mark, reference, unknown
+from aftrun.importer.psvalues import as_json, as_text
 
-_PS_OPTIONS = {
-    *("method", "uri", "headers", "body", "contenttype", "skipcertificatecheck", "timeoutsec", "infile"),
-    *("usebasicparsing", "erroraction", "verbose", "outfile", "passthru", "disablekeepalive", "sslprotocol"),
-    *("maximumretrycount", "retryintervalsec", "maximumredirection", "statuscodevariable", "useragent"),
-    *("responseheadersvariable", "skiphttperrorcheck", "noproxy", "proxy", "httpversion", "outvariable"),
-    *("errorvariable", "warningaction", "informationaction", "sessionvariable", "operationtimeoutseconds"),
-    *("connectiontimeoutseconds", "allowunencryptedauthentication", "skipheadervalidation", "ea"),
-    *("allowinsecureredirect", "followrellink", "progressaction", "resume", "transferencoding"),
-}
-_PS_REFUSED = {
-    "credential": "the key belongs into AFT_API_KEY",
-    "authentication": "the key belongs into AFT_API_KEY",
-    "token": "the key belongs into AFT_API_KEY",
-    "usedefaultcredentials": "the API does not use Windows accounts",
-    "certificate": "export the certificate as PEM files and name them in server.tls.certFile and keyFile",
-    "certificatethumbprint": "export the certificate as PEM files and name them in server.tls.certFile and keyFile",
-    "form": "it sends a form, and the API takes JSON",
-    "custommethod": "jobs are started with POST",
+_OPTIONS = (
+    *("uri", "method", "headers", "body", "contenttype", "skipcertificatecheck", "timeoutsec", "infile"),
+    *("operationtimeoutseconds", "connectiontimeoutseconds", "credential", "authentication", "token", "certificate"),
+    *("certificatethumbprint", "usedefaultcredentials", "form", "custommethod", "websession", "proxy", "erroraction"),
+)
+_SAID = {
+    **dict.fromkeys(
+        ("credential", "authentication", "usedefaultcredentials"),
+        "the key belongs into AFT_API_KEY, and a header of its own under server.headers",
+    ),
+    **dict.fromkeys(
+        ("certificate", "certificatethumbprint"),
+        "export the certificate as PEM files and name them in server.tls.certFile and keyFile",
+    ),
     "websession": "the API uses no cookies",
+    "proxy": "set https_proxy in the environment",
+    "custommethod": "jobs are started with POST",
 }
+_CMDLETS_OWN = ("uri", "method", "headers", "body", "contenttype", "usebasicparsing", "skipcertificatecheck", "infile")
 
 
-def request_of(
-    offset: int, plain: Sequence[tuple[Any, int]], named: dict[str, tuple[Any, int]], piped: Any, notebook: Notebook
-) -> Request:
-    """The request of one `Invoke-RestMethod` or `Invoke-WebRequest`.
-
-    Raises:
-        Trouble: one of its arguments cannot be read.
-    """
-    options = {_full_name(name, at): (value, at) for name, (value, at) in named.items()}
-    for name, why in _PS_REFUSED.items():
-        if name in options:
-            raise Trouble(f"-{name} cannot be translated: {why}", options[name][1])
-    if "uri" not in options:
-        if not plain:
-            raise Trouble("this request has no -Uri", offset)
-        options["uri"] = plain[0]
-    headers = _headers(options)
-    skips = options.get("skipcertificatecheck", (False, 0))[0]
-    timeout, at = options.get("timeoutsec", options.get("operationtimeoutseconds", (None, 0)))
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout < 0):
-        raise Trouble("-TimeoutSec is no number of seconds", at)
-    if "proxy" in options:
-        notebook.remark(offset, "-Proxy is left out: set https_proxy in the environment")
-    body = _body(options, piped, offset, notebook)
-    request = Request(
-        method=text_of(options.get("method", ("POST" if body is None else "GET", offset))),
-        url=Word(text_of(options["uri"]), options["uri"][1]),
-        headers=headers,
-        body=body,
-        tls=Tls(insecure=bool(skips)),
-        read_timeout=f"{timeout}s" if timeout else "",
+def is_cmdlet(named: dict[str, Any]) -> bool:
+    """Whether `curl` or `wget` with these arguments is PowerShell's alias and not the program."""
+    return any(
+        each.startswith(name) for name in named if len(name) > 2 for each in _CMDLETS_OWN
+    ) or any(  # -sk is curl's
+        isinstance(value, dict) for value in named.values()
     )
-    return request if "method" in options else replace(request, method="GET")
 
 
-def _headers(options: dict[str, tuple[Any, int]]) -> tuple[tuple[str, Word], ...]:
-    value, at = options.get("headers", ({}, 0))
-    if isinstance(value, Unknown) or not isinstance(value, dict):
-        raise Trouble("-Headers is no map that is known here", at, 'write @{ "X-API-Key" = $env:AFT_API_KEY }')
-    headers = [(str(name), Word(text_of((item, at)), at)) for name, item in value.items()]
+def request_of(line: int, plain: list[Any], named: dict[str, Any], piped: Any, notebook: Notebook) -> Request:
+    """The request of one call; what is left out is noted."""
+    options = {_full_name(name): value for name, value in named.items()}
+    for name, why in _SAID.items():
+        if options.get(name) not in (None, False):
+            notebook.remark(line, f"-{name} is left out: {why}")
+    uri = options.get("uri", plain[0] if plain else None)
+    url = as_text(uri) if uri is not None else unknown("SERVER", "the command has no -Uri", line)
+    timeout = options.get("timeoutsec", options.get("operationtimeoutseconds"))
+    seconds = as_text(timeout) if isinstance(timeout, Number | str) else ""
+    if timeout is not None and not re.fullmatch(r"[0-9]+", seconds):
+        notebook.remark(line, "the time limit is left out: it is no number that is known here")
+        seconds = ""
+    body = _body(options, piped, line, notebook)
+    skips = options.get("skipcertificatecheck", False)
+    return Request(
+        line=line,
+        method=as_text(options.get("custommethod", options.get("method", "GET"))).upper(),
+        url=url,
+        headers=_headers(options, line, notebook),
+        body=body,
+        tls=Tls(insecure=skips is True or (isinstance(skips, str) and skips.lower() != "false")),
+        read_timeout=f"{seconds}s" if seconds not in ("", "0") else "",
+    )
+
+
+def _headers(options: dict[str, Any], line: int, notebook: Notebook) -> tuple[tuple[str, str], ...]:
+    value = options.get("headers", {})
+    if not isinstance(value, dict):
+        notebook.remark(line, "-Headers is no map that is known here: add its headers under server.headers")
+        value = {}
+    headers = [(str(name), as_text(item)) for name, item in value.items()]
+    if "token" in options:
+        token = options["token"]
+        shown = as_text(token)
+        bearer = shown if isinstance(token, str) and has_mark(shown) else reference("${AFT_TOKEN}")
+        notebook.secrets.update([shown] if not has_mark(shown) else [])
+        headers.append(("Authorization", f"Bearer {bearer}"))
     if "contenttype" in options:
         headers = [each for each in headers if each[0].lower() != "content-type"]
-        kind = options["contenttype"]
-        headers.append(("Content-Type", Word(text_of(kind), kind[1])))
+        headers.append(("Content-Type", as_text(options["contenttype"])))
     return tuple(headers)
 
 
-def _body(options: dict[str, tuple[Any, int]], piped: Any, offset: int, notebook: Notebook) -> Word | None:
+def _body(options: dict[str, Any], piped: Any, line: int, notebook: Notebook) -> str | None:
     if "infile" in options:
-        path = options["infile"]
-        return Word(notebook.file(text_of(path), path[1]), path[1])
-    value, at = options.get("body", (piped, offset))
-    if value is None:
-        return None
-    if isinstance(value, Encoded):
-        return Word(_encode(value.value, at), at)
+        try:
+            return notebook.file(as_text(options["infile"]))
+        except Trouble as trouble:
+            return unknown("BODY", str(trouble), line)
+    if "form" in options:
+        return unknown("BODY", "-Form sends a form, and the API takes JSON", line)
+    value = options.get("body", piped)
     if isinstance(value, dict):
-        hint = "put | ConvertTo-Json after the map"
-        raise Trouble("the body is a map, which PowerShell sends as a form and not as JSON", at, hint)
-    return Word(text_of((value, at)), at)
+        notebook.remark(line, "the body is a map, which PowerShell sends as a form; aftrun sends it as JSON")
+        return as_json(value)
+    return None if value is None else as_text(value)
 
 
-def _encode(value: Any, offset: int) -> str:
-    def plain(item: Any) -> Any:
-        if isinstance(item, Encoded):
-            return _encode(item.value, offset)
-        if isinstance(item, Unknown):
-            return unknown(item.why)
-        if isinstance(item, dict):
-            return {str(key): plain(each) for key, each in item.items()}
-        if isinstance(item, list):
-            return [plain(each) for each in item]
-        if isinstance(item, Now):
-            raise Trouble("a date in the body has no format", offset, "write Get-Date -Format yyyy-MM-dd")
-        return item
-
-    return json.dumps(plain(value), ensure_ascii=False)
-
-
-def _full_name(name: str, offset: int) -> str:
+def _full_name(name: str) -> str:
     """A cmdlet's option by its name, or by as much of it as makes it clear."""
-    known = _PS_OPTIONS | set(_PS_REFUSED)
-    if name in known:
-        return name
-    found = sorted(option for option in known if option.startswith(name))
-    if len(found) == 1 or (found and name in ("h", "he", "b", "bo", "m", "me", "u", "ur", "c", "skip")):
-        preferred = {"h": "headers", "b": "body", "m": "method", "u": "uri", "c": "contenttype"}
-        return preferred.get(name[0], found[0]) if len(found) > 1 else found[0]
-    raise Trouble(f"the option -{name} is not known here", offset, "leave it out if it can be")
-
-
-def text_of(given: tuple[Any, int]) -> str:
-    """A value, with its offset, as text.
-
-    Raises:
-        Trouble: it is a map, a list or nothing.
-    """
-    value, offset = given
-    if isinstance(value, Unknown):
-        return unknown(value.why)
-    if isinstance(value, bool | None) or not isinstance(value, str | int | float):
-        raise Trouble("this is no text", offset)
-    return str(value)
+    return name if name in _OPTIONS else next((each for each in _OPTIONS if each.startswith(name)), name)

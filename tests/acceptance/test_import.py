@@ -89,12 +89,13 @@ def test_standard_input_goes_to_standard_output(aftrun: Run) -> None:
 
 def test_what_cannot_be_read_is_exit_2_with_its_place_and_without_the_key(aftrun: Run, tmp_path: Path) -> None:
     """Nothing is printed or written, and the line itself, which may hold the key, is not shown."""
-    text = "# two lines\ncurl -k -H 'X-API-Key: very-secret-key' --wobble very-secret-key https://h/v1/jobs\n"
+    text = "# two lines\ncurl -k -H 'X-API-Key: very-secret-key' --wobble very-secret-key https://h/v1/scripts\n"
     (tmp_path / "x.sh").write_text(text)
     done = aftrun("import", "x.sh", "-o", "made.yaml")
     assert done.code == 2
     assert done.out == ""
-    assert "x.sh:2:41: error" in done.err
+    assert "x.sh:2:1: error" in done.err
+    assert "no command here starts a job" in done.err
     assert "very-secret-key" not in done.err
     assert not (tmp_path / "made.yaml").exists()
 

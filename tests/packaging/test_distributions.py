@@ -48,13 +48,13 @@ def test_the_metadata_name_version_python_and_extras(packages: Packages) -> None
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "Apache-2.0"
     extras = set(metadata.get_all("Provides-Extra") or ())
-    assert extras >= {"sandbox", "keyring", "notify", "otel", "all"}
+    assert extras >= {"import", "sandbox", "keyring", "notify", "otel", "all"}
     needs: dict[str, set[str]] = {extra: set() for extra in extras}
     for each in metadata.get_all("Requires-Dist") or ():
         requirement, _, marker = each.partition("; extra == ")
         if marker:
             needs[marker.strip("'")].add(requirement)
-    parts = (needs[each] for each in ("sandbox", "keyring", "notify", "otel"))
+    parts = (needs[each] for each in ("import", "sandbox", "keyring", "notify", "otel"))
     assert needs["all"] == set().union(*parts), "`all` leaves out only what developers need"
 
 

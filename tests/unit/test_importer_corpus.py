@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from aftrun.app import make_setup
-from aftrun.errors import Severity
+from aftrun.errors import ManifestError, Severity
 from aftrun.importer.emit import manifest
 from aftrun.importer.read import read_text
 from aftrun.manifest import bind, load_all
@@ -227,19 +227,6 @@ CASES: dict[str, tuple[str, list[Json]]] = {
         [BACKUP, BACKUP],
     ),
     "crontab with a user": (f"30 4 * * * root {CURL.replace('curl', '/usr/bin/curl')}\n", [BACKUP]),
-    "schtasks": (
-        (
-            'schtasks /create /tn Backup /sc daily /st 06:00 /tr "aft.exe start -n \\"My Backup Job\\" '
-            f'-a {KEY} --param character=goofy"'
-        ),
-        [BACKUP],
-    ),
-    "schtasks powershell": (
-        'schtasks /create /tn Backup /sc daily /st 06:00 /tr "powershell -NoProfile -ExecutionPolicy Bypass -Command '
-        + IRM.replace('"', "'")
-        + '"',
-        [BACKUP],
-    ),
     "powershell encoded": (f"powershell.exe -NoProfile -EncodedCommand {powershell_encoded(IRM)}", [BACKUP]),
     "pwsh -Command": (f"pwsh -Command '{IRM}'", [BACKUP]),
     "batch": (
@@ -383,7 +370,7 @@ NOT_STRICT = {"aft v3"}
 
 
 SECURE = {
-    *("vendor aft start", "vendor aft run", "curl elsewhere", "schtasks", "powershell here-string"),
+    *("vendor aft start", "vendor aft run", "curl elsewhere", "powershell here-string"),
     *("powershell open here-string", "powershell escapes", "powershell native aft", "powershell a format"),
     *("aft equals signs", "aft v3", "aft twice", "powershell sums and lists", "powershell -InFile"),
 }
@@ -401,7 +388,7 @@ def converted(text: str, path: str = "snippet") -> str:
     """The manifest of a snippet; there must be no problem."""
     imported = read_text(path, text, file_of)
     assert imported.problems == (), imported.problems
-    return manifest(imported, looks_secret)
+    return manifest(imported, looks_secret).text
 
 
 def requests(text: str, environ: Mapping[str, str]) -> list[tuple[str, dict[str, Json], str]]:
@@ -461,13 +448,12 @@ def test_keys_of_several_servers_stay_apart() -> None:
 
 
 def test_what_was_changed_is_said() -> None:
-    """Comments name line and change: the key, -k, -u, the schedule, v3."""
+    """Comments name line and change: the key, -k, -u, what ran it, v3."""
     made = " ".join(converted(CASES["curl custom headers and user"][0]).split())
     for words in ("the API key is not copied", "AFT_AUTHORIZATION", "aftrun trust", "set AFT_X_AUTH_TOKEN"):
         assert words in made
     assert "X-Trace" in made
-    assert "ran by cron at: 0 2 * * 1-5" in converted(CASES["crontab"][0])
-    assert "daily 06:00" in converted(CASES["schtasks"][0])
+    assert "line 4: cron's five fields are not read; paste the command alone" in converted(CASES["crontab"][0])
     assert "jobType was for AFT! v3" in converted(CASES["curl v3"][0])
     assert "run side" not in made
 
@@ -482,115 +468,138 @@ def test_dates_become_run_dates() -> None:
     assert "${{ run.date:%Y%m%d }}" in converted(IRM.replace('"goofy"', "(Get-Date).ToString('yyyyMMdd')"))
 
 
-BAD: dict[str, tuple[str, str, int, int]] = {
-    "empty": ("", "no command here", 1, 1),
-    "prose": ("Please run the backup tonight.", "`please` cannot be read", 1, 1),
-    "another request": (f"curl -k -X DELETE {LOCAL}/v1/jobs/7", "does not go to /v1/jobs", 1, 19),
-    "another path": (f"curl -k {LOCAL}/v1/scripts -d '{{}}'", "does not go to /v1/jobs", 1, 9),
-    "no body": (f"curl -k -X POST {LOCAL}/v1/jobs", "no body", 1, 17),
-    "no url": (f"curl -k https://a:99999/v1/jobs -d '{JSON}'", "not the URL", 1, 9),
-    "a password": (f"curl -k https://me:pw@h/v1/jobs -d '{JSON}'", "user name or password", 1, 9),
-    "no header": (f"curl -k {LOCAL}/v1/jobs -H 'X Y: z' -d '{JSON}'", "no header that can be sent", 1, 44),
-    "aft no host": ("aft start -n x --host 'a b'", "not the URL", 1, 23),
-    "no json": (f"curl -k {LOCAL}/v1/jobs -d 'scriptName=x'", "not JSON", 1, 44),
-    "body in a variable": (f'curl -k {LOCAL}/v1/jobs -d "$BODY"', "in a variable", 1, 44),
-    "two selectors": (f"""curl -k {LOCAL}/v1/jobs -d '{{"scriptName":"x","filePath":"/y"}}'""", "exactly one", 1, 44),
-    "nested params": (f"""curl -k {LOCAL}/v1/jobs -d '{{"scriptName":"x","params":{{"a":[1]}}}}'""", "flat", 1, 44),
-    "twice": (f"""curl -k {LOCAL}/v1/jobs -d '{{"scriptName":"x","scriptName":"y"}}'""", "twice", 1, 44),
-    "unknown field": (f"""curl -k {LOCAL}/v1/jobs -d '{{"scriptName":"x","queue":"y"}}'""", "does not document", 1, 44),
-    "unknown option": (f"curl -k --wibble {LOCAL}/v1/jobs", "--wibble is not known", 1, 9),
-    "form": (f"curl -k -F a=b {LOCAL}/v1/jobs", "sends a form", 1, 9),
-    "open quote": (f"{CURL}\ncurl -k 'abc", "never closed", 2, 9),
-    "a loop": ("for i in 1 2; do\n" + CURL + "\ndone\n", "`for` cannot be read", 1, 1),
-    "an argument": (CURL.replace("goofy", "'$1'"), "$1 is there only", 1, 0),
-    "a command's output": (CURL.replace("goofy", "'$(hostname)'"), "what a command prints", 1, 0),
-    "no such file": (f"curl -k {LOCAL}/v1/jobs {HEADERS} -d @nowhere.json", "nowhere.json", 1, 0),
-    "missing heredoc": (f"curl -k {LOCAL}/v1/jobs -d @- <<EOF\n{{}}\n", "EOF is missing", 2, 1),
-    "another program": ("wget --post-data=x https://h/v1/jobs", "`wget` cannot be read", 1, 1),
-    "a script": ("bash run.sh", "another script", 1, 1),
-    "aft stop": ("aft stop 7", "only `aft start`", 1, 5),
-    "aft nothing": ("aft start -a k", "exactly one", 1, 5),
-    "aft unknown": ("aft start -n x --wibble 1", "--wibble is not known", 1, 16),
-    "powershell form": (IRM.replace("| ConvertTo-Json -Depth 3", ""), "sends as a form", 1, 0),
-    "powershell if": ("if ($true) {\n" + IRM + "\n}", "`if` would have to be executed", 1, 1),
-    "powershell unknown": ("$x = Get-Secret aft\n" + IRM.replace(f'"{KEY}"', "$x"), "`Get-Secret` returns", 2, 0),
-    "powershell open map": ("$h = @{ 'a' = 'b'\n" + "irm x", "needs a =", 2, 0),
-    "powershell open string": ('$h = "abc\n' + IRM.replace('"', "'"), "never closed", 1, 6),
-    "powershell credential": (IRM + " -Credential $c", "AFT_API_KEY", 1, 0),
-    "cron percent": (
-        f'0 2 * * * curl -k {LOCAL}/v1/jobs -d \'{{"scriptName":"$(date +%F)"}}\'',
-        "ends the command",
+REFUSED: dict[str, tuple[str, str, int]] = {
+    "empty": ("", "no command here starts a job", 1),
+    "prose": ("Please run the backup tonight; please confirm.", "no command here starts a job", 1),
+    "another request": (f"curl -k -X DELETE {LOCAL}/v1/jobs/7", "another address", 1),
+    "another path": (f"curl -k {LOCAL}/v1/scripts -d '{{}}'", "another address", 1),
+    "a status": (f"\ncurl -k {LOCAL}/v1/adm/jobs/7", "reads a job's status", 2),
+    "another method": (f"curl -X PUT {LOCAL}/v1/jobs -d '{JSON}'", "is a PUT", 1),
+    "another program": (f"wget --post-data=x {LOCAL}/v1/jobs", "`wget` is not read", 1),
+    "no url": ("curl -k -s", "names no URL", 1),
+    "only said": (f"echo {CURL}", "no command here starts a job", 1),
+    "a script": ("bash run.sh", "no command here starts a job", 1),
+    "aft stop": ("aft stop 7", "other than `aft start`", 1),
+    "a splat that is set elsewhere": ("irm @p", "no command here starts a job", 1),
+    "an open map": ("$h = @{ 'a' = 'b'\nirm x", "cannot be read", 2),
+    "encoded": ("powershell -enc !!!", "cannot be decoded", 1),
+    "a file": ("powershell -File x.ps1", "runs another script", 1),
+    "schtasks": ('schtasks /create /tn x /tr "aft start -n x"', "paste the command that stands behind its /tr", 1),
+    "a task": (
+        "<?xml version='1.0'?>\n<Task><Exec><Command>aft</Command></Exec></Task>",
+        "paste the command of its",
         1,
-        0,
     ),
-    "two urls": ("curl https://h/v1/jobs https://h/v1/jobs -d x", "two URLs", 1, 24),
-    "no url at all": ("curl -k -d x", "no URL", 1, 1),
-    "no value": ("curl -k https://h/v1/jobs -d", "no value", 1, 27),
-    "no letter": ("curl -ky5? https://h/v1/jobs -W", "-W is not known", 1, 0),
-    "header in a variable": ('curl -H "$H" https://h/v1/jobs -d x', "in a variable, name and all", 1, 9),
-    "no seconds": ("curl -m soon https://h/v1/jobs -d x", "no number of seconds", 1, 9),
-    "no standard input": ("curl -d @- https://h/v1/jobs", "standard input", 1, 9),
-    "not the api": ("curl -d '[1]' https://h/v1/jobs", "no JSON object", 1, 9),
-    "no script": ('curl -d \'{"scriptName": ""}\' https://h/v1/jobs', "empty or no text", 1, 9),
-    "half a character": ('curl -d \'{"scriptName": "\\ud800"}\' https://h/v1/jobs', "half of a character", 1, 9),
-    "another job type": ('curl -d \'{"jobType": "X", "scriptId": "a"}\' https://h/v1/jobs', "jobType", 1, 9),
-    "list of other things": ('curl -d \'{"scriptName": "a", "params": [1]}\' https://h/v1/jobs', "{name, value}", 1, 9),
-    "aft param": ("aft start -n x --param y", "NAME=VALUE", 1, 24),
-    "aft words": ("aft start x", "belongs to no option", 1, 11),
-    "powershell cast": ("$x = 1\nirm -Uri ([datetime]'x') -Method Post", "[datetime]", 2, 0),
-    "powershell no member": ("$x = @{a=1}\nirm -Uri $x.b -Method Post", "no 'b'", 2, 0),
-    "powershell method": ("irm -Uri 'x'.Replace('a','b') -Method Post", ".replace()", 1, 0),
-    "powershell twice": ("irm -Uri x -Headers @{a=1; A=2}", "twice", 1, 28),
-    "powershell bracket": ("irm -Uri x -Headers @{a=1", "} is missing", 1, 0),
-    "powershell array": ("irm -Uri x -Headers @(1", ") is missing", 1, 0),
-    "powershell headers": ("irm -Uri x -Headers 'a'", "no map", 1, 0),
-    "powershell no uri": ("irm -Method Post", "no -Uri", 1, 1),
-    "powershell seconds": ("irm -Uri x -TimeoutSec soon", "number of seconds", 1, 0),
-    "powershell option": ("irm -Uri x -Wibble 1", "-wibble is not known", 1, 0),
-    "powershell splat": ("irm @p", "@p is no map", 1, 5),
-    "powershell sum": ("irm -Uri (1 + 2)", "sum", 1, 0),
-    "powershell format": ("irm -Uri ('{1}' -f 'a')", "format", 1, 0),
-    "powershell here-string": ("irm -Uri x -Body @'\nabc\n", "never ends", 1, 0),
-    "powershell encoded": ("powershell -enc !!!", "cannot be decoded", 1, 12),
-    "powershell file": ("powershell -File x.ps1", "another script", 1, 12),
-    "schtasks nothing": ("schtasks /create /tn x", "no /tr", 1, 1),
-    "batch argument": ("@echo off\ncurl -d %1 https://h/v1/jobs", "argument of the batch file", 2, 9),
-    "batch quote": ('@echo off\ncurl -d "x', "never closed", 2, 9),
-    "crontab": ("0 2 * * * curl -k https://h/v1/jobs -d x\nwhatever\n", "not JSON", 1, 0),
-    "crontab line": ("whatever\n0 2 * * * curl\n", "neither a setting", 1, 1),
-    "nul": ("curl \0", "no text", 1, 1),
+    "nul": ("curl \0", "no text", 1),
+    "half of a mark": ("x\ncurl \ufdd0", "no text", 2),
 }
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_what_cannot_be_read_is_said_with_its_place(name: str) -> None:
-    """No job comes of it, the message says what, and the key is not in it."""
-    text, words, line, column = BAD[name]
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_starts_no_job_is_said_with_its_line_and_what_to_paste(name: str) -> None:
+    """There is nothing to make a manifest of; message and hint say why, and what can be read."""
+    text, words, line = REFUSED[name]
     imported = read_text("snippet", text, file_of)
-    assert len(imported.problems) == 1
-    problem = imported.problems[0]
+    (problem,) = imported.problems
     assert words in problem.message + problem.hint
     assert problem.line == line
-    assert column in (0, problem.column)
-    assert KEY not in problem.message + problem.hint
+    assert "paste" in problem.hint
+    assert imported.jobs == ()
+
+
+LEFT: dict[str, tuple[str, str, str]] = {
+    # What is sent but is not known, or is nothing that a manifest can say: the call is found, and what is left is said.
+    "no body": (f"curl -k -X POST {LOCAL}/v1/jobs", "the request has no body", "${FILL_SCRIPT:?"),
+    "no port": (f"curl -k https://a:99999/v1/jobs -d '{JSON}'", "not the URL of a server", "${FILL_SERVER:?"),
+    "a password": (f"curl -k https://me:pw-S3CR3T@h/v1/jobs -d '{JSON}'", "user and password in the URL", "https://h"),
+    "no header": (f"curl -k {LOCAL}/v1/jobs -H 'X Y: z' -d '{JSON}'", "cannot be sent", "goofy"),
+    "a header in a variable": (f"curl -H \"$H\" {LOCAL}/v1/jobs -d '{JSON}'", "name and all", "goofy"),
+    "aft no host": ("aft start -n x --host 'a b'", "not the URL of a server", "${FILL_SERVER:?"),
+    "no json": (f"curl -k {LOCAL}/v1/jobs -d 'scriptName=x'", "is not JSON", "${FILL_SCRIPT:?"),
+    "a body in a variable": (f'curl -k {LOCAL}/v1/jobs -d "$BODY"', "it is in ${BODY}", "${FILL_SCRIPT:?"),
+    "two selectors": (f"""curl {LOCAL}/v1/jobs -d '{{"scriptName":"x","filePath":"/y"}}'""", "the API takes one", "x"),
+    "a list": (f"""curl {LOCAL}/v1/jobs -d '{{"scriptName":"x","params":{{"a":[1]}}}}'""", "a list", "${FILL_A:?"),
+    "null": (f"""curl {LOCAL}/v1/jobs -d '{{"scriptName":"x","params":{{"a":null}}}}'""", "null", "${FILL_A:?"),
+    "params no map": (f"""curl {LOCAL}/v1/jobs -d '{{"scriptName":"x","params":"a"}}'""", "no map", "${FILL_PARAMS:?"),
+    "other lists": (f"""curl {LOCAL}/v1/jobs -d '{{"scriptName":"x","params":[1]}}'""", "a list", "${FILL_PARAMS:?"),
+    "twice": (f"""curl {LOCAL}/v1/jobs -d '{{"scriptName":"x","scriptName":"y"}}'""", "a name twice", '"y"'),
+    "letter case": (f"""curl {LOCAL}/v1/jobs -d '{{"scriptname":"x"}}'""", "scriptname for scriptName", "x"),
+    "an unknown field": (f"""curl {LOCAL}/v1/jobs -d '{{"scriptName":"x","queue":"y"}}'""", "documents no such", "x"),
+    "an empty name": (f"""curl {LOCAL}/v1/jobs -d '{{"scriptName":""}}'""", "empty or no text", "${FILL_SCRIPT:?"),
+    "half a character": (f"""curl {LOCAL}/v1/jobs -d '{{"scriptName":"\\ud800"}}'""", "half of a", "${FILL_SCRIPT:?"),
+    "no object": (f"curl -d '[1]' {LOCAL}/v1/jobs", "no JSON object", "${FILL_SCRIPT:?"),
+    "job type": (f"""curl {LOCAL}/v1/jobs -d '{{"jobType":"X","scriptId":"a"}}'""", "not SCRIPT", "scriptId: a"),
+    "an unknown option": (f"{CURL} --wibble", "--wibble of curl", "goofy"),
+    "an unknown letter": (f"{CURL} -?", "not known here", "goofy"),
+    "a form": (f"curl -k -F a=b {LOCAL}/v1/jobs", "sends a form", "${FILL_SCRIPT:?"),
+    "an open quote": (f"{CURL}\ncurl -k 'abc", "names no URL", "goofy"),
+    "a loop": (f"for i in 1 2; do\n{CURL}\ndone\n", "in the loop at line 1", "goofy"),
+    "an argument": (CURL.replace("goofy", "'$1'"), "$1 is an argument", "${FILL_ARG_1:?"),
+    "a command's output": (CURL.replace("goofy", "'$(hostname)'"), "what `hostname` prints", "${FILL_HOSTNAME:?"),
+    "no such file": (f"curl -k {LOCAL}/v1/jobs {HEADERS} -d @nowhere.json", "nowhere.json", "${FILL_SCRIPT:?"),
+    "no standard input": (f"curl -d @- {LOCAL}/v1/jobs", "standard input", "${FILL_SCRIPT:?"),
+    "no end of a document": (f"curl -k {LOCAL}/v1/jobs -d @- <<EOF\n{JSON}\n", "switched off", "goofy"),
+    "no seconds": (f"{CURL} -m soon", "no number of seconds", "goofy"),
+    "bare words": (f"curl {LOCAL}/v1/jobs $OPTS -d '{JSON}'", "arguments that a variable brings", "goofy"),
+    "aft nothing": ("aft start -a k", "names no script", "${FILL_SCRIPT:?"),
+    "aft unknown": ("aft start -n x --wibble 1", "not known here", "scriptName: x"),
+    "aft param": ("aft start -n x --param y", "NAME=VALUE", "scriptName: x"),
+    "aft params": ("aft start -n x --params '{'", "--params is not JSON", "${FILL_PARAMS:?"),
+    "a form of PowerShell's": (IRM.replace("| ConvertTo-Json -Depth 3", ""), "sends as a form", "goofy"),
+    "if": ("if ($true) {\n" + IRM + "\n}", "a branch of the `if` at line 1", "goofy"),
+    "a secret store": ("$x = Get-Secret aft\n" + IRM.replace(f'"{KEY}"', "$x"), "`get-secret`", "${AFT_API_KEY}"),
+    "a credential": (IRM + " -Credential $c", "-credential is left out", "goofy"),
+    "a cast": (IRM.replace('"goofy"', "[datetime]'x'"), "[datetime]", "${FILL_"),
+    "a method": (IRM.replace('"goofy"', "'x'.Substring(1)"), ".substring()", "${FILL_"),
+    "a sum": (IRM.replace('"goofy"', "(1 + $x)"), "worked out while", "${FILL_"),
+    "a format": (IRM.replace('"goofy"', "('{1}' -f 'a')"), "format", "${FILL_"),
+    "headers of another kind": (f"irm {LOCAL}/v1/jobs -Method Post -Headers 'a' -Body '{JSON}'", "no map", "goofy"),
+    "a time limit": (IRM + " -TimeoutSec soon", "no number", "goofy"),
+    "batch argument": (f"@echo off\ncurl -d %1 {LOCAL}/v1/jobs", "argument of the batch file", "${FILL_SCRIPT:?"),
+    "batch piece": ("@echo off\naft start -n x --param d=%DATE:~6,4%", "part of a variable", "${FILL_DATE:?"),
+    "batch twice": ("@echo off\nset A=1\nset A=2\naft start -n %A%", "more than one way", "${FILL_A:?"),
+    "a default of a command": (CURL.replace("goofy", "'${D:-$(id)}'"), "its default", "${FILL_D:?"),
+    "a changed variable": (
+        f"D=1\nif x; then D=2; fi\n{CURL.replace('goofy', chr(39) + '$D' + chr(39))}",
+        "branches",
+        "${FILL_D:?",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_is_left_to_do_is_said_at_its_line_and_never_passed_over(name: str) -> None:
+    """The job is there, the manifest is one, a remark says what is missing or gone, and no secret is in it."""
+    text, remark, part = LEFT[name]
+    imported = read_text("snippet", text, file_of)
+    assert imported.problems == ()
+    made = manifest(imported, looks_secret)
+    assert any(remark in said and line > 0 for line, said in made.remarks), made.remarks
+    assert part in made.text.partition("version: 1")[2]
+    assert KEY not in made.text
+    assert "S3CR3T" not in made.text
+    loaded = load_all(["m.yaml"], read=lambda _: made.text.encode())
+    if "${FILL_" in part:
+        with pytest.raises(ManifestError, match="nothing was sent"):
+            bind(loaded.manifests, ENVIRON)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_half_a_snippet_never_breaks_the_reader(name: str) -> None:
     """Cut anywhere, it is read or refused; there is no other way out."""
     text = CASES[name][0]
-    for end in range(0, len(text), 7):
+    for end in range(0, len(text), 11):
         imported = read_text("snippet", text[:end], file_of)
         assert imported.problems or imported.jobs
         if not imported.problems:
-            made = manifest(imported, looks_secret)
+            made = manifest(imported, looks_secret).text
             load_all(["m.yaml"], read=lambda _, made=made: made.encode())  # type: ignore[misc]  # a default binds it now
 
 
 def test_slips_of_the_keyboard_never_break_the_reader() -> None:
     """Characters swapped, added and lost at random: read or refused, and what is read is a manifest."""
     random = Random(20260102)  # noqa: S311  # the same slips each time; no secret hangs on it
-    for _ in range(3000):
+    for _ in range(1500):
         text = list(random.choice(list(CASES.values()))[0])
         for _ in range(random.randint(1, 4)):
             at = random.randrange(len(text))
@@ -598,5 +607,5 @@ def test_slips_of_the_keyboard_never_break_the_reader() -> None:
         imported = read_text(random.choice(["snippet", "x.ps1", "x.bat", "x.sh"]), "".join(text), file_of)
         assert imported.problems or imported.jobs
         if not imported.problems:
-            made = manifest(imported, looks_secret)
+            made = manifest(imported, looks_secret).text
             load_all(["m.yaml"], read=lambda _, made=made: made.encode())  # type: ignore[misc]  # a default binds it now

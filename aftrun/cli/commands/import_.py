@@ -1,4 +1,4 @@
-"""`aftrun import`: a manifest from pasted curl, PowerShell and aft command lines."""
+"""`aftrun import`: a manifest from scripts and pasted commands that start jobs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 
 from aftrun.cli.boundary import emit, say
 from aftrun.cli.flags import argument, flag
+from aftrun.cli.words import Language
 from aftrun.errors import ManifestError, UsageError
 
 _LARGEST = 16 * 1024 * 1024
@@ -27,13 +28,18 @@ def import_(
             mirrored=False,
         ),
     ] = None,
+    from_: Annotated[
+        Language | None,
+        flag("--from", help="What the script is written in. Default: found out from its name and text."),
+    ] = None,
     force: Annotated[bool, flag("--force", help="Replace the file that --output names.")] = False,
 ) -> int:
-    """Make a manifest from pasted commands that start jobs.
+    """Make a manifest from a script or a pasted command that starts jobs.
 
-    Reads curl (also over several lines and from -K files), PowerShell's Invoke-RestMethod with its variables and maps,
-    aft start and aft run, and crontab and schtasks lines around them. API keys are replaced by ${AFT_API_KEY}, and -k
-    by a hint at `aftrun trust`. What cannot be read is said with its place, and then nothing is printed: exit 2.
+    Finds each curl, Invoke-RestMethod and aft start in a bash, PowerShell or batch script, or in Markdown, whatever
+    stands around it. Values that are written out or plainly assigned are taken; all else becomes a remark at its line,
+    and where a value is missing a ${FILL_…} that says what to set. API keys are replaced by ${AFT_API_KEY}, and -k by
+    a hint at `aftrun trust`. Needs the extra `import`.
     """
     from aftrun.importer.emit import manifest  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.importer.read import read_text  # noqa: PLC0415  # the same
@@ -41,21 +47,25 @@ def import_(
 
     if file == "-" and sys.stdin.isatty():
         say("paste the command, then press Ctrl-D (on Windows: Ctrl-Z, Enter)")
-    imported = read_text(file, _read(file), _file)
+    imported = read_text(file, _read(file), _file, from_ and from_.value)
     if imported.problems:
+        for line, text in imported.remarks:
+            say(f"{file}:{line}: {text}")
         error = ManifestError(imported.problems)  # without the lines themselves: they may hold the key
-        error.message = "nothing was made; mend or leave out what cannot be read"
+        error.message = "nothing was made"
         raise error
-    text = manifest(imported, looks_secret)
-    _check(text)
+    made = manifest(imported, looks_secret)
+    _check(made.text)
     if output is None:
-        emit(text)
+        emit(made.text)
     else:
         if output.exists() and not force:
             raise UsageError(f"{output} exists already", hint="choose another name, or give --force")
         from aftrun.files import write_atomic  # noqa: PLC0415  # only for this flag
 
-        write_atomic(output, text)
+        write_atomic(output, made.text)
+    for line, text in made.remarks:
+        say(f"{file}:{line}: {text}" if line else text)
     count = len(imported.jobs)
     where = "" if output is None else f" in {output}"
     say(f"{count} job{'' if count == 1 else 's'}{where}; read the comments at the top")

@@ -1,0 +1,1 @@
+K=abc; ID=$(curl -ks https://h/v1/jobs -H "X-API-Key: $K" -H "Content-Type: application/json" -d '{"scriptName":"x"}' | jq -r .id) && while s=$(curl -ks -H "X-API-Key: $K" https://h/v1/adm/jobs/$ID | jq -r .status); [ "$s" = running ]; do sleep 2; done; [ "$s" = finished ] || exit 1
