@@ -66,10 +66,11 @@ def _place(path: str, options: Mapping[str, Any]) -> Path | None:
 
 
 def _version() -> str:
-    """Changes whenever aftrun's files do, in a checkout too."""
-    here = Path(__file__).parent
-    entries = [*os.scandir(here), *os.scandir(Path(aftrun.__file__).parent / "manifest")]
-    newest = max(entry.stat().st_mtime_ns for entry in entries if entry.name.endswith(".py"))
+    """Changes whenever the files do that conversion stands on, in a checkout too."""
+    core = Path(aftrun.__file__).parent
+    folders = [Path(__file__).parent, core, *(core / name for name in ("domain", "manifest", "run"))]
+    files = [Path(at, name) for top in folders for at, _, names in os.walk(top) if top != core for name in names]
+    newest = max(each.stat().st_mtime_ns for each in [*files, *core.glob("*.py")] if each.suffix == ".py")
     return f"{aftrun.__version__} {newest}"
 
 

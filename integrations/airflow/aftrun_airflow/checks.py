@@ -14,7 +14,7 @@ def before_start(*, skip_with: Sequence[str] = (), fail_fast: bool = False) -> C
         fail_fast: fail, for good, once any task of the same group (or, outside of groups, of the DAG) has failed.
     """
 
-    def look(context: Any) -> None:
+    def check(context: Any) -> None:
         from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException  # noqa: PLC0415  # workers only
 
         ti = context["ti"]
@@ -24,11 +24,11 @@ def before_start(*, skip_with: Sequence[str] = (), fail_fast: bool = False) -> C
             states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id], **inside).get(ti.run_id, {})
             failed = sorted(name for name, state in states.items() if state == "failed" and name != ti.task_id)
             if failed:
-                raise AirflowFailException(f"not started, since {failed[0]} ended badly (failFast); nothing was sent")
+                raise AirflowFailException(f"not started, since {failed[0]} failed (failFast); nothing was sent")
         if skip_with:
             states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id], task_ids=list(skip_with))
             skipped = sorted(name for name, state in states.get(ti.run_id, {}).items() if state == "skipped")
             if skipped:
                 raise AirflowSkipException(f"it needs {skipped[0]}, which was not needed")
 
-    return look
+    return check

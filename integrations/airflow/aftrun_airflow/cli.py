@@ -188,7 +188,7 @@ def settle(
     map_index: Annotated[int, typer.Option("--map-index", help="Of a mapped task.", show_default=False)] = -1,
     job: Annotated[str, typer.Option("--job", help="The job that the request made.", metavar="ID")] = "",
 ) -> None:
-    """Say what became of a request whose fate is unknown, once you have looked on the server.
+    """Say what became of a request whose fate is unknown, once you have checked on the server.
 
     Without --job: no job was created, so the task may submit again. With it: that is the job, and the task follows
     it. Clear the task after either. To be run where Airflow is installed and reaches its database.

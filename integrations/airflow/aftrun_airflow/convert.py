@@ -49,7 +49,7 @@ class Options:
 
 
 class _Environ(Mapping[str, str]):
-    """The environment, and whether anybody looked: only fields that are settled while loading do."""
+    """The environment, and whether anybody read it: only fields that are settled while loading do."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -226,7 +226,7 @@ class _Converter:
                     GATE,
                     NONE_FAILED,
                     tuple(full[name] for name in wiring.closing()),
-                    note="Airflow judges a run by its last tasks; this one fails if any job ended badly.",
+                    note="Airflow judges a run by its last tasks; this one fails if any job failed.",
                 )
             )
         if any(uses_folder(node.arguments, self.servers) for node in nodes) or (

@@ -30,9 +30,9 @@ class TaskSpec:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Of the operator, beyond id, rule and `pre_execute`; none that has its default value."""
     skip_with: tuple[str, ...] = ()
-    """Before it starts, it looks whether one of these (as in `upstream`) was skipped; then it is, too."""
+    """Before it starts, it checks whether one of these (as in `upstream`) was skipped; then it is, too."""
     fail_fast: bool = False
-    """Before it starts, it looks whether any task of its group has failed; then it fails, too."""
+    """Before it starts, it checks whether any task of its group has failed; then it fails, too."""
     line: int = 0
     path: str = ""
     note: str = ""

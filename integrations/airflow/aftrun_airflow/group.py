@@ -17,7 +17,7 @@ class ManifestTaskGroup(TaskGroup):
     """The jobs of a manifest as a group of tasks, to stand before and after others in a DAG.
 
     What comes after the group waits for its last tasks; where `when: always` could hide a failure, the last of them
-    is a task `outcome` that fails if any job ended badly.
+    is a task `outcome` that fails if any job failed.
 
     Args:
         path: the manifest; a relative one is relative to the file that calls this.

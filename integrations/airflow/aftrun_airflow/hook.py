@@ -54,7 +54,7 @@ class AftHook(BaseHook):
         return self.prepare().connect()
 
     def test_connection(self) -> tuple[bool, str]:
-        """Look at name, connection, certificate and key. Starts no job; whether the key may start one stays unknown."""
+        """Check name, connection, certificate and key. Starts no job; whether the key may start one stays unknown."""
         try:
             prepared = self.prepare()
             spec = replace(prepared.server, name="")

@@ -35,8 +35,8 @@ class AftJobOperator(RunsJob, metaclass=_Meta):
     """Starts a job, follows it to its end, and ends as it did.
 
     The task succeeds when the job was seen to succeed. Airflow's `retries` start a new job only after an end that
-    `retry_on` names; a fate that nobody knows is never retried. A task that starts again while its job runs takes
-    that job up.
+    `retry_on` names; a fate that nobody knows is never retried. A task that starts again while its job runs
+    follows that job.
 
     Values of `${VAR}` in `params` and in the script's name are fetched in the worker: from the environment, then
     from the Airflow Variable `VAR`; `${env:conn/ID/FIELD}` is a field of a connection, and `${file:…}` and
@@ -57,9 +57,9 @@ class AftJobOperator(RunsJob, metaclass=_Meta):
         expect: JMESPath conditions on the final job info; one that is false or null fails the job.
         outputs: name and JMESPath of what is handed on, as the XCom `outputs`.
         on_ambiguous: `fail`, or `resubmit`: whether a POST whose fate is unknown is followed by another.
-        resubmit_unknown: the same for a task that is found with such a POST on record; for a person who has looked.
+        resubmit_unknown: the same for a task that is found with such a POST on record; for a person who has checked.
         correlation: name of a param that is set to `<DAG run>/<job>/<attempt>`.
-        allow_failure: a job that ends badly leaves the task successful, with a warning; never `unknown`.
+        allow_failure: a job that fails leaves the task successful, with a warning; never `unknown`.
         retry_on: after which outcomes Airflow's retries may start a new job.
         poll: `{min, max, fraction}` as in manifests, in place of the server's.
         base_dir: the folder that relative `${file:…}` and certificate paths are relative to.

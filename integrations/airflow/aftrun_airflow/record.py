@@ -12,12 +12,12 @@ the record says             Airflow retries, or starts over     a person cleared
 ==========================  ==================================  ======================================
 nothing                     submit                              submit
 deferred                    submit                              submit
-intended, no answer known   `unknown`; a person must look       `unknown`; clearing is not looking
+intended, no answer known   `unknown`; a person must check      `unknown`; clearing is not checking
 accepted, not ended         follow the job that runs            follow the job that runs
-… and that has ended badly  submit, if `retry_on` names it      submit
+… and that has failed       submit, if `retry_on` names it      submit
 ended well                  take the result, send nothing       submit
-ended badly, for certain    submit, if `retry_on` names it      submit
-`unknown` with an id,       look at that job again              look at that job again, clocks anew
+failed, for certain         submit, if `retry_on` names it      submit
+`unknown` with an id,       follow that job again               follow that job again, clocks anew
 or `timedOut`
 `unknown` without an id     `unknown`                           `unknown`
 ==========================  ==================================  ======================================
@@ -192,13 +192,13 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """Look at a job that was accepted earlier."""
+    """Follow a job that was accepted earlier."""
 
     record: Record
     anew: bool = False
     """Its clocks start now."""
     then: tuple[Outcome, ...] = ()
-    """Where the first look finds one of these ends, a new submission follows."""
+    """Where the first status read finds one of these ends, a new submission follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,7 @@ class TakeResult:
 
 @dataclass(frozen=True, slots=True)
 class AskPerson:
-    """A person must look."""
+    """A person must check."""
 
     message: str
 

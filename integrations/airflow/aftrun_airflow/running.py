@@ -1,4 +1,4 @@
-"""What a task does when it runs: submits or takes up, waits here or in the triggerer, and ends as the job did."""
+"""What a task does when it runs: submits or follows, waits here or in the triggerer, and ends as the job did."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class RunsJob(BaseOperator):
             if isinstance(next_step, AskPerson):
                 self._ask(session.facts, context, next_step.message)
             if isinstance(next_step, Follow):
-                return self._take_up(session, context, next_step)
+                return self._resume(session, context, next_step)
             if isinstance(next_step, Submit):
                 return self._submit(session, context, next_step.attempt, next_step.why)
             known = next_step.record
@@ -88,7 +88,7 @@ class RunsJob(BaseOperator):
             return self._follow_here(session, context, event)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """As in the base class, but a trigger that failed does not end the task: the worker looks for itself."""
+        """As in the base class, but a trigger that failed does not end the task: the worker reads the status itself."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except (TaskDeferralTimeout, TaskDeferralError) as error:
@@ -101,7 +101,7 @@ class RunsJob(BaseOperator):
         if self.job_id_seen:
             self.log.warning(
                 "job %s goes on, on the server: AFT! documents no way to stop a job. If the task starts again, it "
-                "takes the job up",
+                "follows the job",
                 self.job_id_seen,
             )
         else:
@@ -152,7 +152,7 @@ class RunsJob(BaseOperator):
             return self._close(session.facts, context, finish)
         return self._wait(session, context, work)
 
-    def _take_up(self, session: Session, context: Context, step: Follow) -> Any:
+    def _resume(self, session: Session, context: Context, step: Follow) -> Any:
         """Follow a job that an earlier try submitted."""
         record = step.record
         work = session.work(_store(context))
@@ -168,13 +168,13 @@ class RunsJob(BaseOperator):
                 reason="",
             )
         )
-        work.following.take_up(record.job_id, record.attempt, accepted_at)
+        work.following.resume(record.job_id, record.attempt, accepted_at)
         self.job_id_seen = record.job_id
         self.log.info(
-            "job %s was submitted before (attempt %s); taking it up, nothing is sent", record.job_id, record.attempt
+            "job %s was submitted before (attempt %s); following it, nothing is sent", record.job_id, record.attempt
         )
-        reports.push(context, job_id=record.job_id, outcome=Outcome.UNKNOWN.value, message="taken up again")
-        finish = work.look()
+        reports.push(context, job_id=record.job_id, outcome=Outcome.UNKNOWN.value, message="followed again")
+        finish = work.read_status()
         if finish is None:
             return self._wait(session, context, work)
         if may_follow(finish.outcome, step.then):
@@ -213,7 +213,7 @@ class RunsJob(BaseOperator):
         if record is None or not record.job_id:
             self._ask(session.facts, context, "the task's record is gone while its job ran")
         work = session.work(_store(context))
-        work.following.take_up(record.job_id, record.attempt, record.accepted_at)
+        work.following.resume(record.job_id, record.attempt, record.accepted_at)
         self.job_id_seen = record.job_id
         finish = work.wait(self._give_up(session))
         if finish is None:
@@ -276,7 +276,7 @@ class RunsJob(BaseOperator):
         self.job_id_seen = job_id
         self.on_kill()
         raise AirflowTaskTimeout(
-            f"the execution_timeout of {limit} ran out; job {job_id} had not ended at the last look"
+            f"the execution_timeout of {limit} ran out; job {job_id} had not ended when its status was read last"
         )
 
     def _script_shown(self) -> dict[str, Json]:

@@ -23,8 +23,8 @@ from aftrun_airflow.work import Following
 class AftJobSensor(BaseSensorOperator):
     """Succeeds when a job was seen to succeed; fails when it was seen to end otherwise, or nobody can tell.
 
-    In the modes `poke` and `reschedule` it looks every `poke_interval`. Deferred, it looks in the triggerer as often as
-    the server's `poll` says. `timeout` and `soft_fail` are Airflow's.
+    In the modes `poke` and `reschedule` it reads the status every `poke_interval`. Deferred, the triggerer reads it as
+    often as the server's `poll` says. `timeout` and `soft_fail` are Airflow's.
 
     Args:
         job_id: the job, as the server calls it.
@@ -64,7 +64,7 @@ class AftJobSensor(BaseSensorOperator):
         self._session: Session | None = None
 
     def execute(self, context: Context) -> Any:
-        """Look, or have the triggerer look."""
+        """Read the status, or have the triggerer read it."""
         try:
             if not self.deferrable:
                 super().execute(context)
@@ -77,16 +77,16 @@ class AftJobSensor(BaseSensorOperator):
                 self._session.close()
 
     def poke(self, context: Context) -> bool:
-        """One look."""
+        """One status read."""
         if self._session is None:
             self._session = self._opened(context)
         if self._following is None:
             self._following = Following(self._session.prepared, self._session.log)
-            self._following.take_up(self.job_id, 1, time.time())
+            self._following.resume(self.job_id, 1, time.time())
             self._following.live.missing_since = self._began(context)
         following = self._following
-        following.asks()
-        finish = following.finish(following.looked(self._session.client.status(self.job_id)))
+        following.reads()
+        finish = following.finish(following.answered(self._session.client.status(self.job_id)))
         return finish is not None and self._concluded(context, finish)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -117,7 +117,7 @@ class AftJobSensor(BaseSensorOperator):
             raise AirflowFailException(explained(error)) from None
 
     def _began(self, context: Context) -> float | None:
-        """Since when the job may have been missing: in the mode `reschedule`, each look is a process of its own."""
+        """Since when the job may have been missing: in the mode `reschedule`, each read is a process of its own."""
         if not self.reschedule:
             return None
         first = context["ti"].get_first_reschedule_date(context)

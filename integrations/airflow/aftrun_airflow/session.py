@@ -60,7 +60,7 @@ class Facts:
         return f"aftrun-airflow settle {self.dag_id} '{self.run_id}' {self.task_id}{copy}{found}"
 
     def how_to_settle(self) -> str:
-        """What a person does once they have looked."""
+        """What a person does once they have checked."""
         return (
             f"then, where Airflow is installed: {self.settle()} (with --job where the job exists), and clear the task; "
             "or clear it with resubmit_unknown=True in the DAG file"

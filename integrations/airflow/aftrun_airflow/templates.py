@@ -21,7 +21,7 @@ _DOLLAR = re.compile(r"\$(?=[${\r]|\n?\Z)")
 """Followed by what may begin a reference, or by what becomes Jinja below, which begins with a brace."""
 _BRACE = re.compile(r"\{(?=[{%#\r]|\n?\Z)|\r")
 _ODD = re.compile(r"[^ -~\u00a1-\ud7ff]|['\\$]")
-"""Not to stand in Jinja's quotes as it is; `$` because the operator looks for references first."""
+"""Not to stand in Jinja's quotes as it is; `$` because the operator searches for references first."""
 
 
 def jinja_string(text: str) -> str:

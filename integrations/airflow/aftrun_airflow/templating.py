@@ -101,14 +101,3 @@ class References:
         if isinstance(value, list | tuple):
             return [self._put_back(item, escape=escape) for item in value]
         return value
-
-
-def escaped(value: Any) -> Any:
-    """A value without references as a manifest would write it: `$` is `$$`, all the way down."""
-    if isinstance(value, str):
-        return value.replace("$", "$$")
-    if isinstance(value, dict):
-        return {key: escaped(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [escaped(item) for item in value]
-    return value

@@ -110,7 +110,7 @@ class AftJobTrigger(BaseTrigger):
             yield event
             return
         following = Following(prepared, self.log, finish=self.finish)
-        following.take_up(self.job_id, self.attempt, self.accepted_at)
+        following.resume(self.job_id, self.attempt, self.accepted_at)
         try:
             event = await self._follow(following)
         finally:
@@ -129,14 +129,14 @@ class AftJobTrigger(BaseTrigger):
         )
 
     async def _follow(self, following: Following) -> TriggerEvent:
-        # Jobs whose triggers begin in one moment, as after a restart, are not all looked at in that moment.
+        # Jobs whose triggers begin in one moment, as after a restart, are not all read in that moment.
         due = time.time() + Random().uniform(0, min(0.5, following.prepared.server.poll.minimum))  # noqa: S311  # no secret
         while True:
             overdue = self.give_up is not None and due >= self.give_up
             at = min(due, self.give_up or due)
             await asyncio.sleep(max(0.0, at - time.time()))
-            following.asks()
-            step = following.looked(await self._look())
+            following.reads()
+            step = following.answered(await self._read_status())
             finish = following.finish(step)
             if finish is not None:
                 return self._ended(finish, following.prepared)
@@ -144,7 +144,7 @@ class AftJobTrigger(BaseTrigger):
                 return _event({"kind": OVERDUE, "job_id": self.job_id})
             due = step.due or time.time()
 
-    async def _look(self) -> Reply:
+    async def _read_status(self) -> Reply:
         reply = await self._client.status(self.job_id)
         if not isinstance(reply, Answer) or reply.status not in (401, 403):
             return reply

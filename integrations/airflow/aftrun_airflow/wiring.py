@@ -36,9 +36,9 @@ class WiredTask:
     job: Job | None = None
     """None: a gate."""
     skip_with: tuple[str, ...] = ()
-    """Before it starts, it looks whether one of these was skipped; then it is, too."""
+    """Before it starts, it checks whether one of these was skipped; then it is, too."""
     fail_fast: bool = False
-    """Before it starts, it looks whether any task of the manifest has failed; then it fails."""
+    """Before it starts, it checks whether any task of the manifest has failed; then it fails."""
     note: str = ""
     complete: bool = False
     """When it has ended, everything before it has ended too."""
@@ -89,7 +89,7 @@ class Wiring:
         return tuple(found)
 
     def closing(self) -> tuple[str, ...]:
-        """Tasks of which, once all have ended, none has failed exactly if no job of the manifest ended badly."""
+        """Tasks of which, once all have ended, none has failed exactly if no job of the manifest failed."""
         carried = {name for wire in self.wires.values() if wire.rule in _CARRYING for name in wire.upstream}
         last = [wire.name for wire in self.wires.values() if wire.job is not None and wire.name not in carried]
         found = self.settled(last)
@@ -155,7 +155,7 @@ def _latest(wiring: Wiring, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _after_good(wiring: Wiring, job: Job, before: Sequence[Job]) -> None:
-    """One by one under `failFast`: after the ones before, if none of them ended badly.
+    """One by one under `failFast`: after the ones before, if none of them failed.
 
     The last one before that waits for success knows about all before itself; those after it may be there for
     failures, and are asked one by one.

@@ -59,18 +59,18 @@ class Following:
         self.steps: Steps = prepared.steps(prepared.finish if finish is None else finish)
         self.live: Live = prepared.live()
 
-    def take_up(self, job_id: str, attempt: int, accepted_at: float) -> None:
+    def resume(self, job_id: str, attempt: int, accepted_at: float) -> None:
         """Follow a job that was accepted at that time (epoch seconds)."""
         self.live.phase = Phase.WATCH
         self.live.attempt = attempt
         self.live.job_id = job_id
         self.live.accepted = accepted_at
 
-    def asks(self) -> None:
+    def reads(self) -> None:
         """A status read is about to leave."""
         self.live.asked = time.time()
 
-    def looked(self, reply: Reply) -> Step:
+    def answered(self, reply: Reply) -> Step:
         """A status read has been answered."""
         return self.told(self.steps.looked(self.live, reply))
 
@@ -188,24 +188,24 @@ class Work:
     def _log_id(self, job_id: str) -> None:
         self._log.log(logging.INFO, "%s", f"the server accepted the job, its id is {job_id}")
 
-    def look(self) -> Finish | None:
+    def read_status(self) -> Finish | None:
         """One status read. None: the job has not ended."""
-        return self.following.finish(self._look())
+        return self.following.finish(self._read_status())
 
     def wait(self, give_up: float | None = None) -> Finish | None:
         """Follow the job to its end, here in the worker. None: `give_up` (epoch seconds) has come before it."""
-        step = self._look()
+        step = self._read_status()
         while (finish := self.following.finish(step)) is None:
             if give_up is not None and time.time() >= give_up:
                 return None
             due = step.due or 0.0
             self._sleep(max(0.0, min(due, give_up or due) - time.time()))
-            step = self._look()
+            step = self._read_status()
         return finish
 
-    def _look(self) -> Step:
-        self.following.asks()
-        return self.following.looked(self._client.status(self.following.live.job_id))
+    def _read_status(self) -> Step:
+        self.following.reads()
+        return self.following.answered(self._client.status(self.following.live.job_id))
 
     def _pause(self, step: Step) -> None:
         self._sleep(max(0.0, (step.due or 0.0) - time.time()))

@@ -73,6 +73,7 @@ _WORLD = ("test_provider", "test_running", "test_kills", "test_secrets")
 """Tests in a real Airflow, in their order: the search for secrets comes when everything has left its traces."""
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook, too
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The real Airflow first, all in one process; then DAGs without servers, in another; then all that is quick."""
 

@@ -22,7 +22,7 @@ def test_a_worker_that_dies_leaves_one_post(world: World, runs: Mapping[str, str
     world.kill_worker("killed", run, "posting")
     until("the other job is accepted", lambda: world.xcom("killed", run, "waiting", "job_id"))
     world.kill_worker("killed", run, "waiting")
-    until("the job is followed on", lambda: "taking it up, nothing is sent" in world.log("killed", run, "waiting", 2))
+    until("the job is followed on", lambda: "following it, nothing is sent" in world.log("killed", run, "waiting", 2))
     clock.add(MONTH)
 
     assert world.ended("killed", run) == {"posting": "failed", "waiting": "success"}
