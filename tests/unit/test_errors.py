@@ -47,6 +47,7 @@ def test_the_exit_codes_of_the_contract() -> None:
         "UNKNOWN": 6,
         "BUG": 70,
         "STATE": 74,
+        "UNDER_WAY": 75,
         "GAVE_UP": 124,
         "SIGINT": 130,
         "SIGTERM": 143,
