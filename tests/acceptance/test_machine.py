@@ -17,6 +17,7 @@ import pytest
 
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import FAST, clean_environ, program, reach
+from tests.waiting import HANG
 
 if sys.platform == "win32":
     pytest.skip("POSIX: folders without rights, names that are not text, /dev/full, limits", allow_module_level=True)
@@ -68,7 +69,7 @@ def run(
         stdout=stdout,
         stderr=stderr,
         check=False,
-        timeout=120,
+        timeout=HANG,
         preexec_fn=None if limit is None else lambda: resource.setrlimit(limit[0], (limit[1], limit[1])),
     )
     err = (done.stderr or b"").decode(errors="replace")

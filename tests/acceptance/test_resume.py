@@ -319,7 +319,7 @@ def test_a_run_is_retried_once(sandbox: Start, aftrun: Run, tmp_path: Path) -> N
     assert aftrun("apply", "m.yaml", server=server).code == 1
     run = json.loads(aftrun("history", "--format", "json").out)[0]["id"]
     both = [begin(tmp_path, server, "retry", run) for _ in range(2)]
-    errors = [process.communicate(timeout=60)[1].decode() for process in both]
+    errors = [process.communicate(timeout=HANG)[1].decode() for process in both]
     assert sorted(process.returncode for process in both) == [1, 75], errors
     assert any("is being retried" in error for error in errors)
     assert len(posted(server)) == 2

@@ -18,7 +18,7 @@ from aftrun.model import Json
 from aftrun.sandbox.server import Sandbox
 from tests.acceptance.test_resume import posted
 from tests.conftest import Done, Run, clean_environ, program
-from tests.waiting import until
+from tests.waiting import HANG, until
 
 Start = Callable[..., Sandbox]
 
@@ -186,7 +186,7 @@ def test_a_state_file_deleted_in_the_middle(sandbox: Start, aftrun: Run, tmp_pat
     until(lambda: any(entry.method == "GET" for entry in server.ledger()))
     for path in (tmp_path / ".aftrun").glob("state.db*"):
         path.unlink()
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=HANG)
     assert process.returncode == 74, error
     assert b"deleted while the run was under way" in error
     assert [body["scriptName"] for body in posted(server)] == ["j0"]
@@ -214,7 +214,7 @@ def test_a_locked_state_file_is_waited_for(sandbox: Start, tmp_path: Path) -> No
         assert seen, "it ended"
     assert [body["scriptName"] for body in posted(server)] == ["one"]
     backup.execute("ROLLBACK")
-    process.communicate(timeout=60)
+    process.communicate(timeout=HANG)
     assert process.returncode == 0
     assert [body["scriptName"] for body in posted(server)] == ["one", "two"]
     with subprocess.Popen(command, cwd=tmp_path, env=environ, stderr=subprocess.PIPE, text=True) as again:
@@ -226,6 +226,6 @@ def test_a_locked_state_file_is_waited_for(sandbox: Start, tmp_path: Path) -> No
             seen = again.stderr.readline()
             assert seen, "it ended"
         again.send_signal(signal.SIGINT)
-        again.communicate(timeout=60)
+        again.communicate(timeout=HANG)
         assert again.returncode == 130
     backup.close()

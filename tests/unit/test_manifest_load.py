@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,11 +69,19 @@ def test_standard_input_that_does_not_wait_is_waited_for(tmp_path: Path) -> None
         os.write(writing, b"scriptName: y\n")
         os.close(writing)
 
-    later = threading.Timer(0.2, rest)
-    later.start()
-    with open(reading, "rb") as stdin:  # noqa: PTH123 - a descriptor is no path
+    class Late(io.FileIO):
+        """What has come so far, and the rest once somebody has come again and waits for it."""
+
+        reads = 0
+
+        def readinto(self, buffer: Any, /) -> int:
+            self.reads += 1
+            if self.reads == 2 and os.get_blocking(reading):
+                rest()
+            return super().readinto(buffer)
+
+    with Late(reading) as raw, io.BufferedReader(raw) as stdin:
         loaded = load_all(["-"], stdin=stdin)
-    later.join()
     assert len(loaded.manifests) == 2
 
 

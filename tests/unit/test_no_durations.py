@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 
 import pytest
@@ -109,6 +110,7 @@ def _is_number(node: ast.expr, of: tuple[float, ...] = ()) -> bool:
     return node.value in of if of else node.value != 0
 
 
+@functools.cache
 def find(text: str) -> list[tuple[str, int, str]]:
     """What decides by time in a text: function, line, what it is."""
     finder = Finder()

@@ -234,7 +234,7 @@ import aftrun.errors
 fake = types.ModuleType("msvcrt")
 fake.LK_NBLCK = 2
 def locking(handle, mode, size):
-    assert os.lseek(handle, 0, os.SEEK_CUR) == 1 << 20, "behind the text, which others must be able to read"
+    assert os.lseek(handle, 0, os.SEEK_CUR) == 1 << 30, "behind the text, which others must be able to read"
     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 fake.locking = locking
 sys.modules["msvcrt"] = fake
