@@ -32,7 +32,7 @@ COMMANDS = {
     "show": "Show one run, job by job, with each job's time beside its usual one.",
     "report": "Write the reports of a past run again, in any format.",
     "init": "Write a commented manifest to begin with.",
-    "import": "Make a manifest from pasted commands that start jobs.",
+    "import": "Make a manifest from a script or a pasted command that starts jobs.",
     "trust": "Show the certificate of a server, and the lines that pin it.",
     "doctor": "Check name, connection, certificate, clock, key and job info of a server.",
     "explain": "Explain a code that `validate` printed: what it means, an example, how to fix it.",

@@ -77,6 +77,56 @@ def test_import_and_plan_as_curl_send_the_same_request(aftrun: Run, sandbox: Sta
     assert (sent.method, sent.path, sent.key, sent.parsed) == ("POST", "/v1/jobs", "valid", BODY)
 
 
+def scripts(url: str, key: str) -> dict[str, str]:
+    """Whole scripts in bash, which really run, with everything that stands around a call in people's scripts."""
+    send = 'curl -sk -X POST "$BASE/v1/jobs" -H "X-API-Key: $KEY" -H "Content-Type: application/json"'
+    head = f"#!/bin/bash\n# please confirm\nset -eu\nKEY='{key}'\nBASE={url}\n"
+    return {
+        "function": head
+        + f'start() {{\n  local name="$1"\n  {send} -d "{{\\"scriptName\\":\\"$name\\"}}" > /dev/null || exit 1\n}}\n'
+        + "start One\nfor each in Two 'Three and a half'; do start \"$each\"; done\n",
+        "document": head
+        + f"DEST=/archive/2026\ncat <<EOF | {send} --data-binary @- | head -c 10\n"
+        + '{"scriptName": "My Backup Job",\n'
+        + ' "params": {"to": "$DEST", "price": "\\$5", "n": 12345678901234567890, "t": true}}\n'
+        + "EOF\n",
+        "poll": head
+        + f"OUT=$({send} -d '{JSON}')\n"
+        + 'ID=$(echo "$OUT" | sed \'s/.*"id": *"\\{0,1\\}\\([^,"}]*\\).*/\\1/\')\n'
+        + 'for try in 1 2 3; do\n  curl -sk -H "X-API-Key: $KEY" "$BASE/v1/adm/jobs/$ID" > /dev/null && break\ndone\n'
+        + 'if [ -z "$ID" ]; then exit 1; fi\n',
+        "arrays": head
+        + 'ARGS=(-sk -H "X-API-Key: $KEY")\nARGS+=(-H "Content-Type: application/json")\nM="--max-time 20"\n'
+        + f'curl "${{ARGS[@]}}" $M -d \'{JSON}\' $BASE/v1/jobs || curl -k "$BASE/v1/nothing"\n',
+        "dates": head
+        + f'{send} -d "{{\\"scriptName\\":\\"x\\",\\"params\\":'
+        + '{\\"day\\":\\"/in/$(date +%Y)\\",\\"u\\":\\"%C3%BC\\"}}"\n',
+    }
+
+
+@pytest.mark.skipif(shutil.which("bash") is None or shutil.which("curl") is None, reason="needs bash and curl")
+@pytest.mark.parametrize("name", sorted(scripts("", "")))
+def test_a_whole_script_and_its_manifest_send_the_same_requests(
+    aftrun: Run, sandbox: Start, tmp_path: Path, name: str
+) -> None:
+    """Bash runs the script, aftrun what `import` made of it; the server's own ledger has the same bodies twice."""
+    server = sandbox()
+    (tmp_path / "old.sh").write_text(scripts(server.url, server.api_key)[name], encoding="utf-8")
+    ran = subprocess.run(["bash", "old.sh"], cwd=tmp_path, env=clean_environ(), capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr.decode()
+    by_bash = [entry.parsed for entry in server.ledger() if entry.method == "POST"]
+    assert by_bash
+    made = aftrun("import", "old.sh", "-o", "new.yaml")
+    assert made.code == 0, made.err
+    assert server.api_key not in (tmp_path / "new.yaml").read_text(encoding="utf-8") + made.err
+    assert aftrun("validate", "new.yaml").code == 0
+    done = aftrun("apply", "new.yaml", "--fingerprint", server.fingerprint, env={"AFT_API_KEY": server.api_key})
+    assert done.code == 0, done.err
+    sent = [entry for entry in server.ledger() if entry.method == "POST"]
+    assert [entry.parsed for entry in sent[len(by_bash) :]] == by_bash
+    assert {entry.key for entry in sent} == {"valid"}
+
+
 def test_standard_input_goes_to_standard_output(aftrun: Run) -> None:
     """A pipe in, a manifest out; what is for people goes to standard error."""
     done = aftrun("import", stdin=snippets("https://h:1", "k")["backup.sh"])
