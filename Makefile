@@ -6,7 +6,7 @@ DEMO   := build/demo
 # Airflow pins hundreds of packages, so aftrun-airflow has an environment of its own.
 AIRFLOW := .venv-airflow
 
-.PHONY: other demo check test test-airflow test-newest test-oldest test-wheel lock simulate mutants lint format bench bench-small soak docs docs-images generate clean
+.PHONY: other demo check test coverage test-long test-airflow test-newest test-oldest test-wheel lock simulate mutants lint format bench bench-small soak docs docs-images generate clean
 
 # Environments hold what uv.lock says, each package checked against its hash; `make lock` renews it.
 RESOLUTION  := locked
@@ -44,7 +44,14 @@ check: $(VENV)/.dev ## What to run while working: style, types, unit and propert
 	  tests=$$?; wait $$types && exit $$tests
 
 test: $(VENV)/.dev ## Run all tests.
+	$(BIN)/python -m pytest -n 4
+
+# Measuring nearly doubles the time of the tests that start the program.
+coverage: $(VENV)/.dev ## Run all tests, and measure what they reach.
 	$(BIN)/python -m pytest -n 4 --cov --cov-report=term:skip-covered
+
+test-long: $(VENV)/.dev ## Try for an hour or two: random examples by the thousand, hundreds of kills, limits at their real size.
+	AFTRUN_TEST_EFFORT=long $(BIN)/python -m pytest -n 4 -o faulthandler_timeout=7200 tests/unit tests/property tests/faults
 
 # The same tests without the lock, in environments of their own, resolved anew each time.
 test-newest test-oldest: test-%: ## Run all tests on the newest of everything, or on the oldest dependencies that are allowed.
