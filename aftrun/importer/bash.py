@@ -485,6 +485,8 @@ class Bash:
             if number not in ("@", "*"):
                 known = number.isdigit() and int(number) < len(value)
                 value = value[int(number)] if known else self._unknown(of, "it is one of a list", node)
+        elif index and index != "[0]":
+            value = self._unknown(of, "it is one of a list", node)
         elif isinstance(value, list) and of not in ("@", "*"):
             value = value[0] if value else ""
         if not rest or isinstance(value, list):

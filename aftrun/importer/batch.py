@@ -21,6 +21,10 @@ class Batch:
     def __init__(self, notebook: Notebook, calls: Calls, text: str, line: int = 0) -> None:
         self._notebook, self._calls, self._text, self._line = notebook, calls, text, line
         self._values: dict[str, str | None] = {}
+        self._loops = "".join(sorted(set(re.findall(r"(?i)\bfor\b[^\n]*?%%([A-Za-z])\s+in\b", text))))
+        """Letters of the variables of `for`; with `tokens=` the ones after them are, too."""
+        if re.search(r"(?i)\btokens=", text):
+            self._loops = "A-Za-z" if self._loops else ""
         self._delayed = re.search(r"(?i)enabledelayedexpansion", text) is not None
 
     def read(self) -> None:
@@ -79,8 +83,8 @@ class Batch:
                 return unknown(whole, said.replace("$", "").replace("{", "").replace("}", ""), line)
             return variable(whole, line)
 
-        loop = re.compile(r"%%~?[a-z]*([A-Za-z])(?![A-Za-z0-9%])")
-        if re.match(r"(?i)@?\s*for\b", text):
+        if self._loops:
+            loop = re.compile(rf"%%(?:~[a-z]*)?([{self._loops}])(?![A-Za-z0-9%])")
             text = loop.sub(lambda match: unknown(match.group(1), "it is the variable of a loop", line), text)
         return _PERCENT.sub(value, text)
 

@@ -557,6 +557,17 @@ LEFT: dict[str, tuple[str, str, str]] = {
     "a time limit": (IRM + " -TimeoutSec soon", "no number", "goofy"),
     "batch argument": (f"@echo off\ncurl -d %1 {LOCAL}/v1/jobs", "argument of the batch file", "${FILL_SCRIPT:?"),
     "batch piece": ("@echo off\naft start -n x --param d=%DATE:~6,4%", "part of a variable", "${FILL_DATE:?"),
+    "batch loop": (
+        "@echo off\r\nfor /f %%a in (x.txt) do (\r\n  aft start -n %%a\r\n)",
+        "variable of a loop",
+        "${FILL_A:?",
+    ),
+    "batch loop of pieces": (
+        '@echo off\nfor /f "tokens=1,2" %%a in (x.txt) do (\n  aft start -n x --param d=%%~b\n)',
+        "variable of a loop",
+        "${FILL_B:?",
+    ),
+    "an element": (CURL.replace("goofy", "'${NAMES[RANDOM]}'"), "one of a list", "${FILL_NAMES:?"),
     "batch twice": ("@echo off\nset A=1\nset A=2\naft start -n %A%", "more than one way", "${FILL_A:?"),
     "a default of a command": (CURL.replace("goofy", "'${D:-$(id)}'"), "its default", "${FILL_D:?"),
     "a changed variable": (
