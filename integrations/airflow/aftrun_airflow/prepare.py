@@ -6,7 +6,6 @@ This is where aftrun's own parts are put together; everything else here talks to
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,7 @@ from aftrun.manifest.outside import Unavailable, fetch
 from aftrun.model import Json, OnAmbiguous, Retry, ServerSpec
 from aftrun.run.live import Live
 from aftrun.run.plan import finish_time
-from aftrun.run.ports import SystemClock
+from aftrun.run.ports import Deadlines, SteadyClock, SystemClock
 from aftrun.run.steps import Steps
 from aftrun.secrets import Scrubber
 from aftrun.server.client import Door
@@ -147,14 +146,15 @@ class Prepared:
 
     def steps(self, finish: float | None) -> Steps:
         """Aftrun's rules for this job. `finish` is `finishBy` in epoch seconds."""
+        clock = WallClock()
         return Steps(
             self.setup.plan,
             facts=self.setup.facts,
             bindings=self.setup.bindings,
-            clock=WallClock(),
+            clock=clock,
             random=Random(),  # noqa: S311  # it spreads reads over time; nothing secret hangs on it
             scrubber=self.setup.scrubber,
-            finishes=[math.inf if finish is None else finish],
+            finishes=Deadlines([finish], SteadyClock(clock)),
             handed=lambda _stage, _name: None,
         )
 
