@@ -143,7 +143,8 @@ class Gate:
         """
         task = self._plan.tasks[index]
         if self._places[index] is _Place.TAKEN:
-            self._active -= 1
+            # One of a later stage, which a resume reads again, has no slot: each stage counts its own as it begins.
+            self._active -= task.stage == self._stage
             if seen:
                 self._release(task)
         self._places[index] = _Place.GONE

@@ -101,6 +101,7 @@ class Scheduler:
         self._serial = 0
         self._lanes = Lanes([server.max_requests_per_second for server in plan.servers], pool.size)
         self._picked = 0
+        self._picked_at = -math.inf
         self._posts_flying = 0
         self._parting = parting
         self._calls: deque[tuple[Ticket, Callable[[], Reply]]] = deque()
@@ -247,7 +248,8 @@ class Scheduler:
         now = self._clock.monotonic()
         due = math.inf
         if not self._signal:
-            due = min(self._heap[0][0] if self._heap else math.inf, self._lanes.next_opening(now))
+            # Since the last pick, not since now: to record what followed took time, in which a server may have opened.
+            due = min(self._heap[0][0] if self._heap else math.inf, self._lanes.next_opening(self._picked_at))
         due = min(due, self._recorder.next_tick())
         if self._finishes.any:
             due = min(due, now + _ROUND)  # the clock may be set, or the machine may have slept
@@ -323,7 +325,7 @@ class Scheduler:
 
     def _pick(self) -> None:
         """Fill the free places of the pool: mostly with new jobs, then what has been due longest, servers in turn."""
-        now = self._clock.monotonic()
+        now = self._picked_at = self._clock.monotonic()
         while self._heap and self._heap[0][0] <= now:
             _, serial, index = heapq.heappop(self._heap)
             if index >= 0 and serial == self._lives[index].serial:
@@ -348,7 +350,10 @@ class Scheduler:
             if live.phase is Phase.WATCH:
                 self._fly(live, partial(self._doors[lane].status, live.job_id), submits=False)
                 return True
-            if not self._gate.closed and self._prepare(live):
+            late = self._steps.too_late(live)
+            if late is not None:
+                self._follow(live, late)
+            elif not self._gate.closed and self._prepare(live):
                 self._post(live)
                 return True
         return False

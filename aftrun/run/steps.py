@@ -102,6 +102,18 @@ class Steps:
         live.request = replace(request, shown=self._scrubbed(shown))
         return Step(due=now)
 
+    def too_late(self, live: Live) -> Step | None:
+        """What becomes of a job whose next submission is due and whose `finishBy` has passed; None: it may be sent.
+
+        It was planned in time, but the machine may have slept since, or its clock been set, or the process been killed.
+        """
+        if self._clock.monotonic() < self._finishes[live.task.stage]:
+            return None
+        if live.phase is Phase.BACKOFF and live.last is not None:
+            return Step(end=live.last)
+        message = "given up at finishBy, no job was created"
+        return self.attempt_over(live, Ended(Outcome.UNDELIVERED, Reason.UNREACHABLE, message))
+
     def intend(self, live: Live) -> SubmitIntended:
         """The POST is about to leave."""
         live.tries += 1

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from aftrun.errors import StateError
 from aftrun.events import (
@@ -29,6 +30,7 @@ from aftrun.run.plan import Plan, Task
 from aftrun.run.ports import WAKE, Ticket
 from tests.simulation.kernel import NEVER, World
 from tests.simulation.server import CORRELATION, Job, SimServer
+from tests.simulation.story import DATE_FORMAT
 
 GRACE = 30.0
 """Seconds for which "no such job" is no reason to give up: SPEC, section 5, "for a while"."""
@@ -67,6 +69,8 @@ class Seen:
     posts: list[Post] = field(default_factory=list)
     intents: dict[int, int] = field(default_factory=dict)
     """Intents on disk, by attempt, that no submission has used up in this process."""
+    read_again: bool = False
+    """It had ended as unknown, and a resume reads it again: it may be one more than there are slots."""
     begun: bool = False
     """An intent is on disk."""
     abandoned: int = 0
@@ -89,14 +93,22 @@ class Checks:
     """Watches one night. The first promise that is broken raises `Broken`, with what was expected."""
 
     def __init__(
-        self, plan: Plan, world: World, servers: Sequence[SimServer], note: Callable[[str], None] | None
+        self,
+        plan: Plan,
+        world: World,
+        servers: Sequence[SimServer],
+        zone: str,
+        note: Callable[[str], None] | None,
     ) -> None:
+        """`zone` is the time zone in which the run begins."""
         self._plan, self._world, self._servers, self._note = plan, world, servers, note
         self.violation = ""
         """The first promise that was broken."""
         self.clocks_disturbed = False
         """The process was held up, the machine slept, or its wall clock was set: no length of time can be held
         against true time."""
+        self.held_up = False
+        """The record was locked for a while: a submission may leave late."""
         self._jobs = {task.key: Seen(task) for task in plan.tasks}
         self._by_label = {task.label: self._jobs[task.key] for task in plan.tasks}
         self._told: list[Event] = []
@@ -104,10 +116,8 @@ class Checks:
         self._began = 0.0
         self._signal = 0
         self._record_lost = False
-        self._finishes = [
-            datetime.fromisoformat(stage.strategy.finish_by).timestamp() if stage.strategy.finish_by else NEVER
-            for stage in plan.stages
-        ]
+        self._finishes = [_finish(stage.strategy.finish_by, world.now(), zone) for stage in plan.stages]
+        self._date = f"{datetime.fromtimestamp(world.now(), ZoneInfo(zone or 'UTC')):{DATE_FORMAT}}"
 
     def broken(self, promise: str) -> None:
         """Say that a promise was broken.
@@ -219,6 +229,7 @@ class Checks:
         """Jobs that had ended, and are followed again."""
         for key in event.again or ():
             self._jobs[key].ended = None
+            self._jobs[key].read_again = True
 
     def post_leaves(self, index: int, body: Mapping[str, Json]) -> Post:
         """A submission is about to leave."""
@@ -248,20 +259,27 @@ class Checks:
             self.broken(f"a POST for {where} left after the interruption")
         if self._record_lost:
             self.broken(f"a POST for {where} left although the record could not be written")
-        if self._world.now() >= self._finishes[task.stage]:
+        if self._world.now() >= self._finishes[task.stage] and not self.held_up:
             self.broken(f"a POST for {where} left after finishBy")
         if seen.ended is not None:
             self.broken(f"a POST for {where} left although the job had ended")
-        self._needs(task, where)
+        if not seen.begun:  # one that a resume reads again may be tried again while others are still read
+            self._needs(task, where)
         self._slots(task, where)
+        self._inside(task, params, where)
+        post = Post(task.key, attempt, self._process, self._world.time)
+        seen.posts.append(post)
+        return post
+
+    def _inside(self, task: Task, params: Mapping[str, Json], where: str) -> None:
+        """What `${{ … }}` became."""
+        if params.get("date", self._date) != self._date:
+            self.broken(f"{where} was given the date {params['date']}, and the run began at {self._date}")
         upstream = params.get("upstream")
         if upstream is not None and not any(
             str(upstream) in self._jobs[self._plan.tasks[need].key].ids for need in task.needs
         ):
             self.broken(f"{where} was given the id {upstream}, which is not on disk as that of a job it needs")
-        post = Post(task.key, attempt, self._process, self._world.time)
-        seen.posts.append(post)
-        return post
 
     def _may_follow(self, before: Post, task: Task, where: str) -> None:
         """Never twice: whether another submission may follow this one."""
@@ -325,7 +343,7 @@ class Checks:
         active = {
             each.task.key
             for each in self._jobs.values()
-            if each.task.stage == task.stage and each.posts and each.ended is None
+            if each.task.stage == task.stage and each.posts and each.ended is None and not each.read_again
         }
         slots = self._plan.stages[task.stage].strategy.slots
         if len(active | {task.key}) > slots:
@@ -540,6 +558,22 @@ class Checks:
             for other_key, other_job, other in held[number + 1 :]:
                 if key == other_key and job != other_job and made.at < other.over_at and other.at < made.over_at:
                     self.broken(f"{job} and {other_job} overlapped, with the concurrency key {key}")
+
+
+def _finish(text: str, start: float, zone: str) -> float:
+    """`finishBy` in epoch seconds, found by looking at a clock every minute; infinity where there is none."""
+    if not text:
+        return NEVER
+    if "T" in text:
+        return datetime.fromisoformat(text).timestamp()
+    where = ZoneInfo(zone)
+    at = start - start % 60 + 60
+    before = f"{datetime.fromtimestamp(at - 60, where):%H:%M}"
+    while True:
+        now = f"{datetime.fromtimestamp(at, where):%H:%M}"
+        if now == text or before < text < now:  # the clock went forward over it
+            return at
+        before, at = now, at + 60
 
 
 _SKIPPED = -1

@@ -204,6 +204,10 @@ class SimDisk:
         file = kind.partition(":")[0]
         if self._hurt not in ("", file):
             return
+        lines = journal_file.decode(bytes(self.journal.data))
+        whole = events if file == "journal" else lines.events
+        if len(whole) < max(len(events), len(lines.events)):
+            return  # while the state file was locked, or the disk full, the other one has what this one has not
         self._hurt = file
         match kind:
             case "state file: its newest part is dropped without a word":

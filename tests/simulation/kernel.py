@@ -35,7 +35,7 @@ class World:
     """True time, the machine's two clocks, and what is going to happen when. It is the scheduler's `Clock`.
 
     `time` is true seconds since the world began; servers live by it. The wall clock can be set (`set_clock`), and the
-    monotonic clock stands still while the machine sleeps (`sleep`) and starts anew when it boots (`boot`).
+    monotonic clock may stand still while the machine sleeps (`sleep`) and starts anew when it boots (`boot`).
     """
 
     def __init__(self, *, epoch: float = EPOCH, booted: float = BOOTED) -> None:
@@ -64,10 +64,11 @@ class World:
         """Somebody sets the wall clock by so many seconds."""
         self._epoch += seconds
 
-    def sleep(self, seconds: float) -> None:
-        """The machine sleeps; servers do not."""
+    def sleep(self, seconds: float, *, still: bool = False) -> None:
+        """The machine sleeps; servers do not. On some machines the monotonic clock stands `still` meanwhile."""
         self.time += seconds
-        self._booted -= seconds
+        if still:
+            self._booted -= seconds
 
     def boot(self, since: float) -> None:
         """The machine was started anew, `since` seconds ago. No process lives through this."""

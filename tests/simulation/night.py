@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from aftrun.run.plan import make_plan
 from aftrun.run.ports import Ticket
 from aftrun.run.render import RunFacts, lookup_for
 from aftrun.run.scheduler import Scheduler
+from aftrun.run.select import to_read_again
 from tests.simulation.checks import Broken, Checks
 from tests.simulation.disk import SimDisk
 from tests.simulation.kernel import Crash, SimPool, World
@@ -34,6 +36,12 @@ PROCESSES = 6
 
 LONGEST = 3 * 86_400.0
 """Simulated seconds after which a run that has not ended is taken to be stuck."""
+
+
+def _set_zone(name: str) -> None:
+    """The machine is in another time zone."""
+    os.environ["TZ"] = name
+    time.tzset()
 
 
 class Ours(Exception):
@@ -117,7 +125,7 @@ class Night:
             SimServer(number, self.world, self.random, story.tempers[number], self.faults)
             for number in range(len(self.plan.servers))
         ]
-        self.checks = Checks(self.plan, self.world, self.servers, note)
+        self.checks = Checks(self.plan, self.world, self.servers, story.zone, note)
         self.disk = SimDisk(self.world, self.random, self.step, self.checks)
         self.doors = [SimDoor(server, reader, self.world.now) for server in self.servers]
         self.process = 0
@@ -129,7 +137,9 @@ class Night:
         self._ours_left = self._short_left = -1
         """Events until a listener fails, and requests until the machine refuses something; negative: never."""
         self._note = note
-        self._facts = RunFacts(RUN, story.epoch)
+        self._facts = RunFacts(RUN, story.epoch, story.zone)
+        self._read_again = False
+        """Jobs of unknown end have been read again."""
 
     def uplink(self) -> float:
         """How long a request takes to the server."""
@@ -180,6 +190,8 @@ class Night:
         try:
             self._play()
         finally:
+            if self.story.zone:
+                _set_zone("UTC")
             if self.checks.violation:
                 raise Broken(self.checks.violation)
 
@@ -196,6 +208,7 @@ class Night:
             if calm:
                 self.disk.database.locked_until = -1.0
             ended = self._process(cut)
+            self.dead = True
             self.checks.process_ended(
                 ended.report, crashed=ended.crashed, lost_record=ended.lost_record, disk=self.disk.events
             )
@@ -219,7 +232,12 @@ class Night:
         """Whether there is something to resume."""
         if ended.crashed or ended.lost_record or ended.failed:
             return True
-        return ended.report is not None and ended.report.outcome in GOES_ON
+        if ended.report is None or ended.report.outcome in GOES_ON:
+            return ended.report is not None
+        if self._read_again or not to_read_again(ended.report.jobs):
+            return False
+        self._read_again = True
+        return True
 
     def _plan_outside(self) -> None:
         """What happens to servers and clocks while the run goes on."""
@@ -237,9 +255,9 @@ class Night:
     def _disturb_clock(self, kind: str, seconds: float) -> None:
         self.count(f"clock {kind}")
         self.checks.clocks_disturbed = True
-        if kind == "sleep":
+        if kind.startswith("sleep"):
             self.say(f"--- the machine sleeps for {seconds:g} s")
-            self.world.sleep(seconds)
+            self.world.sleep(seconds, still=kind == "sleep still")
         else:
             self.say(f"--- the wall clock is set by {seconds:g} s")
             self.world.set_clock(seconds)
@@ -247,6 +265,8 @@ class Night:
     def _process(self, cut: Cut) -> Ended:
         """One process' work on the run."""
         world, disk = self.world, self.disk
+        if self.story.zones:
+            _set_zone(self.story.zones[self.process])
         self.dead = False
         self.steps_left = cut.number if cut.kind == "step" else -1
         self._ours_left = cut.number if cut.kind == "ours" else -1
@@ -315,7 +335,8 @@ class Night:
             for note in notes:
                 self.say(f"note     {note}")
             disk.use(RUN)
-            opening = [RunResumed(now, self.process, "here")]
+            again = to_read_again(tuple(Folder(history).jobs().values()))
+            opening = [RunResumed(now, self.process, "here", again or None)]
             disk.append(opening)
         except StateError:
             return None
@@ -324,7 +345,7 @@ class Night:
     def _lock(self, seconds: float) -> None:
         self.count("state file locked by another program")
         self.say(f"--- the state file is locked for {seconds:g} s")
-        self.checks.clocks_disturbed = True
+        self.checks.clocks_disturbed = self.checks.held_up = True
         self.disk.database.locked_until = self.world.time + seconds
 
     def _signal(self, process: int, scheduler: Scheduler, number: int) -> None:
@@ -351,4 +372,4 @@ class Night:
     def _start(self) -> RunStarted:
         facts = self._facts
         jobs = plan_headers(self.plan, lambda task: lookup_for(task, facts, {}, lambda _: None))
-        return RunStarted(facts.started_at, RUN, jobs)
+        return RunStarted(facts.started_at, RUN, jobs, journal=True, zone=facts.zone or None)

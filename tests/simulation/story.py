@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from random import Random
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from aftrun.model import (
     Job,
@@ -30,6 +31,8 @@ from tests.simulation.server import CORRELATION, UNSENT, Temper
 
 T = TypeVar("T")
 
+DATE_FORMAT = "%Y-%m-%d %H:%M %z"
+DATE = f"${{{{ run.date:{DATE_FORMAT} }}}}"
 _HERE = Origin("m.yaml", 1, 1)
 
 POST_FAULTS = (
@@ -78,8 +81,12 @@ class Story:
     restarts: tuple[tuple[int, float, float], ...] = ()
     """Server, time, seconds that it is down."""
     clock: tuple[tuple[str, float, float], ...] = ()
-    """``sleep`` or ``set``, time, seconds."""
+    """``sleep``, ``sleep still`` (the monotonic clock stands still meanwhile) or ``set``, time, seconds."""
     epoch: float = EPOCH
+    zone: str = ""
+    """The time zone in which the run begins; empty: it does not matter."""
+    zones: tuple[str, ...] = ()
+    """The machine's time zone in each process."""
     booted: float = 0.0
     """What the monotonic clock says at first."""
     uplink: float = 0.0
@@ -99,6 +106,8 @@ def _job(random: Random, name: str, before: list[Job], *, two: bool) -> Job:
     if giver is not None and when is When.SUCCESS and chance() < 0.5:
         text = f"${{{{ jobs.{giver.name}.id }}}}"
         params = (Param("upstream", Template((Inside(("jobs", giver.name, "id"), text),), text)),)
+    if chance() < 0.2:
+        params = (*params, Param("date", Template((Inside(("run", "date"), DATE, DATE_FORMAT),), DATE)))
     retry = Retry()
     if chance() < 0.3:
         on: tuple[Outcome, ...] = (Outcome.FAILED,)
@@ -173,6 +182,23 @@ def _temper(random: Random, faults: frozenset[str]) -> Temper:
     )
 
 
+ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "UTC")
+_CHANGES = {
+    "Europe/Berlin": (1774746000.0, 1792890000.0),
+    "America/New_York": (1772953200.0, 1793512800.0),
+    "Australia/Lord_Howe": (1775314800.0, 1791041400.0),
+}
+"""When clocks go forward and back (or back and forward) in 2026, epoch seconds."""
+
+
+def _finish_by(random: Random, epoch: float, zone: str) -> tuple[float, str]:
+    """When a run begins, and a local time soon after, perhaps one that there is not, or twice, on that night."""
+    if zone in _CHANGES and random.random() < 0.6:
+        epoch = _one_of(random, *_CHANGES[zone]) + float(int(random.random() * 7200) - 5400)
+    later = datetime.fromtimestamp(epoch + _one_of(random, 30.0, 90.0, 200.0, 1800.0, 4000.0), ZoneInfo(zone))
+    return epoch, f"{later:%H:%M}"
+
+
 _FAMILIES = (
     "posts",
     "gets",
@@ -208,10 +234,15 @@ def draw(seed: int) -> Story:
     servers: tuple[ServerSpec, ...] = (one,)
     if chance() < 0.3:
         servers = (one, ServerSpec(name="two", url="https://two:44399", poll=one.poll))
-    finish_by = ""
+    finish_by = zone = ""
+    zones: tuple[str, ...] = ()
     if chance() < 0.15:
         at = datetime.fromtimestamp(epoch + _one_of(random, 5.0, 20.0, 200.0), UTC)
         finish_by = at.isoformat(timespec="seconds")
+    elif "zones" in faults:
+        zone = _one_of(random, *ZONES)
+        zones = tuple(_one_of(random, zone, *ZONES) for _ in range(8))
+        epoch, finish_by = _finish_by(random, epoch, zone)
     stages = 2 if chance() < 0.25 else 1
     manifests = tuple(_manifest(random, number, finish_by, servers) for number in range(stages))
     cuts: list[Cut] = []
@@ -232,8 +263,8 @@ def draw(seed: int) -> Story:
     clock: list[tuple[str, float, float]] = []
     if "clock" in faults:
         seconds = _one_of(random, 5.0, 3600.0, 7200.0)
-        kind = _one_of(random, "sleep", "set")
-        clock.append((kind, chance() * 30.0, seconds if kind == "sleep" else seconds * _one_of(random, 1, -1)))
+        kind = _one_of(random, "sleep", "sleep still", "set")
+        clock.append((kind, chance() * 30.0, seconds * _one_of(random, 1, -1) if kind == "set" else seconds))
     return Story(
         manifests,
         keep_going=chance() < 0.5,
@@ -242,6 +273,8 @@ def draw(seed: int) -> Story:
         restarts=tuple(restarts),
         clock=tuple(clock),
         epoch=epoch,
+        zone=zone,
+        zones=zones,
         booted=_one_of(random, 40.0, 1e5, 7e6) + chance(),
         uplink=_one_of(random, 0.0, 0.0, 0.1, 2.0),
     )

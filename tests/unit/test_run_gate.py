@@ -122,6 +122,18 @@ def test_a_job_of_an_earlier_process_whose_end_was_seen_frees_its_key() -> None:
         assert take(one) == [1]
 
 
+def test_a_job_of_a_later_stage_that_is_read_again_has_no_slot_in_this_one() -> None:
+    """A resume reads jobs of both manifests; the end of the second one's makes no place in the first."""
+    one = Gate(make_plan([parallel(job("a"), job("b"), max_parallel=1), manifest(job("c"), name="two")]))
+    one.adopt(0, None)
+    one.adopt(2, None)
+    assert one.advance() == []
+    one.end(2, Mark.GOOD)
+    assert take(one) == []
+    one.end(0, Mark.GOOD)
+    assert take(one) == [1]
+
+
 def test_skips_by_when() -> None:
     """Each kind of need's end against each `when`."""
     jobs = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -12,6 +13,7 @@ from aftrun.errors import StateError
 from aftrun.events import (
     Accepted,
     AttemptEnded,
+    Event,
     Interrupted,
     JobEnded,
     LookFailed,
@@ -372,6 +374,39 @@ def test_a_manifest_that_begins_after_its_finish_by_starts_nothing() -> None:
     assert posts(ran) == ["long"]
     assert [reason(ran, name) for name in ("late", "later")] == [Reason.FINISH_BY, Reason.FINISH_BY]
     assert ran.report.exit_code == 124
+
+
+@pytest.mark.parametrize("phase", ["deferred", "waiting"])
+def test_a_submission_that_was_to_be_tried_again_is_not_after_finish_by(phase: str) -> None:
+    """The process was killed while it waited to try again, and the run is resumed an hour too late."""
+    setting = Setting((manifest(job("a", retry=Retry(limit=1)), finish_by="2026-01-01T00:01:00Z"),))
+    end = AttemptEnded(EPOCH + 2, "main/a", 1, Outcome.FAILED, Reason.DONE)
+    happened: dict[str, list[Event]] = {
+        "deferred": [SubmitDeferred(EPOCH + 1, "main/a", 1, "connection refused", 5.0)],
+        "waiting": [Accepted(EPOCH + 1, "main/a", 1, "s0-1"), end, RetryPlanned(EPOCH + 2, "main/a", 2, 10.0)],
+    }
+    intent = SubmitIntended(EPOCH, "main/a", 1, {"scriptName": "a"})
+    setting.world.advance(3600.0)
+    ran = setting.go([setting.start(setting.plan()), intent, *happened[phase]])
+    assert posts(ran) == []
+    assert ran.outcome("a") == {"deferred": "undelivered", "waiting": "failed"}[phase]
+
+
+class SlowJournal(SimJournal):
+    """Each write takes two seconds."""
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Record a batch, and let time pass."""
+        super().append(events)
+        self.world.advance(self.world.time + 2.0)
+
+
+def test_a_rate_that_opens_while_the_record_is_written_is_not_missed() -> None:
+    """The server may be asked again by the time the write is done, so nobody waits for that moment any more."""
+    world = World()
+    paced = replace(ONE, max_requests_per_second=0.6)
+    ran = run(manifest(job("a"), job("b"), servers=(paced,)), world=world, journal=SlowJournal(world))
+    assert ran.outcomes() == {"a": "succeeded", "b": "succeeded"}
 
 
 # --- looking ------------------------------------------------------------------------------------------------------
