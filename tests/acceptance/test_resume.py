@@ -313,12 +313,16 @@ def test_a_bug_ends_the_stream_and_leaves_a_true_report(sandbox: Start, tmp_path
 
 def test_a_run_is_retried_once(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
     """Two at once: one wins, 75 for the other. After success: 2, unless --again. What failed again is retried again."""
-    flaky = {"match": {"scriptName": "flaky"}, "flaky": {"failFirst": 2}, "queue": "0s", "duration": "300ms"}
-    server = sandbox({"behaviours": [flaky]})
-    (tmp_path / "m.yaml").write_text("scriptName: flaky\n", encoding="utf-8")
+    slow = {"on": "submit", "kind": "slow", "delay": "1m", "strikes": "after", "after": 1}  # the first retry's
+    flaky = {"match": {"scriptName": "flaky"}, "flaky": {"failFirst": 2}, "queue": "0s", "duration": "0s"}
+    clock = HandClock()
+    server = sandbox({"behaviours": [{**flaky, "faults": [slow]}]}, clock=clock)
+    (tmp_path / "m.yaml").write_text("server: {readTimeout: 1h}\njobs: [{scriptName: flaky}]\n", encoding="utf-8")
     assert aftrun("apply", "m.yaml", server=server).code == 1
     run = json.loads(aftrun("history", "--format", "json").out)[0]["id"]
     both = [begin(tmp_path, server, "retry", run) for _ in range(2)]
+    until(lambda: any(process.poll() is not None for process in both))
+    clock.advance(61)
     errors = [process.communicate(timeout=HANG)[1].decode() for process in both]
     assert sorted(process.returncode for process in both) == [1, 75], errors
     assert any("is being retried" in error for error in errors)
