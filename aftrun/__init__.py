@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # as type checkers know it; typing's own takes longer to import than all of this
 if TYPE_CHECKING:
-    from aftrun.errors import (
+    from aftrun.domain.errors import (
         AftrunError,
         Ambiguous,
         ManifestError,
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
         Unreachable,
         UsageError,
     )
-    from aftrun.library import Client, apply, load, load_all
-    from aftrun.model import Job, JobInfo, JobResult, Manifest, Outcome, RunReport, State
+    from aftrun.domain.model import Job, JobInfo, JobResult, Manifest, Outcome, RunReport, State
+    from aftrun.service.library import Client, apply, load, load_all
 
 _HOMES = {
-    **dict.fromkeys(("Client", "apply", "load", "load_all"), "aftrun.library"),
+    **dict.fromkeys(("Client", "apply", "load", "load_all"), "aftrun.service.library"),
     **dict.fromkeys(
         (
             "AftrunError",
@@ -40,9 +40,11 @@ _HOMES = {
             "Unreachable",
             "UsageError",
         ),
-        "aftrun.errors",
+        "aftrun.domain.errors",
     ),
-    **dict.fromkeys(("Job", "JobInfo", "JobResult", "Manifest", "Outcome", "RunReport", "State"), "aftrun.model"),
+    **dict.fromkeys(
+        ("Job", "JobInfo", "JobResult", "Manifest", "Outcome", "RunReport", "State"), "aftrun.domain.model"
+    ),
 }
 
 __all__ = [

@@ -25,7 +25,7 @@ def main() -> None:
     """Run the command line and exit."""
     gc.set_threshold(50_000)  # starting makes thousands of objects, and no garbage worth looking for
     try:
-        from aftrun.signals import listen  # noqa: PLC0415  # what cannot be loaded is said
+        from aftrun.system.signals import listen  # noqa: PLC0415  # what cannot be loaded is said
 
         listen(_stop, ("SIGINT", "SIGTERM", "SIGBREAK"))
         from aftrun.cli.main import run  # noqa: PLC0415  # nothing is imported until signals are heard

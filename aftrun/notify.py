@@ -10,10 +10,10 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+from aftrun.domain.model import JobResult, Outcome, RunReport
+from aftrun.domain.secrets import NOTHING_SECRET, Scrubber
 from aftrun.domain.text import clip, one_line
-from aftrun.model import JobResult, Outcome, RunReport
 from aftrun.report.facts import Kind, first_line, kind, summary, word
-from aftrun.secrets import NOTHING_SECRET, Scrubber
 
 _JOBS = 20
 _MISSING = "nobody was notified, since Apprise is not installed; install it with: pip install 'aftrun[notify]'"

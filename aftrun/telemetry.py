@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from aftrun.domain.model import Answer, Attempt, JobResult, Json, Reply, RunReport
 from aftrun.domain.text import clean, clip, one_line
-from aftrun.model import Answer, Attempt, JobResult, Json, Reply, RunReport
 from aftrun.report.facts import Kind, kind, title, word
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _BATCH = 512
 _MISSING = "the trace was not sent, since OpenTelemetry is not installed; install it with: pip install 'aftrun[otel]'"
 
 
-class Door(Protocol):
+class JobApi(Protocol):
     """One server, as the scheduler knows it."""
 
     def submit(self, body: Mapping[str, Json]) -> Reply:
@@ -53,14 +53,14 @@ class Read:
 
 
 class Reads:
-    """Keeps every status read that goes through its doors; safe to use from the threads that make them."""
+    """Keeps every status read that goes through its clients; safe to use from the threads that make them."""
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self.seen: list[Read] = []
         self._now = now
 
-    def door(self, inner: Door, url: str) -> Door:
-        """The same door, watched. Of its POSTs the report knows already, since they are events."""
+    def client(self, inner: JobApi, url: str) -> JobApi:
+        """The same client, watched. Of its POSTs the report knows already, since they are events."""
         return _Watched(inner, url, self)
 
     def add(self, url: str, job_id: str, start: float, reply: Reply) -> None:
@@ -74,7 +74,7 @@ class Reads:
 
 
 class _Watched:
-    def __init__(self, inner: Door, url: str, reads: Reads) -> None:
+    def __init__(self, inner: JobApi, url: str, reads: Reads) -> None:
         self._inner, self._url, self._reads = inner, url, reads
 
     def submit(self, body: Mapping[str, Json]) -> Reply:

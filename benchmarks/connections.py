@@ -16,23 +16,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from aftrun.model import Answer, Endpoint
-from aftrun.server import tls
-from aftrun.server.client import Door
+from aftrun.client import tls
+from aftrun.client.client import AftClient
+from aftrun.domain.model import Answer, Endpoint
 from benchmarks.common import Row, run
 from benchmarks.lean import LeanServer
 
 BODY = {"scriptName": "My Backup Job"}
 
 
-def context_of(door: Door) -> ssl.SSLContext:
+def context_of(door: AftClient) -> ssl.SSLContext:
     """The client's own."""
     adapter: Any = door._session.get_adapter("https://")  # noqa: SLF001  # the client itself offers no such choice
     context: ssl.SSLContext = adapter._context  # noqa: SLF001  # the same
     return context
 
 
-def one(door: Door, kind: str) -> float:
+def one(door: AftClient, kind: str) -> float:
     """Seconds of one POST. `kept` and `whole` undo by hand what the client does by itself (`resumed`)."""
     trace = door._trace  # noqa: SLF001  # the same
     begin = trace.begin
@@ -54,7 +54,7 @@ def rows(small: bool) -> Iterator[Row]:
     count = 5 if small else 500
     times: dict[str, list[float]] = {"kept": [], "resumed": [], "whole": []}
     with tempfile.TemporaryDirectory(prefix="aftrun-connections-") as name, LeanServer(Path(name)) as server:
-        door = Door(Endpoint(url=server.url, ca_file=server.ca_file, api_key="sandbox-key"))
+        door = AftClient(Endpoint(url=server.url, ca_file=server.ca_file, api_key="sandbox-key"))
         for kind in times:
             one(door, kind)
         for _ in range(count):

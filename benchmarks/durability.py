@@ -14,34 +14,34 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from aftrun.app import Setup, make_scheduler, make_setup, open_doors, opening_events, prepare
-from aftrun.events import RunStarted
+from aftrun.domain.events import RunStarted
 from aftrun.manifest import bind, load_all
-from aftrun.options import RunOptions
-from aftrun.run.journal import MemoryJournal, RunJournal
-from aftrun.run.journal_file import NAME, Head, JournalFile
-from aftrun.run.log import Log
 from aftrun.run.pool import ThreadPool
 from aftrun.run.ports import Journal, SystemClock
+from aftrun.run.store.journal import MemoryJournal, RunJournal
+from aftrun.run.store.journal_file import NAME, Head, JournalFile
+from aftrun.run.store.record import Log
+from aftrun.service.options import RunOptions
+from aftrun.service.prepare import PreparedRun, make_scheduler, open_clients, opening_events, prepare, prepare_run
 from benchmarks.common import Row, ca_file, run
 from benchmarks.lean import LeanServer
 from benchmarks.rate import manifest
 from benchmarks.sandboxes import Server
 
 
-def setup_for(path: Path, url: str, certificate: str) -> Setup:
+def setup_for(path: Path, url: str, certificate: str) -> PreparedRun:
     """A run of the manifest's jobs."""
     environ = {"AFT_API_KEY": "sandbox-key"}
     options = RunOptions(paths=(str(path),), url=url, ca_file=certificate, max_parallel=16)
     manifests = prepare(load_all([str(path)], environ=environ).manifests, options)
-    return make_setup(manifests, bind(manifests, environ), options)
+    return prepare_run(manifests, bind(manifests, environ), options)
 
 
-def makespan(setup: Setup, state: Path, *, durable: bool) -> float:
+def makespan(setup: PreparedRun, state: Path, *, durable: bool) -> float:
     """Seconds from the first intent to the end of the last job. `state` is a new folder for the record."""
     clock = SystemClock()
     pool = ThreadPool(16)
-    doors = open_doors(setup, pool.size)
+    doors = open_clients(setup, pool.size)
     opening = opening_events(setup, ())
     log = Log(state) if durable else None
     journal: Journal = MemoryJournal()

@@ -18,9 +18,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from aftrun.errors import ManifestError, UsageError
+from aftrun.domain.errors import ManifestError, UsageError
 from aftrun.manifest import bind, load_all
-from aftrun.manifest.diagnostics import CODES, render
+from aftrun.manifest.check.diagnostics import CODES, render
 from tests.steps import steps
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -22,7 +22,7 @@ from random import Random
 import requests
 import urllib3
 
-from aftrun.model import Poll
+from aftrun.domain.model import Poll
 from aftrun.run.policy import base_interval
 from benchmarks.common import Row, run
 from benchmarks.sandboxes import Server

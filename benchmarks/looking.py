@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from random import Random
 from statistics import fmean
 
-from aftrun.model import Poll
-from aftrun.run import looking
+from aftrun.domain.model import Poll
+from aftrun.run import polling as looking
 from benchmarks.common import Row, run
 
 RUNS, COUNTED_FROM, REMEMBERED = 60, 3, 20

@@ -32,7 +32,7 @@ from typing import Any
 import requests
 import urllib3
 
-from aftrun.events import parse_instant as epoch
+from aftrun.domain.events import parse_instant as epoch
 from benchmarks.common import Row, arguments, environment, finish, show
 from benchmarks.sandboxes import Server
 

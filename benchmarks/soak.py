@@ -30,9 +30,9 @@ from pathlib import Path
 from typing import Any
 
 import aftrun
-from aftrun import past
-from aftrun.model import RunReport
-from aftrun.run.log import Log
+from aftrun.domain.model import RunReport
+from aftrun.run.store.record import Log
+from aftrun.service import history as past
 from benchmarks.sandboxes import Server
 
 RATE = 200.0

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tools.commands as tools
-from aftrun.resources import schema_text
+from aftrun.system.resources import schema_text
 from docs.tables import Reader, cell, code, page, prose, slug, table
 
 REFERENCE = Path(__file__).parent / "reference"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from aftrun.model import Json
+from aftrun.domain.model import Json
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
 from tests.effort import load_profile
@@ -28,7 +28,7 @@ collect_ignore = ["acceptance/test_completion.py"] if os.name == "nt" else []
 load_profile()
 
 SKIPPED_IN_CI = (
-    "tests/unit/test_manifest_source.py::test_a_million_keys",  # runs where `AFTRUN_TEST_EFFORT` is `long`
+    "tests/unit/manifest/parse/test_source.py::test_a_million_keys",  # runs where `AFTRUN_TEST_EFFORT` is `long`
 )
 """Tests, by the beginnings of their ids, that may skip in CI. What all others need is installed there."""
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
-from aftrun.errors import AftrunError, ExitCode, ManifestError, StateError, explained
+from aftrun.domain.errors import AftrunError, ExitCode, ManifestError, StateError, explained
 
 
 def colour(stream: object) -> bool:
@@ -121,7 +121,7 @@ def open_missing_streams() -> None:
 def report_error(error: AftrunError) -> None:
     """Say what went wrong, in the error's own words."""
     if isinstance(error, ManifestError):
-        from aftrun.manifest.diagnostics import render  # noqa: PLC0415  # only errors pay for it
+        from aftrun.manifest.check.diagnostics import render  # noqa: PLC0415  # only errors pay for it
 
         say(render(error.problems, error.files).rstrip("\n"))
         say(error.message)

@@ -14,13 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aftrun.cli.words import DEFAULT_STATE_DIR
+from aftrun.cli.choices import DEFAULT_STATE_DIR
+from aftrun.domain.errors import AftrunError
 from aftrun.domain.text import one_line
-from aftrun.errors import AftrunError
 
 if TYPE_CHECKING:
-    from aftrun.model import Manifest
-    from aftrun.run.log import RunRow
+    from aftrun.domain.model import Manifest
+    from aftrun.run.store.record import RunRow
 
 Offer = tuple[str, str]
 """A word, and what it means."""
@@ -75,7 +75,7 @@ def jobs(ctx: Any, incomplete: str) -> list[Offer]:
 
     A matrix job stands there under the name that its copies share.
     """
-    from aftrun.values import nothing_inside, preview  # noqa: PLC0415  # only where a name is completed
+    from aftrun.domain.values import nothing_inside, preview  # noqa: PLC0415  # only where a name is completed
 
     found = _loaded(_files(ctx))
     plus = "+" if incomplete.startswith("+") else ""
@@ -106,7 +106,7 @@ def servers(ctx: Any, incomplete: str) -> list[Offer]:
 
 def _of_runs(wanted: Callable[[RunRow], bool]) -> Callable[[Any, str], list[Offer]]:
     def offered(ctx: Any, incomplete: str) -> list[Offer]:
-        from aftrun import past  # noqa: PLC0415  # only where a run is completed
+        from aftrun.service import history as past  # noqa: PLC0415  # only where a run is completed
 
         state_dir = _state_dir(ctx)
         with suppress(AftrunError), past.open_log(state_dir) as log:
@@ -119,7 +119,7 @@ def _of_runs(wanted: Callable[[RunRow], bool]) -> Callable[[Any, str], list[Offe
 
 
 def _can_go_on(row: RunRow) -> bool:
-    from aftrun.past import GOES_ON  # noqa: PLC0415  # only where a run is completed
+    from aftrun.service.history import GOES_ON  # noqa: PLC0415  # only where a run is completed
 
     return row.outcome in (*GOES_ON, "stopped")
 
@@ -138,7 +138,7 @@ bad_runs = _of_runs(_can_be_retried)
 
 def job_ids(ctx: Any, incomplete: str) -> list[Offer]:
     """The server's ids of jobs that recent runs started."""
-    from aftrun import past  # noqa: PLC0415  # only where an id is completed
+    from aftrun.service import history as past  # noqa: PLC0415  # only where an id is completed
 
     with suppress(AftrunError), past.open_log(_state_dir(ctx)) as log:
         found = [(row, past.read(log, row).report) for row in log.runs()[:_RECENT]]
@@ -149,7 +149,7 @@ def job_ids(ctx: Any, incomplete: str) -> list[Offer]:
 
 def codes(_: Any, incomplete: str) -> list[Offer]:
     """The codes of messages."""
-    from aftrun.manifest.diagnostics import CODES  # noqa: PLC0415  # only where a code is completed
+    from aftrun.manifest.check.diagnostics import CODES  # noqa: PLC0415  # only where a code is completed
 
     return list(_fitting(CODES.items(), incomplete.upper()))
 

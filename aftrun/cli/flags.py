@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
-from aftrun.errors import UsageError
+from aftrun.domain.errors import UsageError
 
 Completer = Callable[[Any, str], Iterable[Any]]
 """What TAB offers: from typer's context and the word so far to words, or to (word, help)."""

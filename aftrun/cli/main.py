@@ -17,7 +17,7 @@ import aftrun
 from aftrun.cli.boundary import emit, encoding, guarded, open_missing_streams
 from aftrun.cli.flags import expanded
 from aftrun.cli.variables import settle
-from aftrun.errors import UsageError
+from aftrun.domain.errors import UsageError
 
 COMMANDS = {
     "apply": "Validate manifests, run their jobs, wait for them, and report.",

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import complete
+from aftrun.cli.choices import Ci, Output
 from aftrun.cli.flags import Completer, argument, flag
-from aftrun.cli.words import Ci, Output
-from aftrun.errors import UsageError
+from aftrun.domain.errors import UsageError
 from aftrun.report.registry import FORMATS
 
 Files = Annotated[

@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from aftrun.cli.boundary import colour, emit, report_failure, say
+from aftrun.cli.choices import DEFAULT_STATE_DIR, Output
 from aftrun.cli.options import ReportFlags, ViewFlags
-from aftrun.cli.words import DEFAULT_STATE_DIR, Output
-from aftrun.durations import parse_duration
-from aftrun.errors import ExitCode, ManifestError, UsageError
-from aftrun.signals import listen, restore
+from aftrun.domain.durations import parse_duration
+from aftrun.domain.errors import ExitCode, ManifestError, UsageError
+from aftrun.system.signals import listen, restore
 
 if TYPE_CHECKING:
-    from aftrun.app import Setup
-    from aftrun.cli.watching import Watch
+    from aftrun.cli.view.observers import RunObservers
+    from aftrun.domain.model import Manifest, RunReport
     from aftrun.manifest import Loaded
-    from aftrun.model import Manifest, RunReport
-    from aftrun.runner import Finished, Runner
     from aftrun.sandbox.server import Sandbox
+    from aftrun.service.execution import Finished, RunExecution
+    from aftrun.service.prepare import PreparedRun
 
 
 def duration(text: str | None, flag: str = "--timeout") -> float | None:
@@ -49,7 +49,7 @@ def load(files: list[str], variables: dict[str, str], environ: Mapping[str, str]
     for note in loaded.notes:
         say(f"note: {note}")
     if loaded.warnings:
-        from aftrun.manifest.diagnostics import render  # noqa: PLC0415  # only warnings pay for it
+        from aftrun.manifest.check.diagnostics import render  # noqa: PLC0415  # only warnings pay for it
 
         say(render(loaded.warnings, loaded.files).rstrip("\n"))
     return loaded
@@ -86,7 +86,7 @@ def sandbox_for(wanted: bool) -> Iterator[Sandbox | None]:
 
 
 @contextlib.contextmanager
-def signals(runner: Runner, farewell: str, *, drawn: bool = False) -> Iterator[None]:
+def signals(runner: RunExecution, farewell: str, *, drawn: bool = False) -> Iterator[None]:
     """The first signal asks the run to stop, the second stops it at once. A live picture (`drawn`) says so itself."""
     seen: list[int] = []
 
@@ -109,7 +109,7 @@ def signals(runner: Runner, farewell: str, *, drawn: bool = False) -> Iterator[N
 
 
 def carry_out(
-    setup: Setup,
+    setup: PreparedRun,
     state_dir: Path,
     view: ViewFlags,
     ending: ReportFlags,
@@ -125,15 +125,15 @@ def carry_out(
         StateError: the record could not be begun; nothing was sent.
         UsageError: a file that TLS settings name cannot be used, or somebody else works on the run.
     """
-    from aftrun.cli import outputs  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.cli.watching import Watch  # noqa: PLC0415  # the same
+    from aftrun.cli.view import outputs  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.cli.view.observers import RunObservers  # noqa: PLC0415  # the same
     from aftrun.manifest.redact import without_keys  # noqa: PLC0415  # the same
-    from aftrun.run.log import StoredFile  # noqa: PLC0415  # the same
-    from aftrun.runner import Runner  # noqa: PLC0415  # the same
+    from aftrun.run.store.record import StoredFile  # noqa: PLC0415  # the same
+    from aftrun.service.execution import RunExecution  # noqa: PLC0415  # the same
 
     outputs.rehearse(setup, os.environ, ending.paths.by_format(), ending.metrics_textfile)
     if ending.output is Output.TABLE:
-        from aftrun.cli import table  # noqa: PLC0415  # only for this output
+        from aftrun.cli.view import table  # noqa: PLC0415  # only for this output
         from aftrun.report import rehearsal  # noqa: PLC0415  # the same
 
         table.render(rehearsal.REPORT, colour=True)
@@ -145,16 +145,16 @@ def carry_out(
         if not view.quiet:
             say(f"run {run}: {number} job{'' if number == 1 else 's'}" + (", taken up again" if resume else ""))
 
-    with Watch(setup, view, state_dir, farewell) as watch:
-        runner = Runner(
-            setup, state_dir, files=stored, listeners=watch.listeners, resume=resume, watched=watch.door, say=say
+    with RunObservers(setup, view, state_dir, farewell) as watch:
+        runner = RunExecution(
+            setup, state_dir, files=stored, listeners=watch.listeners, resume=resume, watched=watch.client, say=say
         )
         with signals(runner, farewell, drawn=watch.drawn):
             finished = runner.run(ready)
     return conclude(watch.amend(finished), ending, setup, watch)
 
 
-def resume_line(setup: Setup, state_dir: Path) -> str:
+def resume_line(setup: PreparedRun, state_dir: Path) -> str:
     """How to take an interrupted run up again."""
     if setup.sandbox:
         return "it ran against a sandbox, which ends with it, so it cannot be taken up again"
@@ -185,10 +185,12 @@ class _Outputs:
         return [ExitCode.BUG if report_failure(error) is ExitCode.BUG else ExitCode.STATE for error in self.errors]
 
 
-def conclude(finished: Finished, ending: ReportFlags, setup: Setup | None = None, watch: Watch | None = None) -> int:
+def conclude(
+    finished: Finished, ending: ReportFlags, setup: PreparedRun | None = None, watch: RunObservers | None = None
+) -> int:
     """Print and write what was asked for, tell whom to tell, and work out the exit code."""
-    from aftrun.cli import outputs  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.runner import worst  # noqa: PLC0415  # the same
+    from aftrun.cli.view import outputs  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service.execution import worst  # noqa: PLC0415  # the same
 
     report = finished.report
     each = _Outputs(finished.errors)
@@ -243,14 +245,14 @@ def _say_raw(text: str) -> None:
     say(text.rstrip("\n"))
 
 
-def show_report(report: RunReport, output: Output, watch: Watch | None = None) -> None:
+def show_report(report: RunReport, output: Output, watch: RunObservers | None = None) -> None:
     """The report on standard output, as asked for."""
     if output is Output.JSON:
         from aftrun.report import json as json_report  # noqa: PLC0415  # only for this output
 
         emit(json_report.render(report))
     elif output is Output.TABLE:
-        from aftrun.cli import table  # noqa: PLC0415  # only for this output
+        from aftrun.cli.view import table  # noqa: PLC0415  # only for this output
 
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         text = table.render(report, colour=colour(sys.stdout), columns=columns)

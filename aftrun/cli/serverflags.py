@@ -13,12 +13,12 @@ from aftrun.cli import complete, options
 from aftrun.cli.boundary import say
 from aftrun.cli.flags import flag
 from aftrun.domain import urls
-from aftrun.errors import UsageError
-from aftrun.model import DEFAULT_KEY_VARIABLE, ServerSpec
+from aftrun.domain.errors import UsageError
+from aftrun.domain.model import DEFAULT_KEY_VARIABLE, ServerSpec
 
 if TYPE_CHECKING:
-    from aftrun.app import ServerOverride
-    from aftrun.values import Template
+    from aftrun.domain.values import Template
+    from aftrun.service.prepare import ServerOverride
 
 ServerName = Annotated[
     str | None,
@@ -86,7 +86,7 @@ class KeyFlags:
 
     def reference(self) -> Template:
         """The key as a manifest would name it."""
-        from aftrun.target import key_reference  # noqa: PLC0415  # with the rest of the machinery
+        from aftrun.service.single_server import key_reference  # noqa: PLC0415  # with the rest of the machinery
 
         if self.api_key_file is not None:
             return key_reference("file", str(self.api_key_file.absolute()))
@@ -167,7 +167,7 @@ class TargetFlags:
         if self.manifest is None:
             return ()
         from aftrun.manifest import load_all  # noqa: PLC0415  # the parser is for commands that read manifests
-        from aftrun.target import hidden_values  # noqa: PLC0415  # with the rest of the machinery
+        from aftrun.service.single_server import hidden_values  # noqa: PLC0415  # with the rest of the machinery
 
         return hidden_values(load_all([str(self.manifest)], environ=os.environ).manifests, os.environ)
 
@@ -177,8 +177,8 @@ class TargetFlags:
         Raises:
             UsageError: there is no key.
         """
+        from aftrun.domain.values import Template  # noqa: PLC0415  # the same
         from aftrun.run.preview import url_of  # noqa: PLC0415  # with the rest of the machinery
-        from aftrun.values import Template  # noqa: PLC0415  # the same
 
         wanted = isinstance(spec.api_key, Template) and any(
             each.name == DEFAULT_KEY_VARIABLE and each.source == "env" and each.default is None
@@ -193,7 +193,7 @@ def override_of(flags: options.ServerFlags) -> ServerOverride:
     Raises:
         UsageError: flags contradict each other, or the URL is none.
     """
-    from aftrun.app import ServerOverride  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service.prepare import ServerOverride  # noqa: PLC0415  # with the rest of the machinery
 
     override = ServerOverride(
         url=None if flags.server is None else full_url(flags.server),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from enum import StrEnum
 
-from aftrun.cli.words import CheckFormat, ListFormat, PlanFormat, TextFormat
+from aftrun.cli.choices import CheckFormat, ListFormat, PlanFormat, TextFormat
 
 OPPOSITES = {"AFTRUN_KEEP_GOING": "AFTRUN_FAIL_FAST", "AFTRUN_NO_WAIT": "AFTRUN_WAIT"}
 """Variables of flags that say no to another flag: `--keep-going` is the other side of `--fail-fast`."""
@@ -53,7 +53,7 @@ def _for_others(command: str, environ: MutableMapping[str, str]) -> list[str]:
 
 def _shared() -> Mapping[str, Mapping[str, type[StrEnum]]]:
     """Variables of flags that take different words in different commands, and those words (a test holds it to them)."""
-    from aftrun.model import Outcome, RunOutcome  # noqa: PLC0415  # only where there are variables
+    from aftrun.domain.model import Outcome, RunOutcome  # noqa: PLC0415  # only where there are variables
 
     return {
         "AFTRUN_FORMAT": {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aftrun.errors import Problem
+from aftrun.domain.errors import Problem
 from aftrun.importer.bash import CALL, Bash
 from aftrun.importer.batch import Batch
 from aftrun.importer.calls import Calls

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aftrun.errors import UsageError
+from aftrun.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from tree_sitter import Node as Node  # noqa: PLC0414  # its other readers take it from here

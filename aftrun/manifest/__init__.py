@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aftrun.manifest.late import bind
+from aftrun.manifest.binding import bind
 from aftrun.manifest.load import Loaded, load_all
 from aftrun.manifest.outside import references, shown_names
 

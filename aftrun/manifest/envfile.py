@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from aftrun.errors import UsageError
+from aftrun.domain.errors import UsageError
 
 _LARGEST = 4 * 1024 * 1024
 

@@ -14,16 +14,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from aftrun.domain.errors import ManifestError, Problem, Severity, UsageError
+from aftrun.domain.model import Manifest
 from aftrun.domain.text import did_you_mean
-from aftrun.errors import ManifestError, Problem, Severity, UsageError
-from aftrun.files import identity
-from aftrun.manifest import build, include, schema
-from aftrun.manifest.diagnostics import Findings
-from aftrun.manifest.nodes import MapNode, Source
+from aftrun.manifest.build import include
+from aftrun.manifest.build import manifest as build
+from aftrun.manifest.check import schema
+from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.outside import Noted
-from aftrun.manifest.source import documents
-from aftrun.manifest.syntax import MAX_BYTES
-from aftrun.model import Manifest
+from aftrun.manifest.parse.nodes import MapNode, Source
+from aftrun.manifest.parse.source import documents
+from aftrun.manifest.parse.syntax import MAX_BYTES
+from aftrun.system.files import identity
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 STDIN = "-"

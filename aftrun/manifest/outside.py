@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aftrun.errors import ManifestError, Problem
-from aftrun.model import DEFAULT_KEY_VARIABLE, Manifest, ServerSpec
-from aftrun.values import Outside, Value, bound
+from aftrun.domain.errors import ManifestError, Problem
+from aftrun.domain.model import DEFAULT_KEY_VARIABLE, Manifest, ServerSpec
+from aftrun.domain.values import Outside, Value, bound
 
 _LARGEST_FILE = 1024 * 1024
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from aftrun.manifest import expand
-from aftrun.manifest.nodes import MapNode, Node, ScalarNode, Source
-from aftrun.manifest.source import documents
-from aftrun.model import DEFAULT_KEY_VARIABLE
-from aftrun.values import Outside, Template
+from aftrun.domain.model import DEFAULT_KEY_VARIABLE
+from aftrun.domain.values import Outside, Template
+from aftrun.manifest.build import expand
+from aftrun.manifest.parse.nodes import MapNode, Node, ScalarNode, Source
+from aftrun.manifest.parse.source import documents
 
 _PROPERTIES = re.compile(r"(?:(?:&[^\s,\[\]{}]+|![^\s,\[\]{}]*)\s+)*")
 _ANCHOR = re.compile(r"&[^\s,\[\]{}]+")

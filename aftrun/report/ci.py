@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from aftrun.domain.model import JobResult, RunReport
 from aftrun.domain.text import clean, clip
-from aftrun.model import JobResult, RunReport
 from aftrun.report.facts import Kind, kind, labels, word
 
 Locate = Callable[[str], str]

@@ -10,8 +10,8 @@ the message, and in both the percent sign, as `%AZP25`.
 
 from __future__ import annotations
 
+from aftrun.domain.model import RunReport
 from aftrun.domain.text import clean, one_line
-from aftrun.model import RunReport
 from aftrun.report.ci import Locate, as_is, findings
 
 

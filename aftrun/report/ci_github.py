@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import hashlib
 
+from aftrun.domain.model import RunReport
 from aftrun.domain.text import clean
-from aftrun.model import RunReport
 from aftrun.report import markdown
 from aftrun.report.ci import Locate, as_is, findings
 from aftrun.report.facts import summary

@@ -8,8 +8,8 @@ Names: `blockOpened`/`blockClosed`, `testSuiteStarted`, `testStarted`, `testFail
 
 from __future__ import annotations
 
+from aftrun.domain.model import JobResult, RunReport
 from aftrun.domain.text import clean, clip, one_line
-from aftrun.model import JobResult, RunReport
 from aftrun.report.facts import Kind, first_line, kind, labels, summary, title, word
 
 _ESCAPES = {"|": "||", "'": "|'", "[": "|[", "]": "|]", "\n": "|n", "\r": "|r"}

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from aftrun.domain.durations import human_duration
+from aftrun.domain.model import JobResult, Outcome, RunReport
 from aftrun.domain.text import one_line
-from aftrun.durations import human_duration
-from aftrun.model import JobResult, Outcome, RunReport
 
 PENDING = "pending"
 """The word for a job that has not ended, beside the outcomes."""

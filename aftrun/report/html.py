@@ -15,11 +15,11 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+from aftrun.domain.durations import human_duration
+from aftrun.domain.errors import UsageError
+from aftrun.domain.events import instant
+from aftrun.domain.model import Attempt, JobResult, Json, RunReport
 from aftrun.domain.text import clean, clip, one_line
-from aftrun.durations import human_duration
-from aftrun.errors import UsageError
-from aftrun.events import instant
-from aftrun.model import Attempt, JobResult, Json, RunReport
 from aftrun.report.facts import Kind, keys, kind, labels, title, word
 
 _NOSCRIPT_ROWS = 1_000

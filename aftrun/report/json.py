@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from aftrun.events import instant
-from aftrun.model import Attempt, JobResult, Json, RunReport
+from aftrun.domain.events import instant
+from aftrun.domain.model import Attempt, JobResult, Json, RunReport
 
 VERSION = 1
 

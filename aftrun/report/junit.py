@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
+from aftrun.domain.events import instant
+from aftrun.domain.model import JobResult, RunReport
 from aftrun.domain.text import clean, clip, joined, one_line
-from aftrun.events import instant
-from aftrun.model import JobResult, RunReport
 from aftrun.report.facts import Kind, hosts, kind, labels, title, word
 
 _MESSAGE = 1_000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from aftrun.domain.durations import human_duration
+from aftrun.domain.events import instant
+from aftrun.domain.model import JobResult, RunReport
 from aftrun.domain.text import clean, clip, joined, one_line
-from aftrun.durations import human_duration
-from aftrun.events import instant
-from aftrun.model import JobResult, RunReport
 from aftrun.report.facts import Kind, kind, labels, summary, title, word
 
 MARKS = {Kind.PASSED: "✅", Kind.FAILURE: "❌", Kind.ERROR: "❗", Kind.SKIPPED: "⏭️", Kind.ALLOWED: "⚠️"}

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from aftrun.domain.model import JobResult, Outcome, RunReport
 from aftrun.domain.text import one_line
-from aftrun.model import JobResult, Outcome, RunReport
 from aftrun.report.facts import PENDING, Kind, kind, word
 
 _HELP = {

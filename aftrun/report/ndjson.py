@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from typing import TextIO
 
-from aftrun.errors import StateError
-from aftrun.events import FORMAT, Event, to_json
+from aftrun.domain.errors import StateError
+from aftrun.domain.events import FORMAT, Event, to_json
 
 
 def line(event: Event) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
 
-from aftrun.model import RunReport
+from aftrun.domain.model import RunReport
 
 Render = Callable[[RunReport], str]
 

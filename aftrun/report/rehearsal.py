@@ -6,8 +6,8 @@ upgrade may have taken files away, or there may be no descriptor left to open th
 
 from __future__ import annotations
 
-from aftrun.model import Attempt, FileRef, JobResult, Outcome, RunReport
-from aftrun.values import Origin
+from aftrun.domain.model import Attempt, FileRef, JobResult, Outcome, RunReport
+from aftrun.domain.values import Origin
 
 
 def _job(outcome: Outcome) -> JobResult:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 
+from aftrun.domain.events import instant
+from aftrun.domain.model import JobResult, Json, RunReport
 from aftrun.domain.text import clean, one_line
-from aftrun.events import instant
-from aftrun.model import JobResult, Json, RunReport
 from aftrun.report.facts import Kind, first_line, kind, labels, summary, title, word
 
 

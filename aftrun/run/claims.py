@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aftrun.domain import urls
-from aftrun.jobids import canonical
-from aftrun.model import Attempt, JobInfo
+from aftrun.domain.jobids import canonical
+from aftrun.domain.model import Attempt, JobInfo
 from aftrun.run.policy import runs_on
 
 

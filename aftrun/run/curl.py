@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Sequence
 
 from aftrun.domain.text import one_line
+from aftrun.domain.values import Outside
 from aftrun.run.pieces import RUN_ID, Call, Hole, Piece, Text, holes
-from aftrun.values import Outside
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HARMLESS = re.compile(r"[A-Za-z0-9 :;=,.@%+/_-]*")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from aftrun.model import Json
+from aftrun.domain.model import Json
 from aftrun.run.plan import Plan
 
 _LONGEST_VALUE = 80

@@ -1,6 +1,6 @@
 """Events to report: the one reading of what happened.
 
-`fold` is pure. `Folder` is the same thing fed one event at a time, for those who listen while the run goes on;
+`fold` is pure. `ReportBuilder` is the same thing fed one event at a time, for those who listen while the run goes on;
 both give equal reports for equal events.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from aftrun.errors import StateError
-from aftrun.events import (
+from aftrun.domain.errors import StateError
+from aftrun.domain.events import (
     Accepted,
     AttemptEnded,
     Event,
@@ -27,8 +27,8 @@ from aftrun.events import (
     SubmitIntended,
     Warned,
 )
-from aftrun.model import Attempt, FileRef, JobResult, Outcome, RunReport, State
-from aftrun.values import Origin
+from aftrun.domain.model import Attempt, FileRef, JobResult, Outcome, RunReport, State
+from aftrun.domain.values import Origin
 
 
 def _result(header: JobHeader) -> JobResult:
@@ -66,7 +66,7 @@ def _with_attempt(job: JobResult, number: int, changes: Mapping[str, object], **
     return replace(job, attempts=tuple(attempts), **others)  # type: ignore[arg-type]  # the same
 
 
-class Folder:
+class ReportBuilder:
     """Takes events one at a time; `report()` is the fold of all taken so far."""
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
@@ -206,4 +206,4 @@ def fold(events: Iterable[Event]) -> RunReport:
     Raises:
         StateError: the events do not make a run.
     """
-    return Folder(events).report()
+    return ReportBuilder(events).report()

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
-from aftrun.events import Reason
-from aftrun.model import When
+from aftrun.domain.events import Reason
+from aftrun.domain.model import When
 from aftrun.run.plan import Plan, Task
 
 
@@ -34,7 +34,7 @@ class _Place(Enum):
     FREE = 0
     """Blocked or ready; nobody has it."""
     TAKEN = 1
-    """Handed out: it holds a slot and its concurrency key."""
+    """JobOutputs out: it holds a slot and its concurrency key."""
     GONE = 2
     """Skipped or ended."""
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from aftrun.domain import urls
-from aftrun.model import DEFAULT_KEY_VARIABLE, Job, Json, ServerSpec
+from aftrun.domain.model import DEFAULT_KEY_VARIABLE, Job, Json, ServerSpec
+from aftrun.domain.values import Inside, Outside, Template, Value, nothing_inside
 from aftrun.run.plan import Plan, Task
 from aftrun.run.render import make_request
-from aftrun.values import Inside, Outside, Template, Value, nothing_inside
 
 Find = Callable[[Inside], str | None]
 

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aftrun.domain import zones
-from aftrun.errors import StateError
-from aftrun.events import RunStarted
-from aftrun.model import Json
+from aftrun.domain.errors import StateError
+from aftrun.domain.events import RunStarted
+from aftrun.domain.model import Json
 
 KEY_FILE = "digest.key"
 _LENGTH = 32

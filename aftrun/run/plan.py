@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from aftrun.domain import zones
-from aftrun.events import JobHeader
-from aftrun.model import Job, Json, Manifest, Order, ServerSpec, Strategy
-from aftrun.values import Inside, Value, preview
+from aftrun.domain.events import JobHeader
+from aftrun.domain.model import Job, Json, Manifest, Order, ServerSpec, Strategy
+from aftrun.domain.values import Inside, Value, preview
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from aftrun import jobids
-from aftrun.events import Reason
-from aftrun.model import Answer, Failure, FailureKind, JobInfo, OnAmbiguous, Outcome, Poll, Reply, Retry, State
+from aftrun.domain import jobids
+from aftrun.domain.events import Reason
+from aftrun.domain.model import Answer, Failure, FailureKind, JobInfo, OnAmbiguous, Outcome, Poll, Reply, Retry, State
 
 NOT_FOUND_GRACE = 30.0
 """Seconds for which a 404 on a status read is taken as "not listed yet" rather than "gone"."""

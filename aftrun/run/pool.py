@@ -12,8 +12,8 @@ import queue
 import threading
 from collections.abc import Callable
 
-from aftrun.errors import StateError
-from aftrun.model import Reply
+from aftrun.domain.errors import StateError
+from aftrun.domain.model import Reply
 from aftrun.run.ports import WAKE, Ticket
 
 Result = tuple[Ticket, Reply | BaseException]

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from aftrun.events import Event
-from aftrun.model import Json, Reply
-from aftrun.run.fold import Folder
+from aftrun.domain.events import Event
+from aftrun.domain.model import Json, Reply
+from aftrun.run.fold import ReportBuilder
 
 
-class Door(Protocol):
-    """One server. Each call is one request, never repeated by the door; failures are returned, not raised."""
+class JobApi(Protocol):
+    """One server. Each call is one request, never repeated by the client; failures are returned, not raised."""
 
     def submit(self, body: Mapping[str, Json]) -> Reply:
         """POST one job."""
@@ -152,7 +152,7 @@ class Deadlines:
         return math.inf if instant is None else self._clock.monotonic() + (instant - self._clock.wall())
 
 
-Listener = Callable[[Event, Folder], None]
+Listener = Callable[[Event, ReportBuilder], None]
 """Hears every event after it was recorded, on the thread that runs the scheduler, with the fold of all so far.
 
 One that also has a method `tick(now, due)` hears the time a few times a second: `now` in epoch seconds, and a function

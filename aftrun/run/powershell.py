@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 
 from aftrun.domain.text import one_line
+from aftrun.domain.values import Outside
 from aftrun.run.pieces import RUN_ID, Call, Hole, Piece, Text, holes
-from aftrun.values import Outside
 
 _PLAIN = re.compile(r"[ -~]*")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

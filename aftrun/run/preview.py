@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from aftrun.durations import format_duration
-from aftrun.model import Json, Manifest, ServerSpec, When
+from aftrun.domain.durations import format_duration
+from aftrun.domain.model import Json, Manifest, ServerSpec, When
+from aftrun.domain.values import Inside, Outside, nothing_inside, preview
 from aftrun.run.curl import to_curl
 from aftrun.run.pieces import calls, known_params
 from aftrun.run.plan import Plan, Task, shown_request, start_order, waves
 from aftrun.run.powershell import to_powershell
 from aftrun.run.select import LeftOut
-from aftrun.values import Inside, Outside, nothing_inside, preview
 
 VERSION = 1
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from aftrun.errors import StateError
-from aftrun.events import Event
-from aftrun.run.fold import Folder
+from aftrun.domain.errors import StateError
+from aftrun.domain.events import Event
+from aftrun.run.fold import ReportBuilder
 from aftrun.run.ports import Clock, Journal, Listener
 
 TICK = 0.25
@@ -20,7 +20,7 @@ Loss = Callable[[StateError, list[Event]], list[Event]]
 class Recorder:
     """The one way from a decision to the record, the fold and the listeners."""
 
-    def __init__(self, journal: Journal, folder: Folder, listeners: Sequence[Listener], clock: Clock) -> None:
+    def __init__(self, journal: Journal, folder: ReportBuilder, listeners: Sequence[Listener], clock: Clock) -> None:
         self._journal, self._clock = journal, clock
         self._listeners = list(listeners)
         self.folder = folder

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from aftrun.domain.model import Job, JobResult, Json, Param, ParamKind, Request, ServerSpec
+from aftrun.domain.secrets import MARK
+from aftrun.domain.values import Bindings, Inside, Text, Unbound, render
 from aftrun.domain.zones import zone
-from aftrun.model import Job, JobResult, Json, Param, ParamKind, Request, ServerSpec
 from aftrun.run.plan import Task
-from aftrun.secrets import MARK
-from aftrun.values import Bindings, Inside, Text, Unbound, render
 
 _LONGEST_INTEGER = 400
 """Characters. Longer ones stay text: Python refuses to convert them."""
@@ -42,21 +42,21 @@ class RunFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Handed:
+class JobOutputs:
     """What a job hands on to the ones that need it."""
 
     id: str | None = None
     outputs: Mapping[str, Json] | None = None
 
 
-def handed_on(job: JobResult) -> Handed:
+def outputs_of(job: JobResult) -> JobOutputs:
     """What a job of the record handed on.
 
     An output that held a secret is on record without it, so it is not at hand any more: better no value than a wrong
     one.
     """
     kept = {name: value for name, value in job.outputs if MARK not in as_text(value)}
-    return Handed(job.job_id, kept)
+    return JobOutputs(job.job_id, kept)
 
 
 def as_text(value: Json) -> str:
@@ -65,7 +65,7 @@ def as_text(value: Json) -> str:
 
 
 def lookup_for(
-    task: Task, facts: RunFacts | None, bindings: Bindings, handed: Callable[[str], Handed | None]
+    task: Task, facts: RunFacts | None, bindings: Bindings, handed: Callable[[str], JobOutputs | None]
 ) -> Callable[[Inside], str | None]:
     """How one job's `${{ … }}` are found. `facts` is None before there is a run.
 

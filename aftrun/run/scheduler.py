@@ -21,8 +21,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 
-from aftrun.errors import ExitCode, StateError, code_of, explained
-from aftrun.events import (
+from aftrun.domain.errors import ExitCode, StateError, code_of, explained
+from aftrun.domain.events import (
     Accepted,
     AttemptEnded,
     Event,
@@ -34,20 +34,20 @@ from aftrun.events import (
     SubmitIntended,
     Warned,
 )
-from aftrun.model import Answer, Failure, FailureKind, JobResult, Outcome, Reply, RunReport
-from aftrun.run.fold import Folder
+from aftrun.domain.model import Answer, Failure, FailureKind, JobResult, Outcome, Reply, RunReport
+from aftrun.domain.secrets import NOTHING_SECRET, Scrubber
+from aftrun.domain.values import Bindings
+from aftrun.run.active_job import ActiveJob, Phase
+from aftrun.run.fold import ReportBuilder
 from aftrun.run.gate import Gate, Mark, Skip
-from aftrun.run.lanes import Lanes
-from aftrun.run.live import Live, Phase
 from aftrun.run.plan import Plan, finish_time
 from aftrun.run.policy import MAY_EXIST, Ended, is_bad, runs_on
-from aftrun.run.ports import WAKE, Clock, Deadlines, Door, Journal, Listener, Pool, SteadyClock, Ticket
+from aftrun.run.ports import WAKE, Clock, Deadlines, JobApi, Journal, Listener, Pool, SteadyClock, Ticket
+from aftrun.run.queues import Queues
 from aftrun.run.recorder import Recorder
-from aftrun.run.render import Handed, RunFacts, handed_on
+from aftrun.run.render import JobOutputs, RunFacts, outputs_of
 from aftrun.run.steps import Step, Steps
 from aftrun.run.verdict import NAMES, verdict
-from aftrun.secrets import NOTHING_SECRET, Scrubber
-from aftrun.values import Bindings
 
 _LOOKS = 8
 """Where requests are due and new jobs may start, one request in so many is one that is due: mostly a look.
@@ -69,7 +69,7 @@ class Scheduler:
     def __init__(
         self,
         plan: Plan,
-        doors: Sequence[Door],
+        clients: Sequence[JobApi],
         journal: Journal,
         pool: Pool,
         *,
@@ -80,7 +80,7 @@ class Scheduler:
         scrubber: Scrubber = NOTHING_SECRET,
         listeners: Sequence[Listener] = (),
         history: Sequence[Event] = (),
-        inherited: Callable[[int, str], Handed | None] = lambda _stage, _name: None,
+        inherited: Callable[[int, str], JobOutputs | None] = lambda _stage, _name: None,
         parting: Callable[[], Sequence[str]] = tuple,
         past: Callable[[str], Sequence[float]] = lambda _key: (),
         places: Sequence[str] = (),
@@ -91,15 +91,15 @@ class Scheduler:
         are unique.
         """
         clock = steady = SteadyClock(clock)
-        self._plan, self._doors, self._pool, self._clock = plan, doors, pool, clock
-        self._folder = Folder(history)
+        self._plan, self._doors, self._pool, self._clock = plan, clients, pool, clock
+        self._folder = ReportBuilder(history)
         self._recorder = Recorder(journal, self._folder, listeners, clock)
         self._gate = Gate(plan)
-        self._lives = [Live(task) for task in plan.tasks]
+        self._lives = [ActiveJob(task) for task in plan.tasks]
         by_name = {(live.task.stage, live.task.job.name): live for live in self._lives}
         self._heap: list[tuple[float, int, int]] = []
         self._serial = 0
-        self._lanes = Lanes([server.max_requests_per_second for server in plan.servers], pool.size)
+        self._lanes = Queues([server.max_requests_per_second for server in plan.servers], pool.size)
         self._picked = 0
         self._picked_at = -math.inf
         self._posts_flying = 0
@@ -111,12 +111,12 @@ class Scheduler:
         self._skips: deque[Skip] = deque()
         self._signal = 0
         self._interrupted = False
-        self._by_key: dict[str, Live] = {}
+        self._by_key: dict[str, ActiveJob] = {}
         self._restless = False
         finishes = [finish_time(stage.strategy.finish_by, facts.started_at, facts.zone) for stage in plan.stages]
         self._finishes = Deadlines(finishes, steady)
 
-        def handed(stage: int, name: str) -> Handed | None:
+        def handed(stage: int, name: str) -> JobOutputs | None:
             live = by_name.get((stage, name))
             return inherited(stage, name) if live is None else live.handed
 
@@ -368,7 +368,7 @@ class Scheduler:
             self._post(live)
         return True
 
-    def _prepare(self, live: Live) -> bool:
+    def _prepare(self, live: ActiveJob) -> bool:
         """Begin a new attempt where one is due. False where it could not even be begun."""
         if live.phase is not Phase.SUBMIT:
             step = self._steps.begin(live)
@@ -377,20 +377,20 @@ class Scheduler:
                 return False
         return True
 
-    def _post(self, live: Live) -> None:
+    def _post(self, live: ActiveJob) -> None:
         self._recorder.add(self._steps.intend(live))
         request = live.request
         assert request is not None, "a job is prepared before it is posted"  # noqa: S101  # for the type checker
         self._fly(live, partial(self._doors[live.task.server].submit, request.body), submits=True)
 
-    def _fly(self, live: Live, call: Callable[[], Reply], *, submits: bool) -> None:
+    def _fly(self, live: ActiveJob, call: Callable[[], Reply], *, submits: bool) -> None:
         live.in_flight = True
         live.asked = self._clock.monotonic()
         self._lanes.fly(live.task.server, live.asked)
         self._posts_flying += submits
         self._calls.append((Ticket(live.task.index, submits), call))
 
-    def _landed(self, live: Live, *, submits: bool) -> None:
+    def _landed(self, live: ActiveJob, *, submits: bool) -> None:
         live.in_flight = False
         self._lanes.land(live.task.server)
         self._posts_flying -= submits
@@ -417,7 +417,7 @@ class Scheduler:
             message = f"not submitted again, since the record of the run cannot be written: {self.state_error.message}"
             self._skips.append(Skip(ticket.index, Reason.STATE, message))
 
-    def _follow(self, live: Live, step: Step) -> None:
+    def _follow(self, live: ActiveJob, step: Step) -> None:
         """Do what a step says."""
         self._recorder.add(*step.events)
         live.may_run_on |= any(isinstance(event, AttemptEnded) and runs_on(event.outcome) for event in step.events)
@@ -433,7 +433,7 @@ class Scheduler:
             live.due = step.due
             heapq.heappush(self._heap, (step.due, live.serial, live.task.index))
 
-    def _end(self, live: Live, ended: Ended) -> None:
+    def _end(self, live: ActiveJob, ended: Ended) -> None:
         live.phase = Phase.ENDED
         self._restless = True
         seconds = None if live.lasted is None else round(live.lasted, 3)
@@ -459,13 +459,13 @@ class Scheduler:
         for finish in (self._finishes[stage] for stage in range(len(self._finishes))):
             if finish < math.inf:
                 heapq.heappush(self._heap, (finish, 0, _NO_JOB))
-        under_way: list[tuple[Live, JobResult]] = []
+        under_way: list[tuple[ActiveJob, JobResult]] = []
         for live, seen in zip(self._lives, self._folder.jobs().values(), strict=True):
             live.may_run_on = any(runs_on(each.outcome) for each in seen.attempts)
             self._steps.recall(live, seen)
             if seen.outcome is not None:
                 live.phase = Phase.ENDED
-                live.handed = handed_on(seen)
+                live.handed = outputs_of(seen)
                 mark = _mark(live, seen.outcome, Reason(seen.reason))
                 self._gate.adopt(live.task.index, mark, seen=not live.may_run_on)
             elif seen.attempts:
@@ -476,7 +476,7 @@ class Scheduler:
             self._follow(live, self._steps.adopt(live, seen))
 
 
-def _mark(live: Live, outcome: Outcome, reason: Reason) -> Mark:
+def _mark(live: ActiveJob, outcome: Outcome, reason: Reason) -> Mark:
     if reason is Reason.NOT_NEEDED:
         return Mark.NEUTRAL
     return Mark.BAD if is_bad(outcome, reason, allow_failure=live.task.job.allow_failure) else Mark.GOOD

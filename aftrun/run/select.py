@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from aftrun.errors import UsageError
-from aftrun.events import Reason
-from aftrun.model import JobResult, Manifest, Outcome
+from aftrun.domain.errors import UsageError
+from aftrun.domain.events import Reason
+from aftrun.domain.model import JobResult, Manifest, Outcome
+from aftrun.domain.values import Template
 from aftrun.run.policy import is_bad
-from aftrun.values import Template
 
 
 def key(manifest: str, job: str) -> str:

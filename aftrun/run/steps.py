@@ -1,7 +1,7 @@
 """What follows, for one job, from each thing that can happen to it. No heap, no pool, no other jobs.
 
-Each method takes the job's `Live` and what happened, updates the `Live`, and returns a `Step`: the events to record,
-and either when the job wants its next request or how it ended.
+Each method takes the job's `ActiveJob` and what happened, updates it, and returns a `Step`: the events to record, and
+either when the job wants its next request or how it ended.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from aftrun.durations import format_duration
-from aftrun.events import (
+from aftrun.domain.durations import format_duration
+from aftrun.domain.events import (
     Accepted,
     AttemptEnded,
     Event,
@@ -24,17 +24,18 @@ from aftrun.events import (
     SubmitIntended,
     Warned,
 )
-from aftrun.model import JobResult, Json, Outcome, Reply, State
-from aftrun.run import looking, policy
+from aftrun.domain.model import JobResult, Json, Outcome, Reply, State
+from aftrun.domain.secrets import Scrubber
+from aftrun.domain.values import Bindings, Unbound
+from aftrun.run import policy
+from aftrun.run import polling as looking
+from aftrun.run.active_job import ActiveJob, Phase
 from aftrun.run.claims import Claim, Claims
 from aftrun.run.expect import search, unmet
-from aftrun.run.live import Live, Phase
 from aftrun.run.plan import Plan
 from aftrun.run.policy import Blind, Created, Ended, Going, LookDecision, NotProcessed
 from aftrun.run.ports import Clock, Deadlines
-from aftrun.run.render import Handed, RunFacts, as_text, handed_on, lookup_for, make_request
-from aftrun.secrets import Scrubber
-from aftrun.values import Bindings, Unbound
+from aftrun.run.render import JobOutputs, RunFacts, as_text, lookup_for, make_request, outputs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Steps:
         random: Random,
         scrubber: Scrubber,
         finishes: Deadlines,
-        handed: Callable[[int, str], Handed | None],
+        handed: Callable[[int, str], JobOutputs | None],
         past: Callable[[str], Sequence[float]] = lambda _key: (),
         places: Sequence[str] = (),
     ) -> None:
@@ -79,7 +80,7 @@ class Steps:
 
     # --- submitting -----------------------------------------------------------------------------------------------
 
-    def begin(self, live: Live) -> Step:
+    def begin(self, live: ActiveJob) -> Step:
         """A new attempt. Its request is made now, from what other jobs have handed on by now."""
         task = live.task
         server = self._plan.servers[task.server]
@@ -102,7 +103,7 @@ class Steps:
         live.request = replace(request, shown=self._scrubbed(shown))
         return Step(due=now)
 
-    def too_late(self, live: Live) -> Step | None:
+    def too_late(self, live: ActiveJob) -> Step | None:
         """What becomes of a job whose next submission is due and whose `finishBy` has passed; None: it may be sent.
 
         It was planned in time, but the machine may have slept since, or its clock been set, or the process been killed.
@@ -114,13 +115,13 @@ class Steps:
         message = "given up at finishBy, no job was created"
         return self.attempt_over(live, Ended(Outcome.UNDELIVERED, Reason.UNREACHABLE, message))
 
-    def intend(self, live: Live) -> SubmitIntended:
+    def intend(self, live: ActiveJob) -> SubmitIntended:
         """The POST is about to leave."""
         live.tries += 1
         shown = {} if live.request is None else live.request.shown
         return SubmitIntended(self._clock.now(), live.task.key, live.attempt, shown)
 
-    def submitted(self, live: Live, reply: Reply) -> Step:
+    def submitted(self, live: ActiveJob, reply: Reply) -> Step:
         """The POST has been answered, or has failed."""
         decision = policy.after_submit(reply)
         if isinstance(decision, Created):
@@ -140,12 +141,12 @@ class Steps:
         given_up = f"{decision.message}{asked}; given up at submitTimeout, no job was created"
         return f"{given_up}\n{decision.hint}" if decision.hint else given_up
 
-    def _accepted(self, live: Live, created: Created) -> Step:
+    def _accepted(self, live: ActiveJob, created: Created) -> Step:
         live.phase = Phase.WATCH
         live.accepted = self._clock.monotonic()
         live.job_id = created.job_id
         live.going = live.accepted
-        live.handed = Handed(created.job_id)
+        live.handed = JobOutputs(created.job_id)
         event = Accepted(self._clock.now(), live.task.key, live.attempt, created.job_id, created.state)
         place = self._places[live.task.server]
         self._claims.add(place, live.job_id, Claim(live.task.index, live.attempt, live.task.job.name))
@@ -158,7 +159,7 @@ class Steps:
         self._plan_looks(live)
         return Step((event,), due=self._next_look(live, 0.0))
 
-    def _shared(self, live: Live) -> Step | None:
+    def _shared(self, live: ActiveJob) -> Step | None:
         """What follows where others were given the job's id: None where all of these were seen to end."""
         others = self._claims.others(self._places[live.task.server], live.job_id, live.task.index, live.attempt)
         live.earlier = tuple(claim for claim in others if claim.over)
@@ -169,7 +170,7 @@ class Steps:
         over = self.lose_id(live, names)
         return replace(over, shared=tuple(claim.index for claim in open_ones if claim.index != live.task.index))
 
-    def lose_id(self, live: Live, names: str) -> Step:
+    def lose_id(self, live: ActiveJob, names: str) -> Step:
         """The server gave the job's id to others (their `names`) too, so nothing that it says of it can be believed."""
         message = (
             f"the server gave the id {live.job_id} to {names} too, so nobody can tell from here whose end it shows\n"
@@ -179,7 +180,7 @@ class Steps:
 
     # --- looking --------------------------------------------------------------------------------------------------
 
-    def looked(self, live: Live, reply: Reply) -> Step:
+    def looked(self, live: ActiveJob, reply: Reply) -> Step:
         """A status read has been answered, or has failed."""
         decision = self._of_this_attempt(live, policy.after_look(reply, live.job_id))
         if isinstance(decision, Ended):
@@ -197,7 +198,7 @@ class Steps:
         retry_after = decision.retry_after if isinstance(decision, Blind) else None
         return Step(tuple(events), due=self._next_look(live, retry_after or 0.0))
 
-    def _of_this_attempt(self, live: Live, decision: LookDecision) -> LookDecision:
+    def _of_this_attempt(self, live: ActiveJob, decision: LookDecision) -> LookDecision:
         """The decision, unless it may be about a job that had the same id before and ended.
 
         An ended job does not go back to running. So whatever was seen queued or running under the id is the new one.
@@ -215,7 +216,7 @@ class Steps:
             stale=True,
         )
 
-    def _patience(self, live: Live) -> tuple[float, Ended]:
+    def _patience(self, live: ActiveJob) -> tuple[float, Ended]:
         """Until when (monotonic) to go on reading a job that the server does not show, and what it ends as then."""
         said = live.blind_message
         if live.missing_since is not None:
@@ -229,7 +230,7 @@ class Steps:
             return live.stale_since + policy.NOT_FOUND_GRACE, Ended(Outcome.UNKNOWN, Reason.UNREADABLE, said)
         return until, Ended(Outcome.UNKNOWN, Reason.UNREADABLE, f"given up after submitTimeout: {said}")
 
-    def _note(self, live: Live, decision: Going | Blind) -> list[Event]:
+    def _note(self, live: ActiveJob, decision: Going | Blind) -> list[Event]:
         """Remember what a look said, and record what is new in it."""
         at, key = self._clock.now(), live.task.key
         if isinstance(decision, Blind):
@@ -263,11 +264,11 @@ class Steps:
             events.append(Warned(at, f"{live.task.job.name}: {decision.note}", key))
         return events
 
-    def _plan_looks(self, live: Live) -> None:
+    def _plan_looks(self, live: ActiveJob) -> None:
         """Note when the job should end, by what past runs tell."""
         live.stops = looking.stops(self._plan.servers[live.task.server].poll, self._past(live.task.key))
 
-    def _next_look(self, live: Live, retry_after: float) -> float:
+    def _next_look(self, live: ActiveJob, retry_after: float) -> float:
         """When to look next: by rule and history, later after failures, but one last time when the clock runs out."""
         now = self._clock.monotonic()
         poll = self._plan.servers[live.task.server].poll
@@ -279,7 +280,7 @@ class Steps:
 
     # --- ending ---------------------------------------------------------------------------------------------------
 
-    def attempt_over(self, live: Live, ended: Ended) -> Step:
+    def attempt_over(self, live: ActiveJob, ended: Ended) -> Step:
         """One submission is over: check `expect`, take `outputs`, decide about another attempt."""
         events: list[Event] = []
         outputs: dict[str, Json] = {}
@@ -292,7 +293,7 @@ class Steps:
                 self._claims.ended(place, live.job_id, live.task.index, live.attempt, info.ended_at)
                 live.lasted = live.duration(self._clock.monotonic(), self._clock.now(), info.ended_at)
         ended = replace(ended, message=self._scrubber.scrub(ended.message))
-        live.handed = Handed(live.job_id or None, outputs)
+        live.handed = JobOutputs(live.job_id or None, outputs)
         over = AttemptEnded(
             self._clock.now(),
             live.task.key,
@@ -309,7 +310,7 @@ class Steps:
         events.append(over)
         return self.after_attempt(live, ended, tuple(events))
 
-    def after_attempt(self, live: Live, ended: Ended, events: tuple[Event, ...], waited: float = 0.0) -> Step:
+    def after_attempt(self, live: ActiveJob, ended: Ended, events: tuple[Event, ...], waited: float = 0.0) -> Step:
         """Another attempt, or the job's end. `waited` seconds of the wait between them have already passed."""
         now, at = self._clock.monotonic(), self._clock.now()
         job = live.task.job
@@ -333,7 +334,7 @@ class Steps:
         planned = RetryPlanned(at, live.task.key, live.attempt + 1, round(delay, 3), message)
         return Step((*events, planned), due=now + delay)
 
-    def _expect(self, live: Live, ended: Ended) -> Ended:
+    def _expect(self, live: ActiveJob, ended: Ended) -> Ended:
         """Hold a success against the job's own conditions."""
         if ended.outcome is not Outcome.SUCCEEDED or ended.info is None:
             return ended
@@ -342,7 +343,7 @@ class Steps:
             return ended
         return Ended(Outcome.FAILED, Reason.EXPECT, self._scrubber.scrub(message), ended.info)
 
-    def _outputs(self, live: Live, raw: Json, events: list[Event]) -> dict[str, Json]:
+    def _outputs(self, live: ActiveJob, raw: Json, events: list[Event]) -> dict[str, Json]:
         outputs: dict[str, Json] = {}
         for name, path in live.task.job.outputs:
             found, problem = search(path, raw)
@@ -364,18 +365,18 @@ class Steps:
 
     # --- taking up an earlier process' work -----------------------------------------------------------------------
 
-    def recall(self, live: Live, seen: JobResult) -> None:
+    def recall(self, live: ActiveJob, seen: JobResult) -> None:
         """Which ids a job was given, from the record. To be told of all jobs before any is adopted."""
         for attempt in seen.attempts:
             self._claims.recall(self._places[live.task.server], live.task.index, live.task.job.name, attempt)
 
-    def adopt(self, live: Live, seen: JobResult) -> Step:
+    def adopt(self, live: ActiveJob, seen: JobResult) -> Step:
         """Where a job stands that an earlier process began, from the record. `seen.attempts` is not empty."""
         attempt = seen.attempts[-1]
         now, wall = self._clock.monotonic(), self._clock.now()
         live.attempt, live.tries = attempt.number, attempt.tries
         live.job_id = attempt.job_id or ""
-        live.handed = handed_on(seen)
+        live.handed = outputs_of(seen)
         if seen.phase == "submitting":
             message = f"aftrun was stopped between sending the request and its answer\n{policy.MAY_EXIST}"
             return self.attempt_over(live, Ended(Outcome.UNKNOWN, Reason.CRASHED, message))

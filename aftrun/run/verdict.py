@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aftrun.errors import ExitCode
-from aftrun.events import Reason
-from aftrun.model import JobResult, Outcome, RunOutcome
+from aftrun.domain.errors import ExitCode
+from aftrun.domain.events import Reason
+from aftrun.domain.model import JobResult, Outcome, RunOutcome
 from aftrun.run.policy import is_bad
 
 PRECEDENCE = (

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
-from aftrun.errors import UsageError
+from aftrun.domain.errors import UsageError
 
 HOSTS = ("localhost", "127.0.0.1", "::1")
 REMEDY = 'pip install "aftrun[sandbox]"'

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from aftrun.events import instant
-from aftrun.model import Json
+from aftrun.domain.events import instant
+from aftrun.domain.model import Json
 from aftrun.sandbox.jobs import Job, Phase
 from aftrun.sandbox.shapes import Dialect
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aftrun.model import Json
+from aftrun.domain.model import Json
 from aftrun.sandbox.shapes import Behaviour, Ending, Scenario
 
 

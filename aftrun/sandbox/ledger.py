@@ -8,9 +8,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from aftrun.errors import UsageError
-from aftrun.events import instant
-from aftrun.model import Json
+from aftrun.domain.errors import UsageError
+from aftrun.domain.events import instant
+from aftrun.domain.model import Json
 
 _BINARY: int = getattr(os, "O_BINARY", 0)
 """Windows only: without it, the file would get other line ends than were written."""

@@ -14,7 +14,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
-from aftrun.sandbox.mischief import abort
+from aftrun.sandbox.fault_injection import abort
 from aftrun.sandbox.service import Service
 from aftrun.sandbox.shapes import Outage
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
-from aftrun.durations import parse_duration
-from aftrun.errors import UsageError
-from aftrun.model import Json
+from aftrun.domain.durations import parse_duration
+from aftrun.domain.errors import UsageError
+from aftrun.domain.model import Json
 
 _Word = TypeVar("_Word", bound=StrEnum)
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aftrun.model import Json
+from aftrun.domain.model import Json
 from aftrun.sandbox.jobs import Submission
 
 SELECTORS = ("scriptName", "scriptId", "filePath")

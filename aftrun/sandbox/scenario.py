@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from aftrun.model import Json
+from aftrun.domain.model import Json
 from aftrun.sandbox.reading import Mapping, article, name_of, seconds, wrong
 from aftrun.sandbox.shapes import (
     Behaviour,

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from aftrun.errors import UsageError
+from aftrun.domain.errors import UsageError
 from aftrun.sandbox.certificate import HOSTS, Certificate, missing, self_signed
 from aftrun.sandbox.clock import Clock, SteadyClock
 from aftrun.sandbox.jobs import JobRecord, Store

@@ -12,8 +12,8 @@ from dataclasses import replace
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from aftrun.model import Json
-from aftrun.sandbox import mischief
+from aftrun.domain.model import Json
+from aftrun.sandbox import fault_injection as mischief
 from aftrun.sandbox.clock import Clock
 from aftrun.sandbox.dialects import accepted, job_info
 from aftrun.sandbox.faults import FaultPicker, answered

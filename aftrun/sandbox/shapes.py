@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from aftrun.model import Json
+from aftrun.domain.model import Json
 
 
 class Ending(StrEnum):

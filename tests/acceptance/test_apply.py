@@ -11,10 +11,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from aftrun.model import Json
-from aftrun.resources import schema_text
+from aftrun.domain.model import Json
 from aftrun.sandbox.certificate import self_signed
 from aftrun.sandbox.server import Sandbox
+from aftrun.system.resources import schema_text
 from tests.conftest import ROOT, Run
 
 Start = Callable[..., Sandbox]

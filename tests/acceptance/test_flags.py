@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import aftrun as package
-from aftrun.resources import schema_text
 from aftrun.sandbox.server import Sandbox
+from aftrun.system.resources import schema_text
 from tests.conftest import Run, clean_environ, program, reach
 from tests.waiting import HANG
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import aftrun
-from aftrun.events import Event, RunEnded
+from aftrun.domain.events import Event, RunEnded
 from aftrun.sandbox.server import Sandbox
 
 Start = Callable[..., Sandbox]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import aftrun
-from aftrun.events import Accepted, Event, JobEnded
-from aftrun.model import Poll
-from aftrun.run import looking
+from aftrun.domain.events import Accepted, Event, JobEnded
+from aftrun.domain.model import Poll
+from aftrun.run import polling as looking
 from aftrun.run.pool import MAX_THREADS
 from aftrun.sandbox.server import Sandbox
 

@@ -13,8 +13,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from aftrun.resources import schema_text
 from aftrun.sandbox.server import Sandbox
+from aftrun.system.resources import schema_text
 from tests.conftest import Run
 
 Start = Callable[..., Sandbox]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from aftrun.run.log import Log
+from aftrun.run.store.record import Log
 from aftrun.sandbox.server import Sandbox
 from tests.clocks import HandClock
 from tests.conftest import Run, clean_environ, program, reach

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from aftrun import Client
-from aftrun.model import Json
+from aftrun.domain.model import Json
 from aftrun.sandbox.server import Sandbox
 from tests.acceptance.test_resume import posted
 from tests.conftest import Done, Run, clean_environ, program

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from aftrun.model import Json
+from aftrun.domain.model import Json
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import Done, Run, clean_environ, reach
 from tests.waiting import HANG

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aftrun.sandbox.server import Sandbox
-from aftrun.signals import STOPPING, listen, restore
+from aftrun.system.signals import STOPPING, listen, restore
 from tests.acceptance.test_resume import posted
 from tests.conftest import clean_environ, program, reach
 from tests.waiting import HANG, until

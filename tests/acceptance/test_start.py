@@ -13,7 +13,7 @@ import pytest
 
 from aftrun.cli.commands.start import JobFlags, manifest_text, parse_params
 from aftrun.cli.serverflags import KeyFlags
-from aftrun.errors import UsageError
+from aftrun.domain.errors import UsageError
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import Run, clean_environ, program, reach
 from tests.waiting import HANG

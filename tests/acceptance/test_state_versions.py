@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aftrun import Client
-from aftrun.model import Json
+from aftrun.domain.model import Json
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import ROOT, Run
 

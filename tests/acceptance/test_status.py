@@ -9,9 +9,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from aftrun.model import Json
-from aftrun.resources import schema_text
+from aftrun.domain.model import Json
 from aftrun.sandbox.server import Sandbox
+from aftrun.system.resources import schema_text
 from tests.conftest import Run
 
 Start = Callable[..., Sandbox]

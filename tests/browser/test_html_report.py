@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aftrun.model import RunReport
+from aftrun.domain.model import RunReport
 from aftrun.report.html import render
 from tests.unit.report_samples import big, nasty, sample
 

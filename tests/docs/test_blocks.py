@@ -16,10 +16,10 @@ import jsonschema
 import pytest
 import yaml
 
-from aftrun.model import Json
-from aftrun.resources import schema_text
+from aftrun.domain.model import Json
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
+from aftrun.system.resources import schema_text
 from tests.conftest import ROOT, clean_environ
 from tests.docs.blocks import Block, agrees, blocks, commands
 from tests.docs.shell import Shell

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from aftrun.cli.main import COMMANDS
-from aftrun.errors import ExitCode
-from aftrun.manifest.pages import pages as diagnostics
+from aftrun.domain.errors import ExitCode
+from aftrun.manifest.check.pages import pages as diagnostics
 from docs.badges import BADGES, badges
 from docs.generate import PAGES as GENERATED
 from docs.generate import REFERENCE

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from aftrun.model import Json
+from aftrun.domain.model import Json
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import clean_environ, program, reach

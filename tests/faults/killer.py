@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aftrun.cli.main import run
-from aftrun.run.log import Log
+from aftrun.run.store.record import Log
 
 
 def main() -> None:

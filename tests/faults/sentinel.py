@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import aftrun
-from aftrun.cli import outputs
 from aftrun.cli.main import run
-from aftrun.model import Reply
+from aftrun.cli.view import outputs
+from aftrun.domain.model import Reply
 from aftrun.run.pool import ThreadPool
 from aftrun.run.ports import Ticket
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from aftrun.events import Accepted, SubmitIntended
-from aftrun.model import Json
-from aftrun.run.log import Log
+from aftrun.domain.events import Accepted, SubmitIntended
+from aftrun.domain.model import Json
+from aftrun.run.store.record import Log
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
 from tests.clocks import HandClock

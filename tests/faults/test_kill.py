@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aftrun.model import Json
+from aftrun.domain.model import Json
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import program, reach

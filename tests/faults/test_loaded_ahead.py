@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from aftrun.model import Json
+from aftrun.domain.model import Json
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import clean_environ, reach
 from tests.unit.receiver import receiver

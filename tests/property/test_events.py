@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aftrun.errors import StateError
-from aftrun.events import (
+from aftrun.domain.errors import StateError
+from aftrun.domain.events import (
     Accepted,
     AttemptEnded,
     Event,
@@ -31,8 +31,8 @@ from aftrun.events import (
     from_json,
     to_json,
 )
-from aftrun.model import Json, Outcome
-from aftrun.run.log import Log
+from aftrun.domain.model import Json, Outcome
+from aftrun.run.store.record import Log
 from tests.effort import effort
 
 TEXT = st.text(max_size=12)

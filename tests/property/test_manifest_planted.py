@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from aftrun.errors import ManifestError, Severity
+from aftrun.domain.errors import ManifestError, Severity
 from aftrun.manifest import load_all
 from tests.effort import effort
 

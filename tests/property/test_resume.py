@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aftrun.errors import StateError
-from aftrun.events import Accepted, Event, Reason, RunEnded, RunResumed
-from aftrun.model import Answer, Job, Manifest, OnAmbiguous, Order, Outcome, Retry, RunReport, State, When
+from aftrun.domain.errors import StateError
+from aftrun.domain.events import Accepted, Event, Reason, RunEnded, RunResumed
+from aftrun.domain.model import Answer, Job, Manifest, OnAmbiguous, Order, Outcome, Retry, RunReport, State, When
 from aftrun.run.fold import fold
 from aftrun.run.policy import runs_on
 from tests.effort import effort

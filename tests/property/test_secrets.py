@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aftrun.secrets import MARK, Scrubber
+from aftrun.domain.secrets import MARK, Scrubber
 
 # No `*`: a mark next to a secret's own stars would be the secret again, and no harm done.
 CHARS = st.characters(codec="utf-8", exclude_characters="*")

@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from aftrun.errors import StateError
-from aftrun.events import (
+from aftrun.domain.errors import StateError
+from aftrun.domain.events import (
     Accepted,
     AttemptEnded,
     Event,
@@ -24,7 +24,7 @@ from aftrun.events import (
     SubmitDeferred,
     SubmitIntended,
 )
-from aftrun.model import Answer, JobResult, Json, OnAmbiguous, Outcome, Reply, RunReport, When
+from aftrun.domain.model import Answer, JobResult, Json, OnAmbiguous, Outcome, Reply, RunReport, When
 from aftrun.run.fold import fold
 from aftrun.run.plan import Plan, Task
 from aftrun.run.ports import WAKE, Ticket

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, Protocol, cast
 
-from aftrun.errors import StateError
-from aftrun.events import Event, Warned
-from aftrun.run import journal_file
-from aftrun.run.journal import RunJournal
-from aftrun.run.journal_file import Head, encode, event_line, head_line
-from aftrun.run.log import BUSY_SECONDS, HURRIED_SECONDS, Busy
-from aftrun.run.reconcile import Witness, reconcile
+from aftrun.domain.errors import StateError
+from aftrun.domain.events import Event, Warned
+from aftrun.run.store import journal_file
+from aftrun.run.store.journal import RunJournal
+from aftrun.run.store.journal_file import Head, encode, event_line, head_line
+from aftrun.run.store.reconcile import Witness, reconcile
+from aftrun.run.store.record import BUSY_SECONDS, HURRIED_SECONDS, Busy
 from tests.simulation.kernel import World
 
 _HEAD = Head("run")

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from aftrun.model import Reply
+from aftrun.domain.model import Reply
 from aftrun.run.ports import WAKE, Ticket
 
 EPOCH = 1_767_225_600.0

@@ -1,8 +1,8 @@
 """What comes back over a simulated connection, read by the real client.
 
 A server answers with bytes (`Said`) or the connection breaks in some phase (`Broke`). Both go through the real
-`aftrun.server.client.Door`: an adapter takes the place of the one that opens sockets, and everything above it (limits,
-decoding, the reading of job infos, what a broken connection proves) is the real thing.
+`aftrun.client.client.AftClient`: an adapter takes the place of the one that opens sockets, and everything above it
+(limits, decoding, the reading of job infos, what a broken connection proves) is the real thing.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import requests
 import requests.adapters
 import urllib3
 
-from aftrun.model import Endpoint, Json, Reply
-from aftrun.server.client import Door
-from aftrun.server.wire import Phase
+from aftrun.client.client import AftClient
+from aftrun.client.transport import Phase
+from aftrun.domain.model import Endpoint, Json, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ BREAKS: Mapping[str, tuple[Phase, bool, Callable[[], BaseException]]] = {
 class _Adapter(requests.adapters.HTTPAdapter):
     """Stands where sockets are opened: hands out one exchange, in the form in which it comes from urllib3."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: AftClient) -> None:
         super().__init__()
         self._trace = door._trace
         self.exchange: Exchange = Said(500)
@@ -102,7 +102,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._now: Callable[[], float] = lambda: 0.0
-        self._door = Door(Endpoint(url="http://127.0.0.1:44399"), environ={}, clock=self._time)
+        self._door = AftClient(Endpoint(url="http://127.0.0.1:44399"), environ={}, clock=self._time)
         self._door._looked = True  # a refused certificate is not fetched again, to be described: there is none
         self._adapter = _Adapter(self._door)
         self._door._session.mount("http://", self._adapter)
@@ -142,7 +142,7 @@ class Behind(Protocol):
 
 
 class SimDoor:
-    """A scheduler's `Door` to a simulated server."""
+    """A scheduler's `JobApi` to a simulated server."""
 
     def __init__(self, server: Behind, reader: Reader, now: Callable[[], float]) -> None:
         self.server, self._reader, self._now = server, reader, now

@@ -11,17 +11,17 @@ from functools import partial
 from random import Random
 from typing import Any, cast
 
-from aftrun.errors import StateError
-from aftrun.events import Event, RunResumed, RunStarted
-from aftrun.model import Failure, FailureKind, Reply, RunReport
-from aftrun.past import GOES_ON
-from aftrun.run.fold import Folder
+from aftrun.domain.errors import StateError
+from aftrun.domain.events import Event, RunResumed, RunStarted
+from aftrun.domain.model import Failure, FailureKind, Reply, RunReport
+from aftrun.run.fold import ReportBuilder
 from aftrun.run.plan import headers as plan_headers
 from aftrun.run.plan import make_plan
 from aftrun.run.ports import Ticket
 from aftrun.run.render import RunFacts, lookup_for
 from aftrun.run.scheduler import Scheduler
 from aftrun.run.select import to_read_again
+from aftrun.service.history import GOES_ON
 from tests.simulation.checks import Broken, Checks
 from tests.simulation.disk import SimDisk
 from tests.simulation.kernel import Crash, SimPool, World
@@ -335,7 +335,7 @@ class Night:
             for note in notes:
                 self.say(f"note     {note}")
             disk.use(RUN)
-            again = to_read_again(tuple(Folder(history).jobs().values()))
+            again = to_read_again(tuple(ReportBuilder(history).jobs().values()))
             opening = [RunResumed(now, self.process, "here", again or None)]
             disk.append(opening)
         except StateError:
@@ -361,7 +361,7 @@ class Night:
         if self.process == process and not self.dead:
             self.kill("while it waits")
 
-    def _hear(self, event: Event, _folder: Folder) -> None:
+    def _hear(self, event: Event, _folder: ReportBuilder) -> None:
         self.checks.told(event)
         self._ours_left -= 1
         if not self._ours_left:

@@ -187,7 +187,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "an id that stands anywhere in an answer makes it about the job",
-        "aftrun.jobids:mismatch",
+        "aftrun.domain.jobids:mismatch",
         (("if canonical(job_id) in map(canonical, names):", "if job_id in str(info.raw):"),),
     ),
     Bug(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from aftrun.model import Json, State
+from aftrun.domain.model import Json, State
 from tests.simulation.kernel import NEVER, World
 from tests.simulation.network import BREAKS, Broke, Exchange, Said
 

@@ -8,7 +8,7 @@ from random import Random
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from aftrun.model import (
+from aftrun.domain.model import (
     Job,
     Manifest,
     OnAmbiguous,
@@ -21,10 +21,9 @@ from aftrun.model import (
     Selector,
     ServerSpec,
     Strategy,
-    Template,
     When,
 )
-from aftrun.values import Inside, Origin
+from aftrun.domain.values import Inside, Origin, Template
 from tests.simulation.disk import DAMAGES
 from tests.simulation.kernel import EPOCH, NEVER
 from tests.simulation.server import CORRELATION, UNSENT, Temper

@@ -45,7 +45,14 @@ WRONG = {
 }
 """What must not pass, each in a file of its own."""
 
-PUBLIC = ("aftrun.library.", "aftrun.model.", "aftrun.errors.", "aftrun.events.", "aftrun.options.", "aftrun.values.")
+PUBLIC = (
+    "aftrun.service.library.",
+    "aftrun.domain.model.",
+    "aftrun.domain.errors.",
+    "aftrun.domain.events.",
+    "aftrun.service.options.",
+    "aftrun.domain.values.",
+)
 """Where the public names live, and the types of their arguments and attributes."""
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from aftrun.model import Attempt, FileRef, JobResult, Outcome, RunReport
-from aftrun.values import Origin
+from aftrun.domain.model import Attempt, FileRef, JobResult, Outcome, RunReport
+from aftrun.domain.values import Origin
 
 START = 1_767_322_800.0
 """2026-01-02T03:00:00Z."""

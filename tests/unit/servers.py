@@ -1,4 +1,4 @@
-"""Servers for the tests of `aftrun.server`: real sockets, certificates of every kind, any misbehaviour on demand."""
+"""Servers for the tests of `aftrun.client`: real sockets, certificates of every kind, any misbehaviour on demand."""
 
 from __future__ import annotations
 

@@ -12,61 +12,28 @@ import aftrun
 
 PACKAGE = Path(aftrun.__file__).resolve().parent
 
-BASE = {
-    "domain",
-    "durations",
-    "errors",
-    "events",
-    "files",
-    "gitinfo",
-    "jobids",
-    "model",
-    "options",
-    "resources",
-    "results",
-    "secrets",
-    "signals",
-    "values",
-}
-FLOOR = {"importer", "manifest", "server", "run", "report", "sandbox"}
-TOP = {"app", "notify", "runner", "telemetry", "cli", "__main__"}
+BASE = {"domain", "system"}
+FLOOR = {"importer", "manifest", "client", "run", "report", "sandbox"}
 
 MAY_IMPORT = {
-    **dict.fromkeys(BASE, BASE),
+    "domain": {"domain"},
+    **{name: {"domain"} for name in ("errors", "events", "model")},  # public names
+    "system": BASE,
     **{floor: BASE | {floor} for floor in FLOOR},
     "notify": BASE | {"report", "notify"},
     "telemetry": BASE | {"report", "telemetry"},
-    "app": BASE | FLOOR | {"", "app"},
-    "runner": BASE | FLOOR | {"", "app", "runner"},
-    "past": BASE | FLOOR | {"", "app", "past", "runner"},
-    "outlook": BASE | FLOOR | {"outlook"},
-    "target": BASE | FLOOR | {"", "app", "target"},
-    "checkup": BASE | FLOOR | {"", "app", "checkup", "outlook", "target"},
-    "library": BASE | FLOOR | {"", "app", "runner", "library"},
-    "__init__": BASE | {"library"},
-    "cli": BASE
-    | FLOOR
-    | {
-        "",
-        "app",
-        "checkup",
-        "notify",
-        "outlook",
-        "past",
-        "runner",
-        "target",
-        "telemetry",
-        "cli",
-    },
+    "service": BASE | FLOOR | {"", "service"},
+    "__init__": BASE | {"service"},
+    "cli": BASE | FLOOR | {"", "service", "notify", "telemetry", "cli"},
     "__main__": BASE | {"cli"},
 }
 """What each part may import of aftrun; `""` is the package itself, for its version."""
 
 ONLY_IMPORTER = {
-    "yaml": {"manifest/source.py"},
-    "jsonschema": {"manifest/schema.py"},
-    "requests": {"server/client.py"},
-    "sqlite3": {"run/log.py"},
+    "yaml": {"manifest/parse/source.py"},
+    "jsonschema": {"manifest/check/schema.py"},
+    "requests": {"client/client.py"},
+    "sqlite3": {"run/store/record.py"},
     "typer": {"cli/flags.py", "cli/main.py"},
     "rich": {"cli/"},
     "tree_sitter": {"importer/trees.py"},
@@ -77,7 +44,7 @@ ONLY_IMPORTER = {
     "jinja2": {"report/html.py"},
     "apprise": {"notify.py"},
     "opentelemetry": {"telemetry.py"},
-    "threading": {"run/pool.py", "sandbox/", "cli/commands/sandbox.py", "server/client.py", "server/wire.py"},
+    "threading": {"run/pool.py", "sandbox/", "cli/commands/sandbox.py", "client/client.py", "client/transport.py"},
     "airflow": set(),
     "concurrent": set(),
     "multiprocessing": set(),
@@ -125,18 +92,18 @@ def test_imports_follow_the_table(path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("model.py", "from aftrun.manifest import load_all"),
-        ("run/policy.py", "from aftrun.server.client import Door"),
-        ("run/policy.py", "def f():\n    from aftrun.server import client"),
+        ("domain/model.py", "from aftrun.manifest import load_all"),
+        ("run/policy.py", "from aftrun.client.client import AftClient"),
+        ("run/policy.py", "def f():\n    from aftrun.client import client"),
         ("report/json.py", "import aftrun.run.fold"),
         ("report/tap.py", "import jinja2"),
-        ("notify.py", "from aftrun.run.fold import Folder"),
-        ("manifest/build.py", "import yaml"),
-        ("server/tls.py", "import requests.adapters"),
+        ("notify.py", "from aftrun.run.fold import ReportBuilder"),
+        ("manifest/build/manifest.py", "import yaml"),
+        ("client/tls.py", "import requests.adapters"),
         ("run/scheduler.py", "import threading"),
         ("run/fold.py", "import sqlite3"),
         ("sandbox/server.py", "from aftrun import manifest"),
-        ("app.py", "from aftrun.cli import apply"),
+        ("service/prepare.py", "from aftrun.cli import apply"),
         ("cli/main.py", "import click"),
         ("cli/main.py", "from airflow.sdk import DAG"),
         ("run/pool.py", "from concurrent.futures import ThreadPoolExecutor"),

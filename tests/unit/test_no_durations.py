@@ -29,10 +29,10 @@ ALLOWED = {
     ("waiting.py", "until"): "the one loop that waits",
     ("waiting.py", "another_second"): "the machine's clock itself is waited for",
     ("data/state/record.py", "until"): "writes the record of an earlier version, with what that version had",
-    ("unit/test_sandbox_faults.py", "test_no_answer_with_and_without_effect"): "what hangs gives no answer, ever",
-    ("unit/test_server_tls.py", "__call__"): "a proxy that looks both ways in turn",
+    ("unit/sandbox/test_faults.py", "test_no_answer_with_and_without_effect"): "what hangs gives no answer, ever",
+    ("unit/client/test_tls.py", "__call__"): "a proxy that looks both ways in turn",
     ("unit/test_windows.py", "test_waiting_in_naps_loses_no_result_and_no_time"): "nothing is there, however long",
-    ("unit/test_run_pool.py", "test_the_clocks_of_the_machine"): "what is tested is that clock",
+    ("unit/run/test_pool.py", "test_the_clocks_of_the_machine"): "what is tested is that clock",
 }
 """File and function, and why it may."""
 

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from aftrun.model import Outcome
+from aftrun.domain.model import Outcome
+from aftrun.domain.secrets import Scrubber
 from aftrun.notify import Recipient, notice, send
-from aftrun.secrets import Scrubber
 from tests.unit.receiver import receiver
 from tests.unit.report_samples import NASTY, big, job, nasty, run, sample
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from aftrun.model import Answer, Failure, FailureKind, Reply
+from aftrun.domain.model import Answer, Failure, FailureKind, Reply
 from aftrun.telemetry import Read, Reads, send, wanted
 from tests.unit.receiver import Receiver, receiver
 from tests.unit.report_samples import START, big, nasty, run, sample
@@ -155,7 +155,7 @@ def test_status_reads_are_kept_as_they_pass_through() -> None:
 
     times = iter([1.0, 1.5, 2.0, 2.25])
     reads = Reads(lambda: next(times))
-    door = reads.door(Inner(), "https://h")
+    door = reads.client(Inner(), "https://h")
     assert door.submit({"a": 1}) == Answer(201, message="{'a': 1}")
     assert door.status("1") == Answer(200)
     assert isinstance(door.status("2"), Failure)

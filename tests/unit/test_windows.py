@@ -14,14 +14,15 @@ from typing import NoReturn
 
 import pytest
 
-from aftrun import files
 from aftrun.cli import boundary
-from aftrun.errors import StateError, UsageError
-from aftrun.manifest import expand, load
-from aftrun.model import Answer
+from aftrun.domain.errors import StateError, UsageError
+from aftrun.domain.model import Answer
+from aftrun.manifest import load
+from aftrun.manifest.build import expand
 from aftrun.run import pool
 from aftrun.run.ports import Ticket
 from aftrun.sandbox.server import Sandbox
+from aftrun.system import files
 from tests.conftest import Run, clean_environ, reach
 from tests.waiting import HANG
 
@@ -49,7 +50,7 @@ def acting(*arguments: str) -> list[str]:
     return [
         sys.executable,
         "-c",
-        f"import aftrun.run.lock\n{ACTED}\nfrom aftrun.__main__ import main\nmain()",
+        f"import aftrun.run.store.lock\n{ACTED}\nfrom aftrun.__main__ import main\nmain()",
         *arguments,
     ]
 
@@ -230,7 +231,7 @@ def test_patterns_of_files_are_expanded_where_no_shell_does_it(tmp_path: Path, m
 WINDOWS_LOCK = """
 import fcntl, json, os, sys, types
 from pathlib import Path
-import aftrun.errors
+import aftrun.domain.errors
 fake = types.ModuleType("msvcrt")
 fake.LK_NBLCK = 2
 def locking(handle, mode, size):
@@ -239,7 +240,7 @@ def locking(handle, mode, size):
 fake.locking = locking
 sys.modules["msvcrt"] = fake
 sys.platform = "win32"
-from aftrun.run.lock import RunLock, held
+from aftrun.run.store.lock import RunLock, held
 folder = Path(sys.argv[1])
 """
 """The code for Windows' locks, on top of this system's."""
@@ -250,7 +251,7 @@ def test_the_lock_of_windows_keeps_a_second_process_out_and_names_the_first(tmp_
     """Taken behind the text of its file, so that the text stays readable; let go with the process."""
     hold = "with RunLock(folder, os.getpid(), 'box'):\n    print(os.getpid(), flush=True)\n    sys.stdin.read()"
     ask = "print(held(folder))\ntry:\n    RunLock(folder, 1, 'box').release()\n"
-    ask += "except aftrun.errors.UsageError as error:\n    print(error)"
+    ask += "except aftrun.domain.errors.UsageError as error:\n    print(error)"
 
     def second() -> str:
         command = [sys.executable, "-c", WINDOWS_LOCK + ask, str(tmp_path)]

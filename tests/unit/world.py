@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from aftrun.events import Accepted, Event, RunEnded, RunResumed, RunStarted, SubmitIntended
-from aftrun.model import (
+from aftrun.domain.events import Accepted, Event, RunEnded, RunResumed, RunStarted, SubmitIntended
+from aftrun.domain.model import (
     Answer,
     Failure,
     FailureKind,
@@ -31,13 +31,13 @@ from aftrun.model import (
     State,
     Strategy,
 )
+from aftrun.domain.secrets import NOTHING_SECRET, Scrubber
+from aftrun.domain.values import Bindings, Origin
 from aftrun.run.fold import fold
 from aftrun.run.plan import Plan, headers, make_plan
 from aftrun.run.ports import Listener
 from aftrun.run.render import RunFacts, lookup_for
 from aftrun.run.scheduler import Scheduler
-from aftrun.secrets import NOTHING_SECRET, Scrubber
-from aftrun.values import Bindings, Origin
 from tests.simulation.kernel import EPOCH, NEVER, Crash, SimPool, World
 
 RUN = "20260101-000000-test"
@@ -125,7 +125,7 @@ class Creation:
 
 
 class SimServer:
-    """A `Door`: what aftrun sees of a server, and the server behind it."""
+    """A `JobApi`: what aftrun sees of a server, and the server behind it."""
 
     def __init__(
         self, world: World, acts: Mapping[str, Acts] | None = None, *, latency: float = 0.05, name: str = "s"

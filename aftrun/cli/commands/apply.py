@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from aftrun.cli import options
+from aftrun.cli.choices import DEFAULT_STATE_DIR, Output
 from aftrun.cli.flags import flag
-from aftrun.cli.words import DEFAULT_STATE_DIR, Output
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ def apply(
     The table or JSON at the end goes to standard output, everything else to standard error. The report of every run
     is kept in DIR/runs/RUN/report.json.
     """
-    from aftrun.app import make_setup, prepare  # noqa: PLC0415  # --help needs none of this
     from aftrun.cli.running import bind_all, carry_out, duration, load, sandbox_for  # noqa: PLC0415  # the same
     from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
-    from aftrun.options import RunOptions  # noqa: PLC0415  # the same
+    from aftrun.service.options import RunOptions  # noqa: PLC0415  # the same
+    from aftrun.service.prepare import prepare, prepare_run  # noqa: PLC0415  # --help needs none of this
 
     variables = options.parse_variables(var)
     environ = with_env_files(os.environ, env_file or ())
@@ -85,5 +85,5 @@ def apply(
     ending = ending.beside(view)
     with sandbox_for(sandbox) as server_here:
         manifests = prepare(loaded.manifests, chosen, server_here)
-        setup = make_setup(manifests, bind_all(manifests, environ, loaded), chosen, early=loaded.used)
+        setup = prepare_run(manifests, bind_all(manifests, environ, loaded), chosen, early=loaded.used)
         return carry_out(setup, state_dir, view, ending, files=loaded.files)

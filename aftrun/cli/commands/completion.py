@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Annotated
 
+from aftrun.cli.choices import Shell
 from aftrun.cli.flags import argument
-from aftrun.cli.words import Shell
 
 
 def completion(

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import colour, emit
+from aftrun.cli.choices import TextFormat
 from aftrun.cli.flags import argument, flag
-from aftrun.cli.words import TextFormat
-from aftrun.errors import ExitCode, UsageError
+from aftrun.domain.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from aftrun.checkup import Check, Checkup
-    from aftrun.model import Json, ServerSpec
+    from aftrun.domain.model import Json, ServerSpec
+    from aftrun.service.doctor import Check, Checkup
 
 _COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
 
@@ -40,7 +40,7 @@ def doctor(
     missing; 3 the server cannot be reached, or its certificate is not accepted; 4 the key is refused; 6 the job info
     cannot be read.
     """
-    from aftrun.checkup import Doctor, check_flags  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service.doctor import Doctor, check_flags  # noqa: PLC0415  # with the rest of the machinery
 
     flags = serverflags.TargetFlags(server, key)
     specs, hidden = _specs(files or [], flags, server_name)
@@ -64,7 +64,7 @@ def _specs(
             raise UsageError("--server-name needs a manifest, which holds the servers")
         return [flags.spec()], ()
     from aftrun.cli.running import load  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.target import hidden_values  # noqa: PLC0415  # the same
+    from aftrun.service.single_server import hidden_values  # noqa: PLC0415  # the same
 
     flags.key.check()
     override = serverflags.override_of(flags.flags)
@@ -82,7 +82,7 @@ def _specs(
 
 
 def _as_text(checkup: Checkup) -> str:
-    from aftrun.cli.progress import paint  # noqa: PLC0415  # only for this output
+    from aftrun.cli.view.progress import paint  # noqa: PLC0415  # only for this output
     from aftrun.domain.text import one_line  # noqa: PLC0415  # the same
 
     coloured = colour(sys.stdout)
@@ -105,8 +105,8 @@ def _check(check: Check) -> dict[str, Json]:
 
 
 def _as_json(checkups: list[Checkup]) -> str:
+    from aftrun.client.jobinfo.explain import explain, suggest  # noqa: PLC0415  # the same
     from aftrun.domain.text import dumps  # noqa: PLC0415  # only for this output
-    from aftrun.server.explain import explain, suggest  # noqa: PLC0415  # the same
 
     servers: list[Json] = []
     for checkup in checkups:

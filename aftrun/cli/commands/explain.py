@@ -7,7 +7,7 @@ from typing import Annotated
 from aftrun.cli import complete
 from aftrun.cli.boundary import emit
 from aftrun.cli.flags import argument
-from aftrun.errors import UsageError
+from aftrun.domain.errors import UsageError
 
 
 def explain(
@@ -18,8 +18,8 @@ def explain(
 ) -> int:
     """Explain a code that `validate` printed: what it means, an example, how to fix it."""
     from aftrun.domain.text import did_you_mean  # noqa: PLC0415  # the same
-    from aftrun.manifest import pages  # noqa: PLC0415  # only for this command
-    from aftrun.manifest.diagnostics import CODES  # noqa: PLC0415  # the same
+    from aftrun.manifest.check import pages  # noqa: PLC0415  # only for this command
+    from aftrun.manifest.check.diagnostics import CODES  # noqa: PLC0415  # the same
 
     if code is None:
         emit("".join(f"{each}  {title}\n" for each, title in CODES.items()))

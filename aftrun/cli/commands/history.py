@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options
 from aftrun.cli.boundary import colour, emit, say
+from aftrun.cli.choices import DEFAULT_STATE_DIR, ListFormat
 from aftrun.cli.flags import flag
 from aftrun.cli.running import duration
-from aftrun.cli.words import DEFAULT_STATE_DIR, ListFormat
+from aftrun.domain.events import instant
+from aftrun.domain.model import RunOutcome
 from aftrun.domain.text import dumps
-from aftrun.events import instant
-from aftrun.model import RunOutcome
 
 if TYPE_CHECKING:
-    from aftrun.model import Json
-    from aftrun.run.log import RunRow
+    from aftrun.domain.model import Json
+    from aftrun.run.store.record import RunRow
 
 
 def chosen(rows: Iterable[RunRow], last: str | None, manifest: str | None) -> list[RunRow]:
@@ -59,7 +59,7 @@ def history(
     state_dir: options.StateDir = DEFAULT_STATE_DIR,
 ) -> int:
     """List past runs, the newest first. Nothing is ever forgotten but by --prune."""
-    from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
 
     if not past.on_record(state_dir):
         # No history is a short history, not a mistake.
@@ -84,7 +84,7 @@ def history(
         data = [_row_data(row, counts.get(row.id, {})) for row in shown]
         emit(dumps(data) + "\n")
         return 0
-    from aftrun.cli import table  # noqa: PLC0415  # only for this format
+    from aftrun.cli.view import table  # noqa: PLC0415  # only for this format
 
     emit(table.history(shown, counts, colour=colour(sys.stdout)))
     if len(rows) > limit:

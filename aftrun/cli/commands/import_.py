@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 from aftrun.cli.boundary import emit, say
+from aftrun.cli.choices import Language
 from aftrun.cli.flags import argument, flag
-from aftrun.cli.words import Language
-from aftrun.errors import ManifestError, UsageError
+from aftrun.domain.errors import ManifestError, UsageError
 
 _LARGEST = 16 * 1024 * 1024
 
@@ -43,7 +43,7 @@ def import_(
     """
     from aftrun.importer.emit import manifest  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.importer.read import read_text  # noqa: PLC0415  # the same
-    from aftrun.manifest.masking import looks_secret  # noqa: PLC0415  # the same
+    from aftrun.manifest.check.masking import looks_secret  # noqa: PLC0415  # the same
 
     if file == "-" and sys.stdin.isatty():
         say("paste the command, then press Ctrl-D (on Windows: Ctrl-Z, Enter)")
@@ -61,7 +61,7 @@ def import_(
     else:
         if output.exists() and not force:
             raise UsageError(f"{output} exists already", hint="choose another name, or give --force")
-        from aftrun.files import write_atomic  # noqa: PLC0415  # only for this flag
+        from aftrun.system.files import write_atomic  # noqa: PLC0415  # only for this flag
 
         write_atomic(output, made.text)
     for line, text in made.remarks:

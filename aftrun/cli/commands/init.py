@@ -8,8 +8,8 @@ from typing import Annotated
 
 from aftrun.cli.boundary import emit, say
 from aftrun.cli.flags import argument, flag
+from aftrun.domain.errors import UsageError
 from aftrun.domain.text import one_line
-from aftrun.errors import UsageError
 
 STARTER = """\
 # yaml-language-server: $schema=https://raw.githubusercontent.com/aftrun/aftrun/main/schemas/manifest.schema.json
@@ -78,7 +78,7 @@ def init(
         emit(starter("FILE", "starter"))
         return 0
     target = Path(path)
-    from aftrun.files import write_atomic  # noqa: PLC0415  # only where a file is written
+    from aftrun.system.files import write_atomic  # noqa: PLC0415  # only where a file is written
 
     if target.is_dir():
         raise UsageError(f"{path} is a folder", hint=f"name a file, for example {target / 'aft.yaml'}")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options
 from aftrun.cli.boundary import emit
+from aftrun.cli.choices import PlanFormat
 from aftrun.cli.flags import flag
-from aftrun.cli.words import PlanFormat
 from aftrun.domain.text import dumps
 
 if TYPE_CHECKING:
-    from aftrun.model import Manifest
-    from aftrun.options import RunOptions
+    from aftrun.domain.model import Manifest
+    from aftrun.service.options import RunOptions
 
 
 def plan(
@@ -36,7 +36,7 @@ def plan(
     """
     from aftrun.cli.running import load  # noqa: PLC0415  # the parser is for commands that read manifests
     from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
-    from aftrun.options import RunOptions  # noqa: PLC0415  # the same
+    from aftrun.service.options import RunOptions  # noqa: PLC0415  # the same
 
     loaded = load(files, options.parse_variables(var), None)
     chosen = RunOptions(
@@ -61,11 +61,11 @@ def show_plan(
     Raises:
         UsageError: flags contradict each other, stand for no job, or leave none.
     """
-    from aftrun.app import prepare  # noqa: PLC0415  # only plans need it
-    from aftrun.outlook import make_lookups, missing_values  # noqa: PLC0415  # the same
     from aftrun.run import preview  # noqa: PLC0415  # the same
     from aftrun.run.plan import make_plan  # noqa: PLC0415  # the same
     from aftrun.run.select import choose  # noqa: PLC0415  # the same
+    from aftrun.service.outlook import make_lookups, missing_values  # noqa: PLC0415  # the same
+    from aftrun.service.prepare import prepare  # noqa: PLC0415  # only plans need it
 
     left_out = choose(manifests, chosen.select, chosen.exclude).left_out
     prepared = prepare(manifests, chosen)

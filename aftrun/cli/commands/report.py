@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aftrun.cli import options
 from aftrun.cli.boundary import report_failure, say
-from aftrun.cli.words import DEFAULT_STATE_DIR, Output
-from aftrun.errors import ExitCode
+from aftrun.cli.choices import DEFAULT_STATE_DIR, Output
+from aftrun.domain.errors import ExitCode
 
 
 def report(
@@ -18,9 +18,9 @@ def report(
 
     Exits with 0 if they could be written, whatever the run's own exit code was.
     """
-    from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.cli import outputs  # noqa: PLC0415  # the same
     from aftrun.cli.running import show_report  # noqa: PLC0415  # the same
+    from aftrun.cli.view import outputs  # noqa: PLC0415  # the same
+    from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
 
     paths = reports.by_format()
     with past.open_log(state_dir, say) as log:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options
 from aftrun.cli.boundary import say
+from aftrun.cli.choices import DEFAULT_STATE_DIR
 from aftrun.cli.flags import flag
 from aftrun.cli.running import carry_out, conclude
-from aftrun.cli.words import DEFAULT_STATE_DIR
 
 if TYPE_CHECKING:
-    from aftrun.options import RunOptions
+    from aftrun.service.options import RunOptions
 
 
 def with_tls(kept: RunOptions, tls: options.TlsFlags) -> RunOptions:
@@ -41,8 +41,8 @@ def resume(
     way when aftrun died is `unknown`, since it may have been created: nothing is ever submitted twice. The manifests
     are those of the run's beginning, kept with it; secrets come from the environment again.
     """
-    from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
+    from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
 
     ending = ending.beside(view)
     environ = with_env_files(os.environ, env_file or ())

@@ -8,11 +8,11 @@ from typing import Annotated
 
 from aftrun.cli import options
 from aftrun.cli.boundary import say
+from aftrun.cli.choices import DEFAULT_STATE_DIR
 from aftrun.cli.commands.resume import with_tls
 from aftrun.cli.flags import flag
 from aftrun.cli.running import carry_out, sandbox_for
-from aftrun.cli.words import DEFAULT_STATE_DIR
-from aftrun.errors import UsageError
+from aftrun.domain.errors import UsageError
 
 
 def retry(
@@ -35,8 +35,8 @@ def retry(
     The manifests are those of the old run, kept with it; ids and outputs of jobs that succeeded are at hand for
     those that need them.
     """
-    from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
+    from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
 
     ending = ending.beside(view)
     environ = with_env_files(os.environ, env_file or ())

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli.boundary import emit, say
 from aftrun.cli.flags import flag
-from aftrun.errors import UsageError
-from aftrun.signals import listen
+from aftrun.domain.errors import UsageError
+from aftrun.system.signals import listen
 
 if TYPE_CHECKING:
     from aftrun.sandbox.scenario import Scenario
@@ -28,7 +28,7 @@ def read_scenario(path: Path | None) -> Scenario:
 
     if path is None:
         return Scenario()
-    from aftrun.manifest.source import plain  # noqa: PLC0415  # the parser is for commands that read files
+    from aftrun.manifest.parse.source import plain  # noqa: PLC0415  # the parser is for commands that read files
 
     try:
         data = path.read_bytes()

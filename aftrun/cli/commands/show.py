@@ -9,11 +9,11 @@ from typing import Annotated
 
 from aftrun.cli import options
 from aftrun.cli.boundary import colour, emit, say
+from aftrun.cli.choices import DEFAULT_STATE_DIR, ListFormat
 from aftrun.cli.commands.history import chosen
 from aftrun.cli.flags import flag
-from aftrun.cli.words import DEFAULT_STATE_DIR, ListFormat
+from aftrun.domain.model import Outcome
 from aftrun.domain.text import dumps
-from aftrun.model import Outcome
 
 
 def show(
@@ -28,8 +28,8 @@ def show(
     state_dir: options.StateDir = DEFAULT_STATE_DIR,
 ) -> int:
     """Show one run, job by job, with each job's time beside its usual one."""
-    from aftrun import past  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.report import json as json_report  # noqa: PLC0415  # the same
+    from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
 
     with past.open_log(state_dir, say) as log:
         row = past.as_it_is(past.find(chosen(log.runs(), last, manifest), run), state_dir)
@@ -43,7 +43,7 @@ def show(
         data = json_report.to_data(report)
         emit(dumps({**data, "usualSeconds": dict(usual)}) + "\n")
         return 0
-    from aftrun.cli import table  # noqa: PLC0415  # only for this format
+    from aftrun.cli.view import table  # noqa: PLC0415  # only for this format
 
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     emit(table.details(report) + "\n")

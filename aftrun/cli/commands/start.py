@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import say
+from aftrun.cli.choices import DEFAULT_STATE_DIR, Output
 from aftrun.cli.flags import flag
 from aftrun.cli.running import bind_all, carry_out, duration, sandbox_for
-from aftrun.cli.words import DEFAULT_STATE_DIR, Output
-from aftrun.errors import UsageError
-from aftrun.options import RunOptions
+from aftrun.domain.errors import UsageError
+from aftrun.service.options import RunOptions
 
 if TYPE_CHECKING:
+    from aftrun.domain.model import Json
     from aftrun.manifest import Loaded
-    from aftrun.model import Json
 
 _FLAT = "params are flat: each value is text, a number, true or false"
 _EXAMPLE = """for example --params '{"character": "goofy"}'"""
@@ -75,7 +75,7 @@ def start(
     filled in from the environment and never shown, and $$ stands for a literal $. The run is on record as any other:
     `aftrun resume` takes it up after an interruption.
     """
-    from aftrun.app import make_setup, prepare  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service.prepare import prepare, prepare_run  # noqa: PLC0415  # with the rest of the machinery
 
     if host is not None and server.server is not None:
         raise UsageError("--host and --server exclude each other", hint="keep one of them")
@@ -102,7 +102,7 @@ def start(
     with sandbox_for(sandbox) as server_here:
         manifests = prepare(loaded.manifests, chosen, server_here)
         environ = key.environ(chosen.url or "https://127.0.0.1:44399", needed=not sandbox)
-        setup = make_setup(manifests, bind_all(manifests, environ, loaded), chosen, early=loaded.used)
+        setup = prepare_run(manifests, bind_all(manifests, environ, loaded), chosen, early=loaded.used)
         return carry_out(setup, state_dir, view, ending, files=loaded.files)
 
 

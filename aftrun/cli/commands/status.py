@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
-from aftrun import jobids
 from aftrun.cli import complete, options, serverflags
 from aftrun.cli.boundary import emit
+from aftrun.cli.choices import Output
 from aftrun.cli.flags import argument, flag
-from aftrun.cli.words import Output
-from aftrun.errors import ExitCode
+from aftrun.domain import jobids
+from aftrun.domain.errors import ExitCode
 
 if TYPE_CHECKING:
-    from aftrun.model import JobInfo, JobInfoMap, Json
-    from aftrun.secrets import Scrubber
-    from aftrun.target import Target
+    from aftrun.domain.model import JobInfo, JobInfoMap, Json
+    from aftrun.domain.secrets import Scrubber
+    from aftrun.service.single_server import SingleServer
 
 JobId = Annotated[
     str,
@@ -34,11 +34,11 @@ def status(
     Exit codes: 0 it succeeded, or is queued or running; 1 it failed; 5 it was cancelled; 6 it is not known to the
     server, or its state cannot be told; 3 the server cannot be reached; 4 it refuses the key or this address.
     """
-    from aftrun.target import is_of_another, look, make_target, must_answer  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service.single_server import is_of_another, look, must_answer, single_server  # noqa: PLC0415  # with the rest of the machinery
 
     jobids.checked(job_id)
     spec = flags.spec()
-    target = make_target(spec, flags.environ(spec), hidden=flags.hidden())
+    target = single_server(spec, flags.environ(spec), hidden=flags.hidden())
     reply = look(target, job_id)
     if raw and output is Output.TABLE and is_of_another(reply, job_id):
         # How else could a person find out which field is the id?
@@ -56,8 +56,8 @@ def status(
 
 def exit_code(info: JobInfo) -> ExitCode:
     """The exit code for what one look at a job says."""
-    from aftrun.model import Outcome  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.target import OUTCOMES  # noqa: PLC0415  # the same
+    from aftrun.domain.model import Outcome  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service.single_server import OUTCOMES  # noqa: PLC0415  # the same
 
     codes = {
         Outcome.FAILED: ExitCode.FAILED,
@@ -74,9 +74,9 @@ def _time(at: float | None) -> str:
 
 def as_text(info: JobInfo, job_id: str, url: str) -> str:
     """A job for people, one line a fact."""
+    from aftrun.client.jobinfo.explain import state_words  # noqa: PLC0415  # the same
+    from aftrun.domain.durations import human_duration  # noqa: PLC0415  # the same
     from aftrun.domain.text import one_line  # noqa: PLC0415  # only for this output
-    from aftrun.durations import human_duration  # noqa: PLC0415  # the same
-    from aftrun.server.explain import state_words  # noqa: PLC0415  # the same
 
     took = ""
     if info.started_at is not None and info.ended_at is not None and info.ended_at >= info.started_at:
@@ -97,8 +97,8 @@ def as_text(info: JobInfo, job_id: str, url: str) -> str:
 
 def raw_text(info: JobInfo, mapping: JobInfoMap, scrubber: Scrubber) -> str:
     """The job info as it was sent, without secrets, then how each field was read, then the lines that pin it down."""
+    from aftrun.client.jobinfo.explain import explain, state_words, suggest  # noqa: PLC0415  # the same
     from aftrun.domain.text import clean, dumps, one_line  # noqa: PLC0415  # only for this output
-    from aftrun.server.explain import explain, state_words, suggest  # noqa: PLC0415  # the same
 
     lines = ["as sent:", *("  " + line for line in dumps(scrubber.scrub_json(info.raw)).splitlines())]
     lines += ["", "as read:"]
@@ -116,10 +116,10 @@ def raw_text(info: JobInfo, mapping: JobInfoMap, scrubber: Scrubber) -> str:
     return scrubber.scrub("\n".join(lines) + "\n")
 
 
-def _as_json(info: JobInfo, mapping: JobInfoMap, target: Target, *, raw: bool) -> str:
+def _as_json(info: JobInfo, mapping: JobInfoMap, target: SingleServer, *, raw: bool) -> str:
+    from aftrun.client.jobinfo.explain import explain, suggest  # noqa: PLC0415  # the same
+    from aftrun.domain.events import instant  # noqa: PLC0415  # the same
     from aftrun.domain.text import dumps  # noqa: PLC0415  # only for this output
-    from aftrun.events import instant  # noqa: PLC0415  # the same
-    from aftrun.server.explain import explain, suggest  # noqa: PLC0415  # the same
 
     data: dict[str, Json] = {
         "id": info.id,

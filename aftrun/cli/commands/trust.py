@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli.boundary import emit, say
+from aftrun.cli.choices import TextFormat
 from aftrun.cli.flags import argument, flag
-from aftrun.cli.words import TextFormat
-from aftrun.durations import parse_duration
-from aftrun.errors import Unreachable, UsageError
+from aftrun.domain.durations import parse_duration
+from aftrun.domain.errors import Unreachable, UsageError
 
 if TYPE_CHECKING:
-    from aftrun.server.probe import Place, Trust
-    from aftrun.server.tls import PeerCertificate
+    from aftrun.client.probe import Place, Trust
+    from aftrun.client.tls import PeerCertificate
 
 
 def trust(
@@ -33,8 +33,8 @@ def trust(
     It shows what is there now; whether that is your server is for you to check, as it says. Sends no request and no
     key. Exit codes: 0 there is a certificate; 3 there is none, or no server.
     """
-    from aftrun.model import Endpoint  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.server import probe  # noqa: PLC0415  # the same
+    from aftrun.client import probe  # noqa: PLC0415  # the same
+    from aftrun.domain.model import Endpoint  # noqa: PLC0415  # with the rest of the machinery
 
     place = probe.place_of(url)
     if not place.secure:
@@ -67,7 +67,7 @@ def trust(
 def _as_json(place: Place, found: Trust, certificate: PeerCertificate) -> str:
     import ssl  # noqa: PLC0415  # only for this output
 
-    from aftrun.events import instant  # noqa: PLC0415  # the same
+    from aftrun.domain.events import instant  # noqa: PLC0415  # the same
 
     data = {
         "url": place.url,
@@ -86,7 +86,7 @@ def _as_json(place: Place, found: Trust, certificate: PeerCertificate) -> str:
 
 
 def _as_text(place: Place, found: Trust, certificate: PeerCertificate, now: float) -> str:
-    from aftrun.server import probe, tls  # noqa: PLC0415  # only for this output
+    from aftrun.client import probe, tls  # noqa: PLC0415  # only for this output
 
     validity = probe.expiry(certificate, now)
     issuer = f"{certificate.issuer or '?'}{' (self-signed)' if certificate.self_signed else ''}"

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options
 from aftrun.cli.boundary import colour, emit, say
+from aftrun.cli.choices import CheckFormat
 from aftrun.cli.flags import flag
-from aftrun.cli.words import CheckFormat
 from aftrun.domain import text
-from aftrun.errors import ExitCode, ManifestError, Problem, Severity
+from aftrun.domain.errors import ExitCode, ManifestError, Problem, Severity
 
 if TYPE_CHECKING:
-    from aftrun.model import Manifest
+    from aftrun.domain.model import Manifest
 
 
 def validate(
@@ -62,11 +62,11 @@ def _show(
     """Problems for people go to standard error, as all messages do; for machines they are data."""
     if form is CheckFormat.TEXT:
         if problems:
-            from aftrun.manifest.diagnostics import render  # noqa: PLC0415  # only problems pay for it
+            from aftrun.manifest.check.diagnostics import render  # noqa: PLC0415  # only problems pay for it
 
             say(render(problems, files, colour=colour(sys.stderr)).rstrip("\n"))
         return
-    from aftrun.manifest import formats  # noqa: PLC0415  # only for machines
+    from aftrun.manifest.check import formats  # noqa: PLC0415  # only for machines
 
     if form is CheckFormat.GITHUB:
         emit(formats.to_github(problems))

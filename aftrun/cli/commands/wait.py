@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from aftrun.cli import complete, options, serverflags
 from aftrun.cli.boundary import colour, emit, say
+from aftrun.cli.choices import Output
 from aftrun.cli.flags import argument, flag
 from aftrun.cli.running import duration, signals
-from aftrun.cli.words import Output
-from aftrun.errors import ExitCode
+from aftrun.domain.errors import ExitCode
 
 if TYPE_CHECKING:
-    from aftrun.runner import Runner
+    from aftrun.service.execution import RunExecution
 
 JobIds = Annotated[
     list[str],
@@ -24,7 +24,7 @@ JobIds = Annotated[
 
 def _say_here(line: str) -> None:
     """Say a line of progress. Jobs that stand in no file have no place worth naming."""
-    from aftrun.target import HERE  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service.single_server import HERE  # noqa: PLC0415  # with the rest of the machinery
 
     say(line.replace(f" ({HERE})", ""))
 
@@ -46,21 +46,21 @@ def wait(
     It looks as `apply` does, often at first and then less and less. Exit codes are those of `apply`; 3 and 4 say that
     the server could not be reached, or refused the key or this address, when first asked.
     """
-    from aftrun.cli.progress import Lines  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.target import Watch  # noqa: PLC0415  # the same
+    from aftrun.cli.view.progress import Lines  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service.single_server import JobWatcher  # noqa: PLC0415  # the same
 
     spec = flags.spec()
     level = 0 if no_progress else 1 + verbose
     labels = {f"wait/{each}": f"job {each}" for each in job_ids}
     listeners = [] if quiet else [Lines(_say_here, labels, level=level, colour=colour(sys.stderr))]
-    watch = Watch(
+    watch = JobWatcher(
         spec, job_ids, flags.environ(spec), timeout=duration(timeout), hidden=flags.hidden(), listeners=listeners
     )
     if not quiet:
         count = len(watch.ids)
         say(f"waiting for {count} job{'' if count == 1 else 's'} on {watch.target.url}")
     with signals(
-        cast("Runner", watch),
+        cast("RunExecution", watch),
         f"wait again with: aftrun wait {' '.join(watch.ids[:5])}{' …' if len(watch.ids) > 5 else ''}",
     ):
         report = watch.run()
@@ -69,7 +69,7 @@ def wait(
 
         emit(json_report.render(report))
     elif output is Output.TABLE:
-        from aftrun.cli import table  # noqa: PLC0415  # only for this output
+        from aftrun.cli.view import table  # noqa: PLC0415  # only for this output
 
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         emit(table.render(report, colour=colour(sys.stdout), columns=columns))

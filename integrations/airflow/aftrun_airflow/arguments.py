@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from aftrun.model import DAY, Job, OnAmbiguous, Outcome, ServerSpec
+from aftrun.domain.model import DAY, Job, OnAmbiguous, Outcome, ServerSpec
+from aftrun.domain.values import nothing_inside
 from aftrun.run.render import make_request
-from aftrun.values import nothing_inside
 from aftrun_airflow.serverspec import needs_folder
 from aftrun_airflow.templates import TemplateWriter
 

@@ -12,7 +12,7 @@ import typer
 
 import aftrun
 from aftrun.cli.boundary import emit, guarded, open_missing_streams, say
-from aftrun.errors import UsageError
+from aftrun.domain.errors import UsageError
 
 app = typer.Typer(
     name="aftrun-airflow",
@@ -122,7 +122,7 @@ def export(  # noqa: PLR0917  # typer makes flags of the arguments; nobody calls
     `aftrun_airflow.manifest_dag` does with the manifest at every parse. No value of any ${VAR} is read for it, but for
     those in fields that must be known beforehand, such as timeout. Airflow need not be installed here.
     """
-    from aftrun.files import write_atomic  # noqa: PLC0415  # only those who export
+    from aftrun.system.files import write_atomic  # noqa: PLC0415  # only those who export
     from aftrun_airflow.convert import Options, convert_file  # noqa: PLC0415  # the same: the parser
     from aftrun_airflow.export import export as written  # noqa: PLC0415  # the same
 

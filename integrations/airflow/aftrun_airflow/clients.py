@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from aftrun.model import Reply
+from aftrun.domain.model import Reply
 from aftrun_airflow.prepare import Prepared
 
 THREADS = 32

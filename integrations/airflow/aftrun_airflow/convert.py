@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from aftrun.domain.errors import ManifestError, Problem, UsageError
+from aftrun.domain.model import Job, Manifest, Order, ServerSpec, When
 from aftrun.domain.text import did_you_mean
-from aftrun.errors import ManifestError, Problem, UsageError
+from aftrun.domain.values import Origin
 from aftrun.manifest import load_all
-from aftrun.model import Job, Manifest, Order, ServerSpec, When
 from aftrun.run.select import choose
-from aftrun.values import Origin
 from aftrun_airflow.arguments import SELECTORS, doc, params, plain_arguments, retry, uses_folder
 from aftrun_airflow.dagspec import GATE, JOB, DagSpec, GroupSpec, PoolSpec, TaskSpec
 from aftrun_airflow.ids import Ids

@@ -12,7 +12,7 @@ from typing import Any
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, TaskGroup, conf
 
-from aftrun.errors import AftrunError, UsageError
+from aftrun.domain.errors import AftrunError, UsageError
 from aftrun_airflow.cache import read_spec
 from aftrun_airflow.checks import before_start
 from aftrun_airflow.dagspec import JOB, SECONDS, DagSpec, TaskSpec

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import aftrun
-from aftrun.durations import format_duration
+from aftrun.domain.durations import format_duration
 from aftrun_airflow.dagspec import JOB, SECONDS, DagSpec, GroupSpec, TaskSpec
 from aftrun_airflow.ids import slug
 from aftrun_airflow.pytext import Code, VariableNames, call, comment, expression, quoted

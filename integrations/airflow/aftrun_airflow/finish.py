@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aftrun.events import Reason
-from aftrun.model import Json, Outcome
+from aftrun.domain.events import Reason
+from aftrun.domain.model import Json, Outcome
 from aftrun.run.policy import is_bad
 
 

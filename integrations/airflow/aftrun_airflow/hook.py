@@ -8,9 +8,9 @@ from typing import Any
 
 from airflow.sdk import BaseHook
 
-from aftrun.checkup import Doctor, Level
-from aftrun.errors import AftrunError, ManifestError, UsageError
-from aftrun.server.client import Door
+from aftrun.client.client import AftClient
+from aftrun.domain.errors import AftrunError, ManifestError, UsageError
+from aftrun.service.doctor import Doctor, Level
 from aftrun_airflow.prepare import Prepared, Settings, explained, prepare
 from aftrun_airflow.sources import Airflow, AirflowValues, mask
 
@@ -45,7 +45,7 @@ class AftHook(BaseHook):
         mask(found.secrets)
         return found
 
-    def get_conn(self) -> Door:
+    def get_conn(self) -> AftClient:
         """The server: `submit(body)` and `status(job_id)`, one request each, never repeated. Close it after use.
 
         Raises:

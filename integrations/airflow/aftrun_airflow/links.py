@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperatorLink, conf
 
-from aftrun.errors import UsageError
+from aftrun.domain.errors import UsageError
 from aftrun_airflow.sources import Airflow
 
 

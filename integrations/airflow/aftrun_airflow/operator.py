@@ -13,7 +13,7 @@ from airflow.sdk import conf
 from airflow.sdk.bases.operator import BaseOperatorMeta
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from aftrun.model import Json, OnAmbiguous, Outcome
+from aftrun.domain.model import Json, OnAmbiguous, Outcome
 from aftrun_airflow.links import AftReportLink, AftServerLink
 from aftrun_airflow.prepare import Settings
 from aftrun_airflow.running import SELECTORS, RunsJob

@@ -12,18 +12,19 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from aftrun.app import Setup, make_setup
-from aftrun.errors import ManifestError, Severity, UsageError
-from aftrun.manifest import bind, expand, load_all
+from aftrun.client.client import AftClient
+from aftrun.domain.errors import ManifestError, Severity, UsageError
+from aftrun.domain.model import Json, OnAmbiguous, Retry, ServerSpec
+from aftrun.domain.secrets import Scrubber
+from aftrun.domain.values import Outside, Template, nothing_inside, preview
+from aftrun.manifest import bind, load_all
+from aftrun.manifest.build import expand
 from aftrun.manifest.outside import Unavailable, fetch
-from aftrun.model import Json, OnAmbiguous, Retry, ServerSpec
-from aftrun.run.live import Live
+from aftrun.run.active_job import ActiveJob
 from aftrun.run.plan import finish_time
 from aftrun.run.ports import Deadlines, SteadyClock, SystemClock
 from aftrun.run.steps import Steps
-from aftrun.secrets import Scrubber
-from aftrun.server.client import Door
-from aftrun.values import Outside, Template, nothing_inside, preview
+from aftrun.service.prepare import PreparedRun, prepare_run
 from aftrun_airflow.sources import Airflow, server_of
 
 _NO_SCRIPT: dict[str, Json] = {"scriptName": "-"}
@@ -96,7 +97,7 @@ class Settings:
 class Prepared:
     """A task with everything filled in."""
 
-    setup: Setup = field(repr=False)
+    setup: PreparedRun = field(repr=False)
     finish: float | None
     """`finishBy`, in epoch seconds."""
     warnings: tuple[str, ...] = ()
@@ -133,14 +134,14 @@ class Prepared:
         """A text without the secrets that it may hold."""
         return self.setup.scrubber.scrub(text)
 
-    def connect(self, connections: int = 1) -> Door:
+    def connect(self, connections: int = 1) -> AftClient:
         """The way to the server: `submit(body)` and `status(job_id)`, one request each, never repeated.
 
         Raises:
             UsageError: its settings cannot be used.
         """
         try:
-            return Door(self.setup.endpoints[0], scrubber=self.setup.scrubber, connections=connections)
+            return AftClient(self.setup.endpoints[0], scrubber=self.setup.scrubber, connections=connections)
         except UsageError as error:  # a path may have come from a variable
             raise UsageError(self.scrub(error.message), hint=self.scrub(error.hint)) from None
 
@@ -158,9 +159,9 @@ class Prepared:
             handed=lambda _stage, _name: None,
         )
 
-    def live(self) -> Live:
+    def live(self) -> ActiveJob:
         """The job, not begun."""
-        return Live(self.setup.plan.tasks[0])
+        return ActiveJob(self.setup.plan.tasks[0])
 
 
 def prepare(
@@ -193,7 +194,7 @@ def prepare(
         for each in loaded.manifests
     ]
     bindings = bind(manifests, values)
-    setup = make_setup(manifests, bindings, run_id=run_id, started_at=started_at)
+    setup = prepare_run(manifests, bindings, run_id=run_id, started_at=started_at)
     found, missing = _hidden_values(settings, values)
     secrets = tuple(sorted({*bindings.values(), *found, setup.endpoints[0].api_key} - {""}))
     tasks = tuple(replace(task, label=settings.label or task.label) for task in setup.plan.tasks)

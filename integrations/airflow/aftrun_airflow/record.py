@@ -35,8 +35,8 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
-from aftrun.events import Reason
-from aftrun.model import Json, Outcome, Retry
+from aftrun.domain.events import Reason
+from aftrun.domain.model import Json, Outcome, Retry
 from aftrun.run.policy import MAY_EXIST, retry_delay
 from aftrun_airflow.finish import Finish
 

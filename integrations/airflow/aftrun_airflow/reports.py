@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aftrun.events import instant
-from aftrun.model import Json
+from aftrun.domain.events import instant
+from aftrun.domain.model import Json
 from aftrun_airflow.finish import Finish
 
 

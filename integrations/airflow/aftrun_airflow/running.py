@@ -18,10 +18,10 @@ from airflow.sdk.exceptions import (
     TaskDeferralTimeout,
 )
 
-from aftrun.durations import format_duration
-from aftrun.errors import ManifestError, UsageError
-from aftrun.events import Reason
-from aftrun.model import Json, Outcome, Selector
+from aftrun.domain.durations import format_duration
+from aftrun.domain.errors import ManifestError, UsageError
+from aftrun.domain.events import Reason
+from aftrun.domain.model import Json, Outcome, Selector
 from aftrun.run.policy import MAY_EXIST, Ended
 from aftrun_airflow import reports, trigger
 from aftrun_airflow.finish import Finish

@@ -10,9 +10,9 @@ from typing import Any
 from airflow.sdk import BaseSensorOperator, Context, conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
-from aftrun.errors import ManifestError, UsageError
-from aftrun.jobids import checked
-from aftrun.model import Json, Outcome
+from aftrun.domain.errors import ManifestError, UsageError
+from aftrun.domain.jobids import checked
+from aftrun.domain.model import Json, Outcome
 from aftrun_airflow import reports, trigger
 from aftrun_airflow.finish import Finish
 from aftrun_airflow.prepare import Settings, explained

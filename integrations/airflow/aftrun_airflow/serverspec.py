@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from aftrun.durations import format_duration
-from aftrun.model import JobInfoMap, Poll, ServerSpec, Tls
-from aftrun.values import Outside, Template, Value
+from aftrun.domain.durations import format_duration
+from aftrun.domain.model import JobInfoMap, Poll, ServerSpec, Tls
+from aftrun.domain.values import Outside, Template, Value
 from aftrun_airflow.templates import TemplateWriter, relative
 
 _DEFAULT = ServerSpec()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aftrun.server.client import Door
+from aftrun.client.client import AftClient
 from aftrun_airflow.prepare import Settings, prepare
 from aftrun_airflow.record import RecordStore
 from aftrun_airflow.sources import Airflow, AirflowValues, mask
@@ -93,10 +93,10 @@ class Session:
             started_at=facts.run_started_at,
         )
         mask(self.prepared.secrets)
-        self._client: Door | None = None
+        self._client: AftClient | None = None
 
     @property
-    def client(self) -> Door:
+    def client(self) -> AftClient:
         """The connection to the server.
 
         Raises:

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from aftrun.domain.errors import UsageError
+from aftrun.domain.model import Json
 from aftrun.domain.text import did_you_mean
 from aftrun.domain.urls import DEFAULT_PORT
-from aftrun.errors import UsageError
-from aftrun.model import Json
 
 _TLS = ("fingerprint", "caFile", "certFile", "keyFile", "insecure")
 _SERVER = (

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from aftrun.values import Inside, Outside, Template, Value
+from aftrun.domain.values import Inside, Outside, Template, Value
 
 RUN_ID = "{{ run_id }}"
 _TIME = "{{ dag_run.run_after.astimezone(dag.timezone).strftime(%s) }}"

@@ -11,8 +11,8 @@ import re
 import secrets
 from typing import Any
 
-from aftrun.manifest import expand
-from aftrun.values import Inside, Template
+from aftrun.domain.values import Inside, Template
+from aftrun.manifest.build import expand
 
 
 class BadReference(ValueError):

@@ -11,8 +11,8 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from aftrun.errors import ManifestError, UsageError
-from aftrun.model import Answer, Json, Outcome, Reply
+from aftrun.domain.errors import ManifestError, UsageError
+from aftrun.domain.model import Answer, Json, Outcome, Reply
 from aftrun_airflow.clients import CLIENTS, SharedClient
 from aftrun_airflow.finish import Finish
 from aftrun_airflow.prepare import Prepared, Settings, explained, prepare

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from aftrun.model import Job, Strategy, When
+from aftrun.domain.model import Job, Strategy, When
 from aftrun.run.plan import Task, start_order
 
 ALL_SUCCESS, ALL_DONE, NONE_FAILED, ONE_FAILED = "all_success", "all_done", "none_failed", "one_failed"

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from aftrun.durations import format_duration
-from aftrun.events import (
+from aftrun.domain.durations import format_duration
+from aftrun.domain.events import (
     Accepted,
     AttemptEnded,
     Event,
@@ -20,10 +20,10 @@ from aftrun.events import (
     SubmitDeferred,
     Warned,
 )
-from aftrun.model import Json, Reply
-from aftrun.run.live import Live, Phase
+from aftrun.domain.model import Json, Reply
+from aftrun.run.active_job import ActiveJob, Phase
 from aftrun.run.policy import Ended
-from aftrun.run.ports import Door
+from aftrun.run.ports import JobApi
 from aftrun.run.steps import Step, Steps
 from aftrun_airflow.finish import Finish
 from aftrun_airflow.prepare import Prepared
@@ -57,7 +57,7 @@ class Following:
         self.prepared = prepared
         self.log = log
         self.steps: Steps = prepared.steps(prepared.finish if finish is None else finish)
-        self.live: Live = prepared.live()
+        self.live: ActiveJob = prepared.live()
 
     def resume(self, job_id: str, attempt: int, accepted_at: float) -> None:
         """Follow a job that was accepted at that time (epoch seconds)."""
@@ -126,7 +126,13 @@ class Work:
     """A worker with one job."""
 
     def __init__(
-        self, following: Following, client: Door, store: RecordStore, *, max_tries: int, sleep: Callable[[float], None]
+        self,
+        following: Following,
+        client: JobApi,
+        store: RecordStore,
+        *,
+        max_tries: int,
+        sleep: Callable[[float], None],
     ) -> None:
         self.following = following
         self._client = client

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from aftrun import Client
-from aftrun.errors import ServerError, Unreachable
+from aftrun.domain.errors import ServerError, Unreachable
 from aftrun_airflow import AftJobTrigger
 
 KEY = "sandbox-key"

@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from jinja2 import StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
-from aftrun.errors import ManifestError, UsageError
-from aftrun.events import Reason
+from aftrun.domain.errors import ManifestError, UsageError
+from aftrun.domain.events import Reason
+from aftrun.domain.model import Job, Manifest, Order, Outcome, Script, Selector, ServerSpec, Strategy, When
+from aftrun.domain.values import Inside, Origin, Outside, Template
 from aftrun.manifest import load_all
-from aftrun.model import Job, Manifest, Order, Outcome, Script, Selector, ServerSpec, Strategy, When
 from aftrun.run.gate import Gate, Mark
 from aftrun.run.plan import make_plan
 from aftrun.run.policy import is_bad
-from aftrun.values import Inside, Origin, Outside, Template
 from aftrun_airflow.cache import read_spec
 from aftrun_airflow.convert import Options, convert, convert_file
 from aftrun_airflow.dagspec import JOB, DagSpec, TaskSpec

@@ -15,28 +15,35 @@ from tests.world import ROOT
 PACKAGE = Path(aftrun_airflow.__file__).resolve().parent
 FILES = sorted(PACKAGE.glob("*.py"))
 
-VOCABULARY = {"aftrun", "aftrun.durations", "aftrun.errors", "aftrun.events", "aftrun.model", "aftrun.values"}
+VOCABULARY = {
+    "aftrun",
+    "aftrun.domain.durations",
+    "aftrun.domain.errors",
+    "aftrun.domain.events",
+    "aftrun.domain.model",
+    "aftrun.domain.values",
+}
 """Of aftrun: what things are called. Every module may import these."""
 
 PARTS = {
-    "aftrun.app": {"prepare"},
-    "aftrun.checkup": {"hook"},
+    "aftrun.service.prepare": {"prepare"},
+    "aftrun.service.doctor": {"hook"},
     "aftrun.cli.boundary": {"cli"},
     "aftrun.domain.text": {"convert", "sources"},
     "aftrun.domain.urls": {"sources"},
-    "aftrun.files": {"cli"},
-    "aftrun.jobids": {"sensor"},
+    "aftrun.system.files": {"cli"},
+    "aftrun.domain.jobids": {"sensor"},
     "aftrun.manifest": {"convert", "prepare", "templating"},
     "aftrun.manifest.outside": {"prepare"},
-    "aftrun.run.live": {"prepare", "work"},
+    "aftrun.run.active_job": {"prepare", "work"},
     "aftrun.run.plan": {"prepare", "wiring"},
     "aftrun.run.policy": {"finish", "record", "running", "work"},
     "aftrun.run.ports": {"prepare", "work"},
     "aftrun.run.render": {"arguments"},
     "aftrun.run.select": {"convert"},
     "aftrun.run.steps": {"prepare", "work"},
-    "aftrun.secrets": {"prepare"},
-    "aftrun.server.client": {"hook", "prepare", "session"},
+    "aftrun.domain.secrets": {"prepare"},
+    "aftrun.client.client": {"hook", "prepare", "session"},
 }
 """Of aftrun: what does something, and the modules that may import it."""
 
@@ -107,7 +114,7 @@ def test_the_readme_lists_the_same() -> None:
     ("name", "text"),
     [
         ("operator", "from aftrun.run.scheduler import Scheduler"),
-        ("running", "from aftrun.server.client import Door"),
+        ("running", "from aftrun.client.client import AftClient"),
         ("convert", "from airflow.sdk import DAG"),
         ("sources", "from airflow.sdk import Variable"),
         ("export", "def f():\n    import airflow"),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout, TaskDeferred
 
-from aftrun.model import Json
+from aftrun.domain.model import Json
 from aftrun.run.policy import MAY_EXIST
 from aftrun.sandbox.server import Sandbox
 from aftrun_airflow import AftJobOperator, trigger

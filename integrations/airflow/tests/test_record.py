@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from aftrun.model import Json, Outcome
+from aftrun.domain.model import Json, Outcome
 from aftrun.run.policy import MAY_EXIST
 from aftrun_airflow.record import (
     BAD,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aftrun import Client
-from aftrun.model import Json
+from aftrun.domain.model import Json
 from aftrun.sandbox.server import Sandbox
 from aftrun_airflow import AftJobTrigger, trigger
 from aftrun_airflow.clients import THREADS, Pace

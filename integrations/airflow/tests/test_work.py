@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aftrun.model import Json, OnAmbiguous, Outcome
+from aftrun.domain.model import Json, OnAmbiguous, Outcome
 from aftrun.sandbox.server import Sandbox
 from aftrun_airflow.prepare import Settings, prepare
 from aftrun_airflow.record import NotKept, Progress, Record, RecordStore

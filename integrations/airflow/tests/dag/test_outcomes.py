@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aftrun.model import Json
+from aftrun.domain.model import Json
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
 from tests.dag.rig import WITH_PIN, apply, bodies, run_dags

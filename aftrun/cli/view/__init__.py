@@ -1,0 +1,1 @@
+"""What is shown while jobs run, and of their report."""

@@ -1,0 +1,138 @@
+"""Who looks on while jobs run: a person at a terminal or a log, a stream of events, a CI server, a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import aftrun
+from aftrun.cli.boundary import colour, drawable, say
+from aftrun.cli.choices import Ci, detect
+from aftrun.cli.options import ViewFlags
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aftrun.cli.view.ci import Speaker
+    from aftrun.cli.view.live import LiveView
+    from aftrun.domain.errors import StateError
+    from aftrun.domain.model import RunReport
+    from aftrun.report.ndjson import EventStream
+    from aftrun.run.ports import JobApi, Listener
+    from aftrun.service.execution import Finished
+    from aftrun.service.prepare import PreparedRun
+    from aftrun.telemetry import Read, Reads
+
+STDOUT = "-"
+
+
+class RunObservers:
+    """Everybody who looks on at one run, for as long as the `with` block lasts."""
+
+    def __init__(self, setup: PreparedRun, view: ViewFlags, state_dir: Path, farewell: str) -> None:
+        """Raises StateError where the stream of events cannot be opened; nothing has been sent then."""
+        ci = detect(os.environ) if view.ci is None else view.ci
+        self._speaker: Speaker | None = None
+        if ci is not Ci.NONE:
+            from aftrun.cli.view.ci import Speaker  # noqa: PLC0415  # only a CI server pays for it
+
+            self._speaker = Speaker(ci, os.environ, Path())
+        self.listeners: list[Listener] = []
+        self._setup, self._view, self._state_dir = setup, view, state_dir
+        self._stack = contextlib.ExitStack()
+        self._stream: EventStream | None = None
+        self._reads: Reads | None = None
+        self._drawing: LiveView | None = None
+        self._look_on(farewell)
+        if view.events is not None:
+            self._stream_to(view.events)
+        from aftrun.cli.view.outputs import traced  # noqa: PLC0415  # with the rest of the machinery
+
+        if traced(os.environ):
+            from aftrun.telemetry import Reads  # noqa: PLC0415  # few ask for it
+
+            self._reads = Reads()
+
+    @property
+    def drawn(self) -> bool:
+        """Whether a live picture is shown, which says what a signal did."""
+        return self._drawing is not None
+
+    @property
+    def reads(self) -> tuple[Read, ...]:
+        """Every status read, where a trace is wanted."""
+        return () if self._reads is None else tuple(self._reads.seen)
+
+    @property
+    def client(self) -> Callable[[JobApi, str], JobApi] | None:
+        """What watches the clients, where a trace is wanted."""
+        return None if self._reads is None else self._reads.client
+
+    def safe(self, text: str) -> str:
+        """A text for the log that cannot give a CI server a command."""
+        return self._speaker.safe(text) if self._speaker else text
+
+    def say(self, text: str) -> None:
+        """A line to standard error that cannot give a CI server a command."""
+        say(self.safe(text))
+
+    def result(self, report: RunReport, run_folder: Path) -> tuple[tuple[str, ...], tuple[StateError, ...]]:
+        """Writes the CI server's files; returns the lines to print for it, and what could not be written."""
+        return self._speaker.result(report, run_folder) if self._speaker else ((), ())
+
+    def _look_on(self, farewell: str) -> None:
+        view, setup = self._view, self._setup
+        names = {task.key: task.label for task in setup.plan.tasks}
+        if not view.quiet and not view.no_progress and not view.verbose and drawable(sys.stderr, os.environ):
+            from aftrun.cli.view.live import LiveView  # noqa: PLC0415  # only a picture needs it
+
+            self._drawing = LiveView(
+                sys.stderr, names, colour=colour(sys.stderr), interrupted=farewell, usual=self._usual(list(names))
+            )
+            self.listeners.append(self._drawing)
+            return
+        from aftrun.cli.view.progress import Lines  # noqa: PLC0415  # as above
+
+        level = -1 if view.quiet else 0 if view.no_progress else 1 + view.verbose
+        self.listeners.append(Lines(self.say, names, level=level, colour=colour(sys.stderr)))
+
+    def _usual(self, keys: list[str]) -> dict[str, float]:
+        """How long each job took on other days."""
+        if not (self._state_dir / "state.db").exists():
+            return {}
+        from aftrun.service import history as past  # noqa: PLC0415  # only a picture shows it
+
+        with past.open_log(self._state_dir) as log:
+            return past.medians(log, keys, but=self._setup.facts.id, sandbox=self._setup.sandbox)
+
+    def _stream_to(self, path: str) -> None:
+        from aftrun.report.ndjson import EventStream, open_events  # noqa: PLC0415  # only for this flag
+
+        file = sys.stdout if path == STDOUT else self._stack.enter_context(open_events(path))
+        name = "standard output" if path == STDOUT else path
+        self._stream = EventStream(file, aftrun.__version__, name=name)
+        self.listeners.append(self._stream)
+
+    def __enter__(self) -> Self:
+        if self._speaker and not self._view.quiet and (text := self._speaker.opening(time.time())):
+            say(text)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._drawing is not None:
+            self._drawing.close()
+        if self._speaker and not self._view.quiet and (text := self._speaker.closing(time.time())):
+            say(text)
+        with contextlib.suppress(OSError):  # what could not be written has been noted already
+            self._stack.close()
+
+    def amend(self, finished: Finished) -> Finished:
+        """The end of the run, with what could not be written while it ran."""
+        if self._stream is None or self._stream.error is None:
+            return finished
+        return replace(finished, errors=(*finished.errors, self._stream.error))

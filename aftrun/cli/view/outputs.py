@@ -1,0 +1,134 @@
+"""What comes of a run beside its table: reports in every format, metrics, notices, a trace, and the CI server's share.
+
+Each takes the finished report, does one thing, and returns what went wrong; the caller says it. A report that cannot
+be written costs the exit code (74); a notice or a trace that cannot be sent never does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aftrun.cli.boundary import emit
+from aftrun.domain.errors import StateError
+from aftrun.domain.model import RunReport
+from aftrun.domain.values import Bindings, Value, nothing_inside, preview, render
+from aftrun.report import registry, rehearsal
+from aftrun.system.files import write_atomic
+
+STDOUT = Path("-")
+"""Instead of a path: standard output, as everywhere."""
+
+if TYPE_CHECKING:
+    from aftrun.domain.model import Manifest
+    from aftrun.domain.secrets import Scrubber
+    from aftrun.service.prepare import PreparedRun
+    from aftrun.telemetry import Read
+
+
+def rehearse(
+    setup: PreparedRun, environ: Mapping[str, str], paths: Mapping[str, Sequence[Path]], metrics: Path | None
+) -> None:
+    """Make everything that will be made of the report, of a run that was made up, and throw it away.
+
+    So what is needed is loaded, and what is missing is said, before any job is sent.
+
+    Raises:
+        UsageError: a format needs a package that is not installed.
+    """
+    for name, places in paths.items():
+        if places:
+            registry.render(name, rehearsal.REPORT)
+    if metrics is not None:
+        from aftrun.report.metrics import render as render_metrics  # noqa: PLC0415  # few ask for it
+
+        render_metrics(rehearsal.REPORT, "")
+    urls = [] if setup.sandbox else [url for manifest in setup.manifests for url in manifest.notify.urls]
+    if urls:
+        from aftrun import notify as notices  # noqa: PLC0415  # few manifests notify
+
+        notices.load([render(url, setup.bindings, nothing_inside).value for url in urls])
+    if traced(environ):
+        from aftrun import telemetry  # noqa: PLC0415  # few ask for it
+
+        if telemetry.wanted(environ):
+            telemetry.load(environ, rehearsal.REPORT)
+
+
+def write_reports(report: RunReport, paths: Mapping[str, Sequence[Path]]) -> list[Exception]:
+    """Write the report in each format (`json`, `junit`, `html`, `markdown`, `tap`) to each of its paths.
+
+    A format is rendered once, and one that fails keeps none of the others from being written.
+    """
+    errors: list[Exception] = []
+    for name, places in paths.items():
+        if not places:
+            continue
+        try:
+            text = registry.render(name, report)
+        except Exception as error:  # noqa: BLE001  # the caller says it, with the exit code that it deserves
+            errors.append(error)
+            continue
+        for path in places:
+            try:
+                if path == STDOUT:
+                    emit(text)
+                else:
+                    write_atomic(path, text)
+            except Exception as error:  # noqa: BLE001  # the same
+                errors.append(error)
+    return errors
+
+
+def write_metrics(report: RunReport, path: Path) -> list[StateError]:
+    """Bring the file for Prometheus' textfile collector up to date."""
+    from aftrun.report import metrics  # noqa: PLC0415  # few ask for it
+
+    try:
+        previous = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        write_atomic(path, metrics.render(report, previous))
+    except StateError as error:
+        return [error]
+    except OSError as error:
+        return [StateError(f"cannot read {path}: {error.strerror or error}", hint="check who may read it")]
+    return []
+
+
+def notify(report: RunReport, manifests: Sequence[Manifest], bindings: Bindings, scrubber: Scrubber) -> tuple[str, ...]:
+    """Tell whom the manifests want told. Nobody hears of a sandbox."""
+    if report.sandbox or not any(manifest.notify.urls for manifest in manifests):
+        return ()
+    from aftrun.notify import Recipient, notice, send  # noqa: PLC0415  # few manifests notify
+
+    problems: list[str] = []
+    for manifest in manifests:
+        note = notice(report, manifest.name, manifest.notify.on)
+        if note is None:
+            continue
+        recipients = [
+            Recipient(render(url, bindings, nothing_inside).value, _shown(url)) for url in manifest.notify.urls
+        ]
+        problems.extend(send(note, recipients, scrubber=scrubber))
+    return tuple(problems)
+
+
+def _shown(url: Value) -> str:
+    """A recipient as it may be shown: `${SLACK_URL}`; of a URL that stands in the manifest, the scheme alone."""
+    shown = preview(url, nothing_inside)
+    return re.sub(r"(?<=://).*", "…", shown, flags=re.DOTALL) if isinstance(url, str) else shown
+
+
+def traced(environ: Mapping[str, str]) -> bool:
+    """Whether the environment names a collector for traces."""
+    return bool(environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
+
+
+def trace(report: RunReport, environ: Mapping[str, str], reads: Sequence[Read] = ()) -> tuple[str, ...]:
+    """Send the run's trace, where the environment names a collector."""
+    if not traced(environ):
+        return ()
+    from aftrun import telemetry  # noqa: PLC0415  # few ask for it
+
+    return telemetry.send(report, environ, reads=reads) if telemetry.wanted(environ) else ()

@@ -1,0 +1,130 @@
+"""What a person sees while jobs run: one plain line a change, with the time, at once. A listener."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from aftrun.domain.durations import human_duration
+from aftrun.domain.events import (
+    Accepted,
+    Event,
+    Interrupted,
+    JobEnded,
+    LookFailed,
+    RetryPlanned,
+    StateSeen,
+    SubmitDeferred,
+    SubmitIntended,
+    Warned,
+)
+from aftrun.domain.model import Outcome, State
+from aftrun.domain.text import clean
+from aftrun.run.fold import ReportBuilder
+
+MARKS = {
+    Outcome.SUCCEEDED: "ok",
+    Outcome.SUBMITTED: "ok",
+    Outcome.SKIPPED: "--",
+    Outcome.FAILED: "FAIL",
+    Outcome.REJECTED: "FAIL",
+    Outcome.UNDELIVERED: "FAIL",
+    Outcome.CANCELLED: "FAIL",
+    Outcome.TIMED_OUT: "LATE",
+    Outcome.UNKNOWN: "????",
+}
+
+NO_FILE = ("start", "")
+"""What stands for a manifest's path where flags or a program made the manifest: no place that anybody can look at."""
+
+WELL = (Outcome.SUCCEEDED, Outcome.SUBMITTED, Outcome.SKIPPED)
+"""Ends that need nobody's attention; a job is skipped because of another one, which has it."""
+
+COLOURS = {"ok": "32", "--": "2", "FAIL": "31", "LATE": "33", "????": "35"}
+
+
+def paint(text: str, code: str, *, colour: bool) -> str:
+    """The text in an ANSI colour, where colours are wanted."""
+    return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
+
+
+def _indented(text: str) -> str:
+    """A message of several lines (cause, then remedy) with the further ones below its first."""
+    return clean(text).replace("\n", "\n" + " " * 14)
+
+
+class Lines:
+    """Prints each change of each job. `level`: -1 bad ends only, 0 all ends and warnings, 1 every change, 2 details."""
+
+    def __init__(self, say: Callable[[str], None], labels: dict[str, str], *, level: int = 1, colour: bool) -> None:
+        self._say = say
+        self._labels = labels
+        self._level = level
+        self._colour = colour
+        self._done = -1
+        self._deferred: dict[str, str] = {}
+        self._told: set[str] = set()
+
+    def __call__(self, event: Event, folder: ReportBuilder) -> None:
+        """Hear one event."""
+        text = self._text(event, folder)
+        if text:
+            at = datetime.fromtimestamp(event.at).astimezone().strftime("%H:%M:%S")
+            self._say(f"{paint(at, '2', colour=self._colour)} {text}")
+
+    def _text(self, event: Event, folder: ReportBuilder) -> str:
+        match event:
+            case JobEnded():
+                said = self._ended(event, folder)
+                return said if self._level >= 0 or event.outcome not in WELL else ""
+            case Warned() if self._level < 0:
+                return ""
+            case Warned():
+                return paint(f"warning: {_indented(event.message)}", "33", colour=self._colour)
+            case Interrupted():
+                return "interrupted: nothing new is started"
+        return self._change(event) if self._level > 0 else ""
+
+    def _change(self, event: Event) -> str:
+        match event:
+            case SubmitIntended() if self._level > 1:
+                text = "submitting"
+            case SubmitDeferred() if self._level > 1 or self._deferred.get(event.job) != event.message:
+                self._deferred[event.job] = event.message
+                text = f"not delivered, again in {human_duration(event.retry_in)}: {event.message}"
+            case Accepted():
+                text = f"accepted as job {clean(event.job_id)}"
+            case StateSeen() if self._level > 1 or event.phase == State.RUNNING:
+                text = event.state or "no state"
+            case LookFailed():
+                text = f"cannot see its state, looking again: {event.message}"
+            case RetryPlanned():
+                text = f"{event.message}; attempt {event.attempt} in {human_duration(event.retry_in)}"
+            case _:
+                return ""
+        return f"     {self._label(event.job)}: {_indented(text)}"
+
+    def _news(self, message: str) -> str:
+        """A message without a remedy that has been told before: a hundred jobs may end for one reason."""
+        cause, _, remedy = message.partition("\n")
+        if remedy in self._told:
+            return cause
+        self._told.add(remedy)
+        return message
+
+    def _label(self, key: str) -> str:
+        return clean(self._labels.get(key, key))
+
+    def _ended(self, event: JobEnded, folder: ReportBuilder) -> str:
+        done = sum(each.outcome is not None for each in folder.jobs().values()) if self._done < 0 else self._done + 1
+        self._done = done
+        job = folder.job(event.job)
+        mark = MARKS[event.outcome]
+        took = f" in {human_duration(job.duration)}" if job.duration is not None else ""
+        why = f": {_indented(self._news(event.message))}" if event.message else ""
+        count = f"[{self._done}/{len(folder.jobs())}]"
+        place = "" if event.outcome in WELL or job.origin.path in NO_FILE else f" ({job.origin})"
+        return (
+            f"{paint(f'{mark:>4}', COLOURS[mark], colour=self._colour)} {self._label(event.job)}{place}: "
+            f"{event.outcome.value}{took} {count}{why}"
+        )

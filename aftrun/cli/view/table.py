@@ -1,0 +1,159 @@
+"""The result of a run as a table for a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from aftrun.cli.view.progress import COLOURS, MARKS, paint
+from aftrun.domain.durations import human_duration
+from aftrun.domain.model import JobResult, Outcome, RunReport
+from aftrun.domain.text import joined, one_line
+from aftrun.run.store.record import RunRow
+
+
+def width(text: str) -> int:
+    """Terminal columns that a text takes: wide East Asian characters two, combining ones none."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def fit(text: str, columns: int) -> str:
+    """The text, cut to so many columns with an ellipsis where it is longer, and padded where it is shorter."""
+    if width(text) > columns:
+        kept = ""
+        for char in text:
+            if width(kept + char) > columns - 1:
+                break
+            kept += char
+        text = kept + "…"
+    return text + " " * (columns - width(text))
+
+
+def rows_to_text(header: Sequence[str], rows: Sequence[Sequence[str]], *, limit: int = 48) -> list[list[str]]:
+    """Header and rows with every column as wide as its widest cell, but no wider than `limit`. The last is free."""
+    columns = [min(limit, max(width(row[number]) for row in [header, *rows])) for number in range(len(header) - 1)]
+    return [
+        [*(fit(cell, column) for cell, column in zip(row, columns, strict=False)), row[-1]] for row in [header, *rows]
+    ]
+
+
+def label(job: JobResult, names: dict[str, int]) -> str:
+    """The job's name, or `manifest/job` where that name stands for several."""
+    return job.name if names[job.name] == 1 else f"{job.manifest}/{job.name}"
+
+
+def labels(report: RunReport) -> dict[str, str]:
+    """How each job is called on the terminal, by its key."""
+    names: dict[str, int] = {}
+    for job in report.jobs:
+        names[job.name] = names.get(job.name, 0) + 1
+    return {f"{job.manifest}/{job.name}": label(job, names) for job in report.jobs}
+
+
+def _outcome(job: JobResult) -> str:
+    word = job.outcome.value if job.outcome is not None else f"({job.phase})"
+    return f"{word}, allowed" if job.allow_failure and MARKS.get(job.outcome or Outcome.SKIPPED) == "FAIL" else word
+
+
+def _usual(job: JobResult, usual: Mapping[str, float]) -> str:
+    """The usual time of a job, and how this one compares where it is far off."""
+    median = usual.get(f"{job.manifest}/{job.name}")
+    if median is None:
+        return ""
+    text = human_duration(median)
+    if job.duration is not None and job.outcome is Outcome.SUCCEEDED and median >= 1:
+        ratio = job.duration / median
+        if ratio >= 2 or ratio <= 0.5:
+            return f"{text} (×{ratio:.1f})"
+    return text
+
+
+def render(
+    report: RunReport, *, colour: bool, columns: int | None = None, usual: Mapping[str, float] | None = None
+) -> str:
+    """One line a job in manifest order, then one line for the run.
+
+    Messages are cut at `columns`, where given. With `usual`, the median seconds by job key, times are compared.
+    """
+    names = labels(report)
+    rows = [
+        [
+            one_line(names[f"{job.manifest}/{job.name}"]),
+            _outcome(job),
+            "" if job.duration is None else human_duration(job.duration),
+            *(() if usual is None else (_usual(job, usual),)),
+            one_line(job.job_id or ""),
+            one_line(job.message.partition("\n")[0]),
+        ]
+        for job in report.jobs
+    ]
+    lines: list[str] = []
+    header = ["JOB", "OUTCOME", "TIME", *(() if usual is None else ("USUAL",)), "ID", "MESSAGE"]
+    for cells, job in zip(rows_to_text(header, rows), [None, *report.jobs], strict=True):
+        if job is None:
+            lines.append(paint("  ".join(cells).rstrip(), "1", colour=colour))
+            continue
+        if columns is not None:
+            used = sum(width(cell) + 2 for cell in cells[:-1])
+            cells[-1] = fit(cells[-1], max(20, columns - used)).rstrip()
+        code = COLOURS[MARKS[job.outcome]] if job.outcome is not None else "35"
+        cells[1] = paint(cells[1], code, colour=colour)
+        lines.append("  ".join(cells).rstrip())
+    lines.append("")
+    lines.append(summary(report, colour=colour))
+    return "\n".join(lines) + "\n"
+
+
+def summary(report: RunReport, *, colour: bool) -> str:
+    """The run in one line: `nightly: 9 jobs, 8 succeeded, 1 failed, in 2m5s`."""
+    counts = ", ".join(f"{count} {word}" for word, count in report.counts().items() if count)
+    total = len(report.jobs)
+    took = "" if report.duration is None else f" in {human_duration(report.duration)}"
+    word = paint(report.outcome, "32" if report.exit_code == 0 else "31", colour=colour)
+    return f"{word}: {total} job{'' if total == 1 else 's'}{took}: {counts or 'nothing to do'}"
+
+
+def _local(text: str) -> str:
+    """An RFC 3339 instant as local time, to the second."""
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def history(rows: Sequence[RunRow], counts: Mapping[str, Mapping[str, int]], *, colour: bool) -> str:
+    """One line a run."""
+    cells = []
+    for row in rows:
+        took = ""
+        if row.ended_at is not None:
+            span = datetime.fromisoformat(row.ended_at) - datetime.fromisoformat(row.started_at)
+            took = human_duration(span.total_seconds())
+        ends = counts.get(row.id, {})
+        open_jobs = row.jobs - sum(ends.values())
+        words = [f"{count} {word}" for word, count in sorted(ends.items(), key=lambda end: -end[1])]
+        words += [f"{open_jobs} open"] if open_jobs else []
+        names = ", ".join(row.manifests) + (" (sandbox)" if row.options.get("sandbox") else "")
+        cells.append([row.id, _local(row.started_at), took, row.outcome, one_line(names), ", ".join(words)])
+    lines = []
+    table = rows_to_text(["RUN", "STARTED", "TIME", "OUTCOME", "MANIFEST", "JOBS"], cells)
+    for number, line in enumerate(table):
+        if number == 0:
+            lines.append(paint("  ".join(line).rstrip(), "1", colour=colour))
+            continue
+        code = {"succeeded": "32", "running": "36", "interrupted": "33"}.get(rows[number - 1].outcome, "31")
+        line[3] = paint(line[3], code, colour=colour)
+        lines.append("  ".join(line).rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def details(report: RunReport) -> str:
+    """What a run was made from, above its table."""
+    lines = [f"run      {report.id}" + (" (sandbox)" if report.sandbox else "")]
+    lines.append(f"started  {datetime.fromtimestamp(report.started_at).astimezone():%Y-%m-%d %H:%M:%S %z}")
+    lines += [f"from     {file.path} (sha256 {file.sha256[:12]})" for file in report.manifests]
+    git = dict(report.git)
+    if git:
+        lines.append(f"git      {git.get('commit', '')[:12]} {git.get('branch', '')}".rstrip())
+    lines += [f"warning  {one_line(joined(text))}" for text in report.warnings]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""One server, over HTTPS: the only door to the network."""

@@ -1,0 +1,412 @@
+"""The client: one request in, one `Reply` out. The only importer of `requests`."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+import requests.adapters
+import requests.cookies
+import requests.structures
+import urllib3
+import urllib3.exceptions
+
+from aftrun import __version__
+from aftrun.client import body as bodies
+from aftrun.client import failures, probe, proxy, text, tls
+from aftrun.client.jobinfo import info as jobinfo
+from aftrun.client.jobinfo.fields import location_id
+from aftrun.client.transport import Oversize, Phase, Trace, Wire, pool_classes
+from aftrun.domain import jobids
+from aftrun.domain.errors import UsageError
+from aftrun.domain.model import Answer, Endpoint, Failure, FailureKind, JobInfo, Json, Reply, State
+from aftrun.domain.secrets import NOTHING_SECRET, Scrubber
+
+_NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
+_SECRET_HEADER = re.compile(r"auth|token|key|secret|cookie|password", re.IGNORECASE)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
+_FRAMING = ("content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect")
+"""Headers that say how a request is cut into bytes. A user's own would make server and client disagree."""
+
+_LONGEST_WAIT = 10**9
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """requests' adapter with our connections, our TLS context, and nothing done twice."""
+
+    def __init__(self, wire: Wire, context: Any, proxy_context: Callable[[], Any], connections: int) -> None:
+        self._wire = wire
+        self._context = context
+        self._proxy_context = proxy_context
+        super().__init__(
+            pool_connections=1,
+            pool_maxsize=connections,
+            max_retries=urllib3.Retry(0, redirect=False, raise_on_redirect=False, raise_on_status=False),
+        )
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = pool_classes(self._wire)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        if proxy not in self.proxy_manager:
+            if proxy.lower().startswith("https:"):
+                # The way to the proxy is not the way to the server: its certificate is always verified.
+                kwargs["proxy_ssl_context"] = self._proxy_context()
+            manager: Any = super().proxy_manager_for(proxy, **kwargs)
+            manager.pool_classes_by_scheme = pool_classes(self._wire)
+        return self.proxy_manager[proxy]
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> Any:
+        """Where to connect, and our TLS context instead of what requests makes of `verify` and `cert`."""
+        parts = urllib.parse.urlsplit(str(request.url))
+        place = {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port}
+        return place, {"ssl_context": self._context} if parts.scheme == "https" else {}
+
+    def close(self) -> None:
+        """Close the idle connections now. The original leaves that to the garbage collector."""
+        for manager in (self.poolmanager, *list(self.proxy_manager.values())):
+            for key in manager.pools.keys():  # noqa: SIM118 -- no mapping: it refuses to be iterated over
+                pool = manager.pools.get(key)
+                if pool is not None:
+                    pool.close()
+        super().close()
+
+    def cert_verify(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the context has it all, and the original would change the pool behind its back."""
+
+
+class _NoCookies(requests.cookies.RequestsCookieJar):
+    """Remembers nothing, and does not even read what a server would have it remember."""
+
+    def extract_cookies(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing."""
+
+
+class _Session(requests.Session):
+    """requests' session over one adapter, without its habits: no environment, no `.netrc`, no cookies, no redirects."""
+
+    def __init__(self, adapter: _Adapter) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.cookies = _NoCookies()
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, adapter)
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None, so that a redirect is an answer like others, whose body is read within limits."""
+
+
+def _checked_url(url: str) -> urllib.parse.SplitResult:
+    hint = "write it as https://HOST:PORT, as in https://127.0.0.1:44399"
+    try:
+        parts = urllib.parse.urlsplit(url.strip())
+        port = parts.port
+    except ValueError as error:
+        raise UsageError(f"the server's URL is not one: {error}", hint=hint) from error
+    if parts.username is not None or parts.password is not None:
+        raise UsageError("the server's URL holds a user name or password, which the API does not use", hint=hint)
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise UsageError(f"{text.clean(url, 200)!r} is not the URL of a server", hint=hint)
+    if parts.query or parts.fragment:
+        raise UsageError(f"the server's URL {text.clean(url, 200)!r} must end with its path", hint=hint)
+    return parts
+
+
+def _ascii_host(host: str) -> str:
+    if host.isascii():
+        return host
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError as error:
+        raise UsageError(f"{text.clean(host, 200)!r} is not a host name: {error}") from error
+
+
+def _headers(endpoint: Endpoint) -> dict[str, str]:
+    """All headers of a GET. Faults are found here, where the message can leave the value out."""
+    result = {"User-Agent": f"aftrun/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
+    for name, value in endpoint.headers:
+        if not _HEADER_NAME.fullmatch(name):
+            raise UsageError(f"{text.clean(name, 100)!r} is not the name of a header")
+        if name.lower() in _FRAMING:
+            raise UsageError(f"the header {name} cannot be set: aftrun sets it itself")
+        if value and not _HEADER_VALUE.fullmatch(value):
+            raise UsageError(f"the value of the header {name} holds a line break or a character that is not ASCII")
+        result = {key: old for key, old in result.items() if key.lower() != name.lower()}
+        result[name] = value
+    if endpoint.api_key:
+        if not _HEADER_VALUE.fullmatch(endpoint.api_key):
+            raise UsageError(
+                "the API key holds a line break, a blank at its start or end, or a character that is not ASCII",
+                hint="check where it comes from; a file or a pasted key often carries a line break at its end",
+            )
+        result = {key: old for key, old in result.items() if key.lower() != "x-api-key"}
+        result["X-API-Key"] = endpoint.api_key
+    return result
+
+
+def _own_secrets(endpoint: Endpoint, through: proxy.Proxy | None) -> Iterable[str]:
+    yield endpoint.api_key
+    if through is not None:
+        yield through.password
+    for name, value in endpoint.headers:
+        if _SECRET_HEADER.search(name):
+            yield value
+            yield value.rpartition(" ")[2]  # `Bearer …`
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """Seconds from a `Retry-After` header: a number, or the distance to an HTTP date. None where it is neither."""
+    value = (value or "").strip()
+    if re.fullmatch(r"[0-9]+", value):
+        return float(min(int(value[:20]), _LONGEST_WAIT))
+    at = _http_date(value)
+    return None if at is None else min(max(0.0, at - now), float(_LONGEST_WAIT))
+
+
+def _http_date(value: str | None) -> float | None:
+    """The epoch seconds of an HTTP date; None where it is none."""
+    try:
+        return parsedate_to_datetime(value or "").timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+class AftClient:
+    """One server. Thread-safe; each call is one request, which is never repeated here: repeating is policy.
+
+    A POST has a connection of its own, which resumes the TLS session of the one before. Reads share kept ones; one that
+    finds its connection closed is sent once more over a fresh one.
+
+    `connections` is how many idle connections are kept. `environ` stands in for the environment (proxies, CA
+    variables). `clock` tells the time for `Retry-After`, `monotonic` that of
+    deadlines.
+
+    Raises:
+        UsageError: the endpoint names files that cannot be read, or values that cannot be sent.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        scrubber: Scrubber = NOTHING_SECRET,
+        connections: int = 8,
+        environ: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._endpoint = endpoint
+        self._clock = clock
+        jobinfo.check(endpoint.job_info)
+        parts = _checked_url(endpoint.url)
+        self._host = _ascii_host(parts.hostname or "")
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        bracketed = f"[{self._host}]" if ":" in self._host else self._host
+        self._base = f"{parts.scheme}://{bracketed}:{self._port}{_quoted(parts.path.rstrip('/'))}"
+        self._headers = _headers(endpoint)
+        self._proxy = proxy.find(parts.scheme, self._host, self._port, environ)
+        self._proxies = {parts.scheme: self._proxy.url} if self._proxy is not None else {}
+        self._scrubber = scrubber
+        self._own = Scrubber(_own_secrets(endpoint, self._proxy))
+        self._pins = tuple(tls.pin(pin) for pin in endpoint.fingerprints)
+        self._trace = Trace()
+        timeouts = (endpoint.connect_timeout, endpoint.read_timeout)
+        self._wire = wire = Wire(self._trace, *timeouts, self._pins, monotonic)
+        context = tls.context(endpoint, environ) if parts.scheme == "https" else None
+        adapter = _Adapter(wire, context, lambda: tls.verifying_context(environ), connections)
+        self._session = _Session(adapter)
+        self._seen: tls.PeerCertificate | None = None
+        self._looked = False
+        self._look_lock = threading.Lock()
+
+    def submit(self, body: Mapping[str, Json]) -> Reply:
+        """Ask the server to create a job. The body is sent as JSON.
+
+        The answer to a submission never reads as succeeded: `{"status": "success"}` there says that the *request*
+        went well. Such a state is `MISSING`, and the first status read will tell.
+        """
+        content = json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
+        headers = {**self._headers, "Content-Type": "application/json", "Content-Length": str(len(content))}
+        reply = self._exchange("POST", self._url(self._endpoint.submit_path), headers, content)
+        if isinstance(reply, Answer) and reply.info is not None and reply.info.state is State.SUCCEEDED:
+            return replace(reply, info=replace(reply.info, state=State.MISSING))
+        return reply
+
+    def status(self, job_id: str) -> Reply:
+        """Read the job info of a job. What cannot be an id is not sent: it would be asked of another address."""
+        why = jobids.flaw(job_id)
+        if why:
+            return Failure(FailureKind.LOST, False, f"{text.clean(job_id, 60)!r} is not the id of a job: {why}")
+        quoted = urllib.parse.quote(job_id, safe="")
+        path = quoted.join(_quoted(part) for part in self._endpoint.status_path.split("{id}"))
+        url = self._url(path, ready=True)
+        reply = self._exchange("GET", url, self._headers, None)
+        if isinstance(reply, Failure) and reply.kind is FailureKind.LOST and self._trace.reused:
+            # Most likely the server had closed the kept connection. Of the job this says nothing.
+            reply = self._exchange("GET", url, self._headers, None, fresh=True)
+        return reply
+
+    def notices(self) -> tuple[str, ...]:
+        """What a person should know of the server, as far as it was seen: a certificate that ends soon."""
+        if not self._wire.shown:
+            return ()
+        said = probe.expiry(tls.describe(self._wire.shown[0]), self._clock()).error
+        return (f"the certificate of {self._host}:{self._port}: {said}; list the next one's pin too",) if said else ()
+
+    def close(self) -> None:
+        """Close the idle connections. A later call opens new ones."""
+        self._session.close()
+
+    def _url(self, path: str, *, ready: bool = False) -> str:
+        return f"{self._base}/{(path if ready else _quoted(path)).lstrip('/')}"
+
+    def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, *, fresh: bool = False
+    ) -> Reply:
+        """One request and its answer. POSTs, and what is to be `fresh`, have a connection of their own."""
+        trace = self._trace
+        trace.begin(alone=method == "POST" or fresh)
+        request = requests.PreparedRequest()
+        request.method, request.url, request.body = method, url, content
+        request.headers = requests.structures.CaseInsensitiveDict(headers)
+        timeout = (self._endpoint.connect_timeout, self._endpoint.read_timeout)
+        try:
+            response = self._session.send(
+                request, stream=True, timeout=timeout, proxies=self._proxies, allow_redirects=False
+            )
+        except _NETWORK_ERRORS as error:
+            return self._failure(trace.error or error)
+        finally:
+            trace.error = None  # its traceback holds the whole request, key included
+        try:
+            return self._answer(method, response)
+        finally:
+            response.close()  # gives the connection back, or closes it where the body was not read to its end
+
+    def _answer(self, method: str, response: requests.Response) -> Reply:
+        status = response.status_code
+        location = response.headers.get("Location", "")
+        value: Json = None
+        problem = said = ""
+        content = b""
+        try:
+            content = self._content(response)
+            value = bodies.parse(content)
+        except bodies.Unreadable as error:
+            problem = str(error)
+            said = text.excerpt(content[: bodies.STEP * 4].decode("utf-8", "replace"), self._scrub) if content else ""
+        except (bodies.CutShort, *_NETWORK_ERRORS) as error:
+            lost = self._failure(_first_cause(error))
+            if 200 <= status < 300:
+                return lost
+            problem = lost.message  # the status line alone has decided; only the explanation is lost
+        else:
+            said = jobinfo.error_message(value)
+        good = 200 <= status < 300
+        info = None
+        if good and not problem:
+            source = location if method == "POST" else ""
+            info = jobinfo.read(value, self._endpoint.job_info, source, scrub=self._scrub)
+        if good and info is None and method == "POST":
+            info = self._located(location)
+        if 300 <= status < 400:
+            where = f"redirects to {location}" if location else "redirects"
+            said = f"the server {where}, and aftrun follows no redirects: `server.url` must be the server's own address"
+        return Answer(
+            status=status,
+            info=info,
+            message="" if good and not problem else self._clean(said),
+            problem=self._clean(problem),
+            retry_after=retry_after(response.headers.get("Retry-After"), self._clock()),
+            location=location,
+            server_time=_http_date(response.headers.get("Date")),
+        )
+
+    def _located(self, location: str) -> JobInfo | None:
+        """What the `Location` header of an accepted submission tells where the body tells nothing: the job's id."""
+        name = location_id(location)
+        if name is None or name == location_id(self._endpoint.submit_path):
+            return None  # `/v1/jobs` is the list of all jobs
+        return JobInfo(id=name, state=State.MISSING)
+
+    @staticmethod
+    def _content(response: requests.Response) -> bytes:
+        announced = response.raw.length_remaining
+        if announced is not None and announced > bodies.LIMIT:
+            raise bodies.too_large()
+        coding = response.headers.get("Content-Encoding", "")
+        try:
+            return bodies.collect(response.raw.stream(bodies.STEP, decode_content=False), coding)
+        except (bodies.Unreadable, bodies.CutShort):
+            raise
+        except ValueError as error:  # a chunk of negative size, say
+            raise http.client.HTTPException("its chunks make no sense") from error
+        except _NETWORK_ERRORS as error:
+            if isinstance(_first_cause(error), Oversize):
+                raise bodies.too_large() from error
+            raise
+
+    def _failure(self, error: BaseException) -> Failure:
+        trace = self._trace
+        attempted = failures.Attempted(
+            host=self._host,
+            port=self._port,
+            phase=trace.phase,
+            sent=trace.sent,
+            error=error,
+            connect_timeout=self._endpoint.connect_timeout,
+            read_timeout=self._endpoint.read_timeout,
+            proxy=self._proxy.place if self._proxy is not None else "",
+            reused=trace.reused,
+            has_client_certificate=self._endpoint.cert_file is not None,
+        )
+        seen = self._look() if trace.phase is Phase.HANDSHAKE and failures.certificate_refused(error) else None
+        found = failures.failure(attempted, seen, self._pins)
+        return replace(found, message=self._clean(found.message), hint=self._clean(found.hint))
+
+    def _look(self) -> tls.PeerCertificate | None:
+        """The certificate that was refused, from one more handshake; once, then from memory."""
+        with self._look_lock:
+            if not self._looked:
+                self._looked = True
+                try:
+                    self._seen = tls.peer_certificate(
+                        self._host,
+                        self._port,
+                        self._endpoint.connect_timeout,
+                        proxy=self._proxy,
+                        cert_file=self._endpoint.cert_file,
+                        key_file=self._endpoint.key_file,
+                    )
+                except (OSError, UsageError):
+                    self._seen = None  # the message then names the command that shows it
+            return self._seen
+
+    def _scrub(self, words: str) -> str:
+        return self._own.scrub(self._scrubber.scrub(words))
+
+    def _clean(self, words: str) -> str:
+        return text.clean(text.hide(words, self._scrub))
+
+
+def _quoted(path: str) -> str:
+    return urllib.parse.quote(path, safe="/%:?=&+,;@!$'()*~")
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error

@@ -1,0 +1,1 @@
+"""How a job info is read, since nobody outside knows its shape."""

@@ -1,0 +1,159 @@
+"""From the decoded body of an answer to a `JobInfo`. Pure.
+
+The object is not publicly documented, so how it is read is data: a `JobInfoMap` replaces any part of the default
+reading (`reading`, `states`) by a JMESPath expression or a list of words.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from aftrun.client import text
+from aftrun.client.jobinfo import messages
+from aftrun.client.jobinfo import state as reading
+from aftrun.client.jobinfo import words as states
+from aftrun.client.jobinfo.fields import View, exit_code_of, first_instant, location_id, word_of
+from aftrun.domain import jobids
+from aftrun.domain.errors import UsageError
+from aftrun.domain.model import JobInfo, JobInfoMap, Json, State
+
+STATUS_LIMIT = 200
+"""Longest word for a state that is kept."""
+
+_PATH = re.compile(r"[\w.\[\]]+")
+"""A plain way to a field: what stands before its last dot is the object that holds the field."""
+
+MESSAGES = ("message", "statusmessage", "statustext", "reason", "detail", "details", "description")
+_MAPPED = ("id", "status", "exit_code", "message", "started_at", "ended_at")
+
+error_message = messages.error_message
+
+
+def _same(words: str) -> str:
+    return words
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(expression: str) -> Any:
+    import jmespath  # noqa: PLC0415 -- only manifests that map the job info need it
+
+    return jmespath.compile(expression)
+
+
+def _search(expression: str, body: Json) -> Any:
+    from jmespath.exceptions import JMESPathError  # noqa: PLC0415 -- as above
+
+    try:
+        return _compiled(expression).search(body)
+    except JMESPathError:
+        return None  # a function met a type that it does not take: this body does not have the field
+
+
+def check(mapping: JobInfoMap) -> None:
+    """Compile the expressions of a mapping.
+
+    Raises:
+        UsageError: one of them is no JMESPath expression.
+    """
+    if not _is_mapped(mapping):
+        return
+    from jmespath.exceptions import JMESPathError  # noqa: PLC0415 -- as above
+
+    for name in _MAPPED:
+        expression = getattr(mapping, name)
+        try:
+            if expression is not None:
+                _compiled(expression)
+        except JMESPathError as error:
+            key = re.sub(r"_(.)", lambda match: match.group(1).upper(), name)
+            first = str(error).partition("\n")[0]
+            raise UsageError(f"`server.jobInfo.{key}` is no JMESPath expression: {first}") from error
+
+
+def _is_mapped(mapping: JobInfoMap) -> bool:
+    return any(getattr(mapping, name) is not None for name in _MAPPED)
+
+
+def read(body: Json, mapping: JobInfoMap, location: str = "", *, scrub: Callable[[str], str] = _same) -> JobInfo | None:
+    """The job info that a body is, or None where it is no object.
+
+    `location` is the `Location` header of the answer to a submission, whose last part is the id where the body
+    has none. `scrub` takes secrets out of `status` and `message`; `raw` and `id` stay as they came.
+    Expressions see the whole body as it was sent, and must have passed `check`.
+    """
+    top = reading.sole(body)
+    if top is None and not _is_mapped(mapping):
+        return None
+    words = states.Words(mapping)
+    found = reading.subject(top) if top is not None else reading.Subject({})
+    view = View(found.source)
+    views = (view, *(View(value) for value in view.all(reading.STATUSES) if isinstance(value, dict)))
+
+    def values(expression: str | None, names: Iterable[str]) -> Iterator[Any]:
+        if expression is not None:
+            value = _search(expression, body)
+            return iter(() if value is None else (value,))
+        names = tuple(names)
+        return (value for each in views for value in each.all(names))
+
+    name = _id(body, mapping, found, location)
+    named = _names(body, mapping, found)
+    exit_code = exit_code_of(values(mapping.exit_code, reading.EXIT_CODES))
+    seen = _mapped_state(body, mapping.status, words) if mapping.status is not None else None
+    if seen is None:
+        seen = reading.state(found, words, has_id=name is not None)
+    state = seen.state
+    if mapping.status is not None and exit_code.code is not None and words.is_over(seen.word):
+        state = State.SUCCEEDED
+    if state is State.SUCCEEDED and (exit_code.code or exit_code.odd):
+        state = State.FAILED if exit_code.code else State.UNLISTED
+    bad = state in (State.FAILED, State.CANCELLED)
+    names = (*reading.ERRORS, *MESSAGES) if bad else (*MESSAGES, *reading.ERRORS)
+    message = next(filter(None, map(messages.words, values(mapping.message, names))), "")
+    if bad and not message and mapping.message is None:  # what failed it may stand in an object around or inside it
+        elsewhere = (value for each, _ in reading.others(found) for value in View(each).all(reading.ERRORS))
+        message = next(filter(None, map(messages.words, elsewhere)), "")
+    return JobInfo(
+        id=name,
+        state=state,
+        status=text.clean(text.hide(seen.word, scrub), STATUS_LIMIT),
+        exit_code=exit_code.code,
+        message=text.clean(text.hide(message, scrub)),
+        started_at=first_instant(values(mapping.started_at, reading.STARTS)),
+        ended_at=first_instant(values(mapping.ended_at, reading.ENDS)),
+        raw=body,
+        ids=named,
+        listed=found.listed or isinstance(body, list),
+    )
+
+
+def _id(body: Json, mapping: JobInfoMap, found: reading.Subject, location: str) -> str | None:
+    if mapping.id is not None:
+        return jobids.of_value(_search(mapping.id, body))
+    ids = reading.ids(found.source)
+    here = location_id(location)
+    if here is not None and (here in ids or not ids):
+        return here  # of several ids, the one that the server itself puts into its URLs
+    return ids[0] if ids else None
+
+
+def _names(body: Json, mapping: JobInfoMap, found: reading.Subject) -> tuple[str, ...]:
+    """What the object that the state is read from names as its id."""
+    if mapping.id is not None:
+        value = _search(mapping.id, body)
+        if value is not None and value != "":
+            return (reading.name(value),)
+    names = reading.names(found.source)
+    if not names and mapping.status is not None and _PATH.fullmatch(mapping.status):
+        place = _search(mapping.status.rpartition(".")[0] or "@", body)
+        names = reading.names(place) if isinstance(place, dict) else ()
+    return names
+
+
+def _mapped_state(body: Json, expression: str, words: states.Words) -> reading.Reading:
+    value = _search(expression, body)
+    word = "" if value is None else word_of(value)
+    return reading.Reading(words.state(word), word) if word else reading.MISSING

@@ -1,0 +1,274 @@
+"""The default reading of a job info: which object is the job, and what state it names.
+
+Two rules:
+
+* **One object.** Id, state and exit code come from the same object. In `{"status": "success", "data": {"id": "1",
+  "status": "running"}}` the outer word is about the request; the job is running.
+* **In doubt, no success.** Where two fields of one object disagree, the less hopeful one counts: a state that is
+  not listed beats success, and a definite other state beats both. The objects around the job and inside it may
+  deny its success, and never prove it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aftrun.client.jobinfo import messages
+from aftrun.client.jobinfo import words as states
+from aftrun.client.jobinfo.fields import ExitCode, View, exit_code_of, first_instant, word_of
+from aftrun.domain import jobids
+from aftrun.domain.model import State
+
+ENVELOPES = ("job", "jobinfo", "data", "result")
+IDS = ("id", "jobid", "uuid", "guid", "jobuuid", "jobguid")
+STATUSES = ("status", "state", "jobstatus", "jobstate", "phase", "currentstatus", "currentstate", "runstatus")
+LABELS = ("name", "value", "label", "text")
+"""For `{"status": {"name": "Running", "code": 2}}`."""
+EXIT_CODES = ("exitcode", "returncode", "exitstatus", "processexitcode", "scriptexitcode", "rc")
+"""Not `code`: that is as often the number of a state, or an HTTP status."""
+_ERROR_CODES = ("errorcode", "resultcode")
+"""Numbers that deny a success when they are not zero, and prove nothing when they are."""
+_INNER = (*ENVELOPES, "execution", "run", "process", "outcome", "response", "summary", "output")
+"""Objects of a job that may tell how it went."""
+_OUTRIGHT = ("error", "errors", "errormessage", "errortext")
+"""Errors that deny any word for success. The others may be left from an earlier try."""
+ERRORS = ("error", "errormessage", "errors", "errortext", "failurereason", "exception", "lasterror")
+STARTS = ("startedat", "starttime", "started", "startdate", "startedon", "start")
+ENDS = (
+    *("endedat", "endtime", "ended", "enddate", "endedon", "end", "finishedat", "finishtime", "finished"),
+    *("finishedon", "completedat", "completiontime", "completed", "completedon", "stoppedat", "terminatedat"),
+)
+_VERDICTS = ("conclusion", "outcome", "resultstate", "finalstatus", "completionstatus")
+"""Beside a state that says "over", these say how."""
+_PERHAPS_VERDICT = "result"
+"""May be one too, or plain data: only words for a bad end count."""
+_YES = ("success", "succeeded", "successful", "issuccess", "issuccessful", "ok")
+"""Flags that deny a success when false. When true they prove nothing: they are often about the request."""
+_NO = ("failed", "isfailed", "failure", "iserror", "haserror", "haserrors", "error", "faulted", "timedout")
+_CANCELLED = ("cancelled", "canceled", "iscancelled", "iscanceled", "aborted", "killed")
+_GOING_ON = ("running", "isrunning", "inprogress")
+_OVER = ("finished", "isfinished", "done", "isdone", "completed", "iscompleted", "ended")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The object that is the job, perhaps a second one that must not contradict it, and the one around it."""
+
+    source: Mapping[str, Any]
+    witness: Mapping[str, Any] | None = None
+    around: Mapping[str, Any] | None = None
+    listed: bool = False
+    """It stood in a list, or the answer is a list from which no job can be picked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A state, and the server's word for it."""
+
+    state: State
+    word: str = ""
+
+
+MISSING = Reading(State.MISSING)
+
+
+_LISTS = ("jobs", "joblist", "jobinfos")
+
+
+def sole(value: Any) -> dict[str, Any] | None:
+    """An object, or the only one of a list."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, dict) else None
+
+
+def ids(source: Mapping[str, Any]) -> list[str]:
+    """Everything in an object that may be the job's id, the likeliest first."""
+    return [found for found in map(jobids.of_value, View(source).all(IDS)) if found is not None]
+
+
+def names(source: Mapping[str, Any]) -> tuple[str, ...]:
+    """Everything in an object that is said to be its id, as text: also what cannot be the id of a job."""
+    values = (value for value in View(source).all(IDS) if not (isinstance(value, str) and not value.strip()))
+    return tuple(map(name, values))
+
+
+def name(value: Any) -> str:
+    """A value that is said to be an id, as text; what cannot be one is told by its JSON, which is no id either."""
+    return jobids.of_value(value) or json.dumps(value)[:100]
+
+
+def _is_listing(top: Mapping[str, Any]) -> bool:
+    """Whether an object without an id is the answer of a list's address: one that holds jobs."""
+    if any(isinstance(value, list) for value in View(top).all(_LISTS)):
+        return True
+    inside = (item for value in top.values() if isinstance(value, list) for item in value[:100])
+    return any(isinstance(item, dict) and names(item) and _has_state(item) for item in inside)
+
+
+def _has_state(source: Mapping[str, Any]) -> bool:
+    return any(True for _ in View(source).all(STATUSES))
+
+
+def subject(top: dict[str, Any]) -> Subject:
+    """Which object is the job: the top one where it names an id, else the one in the envelope.
+
+    An object that has an envelope's key and no id of its own is an envelope; its `status` is about the request.
+    """
+    view = View(top)
+    listing = _is_listing(top)
+    inner = [(name, each) for name in ENVELOPES for each in map(sole, view.all((name,))) if each is not None]
+    if not ids(top):
+        candidates = [each for _, each in inner if ids(each)] or [each for _, each in inner if _has_state(each)]
+        if candidates:
+            listed = any(isinstance(each, list) and candidates[0] in each for each in view.all(ENVELOPES))
+            return Subject(candidates[0], around=top, listed=listing or listed)
+        return Subject({} if any(view.has(name) for name in ENVELOPES) else top, listed=listing)
+    rivals = [(name, each) for name, each in inner if ids(each) and _has_state(each)]
+    if not rivals:
+        return Subject(top)
+    # Both could be the job. `result` is more likely what the job brought forth than the job itself.
+    name, rival = rivals[0]
+    if not _has_state(top):
+        return Subject(rival, around=top)
+    return Subject(top, rival) if name == "result" else Subject(rival, top, around=top)
+
+
+def state(found: Subject, words: states.Words, *, has_id: bool) -> Reading:
+    """The state of a job. `has_id` says that the object names an id, or the URL did."""
+    reading = _state(found.source, words, has_id=has_id)
+    if found.witness is not None:
+        reading = _weakest((reading, _state(found.witness, words, has_id=True)))
+    over = reading.state is State.UNLISTED and words.is_over(reading.word)
+    if reading.state is not State.SUCCEEDED and not over:
+        return reading
+    given = words.is_given(reading.word)
+    denials = {_denied(each, words, given=given, outer=outer) for each, outer in others(found)}
+    for denial in (State.FAILED, State.CANCELLED, State.RUNNING, State.UNLISTED):
+        if denial in denials:
+            return Reading(denial, reading.word)
+    return reading
+
+
+def others(found: Subject) -> Iterator[tuple[Mapping[str, Any], bool]]:
+    """The objects one level down and one level up (and what else that one holds), and whether it is the one above."""
+    for each in (found.source, found.around):
+        for value in View(each or {}).all(_INNER):
+            for item in value if isinstance(value, list) else (value,):
+                if isinstance(item, dict) and item is not found.source:
+                    yield item, False
+    if found.around is not None:
+        yield found.around, True
+
+
+def _denied(source: Mapping[str, Any], words: states.Words, *, given: bool, outer: bool) -> State | None:
+    """What a success turns into in the light of another object; None where that has nothing against it."""
+    view = View(source)
+    exit_code = exit_code_of(view.all(EXIT_CODES))
+    if exit_code.code or exit_code.odd:
+        return State.FAILED if exit_code.code else State.UNLISTED
+    if given:
+        return None
+    by_code = _denied_by_code(view, words)
+    if by_code is not None:
+        return by_code
+    if any(map(messages.is_error, view.all(ERRORS))) or view.says(_YES, flag=False) or view.says(_NO, flag=True):
+        return State.FAILED
+    if view.says(_CANCELLED, flag=True):
+        return State.CANCELLED
+    verdicts = (words.state(each) for each in view.all((*_VERDICTS, _PERHAPS_VERDICT)) if isinstance(each, str))
+    # The word above may be about the request: only a bad end counts there.
+    bad = {State.FAILED, State.CANCELLED} if outer else {State.FAILED, State.CANCELLED, State.RUNNING}
+    said = (_state(source, words, has_id=True).state, *verdicts)
+    return next((state for state in said if state in bad), None)
+
+
+def _denied_by_code(view: View, words: states.Words) -> State | None:
+    for value in view.all(_ERROR_CODES):
+        code = exit_code_of((value,))
+        if code.code:
+            return State.UNLISTED if 100 <= code.code < 600 else State.FAILED  # as if it were an HTTP status
+        if (
+            code.odd
+            and messages.is_error(value)
+            and not (isinstance(value, str) and words.state(value) is State.SUCCEEDED)
+        ):
+            return State.UNLISTED
+    return None
+
+
+def _weakest(readings: Iterable[Reading]) -> Reading:
+    """The reading that counts: a definite one that is no success, else an unlisted one, else success."""
+    found = [reading for reading in readings if reading.state is not State.MISSING]
+    for reading in found:
+        if reading.state not in (State.SUCCEEDED, State.UNLISTED):
+            return reading
+    for reading in found:
+        if reading.state is State.UNLISTED:
+            return reading
+    return found[0] if found else MISSING
+
+
+def _state(source: Mapping[str, Any], words: states.Words, *, has_id: bool, nested: bool = False) -> Reading:
+    view = View(source)
+    exit_code = exit_code_of(view.all(EXIT_CODES))
+    backed = exit_code.code is not None or first_instant(view.all(ENDS)) is not None
+    values = list(view.all(STATUSES))
+    if nested and not values:
+        values = [value for value in view.all(LABELS) if isinstance(value, str)][:1]
+    readings: list[Reading] = []
+    for value in values:
+        if isinstance(value, dict) and value and not nested:
+            inner = _state(value, words, has_id=has_id, nested=True)
+            readings.append(Reading(State.UNLISTED, word_of(value)) if inner.state is State.MISSING else inner)
+        elif value not in ("", {}, []):
+            readings.append(_reading(word_of(value), words, exit_code, has_id=has_id, backed=backed))
+    best = _weakest(readings)
+    return Reading(_doubted(best, view, words, exit_code), best.word)
+
+
+def _reading(word: str, words: states.Words, exit_code: ExitCode, *, has_id: bool, backed: bool) -> Reading:
+    found = words.state(word)
+    if words.is_over(word) and exit_code.code is not None:
+        found = State.FAILED if exit_code.code else State.SUCCEEDED
+    elif found is State.SUCCEEDED and not (backed or words.is_given(word)):
+        found = State.UNLISTED if states.is_conditional(word, has_id=has_id) else found
+    return Reading(found, word)
+
+
+def _doubted(best: Reading, view: View, words: states.Words, exit_code: ExitCode) -> State:
+    """The state in the light of the other fields, which may deny a success."""
+    error = exit_code.code is None and any(map(messages.is_error, view.all(ERRORS)))
+    if best.state is State.UNLISTED and words.is_over(best.word) and error:
+        return State.FAILED
+    if best.state is not State.SUCCEEDED:
+        return best.state
+    if exit_code.code or exit_code.odd:
+        return State.FAILED if exit_code.code else State.UNLISTED
+    if words.is_given(best.word):
+        return best.state  # the user has said what this very word means
+    if view.says(_GOING_ON, flag=True) or view.says(_OVER, flag=False):
+        return State.RUNNING
+    if view.says(_CANCELLED, flag=True):
+        return State.CANCELLED
+    if view.says(_YES, flag=False) or view.says(_NO, flag=True) or (error and states.is_plain(best.word)):
+        return State.FAILED
+    if exit_code.code is None and any(map(messages.is_error, view.all(_OUTRIGHT))):
+        return State.FAILED
+    return _denied_by_code(view, words) or _verdict(view, words)
+
+
+def _verdict(view: View, words: states.Words) -> State:
+    for name in (*_VERDICTS, _PERHAPS_VERDICT):
+        for verdict in view.all((name,)):
+            if not isinstance(verdict, str) or not verdict.strip():
+                continue
+            found = words.state(verdict)
+            if found in (State.FAILED, State.CANCELLED):
+                return found
+            if found is not State.SUCCEEDED and name != _PERHAPS_VERDICT:
+                return State.UNLISTED
+    return State.SUCCEEDED

@@ -1,0 +1,398 @@
+"""What happened, as frozen facts in order. The only truth: state, progress, exit code and reports are folds of these.
+
+Each event has `at`, the wall-clock time in epoch seconds, whole milliseconds. `job` is the job's key within the
+run, `manifest/job`. Nothing in an event is secret: requests are in their shown form, and texts of the server have
+been scrubbed. Events become JSON objects (`to_json`) and come back equal (`from_json`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from aftrun.domain.errors import StateError
+from aftrun.domain.model import Json, Outcome
+
+FORMAT = 1
+"""Version of the JSON form. It rises when an old reader could misread a new event."""
+
+
+class Reason(StrEnum):
+    """Why a job ended as it did, as stable words for programs."""
+
+    DONE = "done"
+    """The server said so (or, with `wait: false`, accepted it)."""
+    EXPECT = "expect"
+    """The job succeeded by its state, but a condition of `expect` did not hold."""
+    KEY = "key"
+    """401 or 403."""
+    REFUSED = "refused"
+    """Any other definite refusal of the submission."""
+    UNREACHABLE = "unreachable"
+    """The server could not be reached, or would not take requests, until `submitTimeout`."""
+    TLS = "tls"
+    """The certificate was not accepted."""
+    AMBIGUOUS = "ambiguous"
+    """A POST's fate is unknown."""
+    CRASHED = "crashed"
+    """aftrun died between POST and answer."""
+    TIMEOUT = "timeout"
+    QUEUE_TIMEOUT = "queueTimeout"
+    FINISH_BY = "finishBy"
+    UNREADABLE = "unreadable"
+    """The job's state could not be read until the clock ran out, or not by this key."""
+    VANISHED = "vanished"
+    """The server no longer knows the job."""
+    UNLISTED = "unlisted"
+    """The clock ran out while the server named a state that is in no list."""
+    NEEDS = "needs"
+    """Skipped: a need did not succeed."""
+    NOT_NEEDED = "notNeeded"
+    """Skipped, and rightly so: `when: failure` and nothing failed."""
+    FAIL_FAST = "failFast"
+    """Skipped: an earlier job ended badly."""
+    INTERRUPTED = "interrupted"
+    """Skipped: aftrun was told to stop."""
+    STATE = "state"
+    """Skipped: aftrun could no longer write its state."""
+    VALUE = "value"
+    """Rejected by aftrun itself: a value from another job was not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobHeader:
+    """What is known of a job before anything runs."""
+
+    key: str
+    """`manifest/job`, unique in the run."""
+    name: str
+    manifest: str
+    server: str
+    """The URL."""
+    path: str
+    line: int
+    column: int
+    request: Mapping[str, Json] = field(default_factory=dict)
+    """The shown form, with references that only the run can fill still in place."""
+    needs: tuple[str, ...] = ()
+    """Keys."""
+    when: str = "success"
+    wait: bool = True
+    allow_failure: bool = False
+    tags: tuple[str, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A manifest that the run was made from."""
+
+    path: str
+    sha256: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The first event of a run: everything that was planned."""
+
+    at: float
+    run: str
+    jobs: tuple[JobHeader, ...]
+    sources: tuple[Source, ...] = ()
+    aftrun: str = ""
+    git: Mapping[str, Json] = field(default_factory=dict)
+    sandbox: bool = False
+    journal: bool | None = None
+    """There is a second file of the record, `journal.ndjson`; version 0.1 had none."""
+    servers: tuple[str, ...] | None = None
+    """The URLs of the servers, in clear, in the order in which the jobs first use them."""
+    zone: str | None = None
+    """The time zone of the run: an IANA name, or an offset such as `+02:00`."""
+    pins: Mapping[str, Json] | None = None
+    """A keyed digest of each value from outside, by its reference; null where the default served. See `pins`."""
+    type: ClassVar[str] = "runStarted"
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed:
+    """Another process took the run up."""
+
+    at: float
+    pid: int = 0
+    host: str = ""
+    again: tuple[str, ...] | None = None
+    """Keys of jobs that had ended and are open again: those of unknown end that have an id, and those skipped."""
+    changes: tuple[str, ...] | None = None
+    """What is not as it was at the run's start, and was accepted by a person, in words."""
+    type: ClassVar[str] = "runResumed"
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitIntended:
+    """A POST is about to leave. Durable before it does; if nothing follows, its fate is unknown."""
+
+    at: float
+    job: str
+    attempt: int
+    request: Mapping[str, Json] = field(default_factory=dict)
+    type: ClassVar[str] = "submitIntended"
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitDeferred:
+    """A POST was provably not processed, and will be tried again."""
+
+    at: float
+    job: str
+    attempt: int
+    message: str
+    retry_in: float = 0.0
+    type: ClassVar[str] = "submitDeferred"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The server created the job. Durable before anybody acts on the id."""
+
+    at: float
+    job: str
+    attempt: int
+    job_id: str
+    state: str = ""
+    type: ClassVar[str] = "accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class StateSeen:
+    """The server named another state than before. `phase` is aftrun's reading of it (a `State`)."""
+
+    at: float
+    job: str
+    attempt: int
+    state: str
+    phase: str
+    type: ClassVar[str] = "stateSeen"
+
+
+@dataclass(frozen=True, slots=True)
+class LookFailed:
+    """A status read gave nothing to go by; it will be repeated. Recorded when the reason changes, not each time."""
+
+    at: float
+    job: str
+    attempt: int
+    message: str
+    type: ClassVar[str] = "lookFailed"
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """One submission is over. Whether the job is over too is for `JobEnded` to say."""
+
+    at: float
+    job: str
+    attempt: int
+    outcome: Outcome
+    reason: Reason
+    message: str = ""
+    exit_code: int | None = None
+    state: str = ""
+    server_started_at: float | None = None
+    server_ended_at: float | None = None
+    outputs: Mapping[str, Json] = field(default_factory=dict)
+    type: ClassVar[str] = "attemptEnded"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPlanned:
+    """A definite bad end will be followed by a new submission."""
+
+    at: float
+    job: str
+    attempt: int
+    """The number of the attempt to come."""
+    retry_in: float
+    message: str = ""
+    type: ClassVar[str] = "retryPlanned"
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded:
+    """The job is over, for good."""
+
+    at: float
+    job: str
+    outcome: Outcome
+    reason: Reason
+    message: str = ""
+    seconds: float | None = None
+    """From the acceptance of its last attempt to its end, as well as the looks tell; None where either was not seen."""
+    type: ClassVar[str] = "jobEnded"
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something a person should know that changes no outcome. `job` is empty where it is about the run."""
+
+    at: float
+    message: str
+    job: str = ""
+    type: ClassVar[str] = "warned"
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A signal, or a failure of aftrun's own, told the run to stop. `signal` is 2, 15, …, or 0."""
+
+    at: float
+    signal: int
+    message: str = ""
+    type: ClassVar[str] = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The last event of a process' work on a run."""
+
+    at: float
+    outcome: str
+    exit_code: int
+    type: ClassVar[str] = "runEnded"
+
+
+Event = (
+    RunStarted
+    | RunResumed
+    | SubmitIntended
+    | SubmitDeferred
+    | Accepted
+    | StateSeen
+    | LookFailed
+    | AttemptEnded
+    | RetryPlanned
+    | JobEnded
+    | Warned
+    | Interrupted
+    | RunEnded
+)
+
+_CLASSES: dict[str, type[Any]] = {cls.type: cls for cls in typing.get_args(Event)}
+
+
+@functools.lru_cache(maxsize=8192)  # the events of a turn share their time, and reports are written again and again
+def instant(at: float) -> str:
+    """Epoch seconds as RFC 3339 in UTC with milliseconds: `2026-01-02T03:04:05.678Z`."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def parse_instant(text: str) -> float:
+    """The epoch seconds of an RFC 3339 instant, rounded to whole milliseconds."""
+    return round(datetime.fromisoformat(text).timestamp(), 3)
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
+
+
+_layouts: dict[Any, tuple[tuple[str, str, Any], ...]] = {}
+_encoders: dict[Any, tuple[tuple[str, str, Callable[[Any], Any] | None], ...]] = {}
+
+
+def _fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:
+    """Attribute, JSON key and type of each field of an event class, worked out once a class."""
+    if cls not in _layouts:
+        hints = typing.get_type_hints(cls)
+        _layouts[cls] = tuple((f.name, _camel(f.name), hints[f.name]) for f in dataclasses.fields(cls))
+    return _layouts[cls]
+
+
+_INSTANTS = {"at", "server_started_at", "server_ended_at"}
+_PLAIN = (str, int, float, bool)
+
+
+def _encoder(name: str, hint: Any) -> Callable[[Any], Any] | None:
+    """How a field becomes JSON; None where it is JSON already."""
+    if name in _INSTANTS:
+        return instant
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
+    return None if hint in _PLAIN else _encode
+
+
+def _plan_of(cls: Any) -> tuple[tuple[str, str, Callable[[Any], Any] | None], ...]:
+    """Attribute, JSON key and encoder of each field, worked out once a class: runs encode thousands of events."""
+    if cls not in _encoders:
+        _encoders[cls] = tuple((attr, key, _encoder(attr, hint)) for attr, key, hint in _fields(cls))
+    return _encoders[cls]
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_encode(item) for item in value]
+    if dataclasses.is_dataclass(value):
+        return _object(value, {})
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, Mapping):
+        return dict(value)
+    return value
+
+
+def _object(value: Any, result: dict[str, Json]) -> dict[str, Json]:
+    for attr, key, encoder in _plan_of(type(value)):
+        found = getattr(value, attr)
+        if found is not None:
+            result[key] = found if encoder is None else encoder(found)
+    return result
+
+
+def to_json(event: Event) -> dict[str, Json]:
+    """The event as a JSON object, `type` first. Absent optional values are left out."""
+    return _object(event, {"type": event.type})
+
+
+def _decode(name: str, hint: Any, value: Any) -> Any:
+    if name in _INSTANTS:
+        return parse_instant(value)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
+    if typing.get_origin(hint) is tuple:
+        item = typing.get_args(hint)[0]
+        return tuple(_decode("", item, each) for each in value)
+    if dataclasses.is_dataclass(hint):
+        return _build(typing.cast("type[Any]", hint), value)
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return hint(value)
+    if hint is float:
+        return float(value)
+    return value
+
+
+def _build(cls: type[Any], data: Mapping[str, Any]) -> Any:
+    return cls(**{attr: _decode(attr, hint, data[key]) for attr, key, hint in _fields(cls) if key in data})
+
+
+def from_json(data: Any) -> Event:
+    """The event that `to_json` made `data` from.
+
+    Raises:
+        StateError: it is no event that this version can read.
+    """
+    try:
+        cls = _CLASSES[data["type"]]
+        return typing.cast("Event", _build(cls, data))
+    except (KeyError, TypeError, ValueError) as error:
+        kind = data.get("type") if isinstance(data, Mapping) else None
+        raise StateError(
+            f"the record of the run holds an event that this version cannot read: {kind!r} ({error})",
+            hint="it was written by another version of aftrun, or the file is damaged",
+        ) from error

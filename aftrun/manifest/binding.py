@@ -1,0 +1,85 @@
+"""`bind`: every value from outside, fetched and checked in its place, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from aftrun.domain import urls
+from aftrun.domain.errors import ManifestError, Problem, UsageError
+from aftrun.domain.model import Manifest, ServerSpec
+from aftrun.domain.values import Bindings, Outside, Template, Value, nothing_inside, render
+from aftrun.manifest.build.servers import NOTIFY_HINT, notify_fault
+from aftrun.manifest.outside import fetch_all
+
+_HEADER_FORM = "headers take one line of ASCII text without blanks around it"
+
+Fault = Callable[[str], str]
+"""What is wrong with an expanded value, without showing it; empty: nothing."""
+
+
+def bind(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """The values of all references still in the manifests, by `(source, name)`; absent where a default serves.
+
+    Raises:
+        ManifestError: at least one has neither value nor default, or makes something that cannot be used; names each
+            with file and line, and never shows a value.
+        UsageError: the URL that a flag gave cannot be used.
+    """
+    values = fetch_all(manifests, environ)
+    problems: dict[tuple[str, int, int, str], Problem] = {}
+    for manifest in manifests:
+        for server in manifest.servers:
+            for problem in _of_server(server, values):
+                problems.setdefault((problem.path, problem.line, problem.column, problem.message), problem)
+        for url in manifest.notify.urls:
+            for problem in _check(url, values, "the URL to notify", notify_fault, NOTIFY_HINT):
+                problems.setdefault((problem.path, problem.line, problem.column, problem.message), problem)
+    if problems:
+        raise ManifestError(list(problems.values()))
+    return values
+
+
+def _of_server(server: ServerSpec, values: Bindings) -> Iterator[Problem]:
+    if isinstance(server.url, str) and (fault := urls.url_fault(server.url)):
+        raise UsageError(f"the server's URL {server.url!r} is not usable: {fault}", hint=urls.URL_FORM)
+    yield from _check(server.url, values, "the server's URL", urls.url_fault, urls.URL_FORM)
+    yield from _check(server.api_key, values, "the API key", _key_fault, "copy it again from AFT!, API Keys")
+    for pin in server.tls.fingerprints:
+        yield from _check(pin, values, "the fingerprint", _pin_fault, urls.FINGERPRINT_FORM)
+    for name, value in server.headers:
+        yield from _check(value, values, f"the header {name}", urls.header_value_fault, _HEADER_FORM)
+
+
+def _check(value: Value, values: Bindings, what: str, fault_of: Fault, hint: str) -> Iterator[Problem]:
+    """A problem where a value with references in it comes to something that cannot be used."""
+    if not isinstance(value, Template) or value.insides():
+        return  # what only the run knows cannot be checked now
+    fault = fault_of(render(value, values, nothing_inside).value)
+    if not fault:
+        return
+    references = value.outsides()
+    names = " and ".join(dict.fromkeys(map(_name, references)))
+    message = f"{what}, which comes from {names}, is not usable: {fault}"
+    origin = references[0].origin
+    if origin is None:
+        yield Problem("AFT047", message, "", hint=hint)
+    else:
+        end = origin.column + len(references[0].text)
+        yield Problem("AFT047", message, origin.path, origin.line, origin.column, origin.line, end, hint=hint)
+
+
+def _name(reference: Outside) -> str:
+    """The reference without its default, which may be what somebody should not have written there."""
+    return f"${{{reference.name}}}" if reference.source == "env" else f"${{{reference.source}:{reference.name}}}"
+
+
+def _pin_fault(text: str) -> str:
+    try:
+        urls.parse_fingerprint(text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _key_fault(text: str) -> str:
+    return urls.header_value_fault(text) if text.strip() else "it is empty"

@@ -1,0 +1,314 @@
+"""Nodes → values: the few ways in which fields are read, and which of them take references.
+
+- *kept* fields (params, script selectors, servers' addresses and keys) stay templates until the run;
+- *settled* fields (durations, numbers, switches) are expanded while loading;
+- *shown* fields (descriptions, servers' names, expressions) are too, but take nothing from outside;
+- *fixed* fields (names, needs, tags, conditions, matrix) take no references.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from aftrun.domain.text import brief, did_you_mean
+from aftrun.manifest import outside
+from aftrun.manifest.build import expand
+from aftrun.manifest.parse import scalars
+from aftrun.manifest.check.diagnostics import Findings
+from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode
+from aftrun.domain.values import Inside, Outside, Template, Value, bound
+
+T = TypeVar("T")
+
+Axes = Mapping[str, str]
+"""The combination of a matrix that a job stands for."""
+
+DURATION = "a duration such as 500ms, 30s, 5m, 2h, 1d or 1h30m"
+RUN_NAMES = ("id", "date", "started")
+
+
+class Fields:
+    """Reads fields of one manifest. Mistakes go to `findings`; the field is then None."""
+
+    def __init__(self, findings: Findings, environ: Mapping[str, str] | None) -> None:
+        self.findings = findings
+        self.environ = environ
+        self.vars: dict[str, Value] = {}
+        self.broken: Node | None = None
+        """The last node in which a reference was malformed: what it comes to need not be looked at."""
+
+    # Kept fields
+
+    def value(self, node: Node | None) -> Value | None:
+        """A kept field. References stay references; None where there is no scalar."""
+        if not isinstance(node, ScalarNode) or node.is_null:
+            return None
+        if "$" not in node.text:
+            return node.text
+        return self._parsed(node)
+
+    def _parsed(self, node: ScalarNode) -> Value:
+        def report(offset: int, message: str, hint: str) -> None:
+            self.findings.error_at(place(offset), "AFT040", message, hint)
+            self.broken = node
+
+        place = node.places()
+        return expand.parse(node.text, report, place, node.source.folder)
+
+    def early(self, node: Node | None) -> Value | None:
+        """A kept field that is needed before any job is at hand: `${{ vars.x }}` become what they stand for."""
+        value = self.value(node)
+        if not isinstance(value, Template):
+            return value
+        parts: list[str | Outside | Inside] = []
+        for part in value.parts:
+            known = self.vars.get(part.path[1]) if isinstance(part, Inside) and part.path[0] == "vars" else None
+            parts += (part,) if known is None else (known,) if isinstance(known, str) else known.parts
+        texts = [part for part in parts if isinstance(part, str)]
+        return "".join(texts) if len(texts) == len(parts) else Template(tuple(parts), value.raw)
+
+    def path(self, node: Node | None) -> Value | None:
+        """A kept field that is a path on this machine, made relative to the file that it stands in.
+
+        A path that begins with a reference is taken as it comes, relative to the working directory: whoever sets a
+        variable does not know where manifests lie.
+        """
+        value = self.early(node)
+        if value is None or node is None:
+            return None
+        folder = node.source.folder
+        if isinstance(value, str):
+            return os.path.join(folder, value)  # noqa: PTH118 - text in, text out: pathlib would rewrite ./x and x//
+        first = value.parts[0]
+        if not folder or not isinstance(first, str):
+            return value
+        return Template((os.path.join(folder, first), *value.parts[1:]), value.raw)  # noqa: PTH118 - as above
+
+    # Fixed fields
+
+    def fixed(self, node: Node | None, what: str) -> str | None:
+        """A field that takes no references; `$$` is a literal `$` here too."""
+        if not isinstance(node, ScalarNode) or node.is_null:
+            return None
+        if "$" not in node.text:
+            return node.text
+        at = expand.first_reference(node.text)
+        if at >= 0:
+            hint = "write the text itself; $$ is a literal $"
+            self.findings.error_at(node.places()(at), "AFT041", f"{what} cannot hold a reference", hint)
+            return None
+        return node.text.replace("$$", "$")
+
+    def fixed_list(self, node: Node | None, what: str) -> tuple[tuple[str, Node], ...]:
+        """A list of fixed texts, or a single one, each beside its node."""
+        items = node.items if isinstance(node, ListNode) else (node,) if node is not None else ()
+        found = ((self.fixed(item, what), item) for item in items)
+        return tuple((text, item) for text, item in found if text)
+
+    def unexpanded(self, key: ScalarNode, what: str) -> None:
+        """Refuse a key that looks as if it were expanded: keys never are."""
+        if "$" in key.text and expand.first_reference(key.text) >= 0:
+            hint = "write the name itself; only values can hold a reference"
+            self.findings.error(key, "AFT041", f"{what} cannot hold a reference: keys are never expanded", hint)
+
+    # Settled fields
+
+    def shown(self, node: Node | None, what: str, axes: Axes | None = None) -> str | None:
+        """A settled field whose text people see: from outside it can come through `vars` alone, which says so."""
+        if isinstance(node, ScalarNode) and "$" in node.text and not node.is_null:
+            value = self._parsed(node)
+            outsides = value.outsides() if isinstance(value, Template) else ()
+            for reference in outsides:
+                message = f"{what} cannot hold a reference to the outside, since it is shown"
+                hint = 'write the text itself; or declare what may be shown, vars: {x: "${…}"}, and write ${{ vars.x }}'
+                origin = reference.origin or node.origin
+                self.findings.error_at(origin, "AFT041", message, hint, width=len(reference.text))
+            if outsides:
+                return None
+        return self.text(node, axes)
+
+    def text(self, node: Node | None, axes: Axes | None = None) -> str | None:
+        """A settled field. None where it is absent, or not known while nothing from outside is."""
+        if not isinstance(node, ScalarNode) or node.is_null:
+            return None
+        if "$" not in node.text:
+            return node.text
+        value = self._parsed(node)
+        return value if isinstance(value, str) else self._expanded(value, node, axes or {})
+
+    def _expanded(self, value: Template, node: Node, axes: Axes) -> str | None:
+        found: list[str | None] = []
+        for part in value.parts:
+            if isinstance(part, str):
+                found.append(part)
+            elif isinstance(part, Outside):
+                found.append(self._from_outside(part))
+            else:
+                found.append(self._from_inside(part, node, axes))
+        if any(piece is None for piece in found):
+            return None
+        return "".join(piece for piece in found if piece is not None)
+
+    def _from_outside(self, reference: Outside) -> str | None:
+        if self.environ is None:
+            return None
+        message, hint = outside.missing(reference)
+        try:
+            value = outside.fetch(reference, self.environ)
+            if value is not None:
+                message, hint = outside.missing(reference, empty=True)
+        except outside.Unavailable as trouble:
+            value = None
+            message, hint = trouble.message, trouble.hint
+        result = bound(reference, {} if value is None else {reference.key: value})
+        if result is None:
+            self.findings.add(outside.problem(reference, message, hint))
+        return result
+
+    def _from_inside(self, reference: Inside, node: Node, axes: Axes) -> str | None:
+        scope = reference.path[0]
+        if scope in ("run", "jobs"):
+            hint = "it can stand in params, the script's name or path, headers and addresses"
+            message = f"{reference.text} is known only during the run, and this field is needed before"
+            origin = reference.origin or node.origin
+            self.findings.error_at(origin, "AFT042", message, hint, width=len(reference.text))
+            return None
+        if not self.check_scope(reference, axes):
+            return None
+        if scope == "matrix":
+            return axes[reference.path[1]]
+        value = self.vars[reference.path[1]]
+        return value if isinstance(value, str) else self._expanded(value, node, axes)
+
+    def check_scope(self, reference: Inside, axes: Axes) -> bool:
+        """Whether `vars.x`, `matrix.x` and `run.x` exist; says so where they do not."""
+        scope, name = reference.path[0], reference.path[1]
+        known = {"vars": tuple(self.vars), "matrix": tuple(axes), "run": RUN_NAMES}.get(scope)
+        if known is None:
+            return True
+        if name in known:
+            if reference.format is not None and name == "id":
+                self._unknown(reference, "run.id takes no format", "only run.date and run.started do")
+                return False
+            return True
+        if "|" in name:
+            what = "a variable's name" if scope == "vars" else "an axis of the matrix"
+            hint = "write the value as it is to be: nothing is computed"
+            self._unknown(reference, f"{brief(name)!r} is not {what}; there are no filters", hint)
+            return False
+        hint = did_you_mean(name, known)
+        if scope == "matrix":
+            hint = hint or ("its axes are " + ", ".join(known) if known else "the job has no matrix")
+        elif scope == "run":
+            hint = hint or "there are run.id, run.date and run.started"
+        elif not hint:
+            hint = "vars holds " + ", ".join(known) if 0 < len(known) <= 10 else f"declare it: vars: {{{name}: …}}"
+        self._unknown(reference, f"there is no {scope}.{brief(name)}", hint)
+        return False
+
+    def _unknown(self, reference: Inside, message: str, hint: str) -> None:
+        if reference.origin is not None:
+            self.findings.error_at(reference.origin, "AFT042", message, hint, width=len(reference.text))
+
+    def _fit(
+        self, node: Node | None, axes: Axes | None, convert: Callable[[str], T | None], what: str, expected: str
+    ) -> T | None:
+        text = self.text(node, axes)
+        if text is None or node is None:
+            return None
+        result = convert(text)
+        if result is None:
+            expanded = isinstance(node, ScalarNode) and "$" in node.text
+            message = f"{what} must be {expected}"
+            if expanded:  # never show the value: it may be secret
+                self.findings.error(node, "AFT047", f"{message}, and the expanded value is not")
+            else:
+                self.findings.late_error(node, "AFT026", message)
+        return result
+
+    def duration(self, node: Node | None, what: str, axes: Axes | None = None, *, zero: bool = False) -> float | None:
+        """Seconds. Zero is refused unless it makes sense."""
+
+        def convert(text: str) -> float | None:
+            seconds = scalars.duration(text)
+            return seconds if seconds or zero else None
+
+        return self._fit(node, axes, convert, what, DURATION + ("" if zero else ", longer than zero"))
+
+    def flag(self, node: Node | None, what: str, axes: Axes | None = None) -> bool | None:
+        """A switch."""
+
+        def convert(text: str) -> bool | None:
+            value = scalars.resolve(text)
+            return value if isinstance(value, bool) else None
+
+        return self._fit(node, axes, convert, what, "true or false")
+
+    def integer(self, node: Node | None, what: str, least: int, most: int, axes: Axes | None = None) -> int | None:
+        """A whole number within bounds."""
+
+        def convert(text: str) -> int | None:
+            value = scalars.resolve(text)
+            good = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+            return int(text, 0) if good and text[:2] in ("0x", "0o") else int(text) if good else None
+
+        return self._fit(node, axes, convert, what, f"a whole number from {least} to {most}")
+
+    def number(self, node: Node | None, what: str, least: float, most: float, axes: Axes | None = None) -> float | None:
+        """A number within bounds."""
+
+        def convert(text: str) -> float | None:
+            value = scalars.resolve(text)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                return None
+            return float(value) if least <= value <= most else None
+
+        return self._fit(node, axes, convert, what, f"a number from {least:g} to {most:g}")
+
+    def choice(self, node: Node | None, what: str, choices: tuple[str, ...], axes: Axes | None = None) -> str | None:
+        """One of several words."""
+        return self._fit(
+            node, axes, lambda text: text if text in choices else None, what, "one of " + ", ".join(choices)
+        )
+
+    def finish_by(self, node: Node | None) -> str | None:
+        """A time of day or an instant, as text."""
+        return self._fit(
+            node,
+            None,
+            lambda text: text if scalars.is_finish_by(text) else None,
+            "'finishBy'",
+            "a time of day such as 06:00, or an instant such as 2026-01-02T06:00:00Z",
+        )
+
+    def jmespath(self, node: Node | None, what: str, axes: Axes | None = None) -> str | None:
+        """An expression, its syntax checked."""
+        text = self.shown(node, what, axes)
+        if text is None or node is None:
+            return text
+        import jmespath  # noqa: PLC0415 - most manifests hold no expression
+        from jmespath.exceptions import JMESPathError  # noqa: PLC0415 - as above
+
+        try:
+            with warnings.catch_warnings():
+                # `text` between backticks that is no JSON: an old spelling of a text, which still works.
+                warnings.simplefilter("ignore", PendingDeprecationWarning)
+                jmespath.compile(text)
+        except JMESPathError as error:
+            at = getattr(error, "lex_position", None)
+            where = f": unexpected text at character {at + 1}" if isinstance(at, int) and at < len(text) else ""
+            hint = "numbers are written `0`, texts 'done'; see https://jmespath.org"
+            self.findings.error(node, "AFT058", f"{what} is not a JMESPath expression{where}", hint)
+            return None
+        except RecursionError:
+            self.findings.error(node, "AFT058", f"{what} is nested too deep for a JMESPath expression")
+            return None
+        return text
+
+
+def mapping(node: Node | None) -> MapNode | None:
+    """The node where it is a mapping; anything else has been reported by the schema."""
+    return node if isinstance(node, MapNode) else None

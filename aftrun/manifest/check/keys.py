@@ -1,0 +1,94 @@
+"""Unknown keys → messages: what was probably meant, or where the key belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from aftrun.domain.model import Selector
+from aftrun.domain.text import brief, did_you_mean
+from aftrun.manifest.check.diagnostics import Findings
+from aftrun.manifest.parse.nodes import MapNode, ScalarNode
+
+SELECTORS = tuple(selector.value for selector in Selector)
+JOB_KEYS = (
+    *SELECTORS, "name", "description", "tags", "params", "server", "needs", "when", "matrix", "wait", "timeout",
+    "queueTimeout", "retry", "onAmbiguous", "expect", "outputs", "allowFailure", "concurrency", "correlation",
+)  # fmt: skip
+"""What a job can hold; a test holds it to the schema."""
+_MOST_GUESSES = 50
+"""Unknown keys of one mapping that get a "did you mean": guessing takes time."""
+
+Schema = Mapping[str, Any]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """The hint for a misspelt key."""
+    names = list(known)
+    if name.casefold() == "script" and "scriptName" in names:
+        return "did you mean 'scriptName'?"
+    return did_you_mean(name, names)
+
+
+def misspelt_selector(node: MapNode) -> ScalarNode | None:
+    """The key that was probably meant to name the script."""
+    if any(name in SELECTORS for name in node.names):
+        return None
+    meant = {f"did you mean {name!r}?" for name in SELECTORS}
+    known = [*JOB_KEYS, *(name for name in ("jobs", "servers", "include", "vars") if name not in JOB_KEYS)]
+    for name in node.names[:_MOST_GUESSES]:
+        if name not in known and not name.startswith("x-") and _nearest(name, known) in meant:
+            return node.key(name)
+    return None
+
+
+_ELSEWHERE = (("strategy", "strategy"), ("server", "server"), ("tls", "server.tls"), ("retry", "retry"))
+
+
+def unknown_keys(node: MapNode, schema: Schema, title: str, findings: Findings, defs: Schema) -> None:
+    """Report each key of a mapping that its schema does not have."""
+    known = schema.get("properties", {})
+    where = schema.get("title", "")
+    inside = {"Job": title, "One job": "a manifest with one job", "Many jobs": "a manifest"}.get(where, where.lower())
+    unknown = [key for key in node.keys if key.text not in known and not key.text.startswith("x-")]
+    lone = "include" in node.names and "jobs" not in node.names and any(each in node.names for each in SELECTORS)
+    for number, key in enumerate(unknown):
+        name = key.text
+        if where == "Many jobs" and lone and name in JOB_KEYS:
+            if name in SELECTORS:
+                message = f"'include' needs the many-jobs form, and {name!r} stands beside it"
+                findings.error(key, "AFT021", message, f"put the script under jobs: jobs: [{{{name}: …}}]")
+            continue  # what belongs to the script moves with it
+        if where == "One job" and (name in defs["job"]["properties"] or name in defs["manifest"]["properties"]):
+            message = f"{name!r} needs the many-jobs form, and this manifest has one script and no list of jobs"
+            findings.error(key, "AFT021", message, "put the script under jobs: jobs: [{scriptName: …}]")
+            continue
+        if where == "Defaults" and name in ("name", "needs", *SELECTORS):
+            message = "defaults cannot hold name, needs or the script: they belong to each job"
+            findings.error(key, "AFT021", message, f"move {name!r} into each job")
+            continue
+        if name == "jobType" and "scriptName" in known:
+            hint = "remove it: what runs is named by scriptName, scriptId or filePath alone"
+            findings.error(key, "AFT028", "'jobType' belongs to AFT! v3 and is not used any more", hint)
+            continue
+        if where == "Many jobs" and name in SELECTORS:
+            message = f"a manifest has either a list of jobs or a script of its own, not both: {name!r} and 'jobs'"
+            findings.error(key, "AFT021", message, "move it into jobs: as a job of its own")
+            continue
+        hint = _belongs(name, where, defs)
+        if number < _MOST_GUESSES:
+            guesses = (*known, *SELECTORS) if where == "Many jobs" and "jobs" not in node.names else known
+            hint = _nearest(name, guesses) or hint
+        findings.error(key, "AFT021", f"unknown key {brief(name)!r} in {inside}", hint)
+
+
+def _belongs(name: str, where: str, defs: Schema) -> str:
+    """Where a key that exists elsewhere should stand."""
+    for part, place in _ELSEWHERE:
+        if name in defs[part]["properties"]:
+            return f"it belongs under {place}"
+    if where == "Many jobs" and name in defs["job"]["properties"]:
+        return "it belongs to a job, or under defaults"
+    if where in ("Job", "Defaults") and name in defs["manifest"]["properties"]:
+        return "it belongs to the manifest, beside jobs"
+    return "keys of your own begin with x-" if not where.startswith("Job info") else ""

@@ -1,0 +1,116 @@
+"""Warnings: what works, but is probably not meant, or not wise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from aftrun.domain.model import Job, When
+from aftrun.domain.text import brief, did_you_mean
+from aftrun.domain.values import Value
+from aftrun.manifest.check.diagnostics import Findings
+from aftrun.manifest.check.masking import looks_secret
+from aftrun.manifest.parse.nodes import MapNode, Node, ScalarNode
+
+
+def job(node: MapNode, findings: Findings) -> None:
+    """The script selector."""
+    script_id = node.key("scriptId")
+    if script_id is not None:
+        hint = "the id is kept for old integrations; a name says what runs"
+        findings.warning(script_id, "AFT101", "prefer scriptName to scriptId", hint)
+    path = node.get("filePath")
+    if isinstance(path, ScalarNode) and not path.text.lower().endswith(".syncjs") and not path.text.endswith("}"):
+        message = "'filePath' does not end in .syncjs"
+        findings.warning(path, "AFT102", message, "it names a script file on the server's disk")
+
+
+def param(name: str, node: ScalarNode, value: Value, findings: Findings) -> None:
+    """A literal value under a name that is given to secrets."""
+    if isinstance(value, str) and value and looks_secret(name) and node.text not in ("true", "false"):
+        variable = "".join(char if char.isalnum() else "_" for char in name).upper()
+        message = f"param {brief(name)!r} looks like a secret, and its value stands in the manifest"
+        hint = f'write {brief(name)}: "${{{brief(variable)}}}" and set that variable; its value is then never shown'
+        findings.warning(node, "AFT105", message, hint)
+
+
+def unknown_server(node: Node, name: str, known: Sequence[str], findings: Findings) -> None:
+    """A job asks for a server that the manifest does not have."""
+    names = [each for each in known if each]
+    if names:
+        hint = did_you_mean(name, names) or "servers holds " + ", ".join(map(brief, names[:10]))
+    else:
+        hint = "give the manifest several servers by name: servers: {name: {url: …}}"
+    findings.error(node, "AFT054", f"there is no server {brief(name)!r}", hint)
+
+
+def need(built: Job, needed: Job, where: Node, findings: Findings) -> None:
+    """A need that is met before anybody knows how it ends."""
+    if not needed.wait and built.when is not When.ALWAYS:
+        message = f"job {brief(needed.name)!r} has wait: false, so this need is met as soon as it is accepted"
+        findings.warning(where, "AFT106", message, "its end is not waited for")
+
+
+def finished(built: Job, node: MapNode, has_needs: bool, findings: Findings) -> None:
+    """What shows only once the job is built, defaults and all."""
+    if built.when is When.FAILURE and not has_needs:
+        where = node.key("when") or node
+        message = "when: failure without needs: there is nothing whose failure would start this job"
+        findings.warning(where, "AFT107", message, "name the jobs that it watches: needs: [...]")
+    if not built.wait and (built.outputs or built.expect):
+        what = "outputs" if built.outputs else "expect"
+        where = node.key(what) or node
+        message = f"wait: false, so {what!r} is never looked at: aftrun does not see how the job ends"
+        findings.warning(where, "AFT112", message, f"remove {what!r}, or let the job be waited for")
+    if built.correlation and any(param.name == built.correlation for param in built.params):
+        where = node.key("correlation") or node
+        message = f"param {brief(built.correlation)!r} is filled by correlation; the value given under params is lost"
+        findings.warning(where, "AFT110", message, "remove one of the two")
+
+
+class Wanted(Protocol):
+    """What one job needs: see `graph.Needs`."""
+
+    @property
+    def drafts(self) -> tuple[int, ...]:
+        """The positions of the jobs."""
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Where each is named."""
+
+
+def never_run(first: Sequence[Job], needs: Sequence[Wanted], findings: Findings) -> None:
+    """Jobs that no end of any other job can start. `first` holds one copy of each job; `needs` what each needs."""
+    dead: set[int] = set()
+    for position, wanted in enumerate(needs):
+        if first[position].when is not When.FAILURE:
+            continue
+        if not wanted.drafts:
+            dead.add(position)
+        elif all(first[need].allow_failure for need in wanted.drafts):
+            message = "when: failure, but every need has allowFailure: true, so what they do wrong does not count"
+            findings.warning(wanted.nodes[0], "AFT107", message, "remove allowFailure there, or use when: always here")
+    if not dead:
+        return
+    dependants: dict[int, list[int]] = {}
+    for position, wanted in enumerate(needs):
+        for need in wanted.drafts:
+            dependants.setdefault(need, []).append(position)
+    stack = sorted(dead, reverse=True)
+    while stack:
+        culprit = stack.pop()
+        for position in dependants.get(culprit, ()):
+            job = first[position]
+            if position in dead or job.when is When.ALWAYS:
+                continue
+            wanted = needs[position]
+            if job.when is When.FAILURE and not dead.issuperset(wanted.drafts):
+                continue
+            dead.add(position)
+            stack.append(position)
+            name = brief(first[culprit].template or first[culprit].name)
+            message = f"this job can never run: it needs {name!r}, which never runs"
+            findings.warning(
+                wanted.nodes[wanted.drafts.index(culprit)], "AFT111", message, "mend that one, or use when: always here"
+            )

@@ -1,0 +1,242 @@
+"""A YAML document as a light tree in which every node knows its place.
+
+Slotted classes with a handful of integers, not dataclasses: a manifest of 100,000 jobs makes a million of these.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+
+from aftrun.domain.errors import Problem, Severity
+from aftrun.domain.model import Json
+from aftrun.domain.values import Origin
+from aftrun.manifest.parse import scalars
+
+_BREAK = re.compile(rb"\r\n|\n|\r|\xc2\x85|\xe2\x80[\xa8\xa9]")
+_KEY_PLACE = struct.Struct("<4I")
+_PLACE = _KEY_PLACE.pack
+_DOLLAR = re.compile(r"\$")
+_BOM = b"\xef\xbb\xbf"
+
+
+class Source:
+    """One file: its path as people know it (`-` for standard input) and its bytes."""
+
+    __slots__ = ("_last", "_starts", "data", "path")
+
+    def __init__(self, path: str, data: bytes) -> None:
+        self.path = path
+        self.data = data.removeprefix(_BOM)
+        self._starts: array[int] | None = None
+        self._last = (0, "")
+
+    @property
+    def folder(self) -> str:
+        """What relative paths in this file are relative to; empty for the working directory."""
+        return "" if self.path == "-" else os.path.dirname(self.path)  # noqa: PTH120 - text in, text out
+
+    def _index(self) -> array[int]:
+        """Where each line begins."""
+        if self._starts is None:
+            self._starts = array("L", [0])
+            self._starts.extend(match.end() for match in _BREAK.finditer(self.data))
+        return self._starts
+
+    def offset(self, line: int, column: int) -> int:
+        """Where a place is in `data`, in bytes. Columns count characters."""
+        starts = self._index()
+        if line > len(starts):
+            return len(self.data)
+        return starts[line - 1] + len(self.line(line)[: column - 1].encode("utf-8"))
+
+    def line(self, number: int) -> str:
+        """The text of a line, counted from 1, without its line break; empty past the end."""
+        starts = self._index()
+        if not 1 <= number <= len(starts):
+            return ""
+        if number != self._last[0]:  # a minified JSON file is one long line that many references ask for
+            start = starts[number - 1]
+            end = starts[number] if number < len(starts) else len(self.data)
+            text = self.data[start:end].decode("utf-8", "replace").rstrip("\r\n\x85\u2028\u2029")
+            self._last = (number, text)
+        return self._last[1]
+
+    def problem(self, code: str, message: str, *, hint: str = "", line: int = 1, column: int = 1) -> Problem:
+        """An error about the file as a whole, or about a bare place in it."""
+        return Problem(code, message, self.path, line, column, hint=hint)
+
+
+class Node:
+    """What all nodes have: a place. Lines and columns count from 1, the end is exclusive."""
+
+    __slots__ = ("column", "end_column", "end_line", "line", "source")
+
+    def __init__(self, source: Source, line: int, column: int, end_line: int, end_column: int) -> None:
+        self.source = source
+        self.line = line
+        self.column = column
+        self.end_line = end_line
+        self.end_column = end_column
+
+    def place_only(self) -> Node:
+        """Its place, without what stands there.
+
+        Who keeps a node of a job beyond the job's building keeps the memory around it from being used again: nodes of
+        one job lie side by side. The place is a new object and lies elsewhere.
+        """
+        return Node(self.source, self.line, self.column, self.end_line, self.end_column)
+
+    @property
+    def origin(self) -> Origin:
+        """Where the node begins."""
+        return Origin(self.source.path, self.line, self.column)
+
+    def problem(self, code: str, message: str, hint: str = "", severity: Severity = Severity.ERROR) -> Problem:
+        """A finding about this node."""
+        return Problem(
+            code,
+            message,
+            self.source.path,
+            self.line,
+            self.column,
+            self.end_line,
+            self.end_column,
+            severity,
+            hint,
+        )
+
+
+class ScalarNode(Node):
+    """Text. `plain` is true where it stood without quotes and so may mean a number, a boolean or null."""
+
+    __slots__ = ("plain", "text")
+
+    def __init__(  # noqa: PLR0917 - a million calls: positions are faster than names
+        self, source: Source, line: int, column: int, end_line: int, end_column: int, text: str, plain: bool
+    ) -> None:
+        self.source = source
+        self.line = line
+        self.column = column
+        self.end_line = end_line
+        self.end_column = end_column
+        self.text = text
+        self.plain = plain
+
+    @property
+    def is_null(self) -> bool:
+        """Whether this is `null`, `~` or nothing at all."""
+        return self.plain and scalars.is_null(self.text)
+
+    def places(self) -> Callable[[int], Origin]:
+        r"""A function that says where the `$` at an offset of the text stands in the file.
+
+        Escapes, folding and indentation make text and file differ. A `$` is never the fruit of those (except for
+        the perverse `\x24`), so the n-th in the text is the n-th in the file.
+        """
+        path, line, column = self.source.path, self.line, self.column
+        width = self.end_column - column
+        if line == self.end_line and width in (len(self.text), len(self.text) + 2):
+            start = column + (width - len(self.text)) // 2
+            return lambda offset: Origin(path, line, start + offset)
+        offsets = [match.start() for match in _DOLLAR.finditer(self.text)]
+        found: list[tuple[int, int]] = []
+        for number in range(line, self.end_line + 1):
+            start = column - 1 if number == line else 0
+            found += [(number, match.start() + 1) for match in _DOLLAR.finditer(self.source.line(number), start)]
+
+        def place(offset: int) -> Origin:
+            nth = bisect_left(offsets, offset)
+            return Origin(path, *found[nth]) if nth < len(found) else self.origin
+
+        return place
+
+
+class ListNode(Node):
+    """A sequence."""
+
+    __slots__ = ("items",)
+
+    def __init__(  # noqa: PLR0917 - as above
+        self, source: Source, line: int, column: int, end_line: int, end_column: int, items: tuple[Node, ...]
+    ) -> None:
+        super().__init__(source, line, column, end_line, end_column)
+        self.items = items
+
+
+class MapNode(Node):
+    """A mapping: unique keys, in order, each beside its value.
+
+    Keys are kept as their names, which jobs of one making share, and their places packed into bytes: as nodes they
+    would take more memory than everything else. `keys` makes nodes of them when somebody asks.
+    """
+
+    __slots__ = ("_places", "names", "values")
+
+    def __init__(  # noqa: PLR0917 - as above
+        self,
+        source: Source,
+        line: int,
+        column: int,
+        end_line: int,
+        end_column: int,
+        names: tuple[str, ...],
+        places: bytes | tuple[ScalarNode, ...],
+        values: tuple[Node, ...],
+    ) -> None:
+        super().__init__(source, line, column, end_line, end_column)
+        self.names = names
+        self.values = values
+        self._places = places
+
+    @staticmethod
+    def packed(keys: Iterable[ScalarNode]) -> bytes:
+        """The places of keys, all of one file."""
+        return b"".join([_PLACE(key.line, key.column, key.end_line, key.end_column) for key in keys])
+
+    def _key(self, position: int) -> ScalarNode:
+        if isinstance(self._places, tuple):
+            return self._places[position]
+        line, column, end_line, end_column = _KEY_PLACE.unpack_from(self._places, position * _KEY_PLACE.size)
+        return ScalarNode(self.source, line, column, end_line, end_column, self.names[position], True)
+
+    @property
+    def keys(self) -> tuple[ScalarNode, ...]:
+        """The keys as nodes."""
+        return tuple(self._key(position) for position in range(len(self.names)))
+
+    def items(self) -> Iterator[tuple[str, Node]]:
+        """Names and values, in order."""
+        return zip(self.names, self.values, strict=True)
+
+    def pairs(self) -> Iterator[tuple[ScalarNode, Node]]:
+        """Keys as nodes, and values, in order."""
+        return zip(self.keys, self.values, strict=True)
+
+    def get(self, name: str) -> Node | None:
+        """The value of a key, or None."""
+        return self.values[self.names.index(name)] if name in self.names else None
+
+    def key(self, name: str) -> ScalarNode | None:
+        """The key itself, or None."""
+        return self._key(self.names.index(name)) if name in self.names else None
+
+    def copy(self, keys: tuple[ScalarNode, ...], values: tuple[Node, ...]) -> MapNode:
+        """A mapping in the same place with other contents, which may come from several files."""
+        place = (self.line, self.column, self.end_line, self.end_column)
+        return MapNode(self.source, *place, tuple(key.text for key in keys), keys, values)
+
+
+def plain(node: Node) -> Json:
+    """The node as plain data, by the rules of YAML 1.2's core schema."""
+    if isinstance(node, ScalarNode):
+        return scalars.resolve(node.text) if node.plain else node.text
+    if isinstance(node, ListNode):
+        return [plain(item) for item in node.items]
+    if isinstance(node, MapNode):
+        return {name: plain(value) for name, value in node.items()}
+    raise TypeError(node)

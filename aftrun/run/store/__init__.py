@@ -1,0 +1,1 @@
+"""The record of runs: SQLite, a journal beside it, and the lock."""

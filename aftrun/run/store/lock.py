@@ -1,0 +1,136 @@
+"""One process to a run: a lock that the operating system lets go of when its holder dies, however it dies."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Self
+
+from aftrun.domain.errors import StateError, UsageError
+
+if sys.platform == "win32":  # pragma: no cover  # no Windows among the machines that measure coverage
+    import msvcrt
+
+    def _lock(file: int) -> None:
+        # Far behind the text, since a locked region cannot be read by others on Windows.
+        os.lseek(file, 1 << 30, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _lock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def lock_file(file: int, path: Path) -> None:
+    """Lock another open file of a run, so that a lock that somebody deletes is not the only one.
+
+    Raises:
+        UsageError: another process holds it.
+    """
+    try:
+        _lock(file)
+    except OSError as error:
+        os.close(file)
+        raise UsageError(
+            f"another aftrun is working on this run: it holds {path}",
+            hint="wait for it, or stop it first; two at once could submit twice",
+        ) from error
+
+
+_HELD = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK})
+"""What systems say of a lock that somebody else has."""
+_LOCAL = "not every file system has locks: use a --state-dir on a local disk"
+
+
+def held(folder: Path) -> bool:
+    """Whether some process works on the run whose folder this is."""
+    try:
+        with (folder / "lock").open("rb") as file:
+            _lock(file.fileno())
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+_LEAVE = "leave the state folder to aftrun while runs are under way"
+
+
+class RunLock:
+    """Held for as long as a process works on a run. Its file says who that is, for people."""
+
+    def __init__(self, folder: Path, pid: int, host: str) -> None:
+        """Take the lock of the run whose folder this is.
+
+        Raises:
+            UsageError: another process holds it.
+            StateError: its file cannot be written.
+        """
+        self.path = folder / "lock"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # Append mode makes the file where it is missing, and does not empty it while another holds the lock.
+            self._file = self.path.open("a+b")
+        except OSError as error:
+            raise StateError(
+                f"cannot write {self.path}: {error.strerror or error}", hint="make the state folder writable"
+            ) from error
+        try:
+            _lock(self._file.fileno())
+        except OSError as error:
+            holder = self._holder()
+            self.release()
+            if error.errno not in _HELD:
+                raise StateError(f"cannot lock {self.path}: {error.strerror or error}", hint=_LOCAL) from error
+            raise UsageError(
+                f"another aftrun is working on this run: {holder}",
+                hint="wait for it, or stop it first; two at once could submit twice",
+            ) from error
+        try:
+            self._file.truncate(0)
+            self._file.write(json.dumps({"pid": pid, "host": host}).encode())
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self.release()
+            raise StateError(
+                f"cannot write {self.path}: {error.strerror or error}", hint="free some space on that disk"
+            ) from error
+
+    def check(self) -> None:
+        """Make sure that the file is still the one that was locked: another one would lock nobody out.
+
+        Raises:
+            StateError: it was deleted or replaced.
+        """
+        try:
+            found, ours = self.path.stat(), os.fstat(self._file.fileno())
+        except OSError as error:
+            raise StateError(f"cannot use {self.path}: {error.strerror or error}", hint=_LEAVE) from error
+        if (found.st_dev, found.st_ino) != (ours.st_dev, ours.st_ino):
+            raise StateError(f"{self.path} was replaced by another file while the run was under way", hint=_LEAVE)
+
+    def _holder(self) -> str:
+        try:
+            self._file.seek(0)
+            found = json.loads(self._file.read(4096))
+            return f"process {found['pid']} on {found['host']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "its file does not say which"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Let go. The file stays, as files that come and go make locks unsafe."""
+        with contextlib.suppress(OSError):  # what it says is on disk already, and the lock ends with the process
+            self._file.close()

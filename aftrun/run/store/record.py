@@ -1,0 +1,610 @@
+"""The durable record: every event of every run, in SQLite. The only importer of `sqlite3`.
+
+`append` returns only after the events are on disk (`synchronous=FULL`), and takes all events of one turn of the
+scheduler in one transaction, so that one fsync serves all jobs that moved in that turn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from aftrun.domain.errors import StateError, UnderWay
+from aftrun.domain.events import FORMAT, Event, JobEnded, RunEnded, RunResumed, RunStarted, from_json, instant
+from aftrun.domain.model import Json
+from aftrun.run.store.journal_file import encode
+from aftrun.run.store.record_errors import Damaged, explain
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE runs (
+    id         TEXT PRIMARY KEY,
+    started_at TEXT NOT NULL,
+    ended_at   TEXT,
+    outcome    TEXT NOT NULL DEFAULT 'running',
+    exit_code  INTEGER,
+    manifests  TEXT NOT NULL,
+    jobs       INTEGER NOT NULL,
+    format     INTEGER NOT NULL,
+    options    TEXT NOT NULL DEFAULT '{}'
+) WITHOUT ROWID;
+CREATE INDEX runs_by_start ON runs (started_at);
+CREATE TABLE ends (
+    run     TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    job     TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    seconds REAL,
+    PRIMARY KEY (job, run)
+) WITHOUT ROWID;
+CREATE INDEX ends_by_run ON ends (run, outcome);
+CREATE TABLE events (
+    run  TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    seq  INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (run, seq)
+) WITHOUT ROWID;
+CREATE TABLE files (
+    run     TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    seq     INTEGER NOT NULL,
+    path    TEXT NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (run, seq)
+) WITHOUT ROWID;
+"""
+
+SQLite = str | bytes | float | None
+"""What is put into a column."""
+_AT_ONCE = 50
+"""Rows of one statement; SQLite takes 999 values at least."""
+
+_DURATIONS = """
+SELECT seconds FROM ends
+WHERE job = ?1 AND run <> ?2 AND outcome = 'succeeded' AND seconds IS NOT NULL AND (?3 IS NULL OR EXISTS (
+    SELECT 1 FROM runs WHERE id = ends.run AND (instr(options, '"sandbox": true') > 0) = ?3
+))
+ORDER BY run DESC LIMIT ?4
+"""
+
+_MIGRATIONS: dict[int, str] = {}
+"""From version N to N + 1. A database is brought up to date, one step at a time, when it is opened for writing."""
+
+_LEAVE = "leave the state folder to aftrun while runs are under way; `aftrun resume` puts it in order afterwards"
+
+BUSY_SECONDS = 600.0
+"""How long to wait for a file that another program has locked: a backup may take its time."""
+HURRIED_SECONDS = 5.0
+"""The same once the run was told to stop."""
+_SLICE = 0.1
+"""How long SQLite itself waits; between two waits Python sees signals."""
+_SAY_AFTER, _SAY_EVERY = 2.0, 60.0
+"""When to say that the file is waited for, seconds."""
+
+
+class Busy(StateError):
+    """The state file stayed locked by another program; nothing of what was to be written is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run as the list of runs knows it; times are RFC 3339 texts."""
+
+    id: str
+    started_at: str
+    ended_at: str | None
+    outcome: str
+    exit_code: int | None
+    manifests: tuple[str, ...]
+    jobs: int
+    options: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What a new run is a retry of."""
+
+    of: str
+    instead: str | None = None
+    """The run that may be on record as its retry, since it submitted nothing; None: none may be."""
+    again: bool = False
+    """Whoever has retried it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A manifest file as it was when the run began, nothing expanded."""
+
+    path: str
+    content: bytes
+
+
+class Log:
+    """The state file. Use one per thread; the scheduler's thread is the one that writes."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        create: bool = True,
+        waiting: Callable[[str], None] = lambda _: None,
+        hurried: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Open `folder/state.db`, making both where they are missing and `create` says so.
+
+        While another program has the file locked, `waiting` hears about it, and `hurried` tells whether the run has
+        been told to stop, so that it is not waited for any longer.
+
+        Raises:
+            StateError: it cannot be opened, or was written by a newer aftrun.
+        """
+        self.path = folder / "state.db"
+        self._waiting, self._hurried = waiting, hurried
+        if create:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StateError(
+                    f"cannot make the state folder {folder}: {error.strerror or error}",
+                    hint="make its parent writable, or use another --state-dir",
+                ) from error
+        elif not self.path.exists():
+            raise StateError(
+                f"there is no state file {self.path}", hint="no run has been recorded here: see --state-dir"
+            )
+        try:
+            self._db = sqlite3.connect(self.path, timeout=_SLICE, isolation_level=None)
+        except sqlite3.Error as error:
+            raise explain(error, self.path, BUSY_SECONDS) from error
+        try:
+            with self._explained():
+                self._prepare()
+        except BaseException:
+            self._db.close()
+            raise
+        self._sequence: dict[str, int] = {}
+        self.doubt = ""
+        """Why the file may have lost its last events, although SQLite finds nothing wrong; empty: no reason."""
+        self._seen: dict[Path, tuple[int, int]] = {}
+        """Device and inode of the files that are in use."""
+        self._size = 0
+
+    @classmethod
+    def readable_runs(cls, path: Path) -> Iterator[tuple[RunRow, list[Event], list[StoredFile]]]:
+        """The runs of a damaged state file that can still be read whole; it is not changed."""
+        log = cls.__new__(cls)
+        log.path = path
+        log._waiting, log._hurried = lambda _: None, lambda: False  # noqa: SLF001  # one of its own kind
+        try:
+            where = f"{path.absolute().as_uri()}?mode=ro"
+            log._db = sqlite3.connect(where, uri=True, isolation_level=None)  # noqa: SLF001  # the same
+        except sqlite3.Error:
+            return
+        rows: list[RunRow] = []
+        with log:
+            with contextlib.suppress(StateError):  # nothing of it can be read
+                rows = log.runs()
+            for row in rows:
+                try:
+                    yield row, log.events(row.id), log.files(row.id)
+                except StateError:
+                    continue  # this one is lost, the next may not be
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. Nothing is lost by not calling this."""
+        with contextlib.suppress(sqlite3.Error):  # everything is on disk already; a failing close changes nothing
+            self._db.close()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise explain(error, self.path, BUSY_SECONDS) from error
+
+    def _execute(self, sql: str, values: Sequence[SQLite] = (), patience: float | None = None) -> sqlite3.Cursor:
+        """One statement, tried again while another program has the file locked, up to `patience` seconds."""
+        began = time.monotonic()
+        said = began - _SAY_EVERY + _SAY_AFTER
+        while True:
+            try:
+                return self._db.execute(sql, values)
+            except sqlite3.OperationalError as error:
+                if not getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+                    raise
+                now = time.monotonic()
+                limit = BUSY_SECONDS if patience is None else patience
+                limit = min(limit, HURRIED_SECONDS) if self._hurried() else limit
+                if now - began >= limit:
+                    text = explain(error, self.path, limit)
+                    raise Busy(text.message, hint=text.hint) from error
+                if now - said >= _SAY_EVERY:
+                    said = now
+                    self._waiting(f"waiting for {self.path}, which another program has locked (a backup, say)")
+
+    def check(self) -> None:
+        """Make sure that the files at these paths are still the ones that were opened.
+
+        SQLite itself goes on writing to files that were deleted or replaced, and so to nowhere.
+
+        Raises:
+            StateError: one was deleted, replaced or cut short.
+        """
+        wal = self.path.with_name(f"{self.path.name}-wal")
+        for path in (self.path, wal):
+            try:
+                found = os.stat(path)  # noqa: PTH116  # called before every POST; this is the quicker way
+            except OSError as error:
+                if path not in self._seen:
+                    continue  # SQLite has not needed it yet
+                self._abandon()
+                reason = "deleted" if isinstance(error, FileNotFoundError) else f"made unusable ({error.strerror})"
+                raise StateError(f"{path} was {reason} while the run was under way", hint=_LEAVE) from error
+            identity = (found.st_dev, found.st_ino)
+            if self._seen.setdefault(path, identity) != identity:
+                self._abandon()
+                raise StateError(f"{path} was replaced by another file while the run was under way", hint=_LEAVE)
+            if path == self.path:
+                if found.st_size < self._size:
+                    raise StateError(f"{path} was cut short while the run was under way", hint=_LEAVE)
+                self._size = found.st_size
+
+    def _abandon(self) -> None:
+        """Leave files that are no longer ours alone: closing would remove the log of whoever uses that name now."""
+        if sys.version_info >= (3, 12):
+            with contextlib.suppress(sqlite3.Error):  # it is a precaution
+                self._db.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
+
+    def _prepare(self) -> None:
+        # WAL needs shared memory, which some network file systems do not give; SQLite then keeps its rollback
+        # journal and says so, which is slower and just as safe.
+        self._execute("PRAGMA journal_mode = WAL").fetchone()
+        self._execute("PRAGMA synchronous = FULL")
+        self._execute("PRAGMA foreign_keys = ON")
+        version = self._version()
+        if version == SCHEMA_VERSION:
+            return
+        if version > SCHEMA_VERSION:
+            raise StateError(
+                f"the state file {self.path} was written by a newer aftrun (version {version} of its format)",
+                hint="upgrade aftrun, or use another --state-dir",
+            )
+        with self._transaction():
+            version = self._version()  # another process may have been faster
+            if version == 0:
+                for statement in _SCHEMA.split(";"):
+                    if statement.strip():
+                        self._db.execute(statement)
+            else:
+                for step in range(version, SCHEMA_VERSION):
+                    self._db.execute(_MIGRATIONS[step])
+            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _version(self) -> int:
+        return int(self._execute("PRAGMA user_version").fetchone()[0])
+
+    @contextlib.contextmanager
+    def _transaction(self, patience: float | None = None) -> Iterator[None]:
+        self._execute("BEGIN IMMEDIATE", patience=patience)
+        try:
+            yield
+            self._execute("COMMIT", patience=patience)
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # the first error is the one to report
+                self._db.execute("ROLLBACK")
+            raise
+
+    # --- writing --------------------------------------------------------------------------------------------------
+
+    def begin(
+        self,
+        start: RunStarted,
+        others: Sequence[Event],
+        files: Iterable[StoredFile],
+        options: dict[str, Json],
+        *,
+        retry: Retry | None = None,
+    ) -> None:
+        """Make a run known, with its first events and all that it needs to be taken up again, in one transaction.
+
+        Raises:
+            StateError: it could not be recorded.
+            UnderWay: another process has retried the same run meanwhile.
+        """
+        with self._explained(), self._transaction():
+            if retry is not None:
+                self._claim(retry, start.run)
+            self._begin(start, files, options)
+            self._insert(start.run, [start, *others])
+        self._sequence[start.run] = 1 + len(others)
+
+    def _claim(self, retry: Retry, run: str) -> None:
+        """Take the one place of a run's retry, as a row whose key is the run: two processes cannot both have it."""
+        self._db.execute("CREATE TABLE IF NOT EXISTS retries (of TEXT PRIMARY KEY, run TEXT NOT NULL) WITHOUT ROWID")
+        taken = self.retried(retry.of)
+        if not retry.again and taken != retry.instead:
+            raise UnderWay(
+                f"run {retry.of} is being retried by another process, as run {taken}",
+                hint=f"`aftrun show {taken}` shows it; nothing was sent",
+            )
+        self._db.execute("INSERT OR REPLACE INTO retries (of, run) VALUES (?, ?)", (retry.of, run))
+
+    def retried(self, run: str) -> str | None:
+        """The run that is the retry of this one; None where there is none.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        with self._explained():
+            if self._execute("SELECT 1 FROM sqlite_master WHERE name = 'retries'").fetchone():
+                found = self._execute("SELECT run FROM retries WHERE of = ?", (run,)).fetchone()
+                if found is not None and self._execute("SELECT 1 FROM runs WHERE id = ?", (found[0],)).fetchone():
+                    return str(found[0])
+            # Those of version 0.1, and of a state file that was made anew, are told by their options alone.
+            mark = json.dumps({"retry_of": run})[1:-1]
+            query = "SELECT id FROM runs WHERE instr(options, ?) > 0 ORDER BY started_at DESC, id DESC LIMIT 1"
+            found = self._execute(query, (mark,)).fetchone()
+        return None if found is None else str(found[0])
+
+    def _begin(self, start: RunStarted, files: Iterable[StoredFile], options: Mapping[str, Json]) -> None:
+        names = json.dumps([source.name for source in start.sources])
+        row = (start.run, instant(start.at), names, len(start.jobs), FORMAT, json.dumps(dict(options)))
+        self._db.execute(
+            "INSERT INTO runs (id, started_at, manifests, jobs, format, options) VALUES (?, ?, ?, ?, ?, ?)", row
+        )
+        self._db.executemany(
+            "INSERT INTO files (run, seq, path, content) VALUES (?, ?, ?, ?)",
+            [(start.run, seq, _path_in(file.path), file.content) for seq, file in enumerate(files)],
+        )
+
+    def append(
+        self, run: str, events: Sequence[Event], *, first: int | None = None, patience: float | None = None
+    ) -> None:
+        """Record events of a run; they are on disk when this returns.
+
+        `first` is the number of the first of them; None: behind those on record. `patience` is how long to wait for
+        other programs that have the file locked, seconds; None: as usual.
+
+        Raises:
+            Busy: it stayed locked.
+            StateError: they could not be recorded; none of them was.
+        """
+        if not events:
+            return
+        with self._explained(), self._transaction(patience):
+            first = self._insert(run, events, first)
+            self._follow(run, events)
+        self._sequence[run] = first + len(events)
+
+    def _follow(self, run: str, events: Sequence[Event]) -> None:
+        """Let the tables that lists are read from follow the events."""
+        ends = {event.job: event for event in events if isinstance(event, JobEnded)}
+        if ends:
+            self._write(
+                "INSERT OR REPLACE INTO ends (run, job, outcome, seconds) VALUES ",
+                [(run, event.job, event.outcome.value, event.seconds) for event in ends.values()],
+            )
+        for event in events:
+            if isinstance(event, RunEnded):
+                ended = (instant(event.at), event.outcome, event.exit_code, run)
+                self._db.execute("UPDATE runs SET ended_at = ?, outcome = ?, exit_code = ? WHERE id = ?", ended)
+            elif isinstance(event, RunResumed):
+                self._db.execute(
+                    "UPDATE runs SET ended_at = NULL, outcome = 'running', exit_code = NULL WHERE id = ?", (run,)
+                )
+
+    def restore(
+        self, start: RunStarted, others: Sequence[Event], files: Iterable[StoredFile], options: Mapping[str, Json]
+    ) -> None:
+        """Put a run on record as it should stand there, in place of what may be there of it.
+
+        Raises:
+            StateError: it could not be recorded; what was there before still is.
+        """
+        run, events = start.run, [start, *others]
+        with self._explained(), self._transaction():
+            self._db.execute("DELETE FROM runs WHERE id = ?", (run,))
+            self._begin(start, files, options)
+            self._sequence[run] = 0
+            self._insert(run, events)
+            self._follow(run, events)
+        self._sequence[run] = len(events)
+
+    def next_number(self, run: str) -> int:
+        """The number of the next event of a run.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        if run not in self._sequence:
+            query = "SELECT COALESCE(MAX(seq) + 1, 0) FROM events WHERE run = ?"
+            with self._explained():
+                self._sequence[run] = int(self._execute(query, (run,)).fetchone()[0])
+        return self._sequence[run]
+
+    def _insert(self, run: str, events: Sequence[Event], first: int | None = None) -> int:
+        """Write the events behind those on record; returns the number of the first."""
+        if first is None:
+            first = self.next_number(run)
+        # ASCII only: JSON of a server can hold half a surrogate pair, which SQLite takes in no other form.
+        rows = [(run, first + offset, encode(event)) for offset, event in enumerate(events)]
+        self._write("INSERT INTO events (run, seq, body) VALUES ", rows)
+        return first
+
+    def _write(self, into: str, rows: Sequence[tuple[SQLite, ...]]) -> None:
+        """Insert rows, many with one statement.
+
+        Python lets other threads run at every step that SQLite takes, and who has let go may wait for the next turn.
+        """
+        for start in range(0, len(rows), _AT_ONCE):
+            some = rows[start : start + _AT_ONCE]
+            places = ", ".join(["(" + ", ".join("?" * len(some[0])) + ")"] * len(some))
+            self._db.execute(into + places, [value for row in some for value in row])
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    def runs(self) -> list[RunRow]:
+        """All runs, the newest first.
+
+        Raises:
+            StateError: they cannot be read.
+        """
+        with self._explained():
+            found = self._execute(
+                "SELECT id, started_at, ended_at, outcome, exit_code, manifests, jobs, options FROM runs "
+                "ORDER BY started_at DESC, id DESC"
+            ).fetchall()
+        try:
+            return [
+                RunRow(row[0], row[1], row[2], row[3], row[4], tuple(json.loads(row[5])), row[6], json.loads(row[7]))
+                for row in found
+            ]
+        except (TypeError, ValueError) as error:
+            raise Damaged(f"the state file {self.path} is damaged: its list of runs cannot be read") from error
+
+    def events(self, run: str) -> list[Event]:
+        """Every event of a run, in order. Nothing is skipped: what cannot be read is an error.
+
+        Raises:
+            StateError: they cannot be read.
+        """
+        return list(self.numbered(run).values())
+
+    def numbered(self, run: str) -> dict[int, Event]:
+        """Every event of a run, in order, by its number.
+
+        Raises:
+            StateError: they cannot be read.
+        """
+        with self._explained():
+            found = self._execute("SELECT seq, body FROM events WHERE run = ? ORDER BY seq", (run,)).fetchall()
+        try:
+            return {row[0]: from_json(json.loads(row[1])) for row in found}
+        except ValueError as error:
+            raise StateError(f"the record of run {run} in {self.path} is damaged: {error}") from error
+
+    def salvage(self, run: str) -> tuple[dict[int, Event], str]:
+        """The events of a run that can be read, by number, and what is wrong with the others; empty: nothing.
+
+        For a run that has a journal beside it, which knows better what is damaged and what is merely new.
+
+        Raises:
+            StateError: the file cannot be read, for another reason than damage.
+        """
+        found: dict[int, Event] = {}
+        bad = 0
+        try:
+            for number, body in self._execute("SELECT seq, body FROM events WHERE run = ? ORDER BY seq", (run,)):
+                try:
+                    found[number] = from_json(json.loads(body))
+                except (StateError, TypeError, ValueError):
+                    bad += 1
+        except sqlite3.Error as error:
+            explained = explain(error, self.path, BUSY_SECONDS)
+            if not isinstance(explained, Damaged):
+                raise explained from error
+            return found, str(error)
+        return found, f"{bad} event{'' if bad == 1 else 's'} cannot be read" if bad else ""
+
+    def damage(self) -> str:
+        """What SQLite finds wrong with the file when it reads all of it; empty: nothing."""
+        try:
+            found = str(self._execute("PRAGMA integrity_check(1)").fetchone()[0])
+        except (sqlite3.Error, StateError) as error:
+            return str(error)
+        return "" if found == "ok" else found.splitlines()[-1]
+
+    def files(self, run: str) -> list[StoredFile]:
+        """The manifest files of a run as they were when it began.
+
+        Raises:
+            StateError: they cannot be read.
+        """
+        with self._explained():
+            found = self._execute("SELECT path, content FROM files WHERE run = ? ORDER BY seq", (run,)).fetchall()
+        return [StoredFile(_path_out(row[0]), bytes(row[1])) for row in found]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many jobs of each run ended in which way, by run and outcome.
+
+        Raises:
+            StateError: they cannot be read.
+        """
+        result: dict[str, dict[str, int]] = {}
+        with self._explained():
+            for run, outcome, count in self._execute("SELECT run, outcome, COUNT(*) FROM ends GROUP BY run, outcome"):
+                result.setdefault(run, {})[outcome] = count
+        return result
+
+    def durations(
+        self, keys: Collection[str], *, but: str = "", sandbox: bool | None = None, limit: int = 100
+    ) -> list[tuple[str, float]]:
+        """Key and seconds of each successful end of these jobs, the newest run first, up to `limit` for each job.
+
+        `sandbox` asks for runs against a sandbox only, or (False) for others only: a job takes its time in one, and a
+        made-up time in the other.
+
+        Raises:
+            StateError: they cannot be read.
+        """
+        result: list[tuple[str, float]] = []
+        with self._explained():
+            for key in keys:
+                found = self._execute(_DURATIONS, (key, but, sandbox, limit))
+                result += [(key, row[0]) for row in found]
+        return result
+
+    def alone(self, run: str) -> bool:
+        """Whether no other run is on record.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        with self._explained():
+            return self._execute("SELECT 1 FROM runs WHERE id <> ? LIMIT 1", (run,)).fetchone() is None
+
+    def prune(self, before: str) -> list[str]:
+        """Forget runs that ended before an RFC 3339 instant (UTC, as stored). Returns their ids.
+
+        Raises:
+            StateError: the file cannot be written.
+        """
+        with self._explained(), self._transaction():
+            found = self._execute(
+                "SELECT id FROM runs WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY id", (before,)
+            ).fetchall()
+            self._db.executemany("DELETE FROM runs WHERE id = ?", found)
+        return [row[0] for row in found]
+
+
+def _path_in(path: str) -> str | bytes:
+    """A path as it is stored: text, or the bytes of a name that is not UTF-8, which SQLite takes for no text."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return path
+
+
+def _path_out(stored: str | bytes) -> str:
+    return stored if isinstance(stored, str) else os.fsdecode(stored)
+
+
+def process_name() -> tuple[int, str]:
+    """The pid and host of this process, for messages to people."""
+    import platform  # noqa: PLC0415  # its import is slow, and only this needs it
+
+    return os.getpid(), platform.node()

@@ -1,0 +1,207 @@
+"""Puts a record in order whose files are damaged: what one has lost comes from the other, and is said."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aftrun.domain.errors import StateError
+from aftrun.domain.events import Accepted, Event, RunStarted, Warned
+from aftrun.run.store import journal_file, wal
+from aftrun.run.store.journal_file import Head, JournalFile, Lines
+from aftrun.run.store.lock import held
+from aftrun.run.store.reconcile import Reconciled, Witness, from_report, reconcile
+from aftrun.run.store.record import Log, StoredFile
+from aftrun.run.store.record_errors import Damaged
+
+Say = Callable[[str], None]
+
+
+def run_folder(state_dir: Path, run: str) -> Path:
+    """Where the files of one run are."""
+    return state_dir / "runs" / run
+
+
+def read_run(log: Log, run: str) -> Reconciled:
+    """What all files of the record say of a run. Changes nothing.
+
+    Raises:
+        StateError: they cannot be read, or were written by a newer aftrun.
+    """
+    return _read(log, run)[0]
+
+
+def _read(log: Log, run: str) -> tuple[Reconciled, Lines | None]:
+    folder = run_folder(log.path.parent, run)
+    lines = journal_file.read(folder / journal_file.NAME)
+    if lines is None:
+        events = log.numbered(run)
+        if not _promised(events.get(0)):
+            return reconcile(Witness(log.path.name, events, log.doubt), None, _named(folder)), None
+        database, lines = Witness(log.path.name, events, log.doubt), Lines(damage="it is missing")
+    else:
+        found, damage = log.salvage(run)
+        database = Witness(log.path.name, found, damage or log.doubt)
+    return reconcile(database, _witness(lines), _named(folder)), lines
+
+
+def _witness(lines: Lines) -> Witness:
+    return Witness(journal_file.NAME, lines.events, lines.damage, lines.length)
+
+
+def _promised(start: Event | None) -> bool:
+    """Whether a run began with a journal; those of version 0.1 have none."""
+    return isinstance(start, RunStarted) and start.journal is True
+
+
+def _named(folder: Path) -> dict[str, Accepted]:
+    """What the report tells of ids."""
+    try:
+        return from_report(json.loads((folder / "report.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}  # there is none yet, or it is damaged too; it only ever adds to what the others say
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A run whose files agree again."""
+
+    events: tuple[Event, ...]
+    file: JournalFile
+
+
+def recover(log: Log, run: str, now: float) -> Restored:
+    """Make both files of a run agree, with what was wrong among its warnings. For the process that holds its lock.
+
+    Raises:
+        StateError: they cannot be read or written.
+        UsageError: another process has the journal.
+    """
+    found, lines = _read(log, run)
+    warnings = [Warned(now, note) for note in found.notes]
+    events = [*found.events, *found.sealed, *warnings]
+    start = events[0] if events else None
+    if not isinstance(start, RunStarted):
+        raise StateError(f"the record of run {run} is damaged: it does not begin with its start")
+    if log.damage():  # found out once more, under the lock
+        raise Damaged(f"the state file {log.path} is damaged", hint="`aftrun resume` again puts it in order")
+    head = lines.head if lines is not None else None
+    if head is None:
+        stored = log.files(run)
+        options = next(row.options for row in log.runs() if row.id == run)
+        head = Head(run, options, tuple((file.path, file.content) for file in stored))
+    path = run_folder(log.path.parent, run) / journal_file.NAME
+    whole = found.database_whole and found.journal_whole and not warnings
+    if not whole:
+        with contextlib.suppress(OSError):  # kept for people to look at, if that can be done
+            if lines is not None and lines.damage:
+                # A copy: whoever is killed here still has all that the other file may have lost.
+                shutil.copyfile(path, path.with_name(f"{path.name}.damaged"))
+        log.restore(start, events[1:], _stored(head), head.options)
+        return Restored(tuple(events), JournalFile.make(path, head, enumerate(events)))
+    return Restored(tuple(events), JournalFile(path))
+
+
+def _stored(head: Head) -> list[StoredFile]:
+    return [StoredFile(path, content) for path, content in head.files]
+
+
+def open_record(state_dir: Path, say: Say, *, thorough: bool = False) -> Log:
+    """Open the record, putting it in order first where it is damaged or lacks runs that have a journal.
+
+    `thorough` reads all of the state file, to find damage that does not show at once.
+
+    Raises:
+        StateError: it cannot be opened, or is damaged while somebody works on a run.
+    """
+    journals = sorted((state_dir / "runs").glob(f"*/{journal_file.NAME}"))
+    damage = ""
+    doubt = _doubt(state_dir) if thorough else ""
+    try:
+        log = Log(state_dir, create=bool(journals), waiting=say)
+        try:
+            log.runs()
+            damage = log.damage() if thorough else ""
+        except BaseException:
+            log.close()
+            raise
+        if damage:
+            log.close()
+    except Damaged as error:
+        damage = error.message
+    if damage:
+        log = _rebuild(state_dir, damage, say)
+    log.doubt = doubt
+    try:
+        known = {row.id for row in log.runs()}
+        for path in journals:
+            if path.parent.name not in known and not held(path.parent):
+                _import(log, path, say)
+    except BaseException:
+        log.close()
+        raise
+    return log
+
+
+def _doubt(state_dir: Path) -> str:
+    """What is wrong with the write-ahead log that a process which is gone has left; empty: nothing."""
+    try:
+        data = (state_dir / "state.db-wal").read_bytes()
+    except OSError:
+        return ""  # there is none, mostly; what cannot be read is SQLite's to say
+    if any(held(folder) for folder in (state_dir / "runs").glob("*")):
+        return ""  # it is being written
+    return wal.damage(data)
+
+
+def _rebuild(state_dir: Path, damage: str, say: Say) -> Log:
+    """A new state file in place of a damaged one, which is kept beside it."""
+    path = state_dir / "state.db"
+    for folder in sorted((state_dir / "runs").glob("*")):
+        if held(folder):
+            raise Damaged(
+                f"the state file {path} is damaged ({damage}), and run {folder.name} is under way",
+                hint="wait until it has ended, and try again",
+            )
+    number = 1
+    while (aside := path.with_name(f"state.db.damaged-{number}")).exists():
+        number += 1
+    try:
+        for ending in ("-wal", "-shm", ""):
+            with contextlib.suppress(FileNotFoundError):  # there is not always a log
+                path.with_name(path.name + ending).replace(aside.with_name(aside.name + ending))
+    except OSError as error:
+        raise StateError(f"cannot move {path} aside: {error.strerror or error}", hint="make it writable") from error
+    say(f"warning: {damage}" if str(path) in damage else f"warning: the state file {path} is damaged: {damage}")
+    say(f"  it is kept as {aside.name} and made anew from what can be read and from the journals of the runs")
+    log = Log(state_dir, waiting=say)
+    journals = {each.parent.name for each in (state_dir / "runs").glob(f"*/{journal_file.NAME}")}
+    for row, events, files in Log.readable_runs(aside):
+        start = events[0] if events else None
+        if row.id not in journals and isinstance(start, RunStarted):
+            log.restore(start, events[1:], files, row.options)
+    return log
+
+
+def _import(log: Log, path: Path, say: Say) -> None:
+    """A run that only its journal knows."""
+    run = path.parent.name
+    lines = journal_file.read(path)
+    if lines is None:
+        return
+    missing = Witness(log.path.name, {}, f"it does not hold run {run}")
+    found = reconcile(missing, _witness(lines), _named(path.parent))
+    events: Sequence[Event] = (*found.events, *found.sealed)
+    start = events[0] if events else None
+    if not isinstance(start, RunStarted) or start.run != run:
+        ids = ", ".join(event.job_id for event in events if isinstance(event, Accepted)) or "none"
+        say(f"warning: run {run} is not in {log.path}, and its journal cannot be read; ids that it names: {ids}")
+        return
+    head = lines.head or Head(run)
+    log.restore(start, [*events[1:], *(Warned(start.at, note) for note in found.notes)], _stored(head), head.options)
+    for note in found.notes:
+        say(f"warning: run {run}: {note}")

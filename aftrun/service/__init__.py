@@ -1,0 +1,1 @@
+"""What commands and the library do: the rooms below put together."""

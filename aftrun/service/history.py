@@ -1,0 +1,345 @@
+"""Runs that are on record: finding them, taking them up again, running again what did not succeed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aftrun.domain import zones
+from aftrun.domain.errors import ExitCode, StateError, UnderWay, UsageError
+from aftrun.domain.events import Event, RunStarted, SubmitIntended
+from aftrun.domain.model import JobResult, Json, RunReport
+from aftrun.manifest import bind, load_all
+from aftrun.report import json as json_report
+from aftrun.run.fold import ReportBuilder
+from aftrun.run.pins import changes, read_key, same_servers
+from aftrun.run.render import outputs_of
+from aftrun.run.select import dependants, key, may_be_running, to_read_again, to_retry
+from aftrun.run.store.lock import held
+from aftrun.run.store.record import Log, RunRow
+from aftrun.run.store.restore import open_record, read_run, run_folder
+from aftrun.service.execution import Finished
+from aftrun.service.options import RunOptions
+from aftrun.service.prepare import PreparedRun, prepare, prepare_run
+from aftrun.system.files import write_atomic
+
+if TYPE_CHECKING:
+    from aftrun.sandbox.server import Sandbox
+
+
+GOES_ON = ("interrupted", "error", "stateError")
+"""Outcomes of a run that can be taken up again, although the process that worked on it came to an end."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """One run as it is on record."""
+
+    row: RunRow
+    events: tuple[Event, ...]
+    report: RunReport
+    options: RunOptions
+
+    @property
+    def start(self) -> RunStarted:
+        """Its first event."""
+        first = self.events[0]
+        if not isinstance(first, RunStarted):
+            raise StateError(f"the record of run {self.row.id} is damaged: it does not begin with its start")
+        return first
+
+
+def find(rows: Sequence[RunRow], wanted: str | None) -> RunRow:
+    """The run of that id, or of the only id that begins so; the newest without one.
+
+    Raises:
+        UsageError: there is no such run, or several.
+    """
+    if not rows:
+        raise UsageError("no run is on record here", hint="run one with `aftrun apply`, or say where with --state-dir")
+    if wanted is None:
+        return rows[0]
+    found = [row for row in rows if row.id == wanted] or [row for row in rows if row.id.startswith(wanted)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(f"no run {wanted} is on record here", hint="`aftrun history` lists them")
+    ids = ", ".join(row.id for row in found[:5])
+    raise UsageError(f"{wanted} stands for several runs: {ids}", hint="give more of the id")
+
+
+def read(log: Log, row: RunRow) -> PastRun:
+    """One run, from its record.
+
+    Raises:
+        StateError: the record cannot be read.
+    """
+    events = read_run(log, row.id).events
+    return PastRun(row, events, ReportBuilder(events).report(), RunOptions.from_json(row.options))
+
+
+def open_log(state_dir: Path, say: Callable[[str], None] = lambda _: None, *, thorough: bool = False) -> Log:
+    """The record, which must be there, put in order where it is damaged; `say` hears of that.
+
+    `thorough` looks for damage that does not show at once.
+
+    Raises:
+        StateError: it cannot be read.
+        UsageError: there is none.
+    """
+    if not on_record(state_dir):
+        raise UsageError(
+            f"no run is on record in {state_dir}", hint="run one with `aftrun apply`, or say where with --state-dir"
+        )
+    return open_record(state_dir, say, thorough=thorough)
+
+
+def on_record(state_dir: Path) -> bool:
+    """Whether there is anything of a record in this folder."""
+    return (state_dir / "state.db").exists() or any((state_dir / "runs").glob("*/journal.ndjson"))
+
+
+def _kept_files(log: Log, past: PastRun) -> tuple[tuple[str, bytes], ...]:
+    """The run's own copy of its manifests."""
+    stored = tuple((file.path, file.content) for file in log.files(past.row.id))
+    if not stored:
+        raise StateError(f"the record of run {past.row.id} holds no manifests, so it cannot be taken up again")
+    return stored
+
+
+def _setup(
+    stored: Sequence[tuple[str, bytes]],
+    options: RunOptions,
+    environ: Mapping[str, str],
+    *,
+    start: RunStarted | None = None,
+    sandbox: Sandbox | None = None,
+) -> PreparedRun:
+    """A setup from the run's own copy of its manifests, with secrets from the environment of now."""
+    contents = dict(stored)
+
+    def content(path: str) -> bytes:
+        if path not in contents:
+            raise FileNotFoundError(2, "it is not among the files kept with the run", path)
+        return contents[path]
+
+    loaded = load_all(options.paths, environ=environ, variables=dict(options.variables), read=content)
+    manifests = prepare(loaded.manifests, options, sandbox)
+    return prepare_run(
+        manifests,
+        bind(manifests, environ),
+        options,
+        run_id="" if start is None else start.run,
+        started_at=None if start is None else start.at,
+        zone=None if start is None else start.zone or "",
+        early=loaded.used,
+    )
+
+
+def as_it_is(row: RunRow, state_dir: Path) -> RunRow:
+    """The row, with `stopped` for a run that has not ended and that nobody works on any more: it was killed."""
+    if row.ended_at is not None or held(run_folder(state_dir, row.id)):
+        return row
+    return replace(row, outcome="stopped")
+
+
+def unreported(past: PastRun, state_dir: Path) -> Finished | None:
+    """A run that has ended, but whose process was killed before its report said so; the report is brought up to date.
+
+    None for all other runs.
+
+    Raises:
+        StateError: the report cannot be written.
+    """
+    if past.row.ended_at is None or past.report.exit_code is None or past.row.outcome in GOES_ON:
+        return None
+    path = run_folder(state_dir, past.row.id) / "report.json"
+    text = json_report.render(past.report)
+    try:
+        if path.read_text(encoding="utf-8") == text:
+            return None
+    except (OSError, UnicodeDecodeError):
+        pass  # missing or unreadable is as stale as it gets
+    write_atomic(path, text)
+    return Finished(past.report, ExitCode(past.report.exit_code), path)
+
+
+def resume_setup(log: Log, past: PastRun, environ: Mapping[str, str], *, accept_changes: bool = False) -> PreparedRun:
+    """What it takes to go on with a run.
+
+    Raises:
+        ManifestError: a value that it needs is not in this environment.
+        StateError: the record does not fit what it was made from.
+        UsageError: the run has ended, cannot be resumed, or something that it was begun with is another now.
+    """
+    if past.row.ended_at is not None and past.row.outcome not in GOES_ON and not to_read_again(past.report.jobs):
+        again = "" if past.row.outcome == "succeeded" else f"; `aftrun retry {past.row.id}` runs the rest again"
+        raise UsageError(
+            f"run {past.row.id} has ended ({past.row.outcome}), so there is nothing to take up",
+            hint=f"`aftrun show {past.row.id}` shows it{again}",
+        )
+    if past.options.sandbox:
+        raise UsageError(
+            f"run {past.row.id} was against a sandbox, which ended with it",
+            hint="start it anew with `aftrun apply --sandbox`",
+        )
+    stored = _kept_files(log, past)
+    of = past.options.retry_of
+    if of and (other := log.retried(of)) not in (None, past.row.id):
+        raise UsageError(
+            f"run {past.row.id} was a retry of run {of} that submitted nothing, and run {other} has taken its place",
+            hint=f"`aftrun show {other}` shows that one",
+        )
+    start = past.start
+    try:
+        zones.zone(start.zone or "")
+    except ValueError as error:
+        raise UsageError(
+            f"run {past.row.id} began in another time zone, and {error}", hint="install the tzdata package"
+        ) from error
+    setup = _setup(stored, past.options, environ, start=start)
+    recorded = [header.key for header in past.start.jobs]
+    if [task.key for task in setup.plan.tasks] != recorded:
+        raise StateError(
+            f"the manifests kept with run {past.row.id} no longer make the jobs that it began with",
+            hint="use the version of aftrun that started it",
+        )
+    key = read_key(log.path.parent)
+    urls = tuple(each.url for each in setup.endpoints)
+    found = changes(
+        start,
+        key=key,
+        values=setup.used,
+        urls=urls,
+        shown_urls=setup.shown_urls,
+        zone=zones.local_name(start.at),
+    )
+    if found and not accept_changes:
+        raise UsageError(
+            f"run {past.row.id} was begun with something else:\n" + "\n".join(f"  {each}" for each in found),
+            hint="give it what it had, or add --accept-changes: jobs that were accepted are then still read where they "
+            "are, all others go by what is now",
+        )
+    former = tuple(
+        url if same else None if "${" in then else then
+        for url, then, same in zip(urls, start.servers or (), same_servers(start, key, urls), strict=False)
+    )
+    return replace(setup, changes=found, former_urls=former)
+
+
+def _label(job: JobResult) -> str:
+    return job.name if job.job_id is None else f"{job.name} (job {job.job_id})"
+
+
+def retry_options(past: PastRun, *, include_unknown: bool) -> RunOptions:
+    """The options of a new run of what did not succeed, and of what needs it.
+
+    Raises:
+        UsageError: there is nothing to run again, or a job may still be running and nobody has said to risk it.
+    """
+    jobs = {key(job.manifest, job.name): job for job in past.report.jobs}
+    again = to_retry(past.report.jobs)
+    if not again:
+        raise UsageError(f"every job of run {past.row.id} succeeded, so there is nothing to run again")
+    risky = [jobs[each] for each in sorted(again) if may_be_running(jobs[each])]
+    if risky and not include_unknown:
+        names = ", ".join(_label(job) for job in risky[:5]) + (f" and {len(risky) - 5} more" if len(risky) > 5 else "")
+        raise UsageError(
+            f"nobody saw how these jobs ended, and they may have run, or be running still: {names}",
+            hint="look on the server (`aftrun status JOB_ID`); to run them again all the same, add --include-unknown",
+        )
+    only = dependants({each: job.needs for each, job in jobs.items()}, again)
+    inherited: dict[str, Mapping[str, Json]] = dict(past.options.inherited)
+    for each, job in jobs.items():
+        if each not in only:
+            handed = outputs_of(job)
+            inherited[each] = {"id": handed.id, "outputs": dict(handed.outputs or {})}
+    ordered = tuple(each for each in jobs if each in only)
+    return replace(past.options, only=ordered, retry_of=past.row.id, inherited=inherited)
+
+
+def to_retry_now(log: Log, past: PastRun) -> tuple[PastRun, str | None]:
+    """The run whose jobs a retry of this one runs: itself, or the last of its retries where that did not succeed.
+
+    With it comes the retry that is on record and submitted nothing, so that the new one takes its place.
+
+    Raises:
+        UnderWay: a retry of it is under way, or was cut off.
+        UsageError: it was retried, and that succeeded.
+    """
+    first = past.row.id
+    while (taken := log.retried(past.row.id)) is not None:
+        latest = read(log, next(row for row in log.runs() if row.id == taken))
+        if held(run_folder(log.path.parent, taken)):
+            raise UnderWay(
+                f"run {first} is being retried as run {taken}, which is under way",
+                hint=f"`aftrun show {taken}` shows it; nothing was sent",
+            )
+        if latest.row.ended_at is None or latest.row.outcome in GOES_ON:
+            if not any(isinstance(event, SubmitIntended) for event in latest.events):
+                return past, taken
+            raise UnderWay(
+                f"run {first} was retried as run {taken}, which was cut off and may have jobs on the server",
+                hint=f"go on with that one: aftrun resume {taken}",
+            )
+        if latest.report.exit_code == ExitCode.OK:
+            raise UsageError(
+                f"run {first} was retried as run {taken}, which succeeded",
+                hint="to run the jobs once more, add --again",
+            )
+        past = latest
+    return past, None
+
+
+def retry_setup(
+    log: Log, past: PastRun, options: RunOptions, environ: Mapping[str, str], sandbox: Sandbox | None = None
+) -> tuple[PreparedRun, tuple[tuple[str, bytes], ...]]:
+    """A new run from an old one's copy of its manifests, and that copy.
+
+    Raises:
+        ManifestError: a value that it needs is not in this environment.
+        StateError: the record cannot be read.
+    """
+    stored = _kept_files(log, past)
+    return _setup(stored, options, environ, sandbox=sandbox), stored
+
+
+def prune(log: Log, state_dir: Path, before: str) -> list[str]:
+    """Forget the runs that ended before an RFC 3339 instant (UTC), with their folders. Returns their ids.
+
+    Raises:
+        StateError: the record or a folder could not be changed.
+    """
+    gone = log.prune(before)
+    for run in gone:
+        folder = state_dir / "runs" / run
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            continue  # somebody tidied up by hand
+        except OSError as error:
+            raise StateError(f"cannot remove {folder}: {error.strerror or error}") from error
+    return gone
+
+
+def medians(
+    log: Log, keys: Collection[str], *, runs: int = 20, but: str = "", sandbox: bool | None = None
+) -> dict[str, float]:
+    """The usual duration of jobs, seconds: the median over their last successful runs, by key.
+
+    Args:
+        log: the record.
+        keys: which jobs.
+        runs: how many of the newest ends of each job count.
+        but: a run that does not count, since it is the one to be compared.
+        sandbox: count runs against a sandbox only, or (False) others only; None: all.
+    """
+    import statistics  # noqa: PLC0415  # 10 ms for those who compare
+
+    found: dict[str, list[float]] = {}
+    for job, seconds in log.durations(keys, but=but, sandbox=sandbox, limit=runs):
+        found.setdefault(job, []).append(seconds)
+    return {job: statistics.median(times) for job, times in found.items()}

@@ -1,0 +1,1 @@
+"""What touches this machine and belongs to no other room: files, signals, git, package data."""

@@ -1,0 +1,114 @@
+"""Writes files so that a reader, or a crash, never sees half of one; and tells one file from another."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from aftrun.domain.errors import StateError
+
+_ERRORS = "backslashreplace"
+"""Half a surrogate pair (JSON and file names can hold one) becomes `\\ud800`: right in JSON, harmless elsewhere."""
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Put `text` into `path`: all of it or, whatever happens, none of it. Missing folders are made.
+
+    A device or a pipe, such as `/dev/stdout`, is written to as it is, since it cannot be replaced.
+
+    Raises:
+        StateError: it could not be written.
+    """
+    try:
+        try:
+            _write(path, text)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE) or not _spare:
+                raise
+            os.close(_spare.pop())
+            try:
+                _write(path, text)
+            finally:
+                reserve()
+    except OSError as error:
+        raise StateError(
+            f"cannot write {path}: {error.strerror or error}", hint="check that the folder is writable and not full"
+        ) from error
+
+
+_spare: list[int] = []
+"""A descriptor that is kept for files when connections have taken all others."""
+
+
+def reserve() -> None:
+    """Keep a descriptor for files that are written later."""
+    if not _spare:
+        with contextlib.suppress(OSError):  # where there is none to keep, writing a file says so
+            _spare.append(os.open(os.devnull, os.O_RDONLY))
+
+
+def _write(path: Path, text: str) -> None:
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8", errors=_ERRORS, newline="\n") as device:
+            device.write(text)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors=_ERRORS, newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o666 & ~_umask())
+        _replace(Path(name), path)
+    except BaseException:
+        with contextlib.suppress(OSError):  # the first error is the one to report
+            Path(name).unlink()
+        raise
+
+
+def identity(path: str | int) -> tuple[int | str, ...] | None:
+    """What a file is, however its path is spelled (`jobs/a.yaml`, `./jobs/a.yaml`, a link, another case).
+
+    `path` can be a descriptor. None where there is no such file, or nothing can be found out about it.
+    """
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a descriptor is no path
+    except (OSError, ValueError):
+        return None
+    if found.st_ino:
+        return found.st_dev, found.st_ino
+    return (
+        (os.path.normcase(os.path.realpath(path)),) if isinstance(path, str) else None
+    )  # a file system without inodes
+
+
+_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if os.name == "nt" else ()
+"""Seconds to wait before trying again: Windows replaces no file that somebody (a scanner, a viewer) has open."""
+
+
+def _replace(new: Path, path: Path) -> None:
+    for pause in _PAUSES:
+        try:
+            new.replace(path)
+        except PermissionError:
+            time.sleep(pause)
+        else:
+            return
+    new.replace(path)
+
+
+_cached_umask: int | None = None
+
+
+def _umask() -> int:
+    """The process' umask, which can only be read by setting it; read once, before there are threads to confuse."""
+    global _cached_umask  # noqa: PLW0603  # a constant of the process, worked out at the first use
+    if _cached_umask is None:
+        _cached_umask = os.umask(0o077)
+        os.umask(_cached_umask)
+    return _cached_umask

@@ -1,0 +1,101 @@
+"""The entry of the command line: what is loaded, and what is said of what is not."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+
+import pytest
+
+from aftrun.__main__ import main
+from aftrun.cli.main import COMMANDS, asked_for, build, command, run
+
+HEAVY = {"requests", "urllib3", "yaml", "jsonschema", "rich", "jinja2", "sqlite3", "aiohttp", "jmespath", "ssl"}
+
+
+@pytest.mark.parametrize(("name", "text"), COMMANDS.items(), ids=list(COMMANDS))
+def test_the_short_help_is_the_real_one(name: str, text: str) -> None:
+    """What stands in the list of commands is the first sentence of the command's own help."""
+    documentation = inspect.getdoc(command(name)) or ""
+    assert documentation.partition("\n\n")[0].replace("\n", " ").startswith(text), name
+
+
+FORKS = """
+import os, sys
+from aftrun.cli.main import run
+sys.argv = ["aftrun", "--version"]
+run()
+print("LOADED", sorted(HEAVY & set(sys.modules)), flush=True)
+for name in COMMANDS:
+    if os.fork() == 0:
+        sys.argv = ["aftrun", *filter(None, [name]), "--help"]
+        run()
+        print("LOADED", sorted(HEAVY & set(sys.modules)), name, flush=True)
+        os._exit(0)
+    os.wait()
+"""
+"""`--version`, then the help of each command in a process that has loaded nothing but what all of them load."""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process for each command would take too long")
+def test_what_is_not_asked_for_is_not_imported() -> None:
+    """`--version` and help load none of the packages that do the work."""
+    names = ["", *COMMANDS]
+    code = f"HEAVY, COMMANDS = {HEAVY!r}, {names!r}\n{FORKS}"
+    # Measuring coverage loads sqlite3 itself.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("LOADED")]
+    assert lines == ["LOADED []", *(f"LOADED [] {name}" for name in names)]
+
+
+def test_a_command_that_moved_says_where_to(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line, whatever was written behind it."""
+    for words in (["export"], ["export", "airflow", "m.yaml", "--pools"], ["export", "--help"]):
+        monkeypatch.setattr("sys.argv", ["aftrun", *words])
+        assert run() == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "`aftrun-airflow export`" in line
+        assert "pip install aftrun-airflow" in line
+
+
+def test_the_command_is_the_first_word() -> None:
+    """Flags before it take no values."""
+    assert asked_for(["-h", "apply", "x.yaml"]) == "apply"
+    assert asked_for(["--version"]) == ""
+
+
+def test_all_commands_can_be_built_at_once() -> None:
+    """As tools that document command lines do."""
+    assert len(build(None).registered_commands) == len(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ModuleNotFoundError("No module named 'x'", name="x"), "(x)"),
+        (OSError(24, "Too many open files"), "(Too many open files)"),
+        (MemoryError(), "(no memory)"),
+    ],
+)
+def test_a_program_that_cannot_load_itself_says_so(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], error: Exception, said: str
+) -> None:
+    """Before anything is there that turns errors into messages: one line, 74, no traceback."""
+
+    class Refuses:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "aftrun.cli.main":
+                raise error
+
+    monkeypatch.delitem(sys.modules, "aftrun.cli.main")
+    monkeypatch.setattr(sys, "meta_path", [Refuses(), *sys.meta_path])
+    monkeypatch.setattr("aftrun.system.signals.listen", lambda *_: {})
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 74
+    assert capfd.readouterr().err == f"aftrun: a part of aftrun cannot be loaded {said}; nothing was sent\n"

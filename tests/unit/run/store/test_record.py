@@ -1,0 +1,372 @@
+"""The state file: durable, versioned, and clear about everything that can be wrong with a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aftrun.domain.errors import StateError
+from aftrun.domain.events import (
+    Accepted,
+    JobEnded,
+    JobHeader,
+    Reason,
+    RunEnded,
+    RunResumed,
+    RunStarted,
+    Source,
+    SubmitIntended,
+    Warned,
+)
+from aftrun.domain.model import Outcome
+from aftrun.run.store import record as log_module
+from aftrun.run.store.journal import MemoryJournal, RunJournal
+from aftrun.run.store.record import SCHEMA_VERSION, Log, StoredFile, process_name
+
+START = RunStarted(
+    1_767_225_600.0, "r1", (JobHeader("m/a", "a", "m", "https://s", "m.yaml", 1, 1),), (Source("m.yaml", "ab", "m"),)
+)
+INTENT = SubmitIntended(1_767_225_601.5, "m/a", 1, {"scriptName": "Überweisung ✓"})
+ACCEPTED = Accepted(1_767_225_602.0, "m/a", 1, "17")
+ENDED = RunEnded(1_767_225_603.0, "succeeded", 0)
+
+
+def begin(folder: Path, run: str = "r1", at: float = 1_767_225_600.0) -> Log:
+    """An open log with one run in it."""
+    log = Log(folder)
+    log.begin(
+        RunStarted(at, run, START.jobs, START.sources),
+        [],
+        [StoredFile("m.yaml", b"scriptName: \xff")],
+        {"keepGoing": True},
+    )
+    return log
+
+
+def test_what_was_recorded_is_read_back(tmp_path: Path) -> None:
+    """Events in order and equal, the files byte for byte, the options."""
+    with begin(tmp_path / "a" / "b") as log:
+        log.append("r1", [INTENT, ACCEPTED])
+        log.append("r1", [])
+        log.append("r1", [ENDED])
+    with Log(tmp_path / "a" / "b", create=False) as log:
+        assert log.events("r1") == [START, INTENT, ACCEPTED, ENDED]
+        assert log.files("r1") == [StoredFile("m.yaml", b"scriptName: \xff")]
+        (row,) = log.runs()
+    assert (row.id, row.outcome, row.exit_code, row.jobs, row.manifests) == ("r1", "succeeded", 0, 1, ("m",))
+    assert (row.started_at, row.ended_at, row.options) == (
+        "2026-01-01T00:00:00.000Z",
+        "2026-01-01T00:00:03.000Z",
+        {"keepGoing": True},
+    )
+
+
+def test_the_file_is_in_wal_mode_and_synchronous(tmp_path: Path) -> None:
+    """Write-ahead log, FULL synchronous (an fsync for each commit), foreign keys, the version of the schema."""
+    with Log(tmp_path) as log:
+        found = {
+            name: log._db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous", "foreign_keys", "user_version")
+        }
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "user_version": SCHEMA_VERSION}
+
+
+def test_an_append_is_durable_when_it_returns(tmp_path: Path) -> None:
+    """A process that is killed right after `append` leaves the events behind: nothing hangs on a close."""
+    code = (
+        "import os, sys; from pathlib import Path; from tests.unit.run.store.test_record import *\n"
+        "log = begin(Path(sys.argv[1])); log.append('r1', [INTENT, ACCEPTED]); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], check=False, capture_output=True, cwd=Path(__file__).parents[4]
+    )
+    assert done.returncode == -9, done.stderr.decode()
+    with Log(tmp_path, create=False) as log:
+        assert log.events("r1") == [START, INTENT, ACCEPTED]
+        assert log.runs()[0].outcome == "running"
+
+
+def test_a_batch_is_recorded_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A batch that fails in its middle leaves nothing, and the next one takes its place."""
+    with begin(tmp_path) as log:
+        log.append("r1", [INTENT])
+        log._db.execute(
+            "CREATE TRIGGER no BEFORE INSERT ON events WHEN NEW.body LIKE '%poison%' "
+            "BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+        with pytest.raises(StateError, match="cannot use the state file"):
+            log.append("r1", [ACCEPTED, Warned(1.0, "poison")])
+        assert log.events("r1") == [START, INTENT]
+        log.append("r1", [ACCEPTED])
+        assert log.events("r1") == [START, INTENT, ACCEPTED]
+
+
+def test_text_of_any_kind_is_recorded(tmp_path: Path) -> None:
+    """Control characters, emoji, half of a surrogate pair (JSON of a server may hold one): all come back equal."""
+    ended = JobEnded(1.0, "m/a", Outcome.FAILED, Reason.DONE, "a\x00b\n\u2028 😀 \ud800 end")
+    with begin(tmp_path) as log:
+        log.append("r1", [ended])
+        assert log.events("r1") == [START, ended]
+
+
+def test_a_resumed_run_is_running_again(tmp_path: Path) -> None:
+    """The list of runs follows the events."""
+    with begin(tmp_path) as log:
+        log.append("r1", [ENDED])
+        log.append("r1", [RunResumed(1_767_225_700.0, 1, "here")])
+        (row,) = log.runs()
+        assert (row.outcome, row.ended_at, row.exit_code) == ("running", None, None)
+
+
+def test_the_newest_run_comes_first(tmp_path: Path) -> None:
+    """By start, then by id."""
+    with begin(tmp_path, "r1") as log:
+        begin(tmp_path, "r2", 1_767_225_700.0).close()
+        begin(tmp_path, "r3", 1_767_225_700.0).close()
+        assert [row.id for row in log.runs()] == ["r3", "r2", "r1"]
+
+
+def test_two_runs_write_to_one_file(tmp_path: Path) -> None:
+    """Each has its own numbering."""
+    with begin(tmp_path, "r1") as one, begin(tmp_path, "r2") as two:
+        for _ in range(3):
+            one.append("r1", [INTENT])
+            two.append("r2", [ACCEPTED])
+        assert len(one.events("r1")) == len(one.events("r2")) == 4
+
+
+def test_a_run_is_begun_once(tmp_path: Path) -> None:
+    """A second run of the same id is refused, and nothing of it is kept."""
+    with begin(tmp_path) as log, pytest.raises(StateError):
+        log.begin(START, [ENDED], [], {})
+    with Log(tmp_path) as log:
+        assert log.events("r1") == [START]
+        assert log.events("unknown") == []
+        with pytest.raises(StateError):
+            log.append("unknown", [ENDED])
+
+
+def test_prune_forgets_ended_runs_with_all_they_had(tmp_path: Path) -> None:
+    """Only runs that ended before the instant; their events and files go with them, running ones stay."""
+    with begin(tmp_path, "old") as log:
+        log.append("old", [ENDED])
+        begin(tmp_path, "running").close()
+        begin(tmp_path, "new").close()
+        log.append("new", [RunEnded(1_800_000_000.0, "failed", 1)])
+        assert log.prune("2026-06-01T00:00:00.000Z") == ["old"]
+        assert log.prune("2026-06-01T00:00:00.000Z") == []
+        assert [row.id for row in log.runs()] == ["running", "new"]
+        assert (log.events("old"), log.files("old")) == ([], [])
+        assert len(log.events("new")) == 2
+
+
+def test_the_journal_of_a_run(tmp_path: Path) -> None:
+    """`RunJournal` writes to its run; `MemoryJournal` keeps."""
+    with begin(tmp_path) as log:
+        RunJournal(log, "r1").append([INTENT])
+        assert log.events("r1") == [START, INTENT]
+    memory = MemoryJournal()
+    memory.append([INTENT])
+    memory.append([ACCEPTED])
+    assert memory.events == [INTENT, ACCEPTED]
+
+
+def test_the_name_of_the_process() -> None:
+    """Pid and host, for messages."""
+    pid, host = process_name()
+    assert pid == os.getpid()
+    assert isinstance(host, str)
+
+
+# --- what can be wrong with the file ----------------------------------------------------------------------------------
+
+
+def test_a_missing_file_is_not_made_by_readers(tmp_path: Path) -> None:
+    """`history` in the wrong folder says so, and leaves nothing behind."""
+    with pytest.raises(StateError, match="there is no state file"):
+        Log(tmp_path / "none", create=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_newer_file_is_refused(tmp_path: Path) -> None:
+    """It says to upgrade, and changes nothing."""
+    Log(tmp_path).close()
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(StateError, match=r"newer aftrun \(version 99") as caught:
+        Log(tmp_path)
+    assert "upgrade aftrun" in caught.value.hint
+    db = sqlite3.connect(tmp_path / "state.db")
+    assert db.execute("PRAGMA user_version").fetchone()[0] == 99
+    db.close()
+
+
+def test_an_older_file_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One step after another, and what was recorded stays."""
+    begin(tmp_path).close()
+    steps = {
+        SCHEMA_VERSION: "ALTER TABLE runs ADD COLUMN first TEXT NOT NULL DEFAULT 'x'",
+        SCHEMA_VERSION + 1: "ALTER TABLE runs ADD COLUMN second TEXT NOT NULL DEFAULT 'y'",
+    }
+    monkeypatch.setattr(log_module, "_MIGRATIONS", steps)
+    monkeypatch.setattr(log_module, "SCHEMA_VERSION", SCHEMA_VERSION + 2)
+    with Log(tmp_path) as log:
+        assert log._db.execute("SELECT first, second FROM runs").fetchall() == [("x", "y")]
+        assert log._version() == SCHEMA_VERSION + 2
+        assert log.events("r1") == [START]
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is no database, and long enough to be sure" * 50, b"SQLite format 3\x00" + b"\xff" * 4096]
+)
+def test_a_damaged_file_is_an_error_that_says_so(tmp_path: Path, content: bytes) -> None:
+    """Never overwritten, never half read."""
+    (tmp_path / "state.db").write_bytes(content)
+    with pytest.raises(StateError, match=r"is damaged|cannot use") as caught:
+        Log(tmp_path)
+    assert str(tmp_path / "state.db") in caught.value.message
+    assert caught.value.hint
+    assert (tmp_path / "state.db").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "body", ["no json", "[]", "null", '{"type": "future"}', '{"type": "runEnded"}', '{"type": ["x"]}']
+)
+def test_a_record_that_cannot_be_read_is_not_skipped(tmp_path: Path, body: str) -> None:
+    """An event that this version does not understand stops the reader, since resuming without it could submit twice."""
+    with begin(tmp_path) as log:
+        log._db.execute("INSERT INTO events VALUES ('r1', 1, ?)", (body,))
+        with pytest.raises(StateError):
+            log.events("r1")
+
+
+def test_a_busy_file_is_waited_for_and_then_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program holds the write lock: an error that names the file, not a traceback."""
+    monkeypatch.setattr(log_module, "BUSY_SECONDS", 0.05)
+    with begin(tmp_path) as log:
+        other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StateError, match="is in use by another program") as caught:
+            log.append("r1", [INTENT])
+        assert "--state-dir" in caught.value.hint
+        other.execute("ROLLBACK")
+        other.close()
+        log.append("r1", [INTENT])
+        assert log.events("r1") == [START, INTENT]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """A file is in the way."""
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StateError, match="cannot make the state folder"):
+        Log(tmp_path / "file" / "state")
+
+
+def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    """A folder stands where the file should be."""
+    (tmp_path / "state.db").mkdir()
+    with pytest.raises(StateError, match="cannot be written"):
+        Log(tmp_path)
+
+
+def _mount(folder: Path, *options: str) -> None:
+    mount = shutil.which("mount")
+    if mount is None or not hasattr(os, "geteuid") or os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root and the mount program")
+    done = subprocess.run([mount, *options, str(folder)], check=False, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"this machine does not let us mount: {done.stderr.strip()}")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    _mount(folder, "-t", "tmpfs", "-o", "size=256k", "tmpfs")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_an_error_and_the_record_stays_whole(small_disk: Path) -> None:
+    """The batch that did not fit is not there; what was there before still is."""
+    with begin(small_disk) as log:
+        kept, error = 0, None
+        while error is None and kept < 100:
+            try:
+                log.append("r1", [Warned(1.0, "x" * 20_000)])
+                kept += 1
+            except StateError as caught:
+                error = caught
+        assert error is not None
+        assert "disk" in error.message
+        assert error.exit_code == 74
+        assert kept > 0
+        assert len(log.events("r1")) == kept + 1
+
+
+def test_a_read_only_file_system(small_disk: Path) -> None:
+    """An error that names the file and the way out."""
+    begin(small_disk).close()
+    done = subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=False, capture_output=True)  # as above
+    if done.returncode:
+        pytest.skip("this machine does not let us remount")
+    with pytest.raises(StateError) as caught, Log(small_disk) as log:
+        log.append("r1", [INTENT])
+    assert "state.db" in caught.value.message
+    assert "--state-dir" in caught.value.hint
+
+
+def test_no_event_holds_more_than_its_json(tmp_path: Path) -> None:
+    """What is stored is the event's JSON, readable with any SQLite tool."""
+    with begin(tmp_path) as log:
+        log.append("r1", [ACCEPTED])
+        (body,) = log._db.execute("SELECT body FROM events WHERE seq = 1").fetchone()
+    assert json.loads(body) == {
+        "type": "accepted",
+        "at": "2026-01-01T00:00:02.000Z",
+        "job": "m/a",
+        "attempt": 1,
+        "jobId": "17",
+        "state": "",
+    }
+
+
+def ended(log: Log, run: str, seconds: float, *, outcome: Outcome = Outcome.SUCCEEDED, sandbox: bool = False) -> None:
+    """One more run of the job, begun and over."""
+    start = RunStarted(1_767_225_600.0, run, START.jobs, START.sources)
+    log.begin(start, [], [], {"sandbox": True} if sandbox else {"variables": [["x", '"sandbox": true']]})
+    log.append(run, [JobEnded(1_767_225_601.0, "m/a", outcome, Reason.DONE, seconds=seconds)])
+
+
+def test_durations_are_those_of_good_ends_in_runs_of_the_same_kind(tmp_path: Path) -> None:
+    """The newest first, as many as asked for; a sandbox's made-up times stay apart from the real ones."""
+    with Log(tmp_path) as log:
+        for number in range(1, 5):
+            ended(log, f"r{number}", number * 10.0)
+        ended(log, "r5", 99.0, outcome=Outcome.FAILED)
+        ended(log, "r6", 1.0, sandbox=True)
+        assert log.durations(["m/a", "m/b"]) == [("m/a", 1.0), *(("m/a", each) for each in (40.0, 30.0, 20.0, 10.0))]
+        assert log.durations(["m/a"], sandbox=False, limit=2) == [("m/a", 40.0), ("m/a", 30.0)]
+        assert log.durations(["m/a"], sandbox=True) == [("m/a", 1.0)]
+        assert RunJournal(log, "r4").past("m/a") == (30.0, 20.0, 10.0)
+        assert RunJournal(log, "r7", sandbox=True).past("m/a") == (1.0,)
+
+
+def test_a_past_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    """History only helps to look in good time, so a run goes on without it."""
+    log = Log(tmp_path)
+    ended(log, "r1", 10.0)
+    journal = RunJournal(log, "r2")
+    assert journal.past("m/a") == (10.0,)
+    log.close()
+    assert journal.past("m/a") == ()

@@ -1,0 +1,115 @@
+"""Which clock each rule goes by: events by one that nobody sets, a time of day by the machine's as it is set now."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from aftrun.domain.errors import StateError
+from aftrun.domain.events import Accepted, Event, JobHeader, RunStarted, SubmitDeferred, SubmitIntended
+from aftrun.run.ports import Deadlines, SteadyClock, SystemClock
+from aftrun.run.store.journal import RunJournal
+from aftrun.run.store.record import Log
+
+
+@dataclass
+class Hands:
+    """A machine's two clocks, moved by hand."""
+
+    wall: float = 1_767_225_600.0
+    steady: float = 5_000.0
+
+    def now(self) -> float:
+        """The time of day."""
+        return self.wall
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+        return self.steady
+
+    def passes(self, seconds: float) -> None:
+        """Time, for both."""
+        self.wall += seconds
+        self.steady += seconds
+
+
+@pytest.mark.parametrize("step", [-86_400.0, -3.0, 0.0, 3_600.0, 86_400.0])
+def test_durations_do_not_follow_a_clock_that_is_set(step: float) -> None:
+    """Five seconds are five, whatever somebody does to the clock meanwhile."""
+    hands = Hands()
+    clock = SteadyClock(hands)
+    began = clock.now()
+    hands.passes(2.0)
+    hands.wall += step
+    hands.passes(3.0)
+    assert clock.now() - began == pytest.approx(5.0)
+    assert clock.wall() == hands.wall
+
+
+def test_finish_by_goes_by_the_time_of_day() -> None:
+    """Also where the machine slept on a clock that stood still meanwhile, or the clock was set."""
+    hands = Hands()
+    deadlines = Deadlines([hands.wall + 3_600, None], SteadyClock(hands))
+    assert (len(deadlines), deadlines.any, deadlines[1]) == (2, True, math.inf)
+    assert deadlines[0] == hands.steady + 3_600
+    hands.wall += 7_200  # it slept
+    assert deadlines[0] == hands.steady - 3_600
+    hands.wall -= 7_200
+    assert deadlines[0] == hands.steady + 3_600
+
+
+def test_the_machines_clock_counts_its_sleep() -> None:
+    """Where the system has such a clock, it is the one."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        before = time.clock_gettime(time.CLOCK_BOOTTIME)
+        found = SystemClock().monotonic()
+        assert before <= found <= time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+START = RunStarted(1.0, "r1", (JobHeader("m/a", "a", "m", "https://s", "m.yaml", 1, 1),))
+BATCH: list[Event] = [Accepted(2.0, "m/a", 1, "17"), SubmitIntended(2.0, "m/a", 2)]
+
+
+class Broken:
+    """A journal's file on a disk that fails, or one in memory."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.fails = fails
+        self.lines: list[str] = []
+
+    def check(self) -> None:
+        """It is the one."""
+
+    def append(self, lines: Sequence[str]) -> None:
+        """Keep them, or fail."""
+        if self.fails:
+            raise StateError("the disk is full")
+        self.lines += lines
+
+
+def test_what_one_file_cannot_take_is_in_the_other(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """An id is kept where it can be; an intent that is not in both files is taken back, as its POST does not leave."""
+    with Log(tmp_path_factory.mktemp("a")) as log:
+        log.begin(START, [], [], {})
+        journal = RunJournal(log, "r1", Broken(fails=True))
+        with pytest.raises(StateError, match="full"):
+            journal.append(BATCH)
+        back = SubmitDeferred(2.0, "m/a", 2, "not sent: the disk is full")
+        assert log.events("r1") == [START, *BATCH, back]
+    folder = tmp_path_factory.mktemp("b")
+    with Log(folder) as log:
+        log.begin(START, [], [], {})
+        log.check()
+        file = Broken()
+        journal = RunJournal(log, "r1", file)
+        for path in folder.glob("state.db*"):
+            path.unlink()
+        with pytest.raises(StateError, match="deleted"):
+            journal.append(BATCH)
+        journal.keep([Accepted(3.0, "m/a", 2, "18")])
+        assert [('"17"' in line, '"18"' in line) for line in file.lines] == [(True, False), (False, True)]
+        assert not any("submitIntended" in line for line in file.lines)

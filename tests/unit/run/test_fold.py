@@ -1,0 +1,182 @@
+"""Events to report."""
+
+from __future__ import annotations
+
+import pytest
+
+from aftrun.domain.errors import StateError
+from aftrun.domain.events import (
+    Accepted,
+    AttemptEnded,
+    Event,
+    Interrupted,
+    JobEnded,
+    JobHeader,
+    LookFailed,
+    Reason,
+    RetryPlanned,
+    RunEnded,
+    RunResumed,
+    RunStarted,
+    Source,
+    StateSeen,
+    SubmitDeferred,
+    SubmitIntended,
+    Warned,
+)
+from aftrun.domain.model import Attempt, FileRef, JobResult, Json, Outcome
+from aftrun.run.fold import ReportBuilder, fold
+
+KEY = "m/a"
+START = RunStarted(
+    at=1.0,
+    run="r",
+    jobs=(
+        JobHeader(KEY, "a", "m", "https://s", "m.yaml", 2, 3, {"scriptName": "a"}, tags=("t",), description="d"),
+        JobHeader("m/b", "b", "m", "https://s", "m.yaml", 5, 3, needs=(KEY,), allow_failure=True),
+    ),
+    sources=(Source("m.yaml", "ab", "m"),),
+    aftrun="1.2",
+    git={"commit": "c0ffee"},
+    sandbox=True,
+)
+REQUEST: dict[str, Json] = {"scriptName": "a", "params": {"x": "${S}"}}
+
+STEPS: list[tuple[Event, dict[str, object]]] = [
+    (SubmitIntended(2.0, KEY, 1, REQUEST), {"phase": "submitting", "started_at": 2.0, "request": REQUEST}),
+    (SubmitDeferred(3.0, KEY, 1, "refused", 0.5), {"phase": "deferred", "started_at": 2.0}),
+    (SubmitIntended(4.0, KEY, 1, REQUEST), {"phase": "submitting", "started_at": 2.0}),
+    (Accepted(5.0, KEY, 1, "17", "queued"), {"phase": "accepted", "job_id": "17"}),
+    (StateSeen(6.0, KEY, 1, "Waiting", "queued"), {"phase": "accepted"}),
+    (StateSeen(7.0, KEY, 1, "Running", "running"), {"phase": "running"}),
+    (LookFailed(8.0, KEY, 1, "HTTP 502"), {"phase": "running"}),
+    (
+        AttemptEnded(9.0, KEY, 1, Outcome.FAILED, Reason.DONE, "exit code 1", 1, "Failed", 7.5, 8.5, {"n": 1}),
+        {"phase": "waiting", "outputs": (("n", 1),), "outcome": None},
+    ),
+    (RetryPlanned(9.0, KEY, 2, 10.0, "failed: exit code 1"), {"phase": "waiting", "message": "failed: exit code 1"}),
+    (SubmitIntended(19.0, KEY, 2, REQUEST), {"phase": "submitting", "started_at": 2.0}),
+    (Accepted(20.0, KEY, 2, "18"), {"phase": "accepted", "job_id": "18"}),
+    (AttemptEnded(21.0, KEY, 2, Outcome.SUCCEEDED, Reason.DONE), {"phase": "waiting", "outputs": ()}),
+    (
+        JobEnded(21.0, KEY, Outcome.SUCCEEDED, Reason.DONE, "fine"),
+        {
+            "phase": "ended",
+            "outcome": Outcome.SUCCEEDED,
+            "reason": "done",
+            "message": "fine",
+            "ended_at": 21.0,
+            "duration": 19.0,
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize("count", range(1, len(STEPS) + 1))
+def test_a_job_step_by_step(count: int) -> None:
+    """After each event the job stands where the event says."""
+    folder = ReportBuilder([START, *(event for event, _ in STEPS[:count])])
+    job = folder.job(KEY)
+    assert {name: getattr(job, name) for name in STEPS[count - 1][1]} == STEPS[count - 1][1]
+
+
+def test_the_attempts_of_a_job() -> None:
+    """Each attempt keeps its own times, id, state and end; tries count the POSTs."""
+    first, second = fold([START, *(event for event, _ in STEPS)]).jobs[0].attempts
+    assert first == Attempt(
+        number=1,
+        request=REQUEST,
+        submitted_at=2.0,
+        accepted_at=5.0,
+        running_at=7.0,
+        ended_at=9.0,
+        job_id="17",
+        state="Failed",
+        outcome=Outcome.FAILED,
+        reason="done",
+        message="exit code 1",
+        exit_code=1,
+        server_started_at=7.5,
+        server_ended_at=8.5,
+        tries=2,
+    )
+    assert (second.number, second.job_id, second.outcome, second.tries) == (2, "18", Outcome.SUCCEEDED, 1)
+
+
+def test_the_report_names_what_was_planned() -> None:
+    """Jobs in manifest order with what their headers say, sources, version, git."""
+    report = fold([START])
+    assert (report.id, report.started_at, report.ended_at, report.outcome, report.exit_code) == (
+        "r",
+        1.0,
+        None,
+        "running",
+        None,
+    )
+    assert report.manifests == (FileRef("m.yaml", "ab", "m"),)
+    assert (report.aftrun, report.git, report.sandbox) == ("1.2", (("commit", "c0ffee"),), True)
+    a, b = report.jobs
+    assert (a.manifest, b.manifest) == ("m", "m")
+    assert (a.name, a.tags, a.description, str(a.origin), a.request) == (
+        "a",
+        ("t",),
+        "d",
+        "m.yaml:2:3",
+        {"scriptName": "a"},
+    )
+    assert (b.needs, b.allow_failure, b.phase) == ((KEY,), True, "pending")
+    assert report.duration is None
+    assert a.duration is None
+    assert report.counts()["pending"] == 2
+
+
+def test_end_interruption_and_resumption_of_a_run() -> None:
+    """The last process' end counts; while one is at work the run is running."""
+    folder = ReportBuilder([START, Warned(1.0, "careful"), Interrupted(2.0, 15), RunEnded(3.0, "interrupted", 143)])
+    report = folder.report()
+    assert (report.outcome, report.exit_code, report.ended_at, report.duration) == ("interrupted", 143, 3.0, 2.0)
+    assert report.warnings == ("careful",)
+    folder.feed(RunResumed(4.0, 7, "here"))
+    report = folder.report()
+    assert (report.outcome, report.exit_code, report.ended_at) == ("running", None, None)
+
+
+def test_a_folder_and_a_fold_agree_after_every_event() -> None:
+    """Fed one at a time or all at once: equal reports."""
+    events: list[Event] = [START, *(event for event, _ in STEPS)]
+    folder = ReportBuilder()
+    for count, event in enumerate(events, 1):
+        folder.feed(event)
+        assert folder.report() == fold(events[:count])
+    assert list(folder.jobs()) == [KEY, "m/b"]
+
+
+def test_a_report_is_not_changed_by_what_comes_later() -> None:
+    """A report is a photograph."""
+    folder = ReportBuilder([START])
+    report = folder.report()
+    folder.feed(STEPS[0][0])
+    assert report.jobs[0].phase == "pending"
+    assert isinstance(report.jobs[0], JobResult)
+
+
+def test_a_job_runs_from_when_it_was_first_seen_to_run() -> None:
+    """A word for "queued" is not the time at which a job began to run, nor is the second word for "running"."""
+    seen = [StateSeen(at, KEY, 1, word, word) for at, word in ((3.0, "queued"), (4.0, "running"), (5.0, "running"))]
+    attempts = [fold([START, STEPS[0][0], *seen[:count]]).jobs[0].attempts[0] for count in (1, 2, 3)]
+    assert [each.running_at for each in attempts] == [None, 4.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("events", "why"),
+    [
+        ([], "is empty"),
+        ([STEPS[0][0]], "never named: 'm/a'"),
+        ([START, SubmitIntended(2.0, "m/other", 1)], "never named: 'm/other'"),
+        ([START, StateSeen(2.0, KEY, 1, "Running", "running")], "never sent: 'm/a'"),
+    ],
+)
+def test_events_that_make_no_run_are_an_error(events: list[Event], why: str) -> None:
+    """Empty, without a start, about a job that nobody named, a state before any submission."""
+    with pytest.raises(StateError, match=why):
+        fold(events)

@@ -1,0 +1,102 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from aftrun.domain.errors import StateError
+from aftrun.system import files
+from aftrun.system.files import write_atomic
+from tests.waiting import HANG
+
+
+def test_text_is_written_as_it_is(tmp_path: Path) -> None:
+    """UTF-8, line ends untouched, missing folders made, nothing else left in the folder."""
+    path = tmp_path / "a" / "b" / "report.json"
+    write_atomic(path, "é\r\n✓\n")
+    assert path.read_bytes() == "é\r\n✓\n".encode()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_is_replaced(tmp_path: Path) -> None:
+    """The shorter text leaves nothing of the longer one."""
+    path = tmp_path / "x"
+    write_atomic(path, "long " * 100)
+    write_atomic(path, "short")
+    assert path.read_text() == "short"
+
+
+def test_the_mode_follows_the_umask(tmp_path: Path) -> None:
+    """As if the shell had written it, not the private mode of a temporary file."""
+    path = tmp_path / "x"
+    write_atomic(path, "x")
+    expected = 0o666 & ~files._umask()
+    assert stat.S_IMODE(path.stat().st_mode) == expected
+    assert os.umask(files._umask()) == files._umask()
+
+
+def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full in the middle: the reader still sees the old report, whole."""
+    path = tmp_path / "x"
+    write_atomic(path, "old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StateError, match="No space left on device") as caught:
+        write_atomic(path, "new")
+    assert caught.value.exit_code == 74
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_kill_in_the_middle_leaves_no_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not an OSError but the end of the process: it goes through, and cleans up behind it."""
+
+    def killed(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(tmp_path / "x", "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    """`/dev/stdout` and the like cannot be replaced by a file."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    found: list[str] = []
+    reader = threading.Thread(target=lambda: found.append(path.read_text()))
+    reader.start()
+    write_atomic(path, "through the pipe")
+    reader.join(HANG)
+    assert found == ["through the pipe"]
+    assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+def test_a_folder_in_the_way(tmp_path: Path) -> None:
+    """An error that names the path, with a remedy."""
+    with pytest.raises(StateError, match="cannot write") as caught:
+        write_atomic(tmp_path, "x")
+    assert str(tmp_path) in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
+    """The same for its parent."""
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StateError, match="cannot write"):
+        write_atomic(tmp_path / "file" / "report.json", "x")
+
+
+def test_text_that_is_no_unicode_is_written_all_the_same(tmp_path: Path) -> None:
+    """Half a surrogate pair, which JSON of a server can hold, must not cost the whole report."""
+    write_atomic(tmp_path / "x", '{"message": "\ud800"}')
+    assert (tmp_path / "x").read_bytes() == b'{"message": "\\ud800"}'
