@@ -26,15 +26,13 @@ from aftrun.client import failures, probe, proxy, text, tls
 from aftrun.client.jobinfo import info as jobinfo
 from aftrun.client.jobinfo.fields import location_id
 from aftrun.client.transport import Oversize, Phase, Trace, Wire, pool_classes
-from aftrun.domain import jobids
+from aftrun.domain import jobids, urls
 from aftrun.domain.errors import UsageError
 from aftrun.domain.model import Answer, Endpoint, Failure, FailureKind, JobInfo, Json, Reply, State
 from aftrun.domain.secrets import NOTHING_SECRET, Scrubber
 
 _NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
 _SECRET_HEADER = re.compile(r"auth|token|key|secret|cookie|password", re.IGNORECASE)
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
 _FRAMING = ("content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect")
 """Headers that say how a request is cut into bytes. A user's own would make server and client disagree."""
 
@@ -109,47 +107,29 @@ class _Session(requests.Session):
         """None, so that a redirect is an answer like others, whose body is read within limits."""
 
 
-def _checked_url(url: str) -> urllib.parse.SplitResult:
-    hint = "write it as https://HOST:PORT, as in https://127.0.0.1:44399"
+def _checked_url(url: str) -> urls.ServerUrl:
     try:
-        parts = urllib.parse.urlsplit(url.strip())
-        port = parts.port
-    except ValueError as error:
-        raise UsageError(f"the server's URL is not one: {error}", hint=hint) from error
-    if parts.username is not None or parts.password is not None:
-        raise UsageError("the server's URL holds a user name or password, which the API does not use", hint=hint)
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise UsageError(f"{text.clean(url, 200)!r} is not the URL of a server", hint=hint)
-    if parts.query or parts.fragment:
-        raise UsageError(f"the server's URL {text.clean(url, 200)!r} must end with its path", hint=hint)
-    return parts
-
-
-def _ascii_host(host: str) -> str:
-    if host.isascii():
-        return host
-    try:
-        return host.encode("idna").decode("ascii")
-    except UnicodeError as error:
-        raise UsageError(f"{text.clean(host, 200)!r} is not a host name: {error}") from error
+        return urls.parse_url(url.strip())
+    except ValueError as fault:
+        raise UsageError(f"the server's URL is not usable: {fault}", hint=urls.URL_FORM) from fault
 
 
 def _headers(endpoint: Endpoint) -> dict[str, str]:
     """All headers of a GET. Faults are found here, where the message can leave the value out."""
     result = {"User-Agent": f"aftrun/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
     for name, value in endpoint.headers:
-        if not _HEADER_NAME.fullmatch(name):
+        if not urls.is_header_name(name):
             raise UsageError(f"{text.clean(name, 100)!r} is not the name of a header")
         if name.lower() in _FRAMING:
             raise UsageError(f"the header {name} cannot be set: aftrun sets it itself")
-        if value and not _HEADER_VALUE.fullmatch(value):
-            raise UsageError(f"the value of the header {name} holds a line break or a character that is not ASCII")
+        if fault := urls.header_value_fault(value):
+            raise UsageError(f"the value of the header {name} is not usable: {fault}")
         result = {key: old for key, old in result.items() if key.lower() != name.lower()}
         result[name] = value
     if endpoint.api_key:
-        if not _HEADER_VALUE.fullmatch(endpoint.api_key):
+        if fault := urls.header_value_fault(endpoint.api_key):
             raise UsageError(
-                "the API key holds a line break, a blank at its start or end, or a character that is not ASCII",
+                f"the API key is not usable: {fault}",
                 hint="check where it comes from; a file or a pasted key often carries a line break at its end",
             )
         result = {key: old for key, old in result.items() if key.lower() != "x-api-key"}
@@ -212,16 +192,14 @@ class AftClient:
         self._clock = clock
         jobinfo.check(endpoint.job_info)
         parts = _checked_url(endpoint.url)
-        self._host = _ascii_host(parts.hostname or "")
-        self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        bracketed = f"[{self._host}]" if ":" in self._host else self._host
-        self._base = f"{parts.scheme}://{bracketed}:{self._port}{_quoted(parts.path.rstrip('/'))}"
+        self._host, self._port = parts.host, parts.port
+        self._base = f"{parts.origin}{_quoted(parts.path)}"
         self._headers = _headers(endpoint)
         self._proxy = proxy.find(parts.scheme, self._host, self._port, environ)
         self._proxies = {parts.scheme: self._proxy.url} if self._proxy is not None else {}
         self._scrubber = scrubber
         self._own = Scrubber(_own_secrets(endpoint, self._proxy))
-        self._pins = tuple(tls.pin(pin) for pin in endpoint.fingerprints)
+        self._pins = tls.pins(endpoint)
         self._trace = Trace()
         timeouts = (endpoint.connect_timeout, endpoint.read_timeout)
         self._wire = wire = Wire(self._trace, *timeouts, self._pins, monotonic)

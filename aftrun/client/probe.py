@@ -5,65 +5,19 @@ Each probe says what it saw and raises nothing: a broken server is what it is th
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 import time
-import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aftrun.client import proxy as proxies
 from aftrun.client import text, tls
-from aftrun.domain.errors import UsageError
 from aftrun.domain.model import Endpoint
+from aftrun.domain.urls import ServerUrl
 
-DEFAULT_PORT = 44399
 SOON = 30
 """Days before its end from which a certificate is worth a warning."""
-
-_BARE = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.%]+\])(?::[0-9]{1,5})?")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a server is. `url` has no path at its end unless one was given."""
-
-    url: str
-    host: str
-    port: int
-    secure: bool
-
-    @property
-    def netloc(self) -> str:
-        """`HOST:PORT`."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def place_of(given: str) -> Place:
-    """A URL, or `HOST`, or `HOST:PORT` (then HTTPS, and AFT!'s own port unless another is given).
-
-    Raises:
-        UsageError: it is none of these.
-    """
-    hint = "write it as https://HOST:PORT, as in https://127.0.0.1:44399"
-    given = given.strip().rstrip("/")
-    url = given
-    if "://" not in given:
-        if not _BARE.fullmatch(given):
-            raise UsageError(f"{text.clean(given, 200)!r} is not the address of a server", hint=hint)
-        url = f"https://{given}" if re.search(r":[0-9]+$", given) else f"https://{given}:{DEFAULT_PORT}"
-    try:
-        parts = urllib.parse.urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise UsageError(f"the server's URL is not one: {error}", hint=hint) from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise UsageError(f"{text.clean(given, 200)!r} is not the address of a server", hint=hint)
-    if parts.username is not None or parts.password is not None:
-        raise UsageError("the server's URL holds a user name or password, which the API does not use", hint=hint)
-    secure = parts.scheme == "https"
-    return Place(url, parts.hostname, port or (443 if secure else 80), secure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +28,7 @@ class Seen:
     error: str = ""
 
 
-def name(place: Place) -> Seen:
+def name(place: ServerUrl) -> Seen:
     """Whether the host's name resolves."""
     try:
         found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
@@ -85,7 +39,7 @@ def name(place: Place) -> Seen:
     return Seen(", ".join(addresses[:4]) + (", …" if len(addresses) > 4 else ""))
 
 
-def connection(place: Place, timeout: float, proxy: proxies.Proxy | None = None) -> Seen:
+def connection(place: ServerUrl, timeout: float, proxy: proxies.Proxy | None = None) -> Seen:
     """Whether something accepts connections there (or a proxy lets us through); `timeout` in seconds."""
     began = time.monotonic()
     try:
@@ -116,7 +70,7 @@ class Trust:
     """Whether it names the host. A pin makes this unimportant; `caFile` and the machine's store insist on it."""
 
 
-def trust(place: Place, endpoint: Endpoint, environ: Mapping[str, str] | None = None) -> Trust:
+def trust(place: ServerUrl, endpoint: Endpoint, environ: Mapping[str, str] | None = None) -> Trust:
     """Look at a server's certificate, and hold it against the settings of an endpoint.
 
     Raises:
@@ -146,7 +100,7 @@ def trust(place: Place, endpoint: Endpoint, environ: Mapping[str, str] | None = 
         return Trust(shown, accepted=True, by="insecure", fits_host=fits)
     if endpoint.fingerprints:
         try:
-            tls.check_pins(shown.der, tuple(tls.pin(pin) for pin in endpoint.fingerprints))
+            tls.check_pins(shown.der, tls.pins(endpoint))
         except tls.WrongFingerprint:
             expected = " or ".join(endpoint.fingerprints)
             return Trust(shown, error=f"it is not the pinned one ({expected})", fits_host=fits)
@@ -156,7 +110,9 @@ def trust(place: Place, endpoint: Endpoint, environ: Mapping[str, str] | None = 
     return Trust(shown, accepted=not refused, by="" if refused else by, error=refused, fits_host=fits)
 
 
-def _verify(place: Place, endpoint: Endpoint, proxy: proxies.Proxy | None, environ: Mapping[str, str] | None) -> str:
+def _verify(
+    place: ServerUrl, endpoint: Endpoint, proxy: proxies.Proxy | None, environ: Mapping[str, str] | None
+) -> str:
     """Why OpenSSL refuses the certificate; empty: it accepts it."""
     context = tls.context(endpoint, environ)
     timeout = endpoint.connect_timeout
@@ -165,7 +121,7 @@ def _verify(place: Place, endpoint: Endpoint, proxy: proxies.Proxy | None, envir
             sock = socket.create_connection((place.host, place.port), timeout)
         else:
             sock = proxies.tunnel(proxy, place.host, place.port, timeout)
-        with sock, context.wrap_socket(sock, server_hostname=place.host.rstrip(".")):
+        with sock, context.wrap_socket(sock, server_hostname=place.host):
             return ""
     except ssl.SSLCertVerificationError as error:
         return text.clean(error.verify_message or str(error)).rstrip(".")

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from aftrun.domain import urls
 from aftrun.domain.errors import UsageError
 
 
@@ -27,19 +28,6 @@ class Proxy:
     def password(self) -> str:
         """The password in its URL, decoded; empty where there is none."""
         return urllib.parse.unquote(urllib.parse.urlsplit(self.url).password or "")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` (no brackets) is this machine: 127/8, ::1, localhost."""
-    host = host.rstrip(".").lower()
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
 
 
 def _bypassed(host: str, port: int, no_proxy: str) -> bool:
@@ -90,7 +78,7 @@ def find(scheme: str, host: str, port: int, environ: Mapping[str, str] | None = 
     Raises:
         UsageError: the environment names a proxy that aftrun cannot use.
     """
-    if is_loopback(host):
+    if urls.is_loopback(host):
         return None
     variables = os.environ if environ is None else environ
     if _bypassed(host, port, _variable(variables, "no_proxy")[1]):

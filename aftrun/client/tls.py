@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import re
 import socket
 import ssl
 from collections.abc import Iterable, Mapping
@@ -16,13 +15,12 @@ from typing import Any
 
 from aftrun.client import proxy as proxies
 from aftrun.client import x509
+from aftrun.domain import urls
 from aftrun.domain.errors import UsageError
 from aftrun.domain.model import Endpoint
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """Asked in this order, and only where the endpoint itself says nothing about its certificate."""
-
-_PIN = re.compile(r"(?:sha-?256(?:\s+fingerprint)?\s*[:=/]\s*)?([0-9a-f:\s]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +48,16 @@ class WrongFingerprint(ssl.SSLError):
         self.der = der
 
 
-def fingerprint(der: bytes) -> str:
-    """``sha256:`` and the hex digits of a certificate's hash."""
-    return "sha256:" + hashlib.sha256(der).hexdigest()
-
-
-def pin(text: str) -> bytes:
-    """The 32 bytes of a fingerprint, as `sha256:…` or as openssl prints it (`SHA256 Fingerprint=AA:BB:…`).
+def pins(endpoint: Endpoint) -> tuple[bytes, ...]:
+    """The 32 bytes of each certificate that the endpoint pins.
 
     Raises:
-        UsageError: it is not the SHA-256 of a certificate.
+        UsageError: one is not the SHA-256 of a certificate.
     """
-    match = _PIN.fullmatch(text.strip())
-    digits = re.sub(r"[:\s]", "", match.group(1)) if match else ""
-    if len(digits) != 64:
-        raise UsageError(
-            f"{text!r} is not the SHA-256 fingerprint of a certificate: that is `sha256:` and 64 hex digits",
-            hint="`aftrun trust URL` prints the fingerprint of the certificate that a server shows",
-        )
-    return bytes.fromhex(digits)
+    try:
+        return tuple(urls.parse_fingerprint(text) for text in endpoint.fingerprints)
+    except ValueError as fault:  # which one is not said: it may have come from outside
+        raise UsageError(f"a pinned fingerprint is not usable: {fault}", hint=urls.FINGERPRINT_FORM) from fault
 
 
 def check_pins(der: bytes, pins: tuple[bytes, ...]) -> None:
@@ -248,9 +237,9 @@ def describe(der: bytes) -> PeerCertificate:
     try:
         fields = x509.read(der)
     except ValueError:
-        return PeerCertificate(fingerprint(der), "", "", (), 0.0, 0.0, self_signed=False, der=der)
+        return PeerCertificate(urls.fingerprint(der), "", "", (), 0.0, 0.0, self_signed=False, der=der)
     return PeerCertificate(
-        fingerprint(der),
+        urls.fingerprint(der),
         fields.subject,
         fields.issuer,
         fields.names,

@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from urllib.parse import urlsplit
 
 from aftrun.client import probe, proxy
-from aftrun.domain import jobids
+from aftrun.domain import jobids, urls
 from aftrun.domain.errors import AftrunError, ExitCode, UsageError
 from aftrun.domain.model import Answer, Endpoint, Failure, JobInfo, Manifest, ServerSpec, State
 from aftrun.run import policy
@@ -128,7 +127,7 @@ class Doctor:
             spec = replace(self._spec, api_key="") if stand_ins else self._spec
             self._target = single_server(spec, self._environ, hidden=self._hidden)
             endpoint = self._target.setup.endpoints[0]
-            place = probe.place_of(endpoint.url)
+            place = urls.parse_url(endpoint.url)
             self._target.client().close()
         except AftrunError as error:
             text = "; ".join(f"{each.text} has no value" for each in self._missing) or error.message
@@ -147,7 +146,7 @@ class Doctor:
             if not (yield from self._certificate(place, endpoint)):
                 return
         else:
-            loopback = proxy.is_loopback(place.host)
+            loopback = place.loopback
             level = Level.OK if loopback else Level.WARNING
             text = "plain HTTP, so there is no certificate; "
             text += (
@@ -156,8 +155,8 @@ class Doctor:
             yield Check("certificate", level, text, "" if loopback else "use https:// and pin the certificate")
         yield from self._requests(has_key=not stand_ins)
 
-    def _way(self, place: probe.Place, endpoint: Endpoint) -> Generator[Check, None, bool]:
-        through = proxy.find(urlsplit(endpoint.url).scheme, place.host, place.port)
+    def _way(self, place: urls.ServerUrl, endpoint: Endpoint) -> Generator[Check, None, bool]:
+        through = proxy.find(place.scheme, place.host, place.port)
         if through is None:
             seen = probe.name(place)
             if seen.error:
@@ -177,7 +176,7 @@ class Doctor:
         yield Check("connection", Level.OK, seen.detail)
         return True
 
-    def _certificate(self, place: probe.Place, endpoint: Endpoint) -> Generator[Check, None, bool]:
+    def _certificate(self, place: urls.ServerUrl, endpoint: Endpoint) -> Generator[Check, None, bool]:
         found = probe.trust(place, endpoint)
         shown = found.certificate
         if shown is None:
@@ -186,12 +185,12 @@ class Doctor:
             return False
         if not found.accepted:
             remedy = (
-                f"`aftrun trust {place.url}` shows it and how to compare it; if it is your server's, put this line "
+                f"`aftrun trust {endpoint.url}` shows it and how to compare it; if it is your server's, put this line "
                 f"under server.tls: fingerprint: {shown.fingerprint}"
             )
             yield _failed("certificate", f"not accepted: {found.error}", remedy, ExitCode.UNREACHABLE)
         elif found.by == "insecure":
-            remedy = f"pin it: `aftrun trust {place.url}` prints the line"
+            remedy = f"pin it: `aftrun trust {endpoint.url}` prints the line"
             yield Check(
                 "certificate", Level.WARNING, "NOT verified (insecure): anyone on the way can read the key", remedy
             )

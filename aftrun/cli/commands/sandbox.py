@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import threading
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from aftrun.cli.boundary import emit, say
 from aftrun.cli.flags import flag
 from aftrun.domain.errors import UsageError
+from aftrun.domain.urls import is_loopback
 from aftrun.system.signals import listen
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def sandbox(
         if not no_tls:
             emit(f"fingerprint: {server.fingerprint}\n")
         pin = "" if no_tls else f" --fingerprint {server.fingerprint}"
-        if not ipaddress.ip_address(socket.gethostbyname(host)).is_loopback:
+        if not is_loopback(socket.gethostbyname(host)):
             say(f"warning: {host} can be reached from other machines, and the key is no secret")
         say("")
         say("This is our assumption of AFT!, not AFT! itself. Try it from another terminal:")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,12 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 from aftrun.cli.boundary import emit, say
 from aftrun.cli.choices import TextFormat
 from aftrun.cli.flags import argument, flag
+from aftrun.cli.serverflags import full_url
 from aftrun.domain.durations import parse_duration
 from aftrun.domain.errors import Unreachable, UsageError
+from aftrun.domain.text import dumps
+from aftrun.domain.urls import parse_url
 
 if TYPE_CHECKING:
-    from aftrun.client.probe import Place, Trust
+    from aftrun.client.probe import Trust
     from aftrun.client.tls import PeerCertificate
+    from aftrun.domain.urls import ServerUrl
 
 
 def trust(
@@ -36,41 +39,42 @@ def trust(
     from aftrun.client import probe  # noqa: PLC0415  # the same
     from aftrun.domain.model import Endpoint  # noqa: PLC0415  # with the rest of the machinery
 
-    place = probe.place_of(url)
+    url = full_url(url)
+    place = parse_url(url)
     if not place.secure:
-        raise UsageError(f"{place.url} is plain HTTP, which has no certificate", hint="try https:// instead")
+        raise UsageError(f"{url} is plain HTTP, which has no certificate", hint="try https:// instead")
     try:
         seconds = parse_duration(timeout)
     except ValueError as error:
         raise UsageError(f"--timeout: {error}") from error
     endpoint = Endpoint(
-        url=place.url,
+        url=url,
         connect_timeout=max(0.1, seconds),
         cert_file=None if cert is None else str(cert),
         key_file=None if key is None else str(key),
     )
     found = probe.trust(place, endpoint)
     if found.certificate is None:
-        raise Unreachable(found.error, hint=f"`aftrun doctor --server {place.url}` looks at it step by step")
+        raise Unreachable(found.error, hint=f"`aftrun doctor --server {url}` looks at it step by step")
     if pem:
         import ssl  # noqa: PLC0415  # only for this output
 
         emit(ssl.DER_cert_to_PEM_cert(found.certificate.der))
         say(f"this is what {place.netloc} shows; compare before you trust it: {found.certificate.fingerprint}")
     elif form is TextFormat.JSON:
-        emit(_as_json(place, found, found.certificate))
+        emit(_as_json(url, found, found.certificate))
     else:
-        emit(_as_text(place, found, found.certificate, time.time()))
+        emit(_as_text(url, place, found, found.certificate, time.time()))
     return 0
 
 
-def _as_json(place: Place, found: Trust, certificate: PeerCertificate) -> str:
+def _as_json(url: str, found: Trust, certificate: PeerCertificate) -> str:
     import ssl  # noqa: PLC0415  # only for this output
 
     from aftrun.domain.events import instant  # noqa: PLC0415  # the same
 
     data = {
-        "url": place.url,
+        "url": url,
         "fingerprint": certificate.fingerprint,
         "subject": certificate.subject,
         "issuer": certificate.issuer,
@@ -82,10 +86,10 @@ def _as_json(place: Place, found: Trust, certificate: PeerCertificate) -> str:
         "namesTheHost": found.fits_host,
         "pem": ssl.DER_cert_to_PEM_cert(certificate.der),
     }
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    return dumps(data) + "\n"
 
 
-def _as_text(place: Place, found: Trust, certificate: PeerCertificate, now: float) -> str:
+def _as_text(url: str, place: ServerUrl, found: Trust, certificate: PeerCertificate, now: float) -> str:
     from aftrun.client import probe, tls  # noqa: PLC0415  # only for this output
 
     validity = probe.expiry(certificate, now)
@@ -120,7 +124,7 @@ def _as_text(place: Place, found: Trust, certificate: PeerCertificate, now: floa
         "If the fingerprint is the same (colons and upper case make no difference), put these lines into the manifest:",
         "",
         "server:",
-        f"  url: {place.url}",
+        f"  url: {url}",
         "  tls:",
         f"    fingerprint: {certificate.fingerprint}",
         "",

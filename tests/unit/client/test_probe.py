@@ -12,43 +12,19 @@ import pytest
 from aftrun.client import probe, tls
 from aftrun.client.jobinfo import info as jobinfo
 from aftrun.client.jobinfo.explain import explain, state_words, suggest
-from aftrun.domain.errors import ExitCode, UsageError
+from aftrun.domain import urls
+from aftrun.domain.errors import ExitCode
 from aftrun.domain.model import Endpoint, JobInfo, JobInfoMap, Json, ServerSpec, State, Tls
 from aftrun.service.doctor import Check, Checkup, Doctor, Level
 from tests.unit.servers import RawServer, always, ca_file, issued, response, self_signed
 from tests.waiting import HANG
 
 
-@pytest.mark.parametrize(
-    ("given", "url", "netloc"),
-    [
-        ("https://aft.example:44399", "https://aft.example:44399", "aft.example:44399"),
-        ("https://aft.example", "https://aft.example", "aft.example:443"),
-        ("http://aft.example/", "http://aft.example", "aft.example:80"),
-        ("aft.example", "https://aft.example:44399", "aft.example:44399"),
-        ("192.168.1.10:44400", "https://192.168.1.10:44400", "192.168.1.10:44400"),
-        ("[::1]", "https://[::1]:44399", "[::1]:44399"),
-        ("[::1]:8443", "https://[::1]:8443", "[::1]:8443"),
-    ],
-)
-def test_a_place_is_what_people_call_it(given: str, url: str, netloc: str) -> None:
-    """A bare host gets HTTPS and AFT!'s own port; a URL keeps what it says."""
-    place = probe.place_of(given)
-    assert (place.url, place.netloc) == (url, netloc)
-
-
-@pytest.mark.parametrize("given", ["", "ftp://x", "https://", "a b", "https://u:p@x", "x:99999", "https://x:0", "x/y"])
-def test_what_is_no_place_is_refused(given: str) -> None:
-    """With a message, never a traceback."""
-    with pytest.raises(UsageError):
-        probe.place_of(given)
-
-
 def test_a_pinned_certificate_is_accepted_whatever_name_it_has() -> None:
     """That is what a pin is for; that the name differs is said."""
     mine = issued("elsewhere.example")
     with RawServer(always(response()), mine.server_context()) as server:
-        place = probe.place_of(server.url)
+        place = urls.parse_url(server.url)
         found = probe.trust(place, Endpoint(url=server.url, fingerprints=("sha256:" + "0" * 64, mine.pin)))
         assert (found.accepted, found.by, found.fits_host) == (True, "fingerprint", False)
         wrong = probe.trust(place, Endpoint(url=server.url, fingerprints=("sha256:" + "0" * 64,)))
@@ -62,7 +38,7 @@ def test_a_pinned_certificate_is_accepted_whatever_name_it_has() -> None:
 def test_trust_by_file_by_machine_and_by_nobody() -> None:
     """Each way says who accepts; a refusal says why. No request is ever sent."""
     with RawServer(always(response()), issued().server_context()) as server:
-        place = probe.place_of(server.url)
+        place = urls.parse_url(server.url)
         by_file = probe.trust(place, Endpoint(url=server.url, ca_file=ca_file()))
         by_machine = probe.trust(place, Endpoint(url=server.url), {"SSL_CERT_FILE": ca_file()})
         by_nobody = probe.trust(place, Endpoint(url=server.url), {})
@@ -76,7 +52,7 @@ def test_trust_by_file_by_machine_and_by_nobody() -> None:
 def test_the_certificate_comes_with_its_bytes() -> None:
     """So that it can be printed as PEM."""
     with RawServer(always(response()), self_signed().server_context()) as server:
-        found = probe.trust(probe.place_of(server.url), Endpoint(url=server.url))
+        found = probe.trust(urls.parse_url(server.url), Endpoint(url=server.url))
     assert found.certificate is not None
     assert found.certificate.self_signed
     assert ssl.PEM_cert_to_DER_cert(ssl.DER_cert_to_PEM_cert(found.certificate.der)) == self_signed().der
@@ -85,14 +61,14 @@ def test_the_certificate_comes_with_its_bytes() -> None:
 def test_no_tls_there_is_an_error_and_no_exception() -> None:
     """Plain HTTP on the port, and nothing on the port."""
     with RawServer(lambda visit: visit.send(response(b"", "400 Bad Request"))) as server:
-        place = probe.place_of(server.url.replace("http:", "https:"))
+        place = urls.parse_url(server.url.replace("http:", "https:"))
         assert "no TLS connection" in probe.trust(place, Endpoint(connect_timeout=HANG)).error
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    place = probe.place_of(f"127.0.0.1:{port}")
+    place = urls.parse_url(f"https://127.0.0.1:{port}")
     assert "connection refused" in probe.trust(place, Endpoint()).error
     assert "connection refused" in probe.connection(place, HANG).error
-    assert "was not found" in probe.name(probe.place_of("no-such-host.invalid")).error
+    assert "was not found" in probe.name(urls.parse_url("https://no-such-host.invalid")).error
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,14 @@ def test_fingerprints_in_the_forms_that_people_paste() -> None:
     """As aftrun and as openssl print them, in either case."""
     raw = bytes(range(32))
     colons = ":".join(f"{byte:02X}" for byte in raw)
-    for text in (f"sha256:{raw.hex()}", f"SHA256 Fingerprint={colons}", colons, raw.hex(), f" sha-256:{raw.hex()}\n"):
+    for text in (
+        f"sha256:{raw.hex()}",
+        f"SHA256 Fingerprint={colons}",
+        colons,
+        raw.hex(),
+        f"SHA256/{raw.hex().upper()}",
+        f" sha-256: {raw.hex()}\n",
+    ):
         assert urls.parse_fingerprint(text) == raw
     for text in ("", "sha256:", raw.hex()[:-1], raw.hex() + "00", "sha1:" + raw.hex(), "x" * 64):
         with pytest.raises(ValueError, match="SHA-256"):

@@ -1,0 +1,31 @@
+"""Rules that have one home: no other module decides the same thing on its own."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import aftrun
+
+PACKAGE = Path(aftrun.__file__).resolve().parent
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    """Every module of the package, by its path in there."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path.relative_to(PACKAGE).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_one_module_says_what_this_machine_is() -> None:
+    """Three did, and one of them took `127.evil.example` for it."""
+    others = [
+        f"{name}:{node.lineno}"
+        for name, tree in modules()
+        if name != "domain/urls.py"
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Attribute) and node.attr == "is_loopback" and ast.unparse(node.value) != "urls")
+        or (isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in ("127.", "localhost."))
+        or (isinstance(node, ast.FunctionDef) and node.name == "is_loopback")
+    ]
+    assert others == []
