@@ -183,6 +183,9 @@ class Checks:
                     self._reopen(event)
                 case JobEnded():
                     self._jobs[event.job].ended = event
+                    early = self._world.now() < self._finishes[self._jobs[event.job].task.stage] - 0.01
+                    if event.reason is Reason.FINISH_BY and early and not self.clocks_disturbed:
+                        self.broken(f"{event.job} was given up before finishBy")
 
     @staticmethod
     def _settle(seen: Seen, attempt: int) -> None:
@@ -340,6 +343,8 @@ class Checks:
         return not (ended.outcome is Outcome.SKIPPED and ended.reason is Reason.NOT_NEEDED)
 
     def _slots(self, task: Task, where: str) -> None:
+        if self._jobs[task.key].read_again:
+            return
         active = {
             each.task.key
             for each in self._jobs.values()

@@ -201,6 +201,41 @@ BUGS: tuple[Bug, ...] = (
         (("min(reply.retry_after, LONGEST_READ_WAIT)", "reply.retry_after"),),
     ),
     Bug(
+        "two live jobs may have the same id",
+        f"{_STEPS}._shared",
+        (("if not open_ones:", "if True:"),),
+    ),
+    Bug(
+        "a concurrency key is free again after timedOut",
+        f"{_GATE}.end",
+        (("if seen: self._release(task)", "self._release(task)"), ("[] if seen else self._stick(index)", "[]")),
+    ),
+    Bug(
+        "finishBy is frozen when the process begins",
+        "aftrun.run.ports:Deadlines.__getitem__",
+        (("self._clock.monotonic() + (instant - self._clock.wall())", "instant - self._clock._offset"),),
+    ),
+    Bug(
+        "finishBy goes by the zone of the machine that resumes",
+        "aftrun.run.plan:finish_time",
+        (("zones.zone(zone)", 'zones.zone("")'),),
+    ),
+    Bug(
+        "what was put off is still sent after finishBy",
+        f"{_STEPS}.too_late",
+        (("if self._clock.monotonic() < self._finishes[live.task.stage]:", "if True:"),),
+    ),
+    Bug(
+        "the journal is ignored where the state file has lost something",
+        "aftrun.run.reconcile:reconcile",
+        (("found |= journal.events", "pass"),),
+    ),
+    Bug(
+        "a rate that opens while the record is written is missed",
+        f"{_LOOP}._patience",
+        (("self._lanes.next_opening(self._picked_at)", "self._lanes.next_opening(now)"),),
+    ),
+    Bug(
         "an end is taken from any answer",
         f"{_POLICY}:after_look",
         (

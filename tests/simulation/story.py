@@ -194,7 +194,7 @@ def _finish_by(random: Random, epoch: float, zone: str) -> tuple[float, str]:
     """When a run begins, and a local time soon after, perhaps one that there is not, or twice, on that night."""
     if zone in _CHANGES and random.random() < 0.6:
         epoch = _one_of(random, *_CHANGES[zone]) + float(int(random.random() * 7200) - 5400)
-    later = datetime.fromtimestamp(epoch + _one_of(random, 30.0, 90.0, 200.0, 1800.0, 4000.0), ZoneInfo(zone))
+    later = datetime.fromtimestamp(epoch + _one_of(random, 60.0, 60.0, 75.0, 120.0, 1800.0), ZoneInfo(zone))
     return epoch, f"{later:%H:%M}"
 
 
@@ -211,6 +211,7 @@ _FAMILIES = (
     "cuts",
     "damage",
     "clock",
+    "zones",
 )
 
 
@@ -228,7 +229,7 @@ def draw(seed: int) -> Story:
         url="https://one:44399",
         submit_timeout=_one_of(random, 5.0, 30.0, 300.0),
         poll=Poll(_one_of(random, 0.5, 2.0, 5.0), _one_of(random, 10.0, 60.0), _one_of(random, 0.2, 0.5)),
-        max_requests_per_second=2.0 if chance() < 0.05 else None,
+        max_requests_per_second=_one_of(random, 0.5, 2.0) if chance() < 0.15 else None,
     )
     servers: tuple[ServerSpec, ...] = (one,)
     if chance() < 0.3:
@@ -245,7 +246,7 @@ def draw(seed: int) -> Story:
     stages = 2 if chance() < 0.25 else 1
     manifests = tuple(_manifest(random, number, finish_by, servers) for number in range(stages))
     cuts: list[Cut] = []
-    if "cuts" in faults or "damage" in faults:
+    if faults & {"cuts", "damage", "zones"}:
         for _ in range(_one_of(random, 1, 1, 2, 3)):
             kind = _one_of(random, "step", "step", "step", "time", "signal", "full", "ours", "short", "locked")
             number = _one_of(random, 2, 15) if kind == "signal" else 1 + int(chance() * _one_of(random, 12, 60))
