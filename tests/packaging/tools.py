@@ -20,7 +20,6 @@ from tests.conftest import ROOT
 from tests.waiting import HANG
 
 _LEAVE_OUT = (
-    "build",
     "dist",
     "node_modules",
     "__pycache__",
@@ -86,7 +85,7 @@ def run(
 def copy_tree(target: Path, *, without: Iterable[str] = ()) -> Path:
     """The tree as a clean checkout has it, but for git's own folder, in a new folder."""
     patterns = (*_LEAVE_OUT, *_LEAVE_OUT_TOO)
-    top = set(without)
+    top = {"build", *without}  # deeper, it is a room of the package
 
     def ignore(folder: str, names: list[str]) -> set[str]:
         found = {name for name in names if any(fnmatch.fnmatch(name, each) for each in patterns)}

@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from aftrun.domain.text import brief, did_you_mean
+from aftrun.domain.values import Inside, Outside, Template, Value, bound
 from aftrun.manifest import outside
 from aftrun.manifest.build import expand
-from aftrun.manifest.parse import scalars
 from aftrun.manifest.check.diagnostics import Findings
+from aftrun.manifest.parse import scalars
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode
-from aftrun.domain.values import Inside, Outside, Template, Value, bound
 
 T = TypeVar("T")
 

@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aftrun.domain.text import brief, did_you_mean
-from aftrun.manifest.check.diagnostics import Findings
-from aftrun.manifest.build.fields import Fields
-from aftrun.manifest.parse.nodes import Node
 from aftrun.domain.model import Job
+from aftrun.domain.text import brief, did_you_mean
 from aftrun.domain.values import Inside, Template
+from aftrun.manifest.build.fields import Fields
+from aftrun.manifest.check.diagnostics import Findings
+from aftrun.manifest.parse.nodes import Node
 
 MAX_EDGES = 5_000_000
 _LONGEST_PATH = 12

@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from aftrun.domain.text import brief
 from aftrun.domain.errors import Problem
+from aftrun.domain.text import brief
+from aftrun.manifest.build.fields import Fields
 from aftrun.manifest.check import schema
 from aftrun.manifest.check.diagnostics import Findings
-from aftrun.manifest.build.fields import Fields
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode, Source
 from aftrun.manifest.parse.source import documents
 

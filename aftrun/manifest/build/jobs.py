@@ -9,15 +9,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from aftrun.domain.model import Job, OnAmbiguous, Outcome, Param, ParamKind, Retry, Script, Selector, When
 from aftrun.domain.text import brief
-from aftrun.manifest.check import lint
-from aftrun.manifest.parse import scalars
-from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.build.fields import Axes, Fields, mapping
 from aftrun.manifest.build.graph import Draft
 from aftrun.manifest.build.matrix import NO_MATRIX, Combination, combinations, copy_name
+from aftrun.manifest.check import lint
+from aftrun.manifest.check.diagnostics import Findings
+from aftrun.manifest.parse import scalars
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode
-from aftrun.domain.model import Job, OnAmbiguous, Outcome, Param, ParamKind, Retry, Script, Selector, When
 
 MAX_JOBS = 200_000
 """Jobs of one manifest, copies of matrix jobs counted."""

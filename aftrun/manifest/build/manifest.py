@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from aftrun.manifest.check import lint
-from aftrun.manifest.check.diagnostics import Findings
+from aftrun.domain.model import Job, Manifest, Notify, Order, Outcome, Strategy
+from aftrun.domain.values import Template, Value
 from aftrun.manifest.build.fields import Fields, mapping
 from aftrun.manifest.build.graph import Graph
 from aftrun.manifest.build.jobs import Jobs
-from aftrun.manifest.parse.nodes import ListNode, MapNode, Node
 from aftrun.manifest.build.servers import NOTIFY_HINT, notify_fault, servers
-from aftrun.domain.model import Job, Manifest, Notify, Order, Outcome, Strategy
-from aftrun.domain.values import Template, Value
+from aftrun.manifest.check import lint
+from aftrun.manifest.check.diagnostics import Findings
+from aftrun.manifest.parse.nodes import ListNode, MapNode, Node
 
 
 def _vars(node: MapNode | None, fields: Fields, variables: Mapping[str, str]) -> dict[str, Value]:

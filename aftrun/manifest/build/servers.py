@@ -6,11 +6,11 @@ import re
 from typing import Any
 
 from aftrun.domain import urls
-from aftrun.manifest.check.diagnostics import Findings
-from aftrun.manifest.build.fields import Fields, mapping
-from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE, JobInfoMap, Poll, ServerSpec, State, Tls
 from aftrun.domain.values import Origin, Outside, Template, Value
+from aftrun.manifest.build.fields import Fields, mapping
+from aftrun.manifest.check.diagnostics import Findings
+from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode
 
 _OWN_HEADERS = {
     "x-api-key": "the key is set with apiKey",

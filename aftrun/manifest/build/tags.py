@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aftrun.manifest.parse import scalars
 from aftrun.domain.model import ParamKind
+from aftrun.manifest.parse import scalars
 
 _CORE = "tag:yaml.org,2002:"
 _KINDS = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aftrun.manifest.build.expand import first_reference, parse
 from aftrun.domain.values import Inside, Origin, Outside, Template, Value
+from aftrun.manifest.build.expand import first_reference, parse
 
 
 def good(text: str, folder: str = "") -> Value:
