@@ -74,7 +74,7 @@ lint: $(VENV)/.dev ## Check style and types of code and tests.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-generate: $(VENV)/.dev ## Write what is made of commands, flags and schemas: the reference.
+generate: $(VENV)/.dev ## Write what is made of commands, flags, schemas and pages of codes: the reference, docs/diagnostics.md.
 	$(BIN)/python -m docs.generate
 
 docs: $(VENV)/.dev ## Write the generated pages, and build the site into build/site.

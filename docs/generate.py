@@ -1,4 +1,4 @@
-"""Write the pages under docs/reference/ that follow from the schemas and from the command line.
+"""Write the pages that follow from the schemas, the command line and the pages of the codes.
 
 `python -m docs.generate` writes them; a test fails when they are not what it would write.
 """
@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tools.commands as tools
+from aftrun.manifest.check import pages
+from aftrun.manifest.check.diagnostics import CODES
 from aftrun.system.resources import schema_text
 from docs.tables import Reader, cell, code, page, prose, slug, table
 
-REFERENCE = Path(__file__).parent / "reference"
+DOCS = Path(__file__).parent
 
 MANIFEST = (
     ("manifest", "Top level"),
@@ -245,23 +247,43 @@ def usage(command: tools.Command) -> str:
     return " ".join(parts)
 
 
+def diagnostics() -> str:
+    """Every code of `aftrun validate`, with its page."""
+
+    def lines() -> Iterator[str]:
+        yield "What `aftrun validate` says, code by code. `aftrun explain CODE` prints the same page. Codes are stable:"
+        yield "they keep their meaning, and one that is no longer used is not given to anything else. From AFT100 on"
+        yield "they are warnings, which `--strict` takes for errors."
+        yield ""
+        yield from table(("code", "what it is"), [(f"[{name}](#{slug(name)})", title) for name, title in CODES.items()])
+        for name, title in CODES.items():
+            yield f"## {name}"
+            yield ""
+            yield f"**{title}** ({pages.severity(name)})"
+            yield ""
+            yield pages.markdown(name)
+
+    return page("Diagnostics", "pages in aftrun/manifest/check/pages", lines())
+
+
 PAGES = {
-    "commands.md": commands,
-    "manifest.md": manifest,
-    "report.md": report,
-    "events.md": events,
-    "scenario.md": scenario,
+    "reference/commands.md": commands,
+    "reference/manifest.md": manifest,
+    "reference/report.md": report,
+    "reference/events.md": events,
+    "reference/scenario.md": scenario,
+    "diagnostics.md": diagnostics,
 }
+"""All that is written here, by its path under docs/."""
 
 
 def main() -> None:
     """Write every page, and say which ones changed."""
-    REFERENCE.mkdir(exist_ok=True)
     for name, make in PAGES.items():
-        path, text = REFERENCE / name, make()
+        path, text = DOCS / name, make()
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
-            sys.stdout.write(f"wrote {path.relative_to(REFERENCE.parent.parent)}\n")
+            sys.stdout.write(f"wrote {path.relative_to(DOCS.parent)}\n")
 
 
 if __name__ == "__main__":

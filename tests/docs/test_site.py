@@ -16,10 +16,9 @@ import yaml
 
 from aftrun.cli.main import COMMANDS
 from aftrun.domain.errors import ExitCode
-from aftrun.manifest.check.pages import pages as diagnostics
+from aftrun.manifest.check.diagnostics import CODES
 from docs.badges import BADGES, badges
 from docs.generate import PAGES as GENERATED
-from docs.generate import REFERENCE
 from tests.conftest import ROOT
 from tests.docs.blocks import blocks
 
@@ -120,9 +119,9 @@ def test_addresses_elsewhere_are_well_formed() -> None:
 
 
 @pytest.mark.parametrize("name", GENERATED)
-def test_the_reference_is_up_to_date(name: str) -> None:
-    """docs/reference/ is what schemas and commands make; `python -m docs.generate` writes it anew."""
-    assert (REFERENCE / name).read_text(encoding="utf-8") == GENERATED[name](), "run: python -m docs.generate"
+def test_generated_pages_are_up_to_date(name: str) -> None:
+    """The pages are what schemas, commands and the pages of codes make; `make generate` writes them anew."""
+    assert (DOCS / name).read_text(encoding="utf-8") == GENERATED[name](), "run: make generate"
 
 
 def test_every_page_is_in_the_navigation() -> None:
@@ -171,7 +170,7 @@ def test_badges_are_true() -> None:
 def test_every_diagnostic_is_shown_with_an_example_and_a_remedy() -> None:
     """docs/diagnostics.md has two manifests for each code; that they are true is held by the tests of the pages."""
     found = list(blocks(DOCS / "diagnostics.md"))
-    assert len(found) == 2 * len(diagnostics())
+    assert len(found) == 2 * len(CODES)
     assert {block.language for block in found} == {"yaml"}
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import aftrun
+from aftrun.manifest.check.diagnostics import CODES
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import ROOT, reach
 from tests.packaging.conftest import build
@@ -26,11 +27,12 @@ DATA = {
     "aftrun/py.typed",
     *(f"aftrun/report/templates/{name}" for name in ("report.css", "report.html.j2", "report.js")),
     *(f"aftrun/schemas/{name}.schema.json" for name in ("event", "manifest", "report", "scenario")),
+    *(f"aftrun/manifest/check/pages/{code}.md" for code in CODES),
 }
 
 
 def test_the_wheel_holds_the_package_its_data_and_nothing_else(packages: Packages) -> None:
-    """Every module of the tree, schemas and templates; no tests, no benchmarks, no documentation."""
+    """Every module of the tree, schemas, templates and pages; no tests, no benchmarks, no documentation."""
     names = set(zipfile.ZipFile(packages[0]).namelist())
     assert names >= DATA
     others = {name for name in names if not name.startswith(("aftrun/", f"aftrun-{aftrun.__version__}.dist-info/"))}

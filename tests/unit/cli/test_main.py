@@ -12,7 +12,10 @@ import pytest
 from aftrun.__main__ import main
 from aftrun.cli.main import COMMANDS, asked_for, build, command, run
 
-HEAVY = {"requests", "urllib3", "yaml", "jsonschema", "rich", "jinja2", "sqlite3", "aiohttp", "jmespath", "ssl"}
+HEAVY = {
+    "requests", "urllib3", "yaml", "jsonschema", "rich", "jinja2", "sqlite3", "aiohttp", "jmespath", "ssl",
+    "aftrun.manifest.check.pages",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "text"), COMMANDS.items(), ids=list(COMMANDS))

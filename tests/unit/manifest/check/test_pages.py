@@ -1,19 +1,19 @@
-"""The pages of the codes: complete, true, and the same in the docs."""
+"""The pages of the codes: complete and true. tests/docs/ holds docs/diagnostics.md to them."""
 
 from __future__ import annotations
 
-import os
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from aftrun.domain.errors import ManifestError, Problem
 from aftrun.manifest import bind, load_all
+from aftrun.manifest.check import pages
 from aftrun.manifest.check.diagnostics import CODES
-from aftrun.manifest.check.pages import document, markdown, pages, severity, text
+from aftrun.manifest.check.pages import page, severity, text
 
-DOCS = Path(__file__).parents[4] / "docs" / "diagnostics.md"
-WRITE = os.environ.get("AFTRUN_CORPUS") == "write"
+DOCS = Path(__file__).parents[4] / "docs"
 
 AS_BYTES = {"AFT002": ("ü".encode(), b"\xfc"), "AFT003": (b"Backup", b"Backup\x1b")}
 """What an example cannot hold as text, and stands for."""
@@ -44,43 +44,53 @@ def found(example: str, code: str = "") -> list[Problem]:
     return list(loaded.warnings)
 
 
-def test_every_code_has_a_page() -> None:
-    """The table and the pages hold the same codes, and every page says something."""
-    assert list(pages()) == sorted(CODES)
-    for code, page in pages().items():
-        assert len(page.what) > 30, code
-        assert len(page.mend) > 10, code
+def test_every_code_has_a_page_and_every_page_a_code() -> None:
+    """The table and the folder hold the same codes, and every page says something."""
+    files = [each.name for each in resources.files(pages).iterdir() if each.name.endswith(".md")]
+    assert sorted(files) == [f"{code}.md" for code in sorted(CODES)]
+    for code in CODES:
+        assert len(page(code).what) > 30, code
+        assert len(page(code).fix) > 10, code
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_the_example_is_true(code: str) -> None:
-    """The example has the problem, and nothing else; mended, it has no problem at all."""
-    page = pages()[code]
-    problems = found(page.example, code)
+    """The example has the problem, and nothing else; fixed, it has no problem at all."""
+    problems = found(page(code).example, code)
     also = {"AFT107"} if code == "AFT111" else set()  # a job that never runs is the cause of others that never do
     assert {problem.code for problem in problems} == {code} | also
     assert {problem.severity for problem in problems} == {severity(code)}
-    assert found(page.mended) == []
+    assert found(page(code).fixed) == []
 
 
-def test_the_docs_are_the_same() -> None:
-    """docs/diagnostics.md is what the pages make; AFTRUN_CORPUS=write writes it anew."""
-    if WRITE:
-        DOCS.write_text(document(), encoding="utf-8")
-    assert DOCS.read_text(encoding="utf-8") == document()
-
-
-def test_forms_of_a_page() -> None:
-    """The page for a terminal and the one for the docs have the same parts."""
+def test_a_page_for_a_terminal() -> None:
+    """Heading, meaning, the example indented, the remedy."""
     assert text("AFT024").startswith("AFT024: several scripts named (error)\n\nA job says in two")
     assert "\n    filePath: /opt/scripts/backup.syncjs\n" in text("AFT024")
-    assert markdown("AFT101").startswith("## AFT101\n\n**scriptId instead of scriptName** (warning)\n\n")
-    assert "```yaml\nscriptId: kMz8fQ\n```" in markdown("AFT101")
+    assert "```" not in text("AFT024")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "Only text.\n",
+        "What.\n\n```yaml\na: b\n```\n",
+        "What.\n\n```yaml\na: b\n```\n\nFix.\n\n```yaml\na: c\n",
+        "What.\n\n```yaml\na: b\n```\n\nFix.\n\n```yaml\na: c\n```\n\nMore.\n",
+        "\n\n```yaml\na: b\n```\n\nFix.\n\n```yaml\na: c\n```\n",
+    ],
+)
+def test_a_page_of_another_form_is_an_error(written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of a page is lost on the way to a terminal without a word."""
+    monkeypatch.setattr(pages, "markdown", lambda _: written)
+    with pytest.raises(ValueError, match="the page of AFT001"):
+        page("AFT001")
 
 
 def test_the_examples_of_the_guide_are_valid() -> None:
     """Every manifest of docs/manifest.md loads without a word."""
-    guide = (DOCS.parent / "manifest.md").read_text(encoding="utf-8")
+    guide = (DOCS / "manifest.md").read_text(encoding="utf-8")
     examples = [block.partition("\n```")[0] for block in guide.split("```yaml\n")[1:]]
     whole = [example for example in examples if "script" in example.casefold() or "filePath" in example]
     assert len(whole) >= 2
