@@ -23,7 +23,7 @@ from aftrun.run.store import journal_file
 from aftrun.run.store.journal import RunJournal
 from aftrun.run.store.journal_file import Head, JournalFile
 from aftrun.run.store.lock import RunLock
-from aftrun.run.store.record import Log, Retry, StoredFile, process_name
+from aftrun.run.store.record import Log, StoredFile, process_name
 from aftrun.run.store.restore import recover, run_folder
 from aftrun.run.verdict import NAMES, PRECEDENCE
 from aftrun.service.prepare import PreparedRun, make_scheduler, open_clients, opening_events, pool_size
@@ -296,6 +296,7 @@ class RunExecution:
         """What was on record before, what has just been put there to begin with, and the run's second file."""
         run = self.setup.facts.id
         if self._resume:
+            log.take_up(run)  # once more: this process holds the lock now
             restored = recover(log, run, self._clock.now())
             at = self._clock.now()
             jobs = ReportBuilder(restored.events).jobs()
@@ -318,9 +319,7 @@ class RunExecution:
             digests = pins(make_key(self._state_dir), self.setup.used, urls)
             start = replace(start, servers=self.setup.shown_urls, pins=digests)
         options = self.setup.options.to_json()
-        of = self.setup.options.retry_of
-        retry = Retry(of, self.setup.retry_instead, self.setup.retry_again) if of else None
-        log.begin(start, others, self._files, options, retry=retry)
+        log.begin(start, others, self._files, options, retry=self.setup.retry)
         head = Head(run, options, tuple((file.path, file.content) for file in self._files))
         path = run_folder(self._state_dir, run) / journal_file.NAME
         try:

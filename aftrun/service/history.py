@@ -19,7 +19,7 @@ from aftrun.run.pins import changes, read_key, same_servers
 from aftrun.run.render import outputs_of
 from aftrun.run.select import dependants, key, may_be_running, to_read_again, to_retry
 from aftrun.run.store.lock import held
-from aftrun.run.store.record import Log, RunRow
+from aftrun.run.store.record import Log, Retry, RunRow
 from aftrun.run.store.restore import open_record, read_run, run_folder
 from aftrun.service.execution import Finished
 from aftrun.service.options import RunOptions
@@ -42,6 +42,8 @@ class PastRun:
     events: tuple[Event, ...]
     report: RunReport
     options: RunOptions
+    recorded: int = 0
+    """How many events of it were in the state file before it was read."""
 
     @property
     def start(self) -> RunStarted:
@@ -77,8 +79,9 @@ def read(log: Log, row: RunRow) -> PastRun:
     Raises:
         StateError: the record cannot be read.
     """
+    recorded = log.count(row.id)
     events = read_run(log, row.id).events
-    return PastRun(row, events, ReportBuilder(events).report(), RunOptions.from_json(row.options))
+    return PastRun(row, events, ReportBuilder(events).report(), RunOptions.from_json(row.options), recorded)
 
 
 def open_log(state_dir: Path, say: Callable[[str], None] = lambda _: None, *, thorough: bool = False) -> Log:
@@ -187,12 +190,7 @@ def resume_setup(log: Log, past: PastRun, environ: Mapping[str, str], *, accept_
             hint="start it anew with `aftrun apply --sandbox`",
         )
     stored = _kept_files(log, past)
-    of = past.options.retry_of
-    if of and (other := log.retried(of)) not in (None, past.row.id):
-        raise UsageError(
-            f"run {past.row.id} was a retry of run {of} that submitted nothing, and run {other} has taken its place",
-            hint=f"`aftrun show {other}` shows that one",
-        )
+    log.take_up(past.row.id)
     start = past.start
     try:
         zones.zone(start.zone or "")
@@ -261,37 +259,43 @@ def retry_options(past: PastRun, *, include_unknown: bool) -> RunOptions:
     return replace(past.options, only=ordered, retry_of=past.row.id, inherited=inherited)
 
 
-def to_retry_now(log: Log, past: PastRun) -> tuple[PastRun, str | None]:
+def to_retry_now(log: Log, past: PastRun, *, again: bool = False) -> tuple[PastRun, Retry]:
     """The run whose jobs a retry of this one runs: itself, or the last of its retries where that did not succeed.
 
-    With it comes the retry that is on record and submitted nothing, so that the new one takes its place.
+    With it comes what the new run is a retry of, as it was seen: it takes the place of a retry that submitted nothing,
+    or, with `again`, of any that nobody works on.
 
     Raises:
         UnderWay: a retry of it is under way, or was cut off.
-        UsageError: it was retried, and that succeeded.
+        UsageError: it was retried, and that succeeded; or it is a retry, and another has taken its place.
     """
-    first = past.row.id
-    while (taken := log.retried(past.row.id)) is not None:
+    log.must_have_its_place(past.row.id)
+    first = line = past
+    seen = {first.row.id: (first.recorded, log.retried(first.row.id))}
+    while (taken := seen[line.row.id][1]) is not None:
         latest = read(log, next(row for row in log.runs() if row.id == taken))
+        seen[taken] = (latest.recorded, log.retried(taken))
         if held(run_folder(log.path.parent, taken)):
             raise UnderWay(
-                f"run {first} is being retried as run {taken}, which is under way",
+                f"run {first.row.id} is being retried as run {taken}, which is under way",
                 hint=f"`aftrun show {taken}` shows it; nothing was sent",
             )
-        if latest.row.ended_at is None or latest.row.outcome in GOES_ON:
+        cut_off = latest.row.ended_at is None or latest.row.outcome in GOES_ON
+        if not again and seen[taken][1] is None and cut_off:
             if not any(isinstance(event, SubmitIntended) for event in latest.events):
-                return past, taken
+                break
             raise UnderWay(
-                f"run {first} was retried as run {taken}, which was cut off and may have jobs on the server",
+                f"run {first.row.id} was retried as run {taken}, which was cut off and may have jobs on the server",
                 hint=f"go on with that one: aftrun resume {taken}",
             )
-        if latest.report.exit_code == ExitCode.OK:
+        if not again and latest.report.exit_code == ExitCode.OK:
             raise UsageError(
-                f"run {first} was retried as run {taken}, which succeeded",
+                f"run {first.row.id} was retried as run {taken}, which succeeded",
                 hint="to run the jobs once more, add --again",
             )
-        past = latest
-    return past, None
+        line = latest
+    chosen = first if again else line
+    return chosen, Retry(chosen.row.id, seen)
 
 
 def retry_setup(

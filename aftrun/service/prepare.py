@@ -32,6 +32,7 @@ from aftrun.system.gitinfo import git_facts
 if TYPE_CHECKING:
     from aftrun.client.client import AftClient
     from aftrun.run.scheduler import Scheduler
+    from aftrun.run.store.record import Retry
     from aftrun.sandbox.server import Sandbox
 
 DEFAULT_STATE_DIR = Path(".aftrun")
@@ -175,10 +176,8 @@ class PreparedRun:
     """What is not as it was when the run began, and was accepted."""
     shown_urls: tuple[str, ...] = ()
     """The URLs of the endpoints as they may be shown: with `${…}` where a part of one came from outside."""
-    retry_instead: str | None = None
-    """Of a retry: the run that was begun as one before, and submitted nothing."""
-    retry_again: bool = False
-    """Of a retry: begin it whoever else has retried the same run."""
+    retry: Retry | None = None
+    """What it is a retry of, where it is a new one."""
     former_urls: tuple[str | None, ...] = ()
     """Of a run that is resumed: the URLs of the endpoints when it began; None where only its digest is known, and it
     is another one now."""

@@ -336,3 +336,28 @@ def test_a_run_is_retried_once(sandbox: Start, aftrun: Run, tmp_path: Path) -> N
     assert len(posted(server)) == 3
     assert aftrun("retry", run, "--again", env={"AFT_API_KEY": server.api_key}).code == 0
     assert len(posted(server)) == 4
+
+
+def test_a_run_that_was_retried_is_not_resumed(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """Interrupted, then retried: the retry does what was left, and `resume` of the first sends nothing."""
+    clock = HandClock()
+    server = sandbox(HELD, clock=clock)
+    (tmp_path / "m.yaml").write_text("jobs:\n  - {scriptName: one}\n  - {scriptName: two}\n", encoding="utf-8")
+    process = begin(tmp_path, server, "apply", "m.yaml", *reach(server))
+    until(lambda: read(server))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=HANG)
+    run = json.loads(aftrun("history", "--format", "json").out)[0]["id"]
+    process = begin(tmp_path, server, "retry", run, "--include-unknown")
+    until(lambda: len(server.jobs()) == 2)
+    clock.advance(61)
+    process.communicate(timeout=HANG)
+    assert process.returncode == 0
+    assert [body["scriptName"] for body in posted(server)] == ["one", "one", "two"]
+    refused = aftrun("resume", run, env={"AFT_API_KEY": server.api_key})
+    assert refused.code == 2
+    assert "was retried as run" in refused.err
+    nothing = aftrun("resume", env={"AFT_API_KEY": server.api_key})
+    assert nothing.code == 2
+    assert "nothing to take up" in nothing.err
+    assert len(posted(server)) == 3

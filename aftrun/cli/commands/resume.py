@@ -49,6 +49,7 @@ def resume(
     with past.open_log(state_dir, say, thorough=True) as log:
         rows = log.runs()
         open_rows = [row for row in rows if row.ended_at is None or row.outcome == "interrupted"]
+        open_rows = [row for row in open_rows if log.retried(row.id) is None]
         row = past.find(rows if run is not None or not open_rows else open_rows, run)
         found = past.read(log, row)
         ended = past.unreported(found, state_dir)

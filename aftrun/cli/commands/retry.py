@@ -46,16 +46,14 @@ def retry(
             raise UsageError(
                 f"run {found.row.id} has not ended", hint=f"take it up first: aftrun resume {found.row.id}"
             )
-        instead = None
-        if not again:
-            wanted = found.row.id
-            found, instead = past.to_retry_now(log, found)
-            if found.row.id != wanted:
-                say(f"run {wanted} has been retried already; what did not succeed in the last retry runs again")
+        wanted = found.row.id
+        found, place = past.to_retry_now(log, found, again=again)
+        if found.row.id != wanted:
+            say(f"run {wanted} has been retried already; what did not succeed in the last retry runs again")
         chosen = with_tls(past.retry_options(found, include_unknown=include_unknown), tls)
         with sandbox_for(chosen.sandbox) as server:
             setup, stored = past.retry_setup(log, found, chosen, environ, server)
-            setup = replace(setup, retry_instead=instead, retry_again=again)
+            setup = replace(setup, retry=place)
             if not view.quiet:
                 say(f"retry of run {found.row.id}: {len(chosen.only)} of {len(found.report.jobs)} jobs")
             code = carry_out(setup, state_dir, view, ending, files=stored)

@@ -13,14 +13,15 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from aftrun.domain.errors import StateError, UnderWay
+from aftrun.domain.errors import StateError, UnderWay, UsageError
 from aftrun.domain.events import FORMAT, Event, JobEnded, RunEnded, RunResumed, RunStarted, from_json, instant
 from aftrun.domain.model import Json
 from aftrun.run.store.journal_file import encode
+from aftrun.run.store.lock import held
 from aftrun.run.store.record_errors import Damaged, explain
 
 SCHEMA_VERSION = 1
@@ -112,10 +113,8 @@ class Retry:
     """What a new run is a retry of."""
 
     of: str
-    instead: str | None = None
-    """The run that may be on record as its retry, since it submitted nothing; None: none may be."""
-    again: bool = False
-    """Whoever has retried it."""
+    seen: Mapping[str, tuple[int, str | None]] = field(default_factory=dict)
+    """That run and its retries, when it was decided what to run again: how many events each had, and its own retry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,15 +331,79 @@ class Log:
         self._sequence[start.run] = 1 + len(others)
 
     def _claim(self, retry: Retry, run: str) -> None:
-        """Take the one place of a run's retry, as a row whose key is the run: two processes cannot both have it."""
+        """Take the one place of a run's retry, as a row whose key is the run: two processes cannot both have it.
+
+        Whoever goes on with a run holds its lock before it asks (`take_up`) whether another has taken its place. So
+        either that one sees this row, or this one sees the lock, or what has been done under it.
+        """
         self._db.execute("CREATE TABLE IF NOT EXISTS retries (of TEXT PRIMARY KEY, run TEXT NOT NULL) WITHOUT ROWID")
-        taken = self.retried(retry.of)
-        if not retry.again and taken != retry.instead:
-            raise UnderWay(
-                f"run {retry.of} is being retried by another process, as run {taken}",
-                hint=f"`aftrun show {taken}` shows it; nothing was sent",
-            )
+        self.must_have_its_place(retry.of)
+        for each, (number, then) in retry.seen.items():
+            taken = self.retried(each)
+            if taken != then:
+                raise UnderWay(
+                    f"run {each} is being retried by another process, as run {taken}",
+                    hint=f"`aftrun show {taken}` shows it; nothing was sent",
+                )
+            if held(self.path.parent / "runs" / each) or self.count(each) != number:
+                raise UnderWay(
+                    f"run {each} has been taken up by another process", hint="wait until it has ended, and try again"
+                )
         self._db.execute("INSERT OR REPLACE INTO retries (of, run) VALUES (?, ?)", (retry.of, run))
+
+    def take_up(self, run: str) -> None:
+        """Make sure that a run may go on: a run and its retries are one piece of work, and the last of them does it.
+
+        Under the run's lock the answer stays true; see `_claim`.
+
+        Raises:
+            StateError: the file cannot be read.
+            UsageError: another run has taken its place.
+        """
+        with self._explained(), self._transaction():
+            self.must_have_its_place(run)
+            retry = self.retried(run)
+        if retry is not None:
+            raise UsageError(
+                f"run {run} was retried as run {retry}, which runs what was left of it",
+                hint=f"`aftrun show {retry}` shows that one; if it was cut off: aftrun resume {retry}",
+            )
+
+    def must_have_its_place(self, run: str) -> None:
+        """Refuse a retry, or a retry of one, in whose place there is another by now.
+
+        Raises:
+            StateError: the file cannot be read.
+            UsageError: there is another in its place.
+        """
+        line = [run]
+        while (of := self._retry_of(line[-1])) is not None and of not in line:
+            other = self.retried(of)
+            if other not in (None, line[-1]):
+                raise UsageError(
+                    f"run {line[-1]} was a retry of run {of}, and run {other} has taken its place",
+                    hint=f"`aftrun show {other}` shows that one",
+                )
+            line.append(of)
+
+    def _retry_of(self, run: str) -> str | None:
+        """The run that this one is a retry of."""
+        with self._explained():
+            found = self._execute("SELECT options FROM runs WHERE id = ?", (run,)).fetchone()
+        try:
+            of = json.loads(found[0]).get("retry_of") if found is not None else None
+        except (AttributeError, TypeError, ValueError) as error:
+            raise Damaged(f"the state file {self.path} is damaged: its list of runs cannot be read") from error
+        return of if isinstance(of, str) and of else None
+
+    def count(self, run: str) -> int:
+        """How many events of a run are in the file now, whoever wrote them.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        with self._explained():
+            return int(self._execute("SELECT COUNT(*) FROM events WHERE run = ?", (run,)).fetchone()[0])
 
     def retried(self, run: str) -> str | None:
         """The run that is the retry of this one; None where there is none.
