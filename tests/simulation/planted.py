@@ -227,7 +227,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the journal is ignored where the state file has lost something",
-        "aftrun.run.reconcile:reconcile",
+        "aftrun.run.store.reconcile:reconcile",
         (("found |= journal.events", "pass"),),
     ),
     Bug(

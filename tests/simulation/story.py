@@ -171,8 +171,8 @@ def _temper(random: Random, faults: frozenset[str]) -> Temper:
         vanishes=_one_of(random, 0.0, 10.0) if "vanishes" in faults else NEVER,
         dialect=int(chance() * 12),
         numbers=numbers,
-        counts_on=chance() < 0.5,
-        remembers=chance() < 0.5,
+        counts_on=chance() < 0.3,
+        remembers=chance() < 0.3,
         odd=0.5 if "odd" in faults else 0.0,
         bad=_one_of(random, 0.0, 0.2, 0.2, 0.6),
         longest=_one_of(random, 8.0, 20.0, 100.0),
@@ -258,7 +258,8 @@ def draw(seed: int) -> Story:
     restarts: list[tuple[int, float, float]] = []
     if "restarts" in faults:
         restarts = [
-            (int(chance() * 2), chance() * 30.0, _one_of(random, 0.0, 2.0, 60.0)) for _ in range(_one_of(random, 1, 2))
+            (int(chance() * 2), chance() * _one_of(random, 6.0, 30.0), _one_of(random, 0.0, 0.0, 2.0, 60.0))
+            for _ in range(_one_of(random, 1, 2))
         ]
     clock: list[tuple[str, float, float]] = []
     if "clock" in faults:
