@@ -20,7 +20,6 @@ from aftrun.domain.text import one_line
 
 if TYPE_CHECKING:
     from aftrun.domain.model import Manifest
-    from aftrun.run.store.record import RunRow
 
 Offer = tuple[str, str]
 """A word, and what it means."""
@@ -104,35 +103,28 @@ def servers(ctx: Any, incomplete: str) -> list[Offer]:
     return list(_fitting(((server.name, each.name) for each in found for server in each.servers), incomplete))
 
 
-def _of_runs(wanted: Callable[[RunRow], bool]) -> Callable[[Any, str], list[Offer]]:
+def _of_runs(rule: str) -> Callable[[Any, str], list[Offer]]:
+    """The runs that a rule of `service/which.py` takes, which is loaded only where a run is completed."""
+
     def offered(ctx: Any, incomplete: str) -> list[Offer]:
         from aftrun.service import history as past  # noqa: PLC0415  # only where a run is completed
+        from aftrun.service import which  # noqa: PLC0415  # the same
 
-        state_dir = _state_dir(ctx)
-        with suppress(AftrunError), past.open_log(state_dir) as log:
-            rows = [past.as_it_is(row, state_dir) for row in log.runs()[:_MANY]]
-            offers = ((row.id, f"{row.outcome}: {', '.join(row.manifests)}") for row in rows if wanted(row))
+        wanted = getattr(which, rule) if rule else lambda *_: True
+        with suppress(AftrunError), past.open_log(_state_dir(ctx)) as log:
+            rows = which.runs(log, limit=_MANY)
+            offers = ((row.id, f"{row.outcome}: {', '.join(row.manifests)}") for row in rows if wanted(log, row))
             return list(_fitting(offers, incomplete))
         return []
 
     return offered
 
 
-def _can_go_on(row: RunRow) -> bool:
-    from aftrun.service.history import GOES_ON  # noqa: PLC0415  # only where a run is completed
-
-    return row.outcome in (*GOES_ON, "stopped")
-
-
-def _can_be_retried(row: RunRow) -> bool:
-    return row.outcome not in ("succeeded", "running", "stopped")
-
-
-runs = _of_runs(lambda _: True)
+runs = _of_runs("")
 """Runs on record, the newest first, with what became of them."""
-open_runs = _of_runs(_can_go_on)
+open_runs = _of_runs("can_go_on")
 """The same for `resume`."""
-bad_runs = _of_runs(_can_be_retried)
+bad_runs = _of_runs("can_be_retried")
 """The same for `retry`."""
 
 

@@ -24,14 +24,11 @@ from aftrun.run.store.restore import open_record, read_run, run_folder
 from aftrun.service.execution import Finished
 from aftrun.service.options import RunOptions
 from aftrun.service.prepare import PreparedRun, prepare, prepare_run
+from aftrun.service.which import GOES_ON
 from aftrun.system.files import write_atomic
 
 if TYPE_CHECKING:
     from aftrun.sandbox.server import Sandbox
-
-
-GOES_ON = ("interrupted", "error", "stateError")
-"""Outcomes of a run that can be taken up again, although the process that worked on it came to an end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +49,6 @@ class PastRun:
         if not isinstance(first, RunStarted):
             raise StateError(f"the record of run {self.row.id} is damaged: it does not begin with its start")
         return first
-
-
-def find(rows: Sequence[RunRow], wanted: str | None) -> RunRow:
-    """The run of that id, or of the only id that begins so; the newest without one.
-
-    Raises:
-        UsageError: there is no such run, or several.
-    """
-    if not rows:
-        raise UsageError("no run is on record here", hint="run one with `aftrun apply`, or say where with --state-dir")
-    if wanted is None:
-        return rows[0]
-    found = [row for row in rows if row.id == wanted] or [row for row in rows if row.id.startswith(wanted)]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise UsageError(f"no run {wanted} is on record here", hint="`aftrun history` lists them")
-    ids = ", ".join(row.id for row in found[:5])
-    raise UsageError(f"{wanted} stands for several runs: {ids}", hint="give more of the id")
 
 
 def read(log: Log, row: RunRow) -> PastRun:
@@ -140,13 +118,6 @@ def _setup(
         zone=None if start is None else start.zone or "",
         early=loaded.used,
     )
-
-
-def as_it_is(row: RunRow, state_dir: Path) -> RunRow:
-    """The row, with `stopped` for a run that has not ended and that nobody works on any more: it was killed."""
-    if row.ended_at is not None or held(run_folder(state_dir, row.id)):
-        return row
-    return replace(row, outcome="stopped")
 
 
 def unreported(past: PastRun, state_dir: Path) -> Finished | None:

@@ -321,7 +321,7 @@ def test_a_run_is_retried_once(sandbox: Start, aftrun: Run, tmp_path: Path) -> N
     assert aftrun("apply", "m.yaml", server=server).code == 1
     run = json.loads(aftrun("history", "--format", "json").out)[0]["id"]
     both = [begin(tmp_path, server, "retry", run) for _ in range(2)]
-    until(lambda: any(process.poll() is not None for process in both))
+    until(lambda: any(process.poll() is not None for process in both) and len(posted(server)) == 2)
     clock.advance(61)
     errors = [process.communicate(timeout=HANG)[1].decode() for process in both]
     assert sorted(process.returncode for process in both) == [1, 75], errors
@@ -361,3 +361,22 @@ def test_a_run_that_was_retried_is_not_resumed(sandbox: Start, aftrun: Run, tmp_
     assert nothing.code == 2
     assert "nothing to take up" in nothing.err
     assert len(posted(server)) == 3
+
+
+def test_bare_resume_leaves_a_run_that_is_alive_alone(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """It names the process that works on it and ends with 75; so does naming the run, and so does `retry`."""
+    server = sandbox(STUCK)
+    (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
+    process = begin(tmp_path, server, "apply", "m.yaml", *reach(server))
+    until(lambda: read(server))
+    (row,) = json.loads(aftrun("history", "--format", "json").out)
+    assert row["outcome"] == "running"
+    for line in (["resume"], ["resume", row["id"]], ["retry"], ["retry", row["id"]]):
+        refused = aftrun(*line, env={"AFT_API_KEY": server.api_key})
+        assert refused.code == 75, refused.err
+        assert f"process {process.pid} on " in refused.err
+    process.kill()
+    process.communicate(timeout=HANG)
+    assert json.loads(aftrun("history", "--format", "json").out)[0]["outcome"] == "stopped"
+    assert "aftrun resume" in aftrun("show").err
+    assert len(posted(server)) == 1

@@ -21,7 +21,7 @@ from aftrun.run.ports import Ticket
 from aftrun.run.render import RunFacts, lookup_for
 from aftrun.run.scheduler import Scheduler
 from aftrun.run.select import to_read_again
-from aftrun.service.history import GOES_ON
+from aftrun.service.which import GOES_ON
 from tests.simulation.checks import Broken, Checks
 from tests.simulation.disk import SimDisk
 from tests.simulation.kernel import Crash, SimPool, World

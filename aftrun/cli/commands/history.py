@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options
@@ -21,10 +20,9 @@ if TYPE_CHECKING:
     from aftrun.run.store.record import RunRow
 
 
-def chosen(rows: Iterable[RunRow], last: str | None, manifest: str | None) -> list[RunRow]:
-    """The runs that fit both filters."""
-    since = "" if last is None else instant(time.time() - (duration(last, "--last") or 0.0))
-    return [row for row in rows if row.started_at >= since and (manifest is None or manifest in row.manifests)]
+def since(last: str | None) -> str:
+    """The instant that `--last` means; empty, which is before all others, without it."""
+    return "" if last is None else instant(time.time() - (duration(last, "--last") or 0.0))
 
 
 def _row_data(row: RunRow, counts: dict[str, int]) -> dict[str, Json]:
@@ -60,6 +58,7 @@ def history(
 ) -> int:
     """List past runs, the newest first. Nothing is ever forgotten but by --prune."""
     from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service import which  # noqa: PLC0415  # the same
 
     if not past.on_record(state_dir):
         # No history is a short history, not a mistake.
@@ -73,11 +72,8 @@ def history(
             gone = past.prune(log, state_dir, before)
             say(f"forgot {len(gone)} run{'' if len(gone) == 1 else 's'} that ended before {before}")
             return 0
-        rows = [
-            row
-            for row in (past.as_it_is(each, state_dir) for each in chosen(log.runs(), last, manifest))
-            if not status or row.outcome in status
-        ]
+        found = which.runs(log, since=since(last), manifest=manifest)
+        rows = [row for row in found if not status or row.outcome in status]
         counts = log.counts()
     shown = rows[:limit]
     if form is ListFormat.JSON:

@@ -21,10 +21,11 @@ def report(
     from aftrun.cli.running import show_report  # noqa: PLC0415  # the same
     from aftrun.cli.view import outputs  # noqa: PLC0415  # the same
     from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service import which  # noqa: PLC0415  # the same
 
     paths = reports.by_format()
     with past.open_log(state_dir, say) as log:
-        found = past.read(log, past.find(log.runs(), run))
+        found = past.read(log, which.find(which.runs(log), run))
     errors = outputs.write_reports(found.report, paths)
     codes = [report_failure(error) for error in errors]
     if codes:

@@ -43,14 +43,12 @@ def resume(
     """
     from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
     from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service import which  # noqa: PLC0415  # the same
 
     ending = ending.beside(view)
     environ = with_env_files(os.environ, env_file or ())
     with past.open_log(state_dir, say, thorough=True) as log:
-        rows = log.runs()
-        open_rows = [row for row in rows if row.ended_at is None or row.outcome == "interrupted"]
-        open_rows = [row for row in open_rows if log.retried(row.id) is None]
-        row = past.find(rows if run is not None or not open_rows else open_rows, run)
+        row = which.to_resume(log, run)
         found = past.read(log, row)
         ended = past.unreported(found, state_dir)
         if ended is not None:

@@ -12,7 +12,6 @@ from aftrun.cli.choices import DEFAULT_STATE_DIR
 from aftrun.cli.commands.resume import with_tls
 from aftrun.cli.flags import flag
 from aftrun.cli.running import carry_out, sandbox_for
-from aftrun.domain.errors import UsageError
 
 
 def retry(
@@ -37,15 +36,12 @@ def retry(
     """
     from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
     from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service import which  # noqa: PLC0415  # the same
 
     ending = ending.beside(view)
     environ = with_env_files(os.environ, env_file or ())
     with past.open_log(state_dir, say, thorough=True) as log:
-        found = past.read(log, past.find(log.runs(), run))
-        if found.row.ended_at is None:
-            raise UsageError(
-                f"run {found.row.id} has not ended", hint=f"take it up first: aftrun resume {found.row.id}"
-            )
+        found = past.read(log, which.to_retry(log, run))
         wanted = found.row.id
         found, place = past.to_retry_now(log, found, again=again)
         if found.row.id != wanted:

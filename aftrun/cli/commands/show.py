@@ -10,7 +10,7 @@ from typing import Annotated
 from aftrun.cli import options
 from aftrun.cli.boundary import colour, emit, say
 from aftrun.cli.choices import DEFAULT_STATE_DIR, ListFormat
-from aftrun.cli.commands.history import chosen
+from aftrun.cli.commands.history import since
 from aftrun.cli.flags import flag
 from aftrun.domain.model import Outcome
 from aftrun.domain.text import dumps
@@ -30,10 +30,12 @@ def show(
     """Show one run, job by job, with each job's time beside its usual one."""
     from aftrun.report import json as json_report  # noqa: PLC0415  # the same
     from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service import which  # noqa: PLC0415  # the same
 
     with past.open_log(state_dir, say) as log:
-        row = past.as_it_is(past.find(chosen(log.runs(), last, manifest), run), state_dir)
+        row = which.find(which.runs(log, since=since(last), manifest=manifest), run)
         found = past.read(log, row)
+        open_still = which.can_go_on(log, row)
         keys = [header.key for header in found.start.jobs]
         usual = past.medians(log, keys, but=found.row.id, sandbox=found.options.sandbox)
     report = found.report if row.ended_at is not None else replace(found.report, outcome=row.outcome)
@@ -48,6 +50,6 @@ def show(
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     emit(table.details(report) + "\n")
     emit(table.render(report, colour=colour(sys.stdout), columns=columns, usual=usual))
-    if found.row.outcome in ("stopped", *past.GOES_ON) and not found.options.sandbox:
-        say(f"it has not come to its end; take it up again with: aftrun resume {found.row.id}")
+    if open_still:
+        say(f"it has not come to its end; go on with it: aftrun resume {found.row.id}")
     return 0

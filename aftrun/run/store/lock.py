@@ -8,9 +8,10 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
-from aftrun.domain.errors import StateError, UsageError
+from aftrun.domain.errors import StateError, UnderWay
+from aftrun.domain.text import brief
 
 if sys.platform == "win32":  # pragma: no cover  # no Windows among the machines that measure coverage
     import msvcrt
@@ -19,24 +20,29 @@ if sys.platform == "win32":  # pragma: no cover  # no Windows among the machines
         # Far behind the text, since a locked region cannot be read by others on Windows.
         os.lseek(file, 1 << 30, os.SEEK_SET)
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+
+    _try = _lock
 else:
     import fcntl
 
     def _lock(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+    def _try(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # two that only look are not in each other's way
+
 
 def lock_file(file: int, path: Path) -> None:
     """Lock another open file of a run, so that a lock that somebody deletes is not the only one.
 
     Raises:
-        UsageError: another process holds it.
+        UnderWay: another process holds it.
     """
     try:
         _lock(file)
     except OSError as error:
         os.close(file)
-        raise UsageError(
+        raise UnderWay(
             f"another aftrun is working on this run: it holds {path}",
             hint="wait for it, or stop it first; two at once could submit twice",
         ) from error
@@ -47,16 +53,37 @@ _HELD = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}
 _LOCAL = "not every file system has locks: use a --state-dir on a local disk"
 
 
-def held(folder: Path) -> bool:
-    """Whether some process works on the run whose folder this is."""
+def holder(folder: Path) -> str | None:
+    """Who works on the run whose folder this is, for people: `process 12 on box`. None: nobody does."""
     try:
         with (folder / "lock").open("rb") as file:
-            _lock(file.fileno())
+            try:
+                _try(file.fileno())
+            except OSError:
+                return _named(file)
     except FileNotFoundError:
-        return False
+        return None
     except OSError:
-        return True
-    return False
+        return _NAMELESS
+    return None
+
+
+def held(folder: Path) -> bool:
+    """Whether some process works on the run whose folder this is."""
+    return holder(folder) is not None
+
+
+_NAMELESS = "a process that its lock does not name"
+
+
+def _named(file: BinaryIO) -> str:
+    """What the lock says of its holder. It may be anybody's text, since a state folder can come from elsewhere."""
+    try:
+        file.seek(0)
+        found = json.loads(file.read(4096))
+        return f"process {brief(str(found['pid']))} on {brief(str(found['host']))}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return _NAMELESS
 
 
 _LEAVE = "leave the state folder to aftrun while runs are under way"
@@ -69,7 +96,7 @@ class RunLock:
         """Take the lock of the run whose folder this is.
 
         Raises:
-            UsageError: another process holds it.
+            UnderWay: another process holds it.
             StateError: its file cannot be written.
         """
         self.path = folder / "lock"
@@ -84,12 +111,12 @@ class RunLock:
         try:
             _lock(self._file.fileno())
         except OSError as error:
-            holder = self._holder()
+            who = _named(self._file)
             self.release()
             if error.errno not in _HELD:
                 raise StateError(f"cannot lock {self.path}: {error.strerror or error}", hint=_LOCAL) from error
-            raise UsageError(
-                f"another aftrun is working on this run: {holder}",
+            raise UnderWay(
+                f"another aftrun is working on this run: {who}",
                 hint="wait for it, or stop it first; two at once could submit twice",
             ) from error
         try:
@@ -115,14 +142,6 @@ class RunLock:
             raise StateError(f"cannot use {self.path}: {error.strerror or error}", hint=_LEAVE) from error
         if (found.st_dev, found.st_ino) != (ours.st_dev, ours.st_ino):
             raise StateError(f"{self.path} was replaced by another file while the run was under way", hint=_LEAVE)
-
-    def _holder(self) -> str:
-        try:
-            self._file.seek(0)
-            found = json.loads(self._file.read(4096))
-            return f"process {found['pid']} on {found['host']}"
-        except (OSError, ValueError, KeyError, TypeError):
-            return "its file does not say which"
 
     def __enter__(self) -> Self:
         return self

@@ -31,7 +31,7 @@ def test_a_second_process_is_refused_and_told_who_holds_it(tmp_path: Path) -> No
         for _ in range(2):
             with pytest.raises(UsageError, match=f"process {holder.pid} on machine-7") as caught:
                 RunLock(tmp_path / "run", 1, "here")
-            assert caught.value.exit_code == 2
+            assert caught.value.exit_code == 75
         holder.send_signal(signal.SIGKILL)
         holder.wait(HANG)
     assert (tmp_path / "run" / "lock").exists()
@@ -61,7 +61,7 @@ def test_a_holder_whose_file_says_nothing(tmp_path: Path) -> None:
     """It is refused all the same."""
     with RunLock(tmp_path, 1, "a") as lock:
         lock.path.write_bytes(b"")
-        with pytest.raises(UsageError, match="its file does not say which"):
+        with pytest.raises(UsageError, match="a process that its lock does not name"):
             RunLock(tmp_path, 2, "b")
 
 

@@ -13,7 +13,8 @@ from aftrun.domain.model import Outcome
 from aftrun.run.store.lock import RunLock
 from aftrun.run.store.record import Log, Retry
 from aftrun.run.store.restore import run_folder
-from aftrun.service.history import find, read, to_retry_now
+from aftrun.service.history import read, to_retry_now
+from aftrun.service.which import find
 
 AT = 1_767_225_600.0
 HEADER = JobHeader("m/a", "a", "m", "https://s", "m.yaml", 1, 1)
