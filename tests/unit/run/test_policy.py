@@ -318,6 +318,16 @@ def test_what_the_last_look_makes_of_a_job_out_of_time(
         assert ended.message.startswith("the timeout of 2h ran out")
 
 
+@pytest.mark.parametrize(("status", "word"), [("frob", "'frob'"), ("", "none")])
+def test_a_word_that_nobody_knew_to_the_end_is_named(status: str, word: str) -> None:
+    """So that a person can say what it means; what the server showed last goes on record."""
+    for state in (State.UNLISTED, State.RUNNING):
+        seen = info(state, status=status)
+        ended = policy.out_of_time(Going(seen), Reason.TIMEOUT, "the timeout of 2h")
+        assert ended.info is seen
+        assert (f"does not know: {word}\n" in ended.message) == (state is State.UNLISTED)
+
+
 # --- waits ----------------------------------------------------------------------------------------------------------
 
 

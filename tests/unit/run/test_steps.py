@@ -1,1 +1,226 @@
 """What follows for one job from each thing that can happen, most of all when a run is resumed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from aftrun.domain.events import AttemptEnded, Event, Reason, RetryPlanned, StateSeen, SubmitIntended, Warned
+from aftrun.domain.model import Answer, Attempt, Job, JobInfo, JobResult, Outcome, Poll, Retry, State
+from aftrun.domain.secrets import Scrubber
+from aftrun.run.active_job import ActiveJob, Phase
+from aftrun.run.plan import make_plan
+from aftrun.run.policy import MAY_EXIST, Ended
+from aftrun.run.ports import Deadlines, SteadyClock
+from aftrun.run.render import RunFacts
+from aftrun.run.steps import Step, Steps
+from tests.simulation.kernel import EPOCH, World
+from tests.unit.world import ONE, RUN, job, parallel
+
+KEY = "main/a"
+NOW = 1000.0
+"""Seconds after the run's start at which all of these tests take place."""
+AT = EPOCH + NOW
+INFO = JobInfo("17", State.FAILED, "Broken", 3, "disk on fire", AT - 50, AT - 20, {"id": "17", "n": 7})
+
+
+class Bench:
+    """The rules, a clock and one job, whose patience with its server is 30 seconds."""
+
+    def __init__(self, one: Job, *, past: tuple[float, ...] = ()) -> None:
+        self.world = World()
+        self.world.advance(NOW)
+        server = replace(ONE, poll=Poll(minimum=2.0, maximum=2.0, fraction=0.0))
+        plan = make_plan([parallel(one, servers=(server,))])
+        self.steps = Steps(
+            plan,
+            facts=RunFacts(RUN, EPOCH),
+            bindings={},
+            clock=self.world,
+            random=Random(1),  # noqa: S311  # it spreads reads
+            scrubber=Scrubber(["hunter2"]),
+            finishes=Deadlines([None], SteadyClock(self.world)),
+            handed=lambda _stage, _name: None,
+            past=lambda key: past if key == KEY else (),
+        )
+        self.live = ActiveJob(plan.tasks[0])
+
+    def adopt(self, phase: str, *attempts: Attempt) -> Step:
+        """Take the job over from an earlier process."""
+        seen = JobResult("a", "main", "https://one", job("a").origin, {}, phase=phase, attempts=attempts)
+        seen = replace(seen, job_id=attempts[-1].job_id)
+        return self.steps.adopt(self.live, seen)
+
+    def watching(self, age: float = 100.0) -> Bench:
+        """The job was accepted so many seconds ago as 17, and is running."""
+        self.adopt("running", Attempt(1, accepted_at=AT - age, job_id="17", state="running"))
+        return self
+
+    def after(self, due: float | None) -> float:
+        """Seconds from now until something is due."""
+        assert due is not None
+        return round(due - self.world.monotonic(), 6)
+
+
+def ended(outcome: Outcome, reason: Reason, message: str, attempt: int = 1, **fields: Any) -> AttemptEnded:
+    """The end of an attempt, now."""
+    return AttemptEnded(AT, KEY, attempt, outcome, reason, message, **fields)
+
+
+# --- an earlier process' work ---------------------------------------------------------------------------------------
+
+
+def test_a_job_that_was_being_submitted_is_unknown() -> None:
+    """Nobody can tell what came of the request; it is said, and the job ends."""
+    bench = Bench(job("a", retry=Retry(limit=5)))
+    message = f"aftrun was stopped between sending the request and its answer\n{MAY_EXIST}"
+    step = bench.adopt("submitting", Attempt(2, tries=3))
+    assert step == Step(
+        (ended(Outcome.UNKNOWN, Reason.CRASHED, message, 2),), end=Ended(Outcome.UNKNOWN, Reason.CRASHED, message)
+    )
+
+
+def test_a_submission_that_was_put_off_is_made_under_its_own_number() -> None:
+    """The third attempt stays the third, and is due at once."""
+    bench = Bench(job("a"))
+    step = bench.adopt("deferred", Attempt(1, outcome=Outcome.FAILED), Attempt(3, tries=2))
+    assert (step.events, bench.after(step.due), step.end) == ((), 0.0, None)
+    intent = bench.steps.intend(bench.live)
+    assert isinstance(intent, SubmitIntended)
+    assert (intent.attempt, intent.request["params"]) == (3, {"cid": f"{RUN}/a/3"})
+
+
+@pytest.mark.parametrize(("ago", "left"), [(0.0, 10.0), (3.25, 6.75), (10.0, 0.0), (500.0, 0.0)])
+def test_a_wait_between_two_attempts_goes_on_where_it_was(ago: float, left: float) -> None:
+    """What has passed of it while nobody was there has passed."""
+    bench = Bench(job("a", retry=Retry(limit=3, duration=10.0, factor=1.0)))
+    over = Attempt(2, ended_at=AT - ago, outcome=Outcome.FAILED, reason="done", message="exit code 1")
+    step = bench.adopt("waiting", over)
+    assert step.events == (RetryPlanned(AT, KEY, 3, left, "failed: exit code 1"),)
+    assert (bench.after(step.due), bench.live.phase) == (left, Phase.BACKOFF)
+    assert bench.live.last == Ended(Outcome.FAILED, Reason.DONE, "exit code 1")
+
+
+def test_a_retry_without_a_message_names_the_outcome() -> None:
+    """There is always a reason to read, and waits are whole milliseconds."""
+    bench = Bench(job("a", retry=Retry(limit=3, duration=1.23456)))
+    step = bench.adopt("waiting", Attempt(1, ended_at=AT, outcome=Outcome.FAILED, reason="done"))
+    assert step.events == (RetryPlanned(AT, KEY, 2, 1.235, "failed"),)
+
+
+def test_the_last_attempt_of_another_process_ends_the_job() -> None:
+    """It may not be tried again, so its end, and what it said, is the job's."""
+    bench = Bench(job("a", retry=Retry(limit=1)))
+    over = Attempt(2, ended_at=AT - 1, outcome=Outcome.FAILED, reason="done", message="exit code 1")
+    assert bench.adopt("waiting", over) == Step(end=Ended(Outcome.FAILED, Reason.DONE, "exit code 1"))
+
+
+@pytest.mark.parametrize("ago", [0.0, 0.5, 250.0])
+def test_the_clocks_of_an_accepted_job_run_from_its_acceptance(ago: float) -> None:
+    """Whoever watches, and however far from 0 the clocks of the machine are."""
+    bench = Bench(job("a"))
+    step = bench.adopt("accepted", Attempt(1, accepted_at=AT - ago, job_id="17", state="Waiting"))
+    assert step == Step(due=bench.world.monotonic())
+    live = bench.live
+    assert (bench.after(live.accepted), live.phase, live.job_id) == (-ago, Phase.WATCH, "17")
+    assert (live.status, live.state, live.handed.id) == ("", None, "17")
+
+
+def test_a_state_that_is_on_record_is_not_recorded_again() -> None:
+    """A running job that still runs is no news; another word is."""
+    bench = Bench(job("a")).watching()
+    same = bench.steps.looked(bench.live, Answer(200, JobInfo("17", State.RUNNING, "running")))
+    assert same.events == ()
+    other = bench.steps.looked(bench.live, Answer(200, JobInfo("17", State.RUNNING, "Copying")))
+    assert other.events == (StateSeen(AT, KEY, 1, "Copying", "running"),)
+
+
+def test_a_job_that_is_not_waited_for_is_submitted() -> None:
+    """Killed between its acceptance and its end: accepted is enough."""
+    step = Bench(job("a", wait=False)).adopt("accepted", Attempt(1, accepted_at=AT - 5, job_id="17"))
+    end = Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for")
+    assert step == Step((ended(Outcome.SUBMITTED, Reason.DONE, end.message),), end=end)
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def test_an_end_is_recorded_as_the_server_told_it() -> None:
+    """Exit code, word, times and outputs, without what is secret, and how long the job took by the server's clock."""
+    bench = Bench(job("a", outputs=(("n", "n"), ("none", "nothing")))).watching(age=100.0)
+    step = bench.steps.looked(bench.live, Answer(200, replace(INFO, message="no hunter2")))
+    told: list[Event] = [
+        Warned(AT, "a: output none (nothing) is empty: the job info has nothing there", KEY),
+        ended(
+            *(Outcome.FAILED, Reason.DONE, "no ***, exit code 3"),
+            exit_code=3,
+            state="Broken",
+            server_started_at=AT - 50,
+            server_ended_at=AT - 20,
+            outputs={"n": 7, "none": None},
+        ),
+    ]
+    assert step.events == tuple(told)
+    assert step.end is not None
+    assert step.end.message == "no ***, exit code 3"
+    assert bench.live.lasted == pytest.approx(80.0)
+
+
+def test_a_success_that_is_not_expected_keeps_what_the_server_said() -> None:
+    """It fails by `expect`, and its record still has code, word and times."""
+    bench = Bench(job("a", expect=("n > `10`",))).watching()
+    step = bench.steps.looked(bench.live, Answer(200, replace(INFO, state=State.SUCCEEDED, exit_code=0)))
+    (event,) = step.events
+    assert isinstance(event, AttemptEnded)
+    assert (event.outcome, event.reason, event.exit_code, event.state) == (Outcome.FAILED, Reason.EXPECT, 0, "Broken")
+    assert event.server_ended_at == AT - 20
+
+
+def test_a_word_that_nobody_knows_is_said_of_its_job() -> None:
+    """Once, with the job's key, so that a reader of events knows whose it is."""
+    bench = Bench(job("a")).watching()
+    strange = Answer(200, JobInfo("17", State.UNLISTED, "frob"))
+    warned = [each for each in bench.steps.looked(bench.live, strange).events if isinstance(each, Warned)]
+    assert [each.job for each in warned] == [KEY]
+    assert not bench.steps.looked(bench.live, strange).events
+
+
+def test_reads_that_fail_are_made_ever_more_seldom() -> None:
+    """By the row of failures, up to half a minute; one that succeeds ends the row. A server's own wish counts, too."""
+    bench = Bench(job("a")).watching()
+    waits = [bench.after(bench.steps.looked(bench.live, Answer(500)).due) for _ in range(9)]
+    assert all(
+        low <= wait <= high for wait, low, high in zip(waits[3:], (2, 4, 8, 15, 15), (4.1, 8, 16, 30, 30), strict=False)
+    )
+    assert bench.after(bench.steps.looked(bench.live, Answer(429, retry_after=55.0)).due) == 55.0
+    again = bench.steps.looked(bench.live, Answer(200, JobInfo("17", State.RUNNING, "running")))
+    assert 1.8 <= bench.after(again.due) <= 2.2
+    assert bench.live.going == bench.live.asked
+
+
+def test_a_job_that_the_server_does_not_know_is_given_up_after_half_a_minute() -> None:
+    """In the very moment; what the server said last is told."""
+    bench = Bench(job("a")).watching()
+    missing = Answer(404, message="no such job")
+    bench.steps.looked(bench.live, missing)
+    bench.world.advance(NOW + 29.9)
+    assert bench.steps.looked(bench.live, missing).end is None
+    bench.world.advance(NOW + 30.0)
+    message = "the server no longer knows the job (HTTP 404: no such job); how it ended cannot be told from here"
+    assert bench.steps.looked(bench.live, missing).end == Ended(Outcome.UNKNOWN, Reason.VANISHED, message)
+
+
+def test_past_ends_say_when_to_look() -> None:
+    """The rule alone would wait for a minute; the job has always ended after 100 s."""
+    bench = Bench(job("a"), past=(100.0, 100.0))
+    server = bench.steps._plan.servers[0]
+    bench.steps._plan = replace(
+        bench.steps._plan, servers=(replace(server, poll=Poll(minimum=1.0, maximum=60.0, fraction=1.0)),)
+    )
+    bench.watching(age=99.0)
+    assert bench.live.stops
+    step = bench.steps.looked(bench.live, Answer(200, JobInfo("17", State.RUNNING, "running")))
+    assert bench.after(step.due) < 30
