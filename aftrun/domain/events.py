@@ -132,6 +132,10 @@ class RunResumed:
     """Keys of jobs that had ended and are open again: those of unknown end that have an id, and those skipped."""
     changes: tuple[str, ...] | None = None
     """What is not as it was at the run's start, and was accepted by a person, in words."""
+    servers: tuple[str, ...] | None = None
+    """Where something is not as it was: the URLs of the servers from here on, in clear. See `RunStarted`."""
+    pins: Mapping[str, Json] | None = None
+    """With `servers`: the keyed digests of their URLs."""
     type: ClassVar[str] = "runResumed"
 
 

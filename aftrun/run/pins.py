@@ -11,12 +11,13 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from aftrun.domain import zones
 from aftrun.domain.errors import StateError
-from aftrun.domain.events import RunStarted
+from aftrun.domain.events import Accepted, Event, RunResumed, RunStarted
 from aftrun.domain.model import Json
 
 KEY_FILE = "digest.key"
@@ -109,7 +110,7 @@ def changes(
     `values`, `urls` (and how they may be shown) and `zone` are those of now.
     """
     found: list[str] = []
-    same = same_servers(start, key, urls)
+    same = _same_servers(start, key, urls)
     for number, then in enumerate(start.servers or ()):
         now = shown_urls[number] if number < len(shown_urls) else "none"
         if number >= len(same) or not same[number]:
@@ -121,12 +122,57 @@ def changes(
     return tuple(found)
 
 
-def same_servers(start: RunStarted, key: bytes | None, urls: Sequence[str]) -> tuple[bool, ...]:
-    """Of each server, whether it is at the URL that it had when the run began."""
-    then = (start.pins or {}).get("servers")
-    if not isinstance(then, list) or key is None:
-        return tuple(url == shown for url, shown in zip(urls, start.servers or urls, strict=False))
-    return tuple(_digest(key, "server", url) == digest for url, digest in zip(urls, then, strict=False))
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A job's newest acceptance, by a server that is at another URL now."""
+
+    job: str
+    """Its key."""
+    attempt: int
+    job_id: str
+    server: int
+    """Number of the server in the plan."""
+    url: str | None
+    """Where it was; None where the URL came from outside, so that only its digest is known."""
+
+
+def elsewhere(
+    events: Iterable[Event], key: bytes | None, urls: Sequence[str], servers: Mapping[str, int]
+) -> tuple[Elsewhere, ...]:
+    """The jobs, in the order of their acceptance, that have to be asked for at another URL than their server's of now.
+
+    Each process of a run may have gone by other servers, where a person accepted that. `servers` are the numbers of the
+    servers in the plan, by job.
+    """
+    began: RunStarted | None = None
+    current: RunStarted | RunResumed | None = None
+    newest: dict[str, tuple[Accepted, RunStarted | RunResumed | None]] = {}
+    for event in events:
+        if isinstance(event, RunStarted):
+            began = current = event
+        elif isinstance(event, RunResumed):
+            current = began if event.servers is None else event
+        elif isinstance(event, Accepted):
+            newest.pop(event.job, None)
+            newest[event.job] = (event, current)
+    found: list[Elsewhere] = []
+    for event, then in newest.values():
+        number = servers[event.job]
+        if then is None or then.servers is None or number >= len(then.servers):
+            continue  # of an older aftrun, which kept no servers
+        if not _same_servers(then, key, urls)[number]:
+            shown = then.servers[number]
+            found.append(Elsewhere(event.job, event.attempt, event.job_id, number, None if "${" in shown else shown))
+    return tuple(found)
+
+
+def _same_servers(then: RunStarted | RunResumed, key: bytes | None, urls: Sequence[str]) -> tuple[bool, ...]:
+    """Of each server, whether it is at the URL that it had in that process."""
+    pinned = then.pins or {}
+    digests = pinned.get("servers")
+    if not isinstance(digests, list) or key is None or _digest(key, "aftrun") != pinned.get("key"):
+        return tuple(url == shown for url, shown in zip(urls, then.servers or urls, strict=False))
+    return tuple(_digest(key, "server", url) == digest for url, digest in zip(urls, digests, strict=False))
 
 
 def _values(pinned: Mapping[str, Json], key: bytes | None, values: Mapping[tuple[str, str], str | None]) -> list[str]:

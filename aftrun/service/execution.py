@@ -5,18 +5,18 @@ from __future__ import annotations
 import codecs
 import contextlib
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from aftrun.domain.errors import ExitCode, StateError
-from aftrun.domain.events import Accepted, AttemptEnded, Event, JobEnded, Reason, RunEnded, RunResumed, RunStarted
-from aftrun.domain.model import JobResult, Json, Outcome, Reply, RunReport
+from aftrun.domain.events import AttemptEnded, Event, JobEnded, Reason, RunEnded, RunResumed, RunStarted
+from aftrun.domain.model import Answer, JobResult, Json, Outcome, Reply, RunReport
 from aftrun.report import json as json_report
 from aftrun.run import expect
 from aftrun.run.fold import ReportBuilder
-from aftrun.run.pins import make_key, pins
+from aftrun.run.pins import Elsewhere, elsewhere, make_key, pins, read_key
 from aftrun.run.ports import Clock, JobApi, Listener, SystemClock
 from aftrun.run.select import to_read_again
 from aftrun.run.store import journal_file
@@ -123,31 +123,36 @@ class ReportFile:
 
 
 _ELSEWHERE = (
-    "the job was accepted by the server that the run was begun with, which is another one now and is not asked for it\n"
-    "resume the run with what it was begun with, and the job is read again"
+    "the job was accepted when its server was another one, and the server of now is not asked for it\n"
+    "resume the run with the values of then, and the job is read again"
 )
 
 
 class Moved:
-    """A server whose URL is another one than when the run began: jobs of that time are asked for where they are."""
+    """A server that was at other URLs in earlier processes of the run: jobs of then are asked for where they are."""
 
-    def __init__(self, client: AftClient, former: AftClient, ids: Collection[str]) -> None:
-        self._door, self._former, self._ids = client, former, ids
+    def __init__(self, client: AftClient, former: Mapping[str, AftClient]) -> None:
+        """`former` are the connections to those other URLs, by the ids of the jobs that were accepted there."""
+        self._door, self._former = client, dict(former)
 
     def submit(self, body: Mapping[str, Json]) -> Reply:
         """POST one job, to where the server is now."""
-        return self._door.submit(body)
+        reply = self._door.submit(body)
+        if isinstance(reply, Answer) and reply.info is not None and reply.info.id is not None:
+            self._former.pop(reply.info.id, None)  # from now on it is the id of this one
+        return reply
 
     def status(self, job_id: str) -> Reply:
         """GET one job info, from where the job was accepted."""
-        return (self._former if job_id in self._ids else self._door).status(job_id)
+        return self._former.get(job_id, self._door).status(job_id)
 
     def notices(self) -> list[str]:
         """What either has learnt about its server."""
-        return [*self._door.notices(), *self._former.notices()]
+        former = {id(each): each for each in self._former.values()}.values()
+        return [*self._door.notices(), *(text for each in former for text in each.notices())]
 
     def close(self) -> None:
-        """Let the connections go; those to the former server are somebody else's to close."""
+        """Let the connections go; those to the former places are somebody else's to close."""
         self._door.close()
 
 
@@ -262,35 +267,47 @@ class RunExecution:
             return clients
         return [self._watched(client, each.url) for client, each in zip(clients, self.setup.endpoints, strict=True)]
 
-    def _lost(self, jobs: Mapping[str, JobResult]) -> dict[str, int]:
-        """Jobs that were accepted by a server whose URL is not known any more, and the attempt that was.
-
-        It came from outside, so the record holds no more than its digest. The server of now is not asked for them.
-        """
-        former = self.setup.former_urls
-        gone = {task.key for task in self.setup.plan.tasks if task.server < len(former) and former[task.server] is None}
-        return {
-            key: job.attempts[-1].number for key, job in jobs.items() if key in gone and job.attempts and job.job_id
-        }
-
     def _with_former(
         self, clients: Sequence[AftClient], history: Sequence[Event], stack: contextlib.ExitStack
     ) -> Sequence[AftClient]:
         """The clients, such that a job is asked for where it was accepted, whatever the server's URL is by now."""
-        setup = self.setup
-        ends = [replace(end, url=url or end.url) for end, url in zip(setup.endpoints, setup.former_urls, strict=False)]
-        moved = [number for number, end in enumerate(ends) if end.url != setup.endpoints[number].url]
-        if not moved:
-            return clients
-        servers = {task.key: task.server for task in setup.plan.tasks}
-        former = open_clients(replace(setup, endpoints=(*ends, *setup.endpoints[len(ends) :])), len(setup.plan.tasks))
-        for client in former:
-            stack.callback(client.close)
         result = list(clients)
-        for number in moved:
-            ids = {event.job_id for event in history if isinstance(event, Accepted) and servers[event.job] == number}
-            result[number] = cast("AftClient", Moved(clients[number], former[number], ids))
+        former: dict[int, dict[str, AftClient]] = {}
+        opened: dict[tuple[int, str], AftClient] = {}
+        for job in self._elsewhere(history):
+            if job.url is None:
+                continue
+            place = (job.server, job.url)
+            if place not in opened:
+                ends = list(self.setup.endpoints)
+                ends[job.server] = replace(ends[job.server], url=job.url)
+                made = open_clients(replace(self.setup, endpoints=tuple(ends)), len(self.setup.plan.tasks))
+                for client in made:
+                    stack.callback(client.close)
+                opened[place] = made[job.server]
+            former.setdefault(job.server, {})[job.job_id] = opened[place]
+        for number, ids in former.items():
+            result[number] = cast("AftClient", Moved(clients[number], ids))
         return result
+
+    def _elsewhere(self, history: Sequence[Event]) -> tuple[Elsewhere, ...]:
+        """The jobs of earlier processes that are at another URL than their server's of now."""
+        servers = {task.key: task.server for task in self.setup.plan.tasks}
+        urls = [each.url for each in self.setup.endpoints]
+        return elsewhere(history, read_key(self._state_dir), urls, servers)
+
+    def _lost(self, history: Sequence[Event], jobs: Mapping[str, JobResult]) -> dict[str, int]:
+        """Jobs without an end that were accepted at a URL that is not known any more, and the attempt that was.
+
+        It came from outside, so the record holds no more than its digest. The server of now is not asked for them.
+        """
+        gone = {each.job: each.attempt for each in self._elsewhere(history) if each.url is None}
+        lasts = {key: jobs[key].attempts[-1] for key in gone if jobs[key].attempts}
+        return {
+            key: last.number
+            for key, last in lasts.items()
+            if last.number == gone[key] and last.outcome in (None, Outcome.UNKNOWN)
+        }
 
     def _open(self, log: Log, pid: int, host: str) -> tuple[list[Event], list[Event], JournalFile]:
         """What was on record before, what has just been put there to begin with, and the run's second file."""
@@ -300,9 +317,14 @@ class RunExecution:
             restored = recover(log, run, self._clock.now())
             at = self._clock.now()
             jobs = ReportBuilder(restored.events).jobs()
-            lost = self._lost(jobs)
+            lost = self._lost(restored.events, jobs)
             again = tuple(key for key in to_read_again(tuple(jobs.values())) if key not in lost)
-            opening: list[Event] = [RunResumed(at, pid, host, again or None, self.setup.changes or None)]
+            resumed = RunResumed(at, pid, host, again or None, self.setup.changes or None)
+            if resumed.changes is not None:
+                urls = [each.url for each in self.setup.endpoints]
+                digests = pins(make_key(self._state_dir), {}, urls)
+                resumed = replace(resumed, servers=self.setup.shown_urls, pins=digests)
+            opening: list[Event] = [resumed]
             for key, attempt in lost.items():
                 if jobs[key].outcome is None:
                     opening += [

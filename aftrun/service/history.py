@@ -15,7 +15,7 @@ from aftrun.domain.model import JobResult, Json, RunReport
 from aftrun.manifest import bind, load_all
 from aftrun.report import json as json_report
 from aftrun.run.fold import ReportBuilder
-from aftrun.run.pins import changes, read_key, same_servers
+from aftrun.run.pins import changes, read_key
 from aftrun.run.render import outputs_of
 from aftrun.run.select import dependants, key, may_be_running, to_read_again, to_retry
 from aftrun.run.store.lock import held
@@ -192,11 +192,7 @@ def resume_setup(log: Log, past: PastRun, environ: Mapping[str, str], *, accept_
             hint="give it what it had, or add --accept-changes: jobs that were accepted are then still read where they "
             "are, all others go by what is now",
         )
-    former = tuple(
-        url if same else None if "${" in then else then
-        for url, then, same in zip(urls, start.servers or (), same_servers(start, key, urls), strict=False)
-    )
-    return replace(setup, changes=found, former_urls=former)
+    return replace(setup, changes=found)
 
 
 def _label(job: JobResult) -> str:

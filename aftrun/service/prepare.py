@@ -178,9 +178,6 @@ class PreparedRun:
     """The URLs of the endpoints as they may be shown: with `${…}` where a part of one came from outside."""
     retry: Retry | None = None
     """What it is a retry of, where it is a new one."""
-    former_urls: tuple[str | None, ...] = ()
-    """Of a run that is resumed: the URLs of the endpoints when it began; None where only its digest is known, and it
-    is another one now."""
 
     @property
     def sandbox(self) -> bool:

@@ -39,9 +39,9 @@ def values(server: Sandbox, **others: str) -> dict[str, str]:
     return {**pin, "PLACE": "here", "TZ": "Europe/Berlin", **others}
 
 
-def killed(folder: Path, server: Sandbox, *flags: str) -> dict[str, str]:
+def killed(folder: Path, server: Sandbox, *flags: str, text: str = NIGHT) -> dict[str, str]:
     """A run that was killed while its first job runs; returns the values that it was begun with."""
-    (folder / "m.yaml").write_text(NIGHT, encoding="utf-8")
+    (folder / "m.yaml").write_text(text, encoding="utf-8")
     environ = values(server)
     process = subprocess.Popen([*program(), "apply", "m.yaml", "-q", *flags], cwd=folder, env=clean_environ(**environ))
     until(lambda: any(entry.method == "GET" for entry in server.ledger()))
@@ -139,6 +139,34 @@ def test_a_job_is_read_where_it_was_accepted(sandbox: Start, aftrun: Run, tmp_pa
     assert not [entry for entry in other.ledger() if "1001" in entry.path]
     assert [body["scriptName"] for body in posted(server)] == ["one"]
     assert [body["scriptName"] for body in posted(other)][1:] == ["two"]
+
+
+def test_a_job_accepted_after_an_accepted_change_is_asked_for_there_alone(
+    sandbox: Start, aftrun: Run, tmp_path: Path
+) -> None:
+    """The run went from one server to another and back; each has jobs with the ids that the other gave to ours."""
+    server = sandbox({**LONG, "behaviours": [{"match": {"scriptName": "not ours"}, "queue": "0s", "duration": "0s"}]})
+    other = sandbox({"defaults": {"dialect": "numeric", "queue": "0s", "duration": "2s"}})
+    text = NIGHT.replace("jobs:", "strategy: {failFast: false}\njobs:") + "  - {name: three, scriptName: three}\n"
+    environ = killed(tmp_path, server, text=text)
+    for each in (server, other):
+        with Client(each.url, each.api_key, fingerprint=each.fingerprint) as client:
+            client.submit({"scriptName": "not ours"})
+    command = [*program(), "resume", "--accept-changes", "-q"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=clean_environ(**values(other)))
+    until(lambda: any(entry.method == "GET" for entry in other.ledger()))
+    process.kill()
+    process.wait()
+    back = aftrun("resume", env=environ)
+    assert back.code == 6, back.err
+    assert [job["outcome"] for job in report(aftrun)["jobs"]] == ["succeeded", "unknown", "succeeded"], back.err
+    (two,) = [each.id for each in other.jobs() if each.body["scriptName"] == "two"]
+    assert two == "1002"
+    assert not [entry for entry in server.ledger() if entry.path.endswith(two)]
+    there = aftrun("resume", "--accept-changes", env=values(other))
+    assert there.code == 0, there.err
+    assert [body["scriptName"] for body in posted(server)] == ["one", "not ours", "three"]
+    assert [body["scriptName"] for body in posted(other)] == ["not ours", "two"]
 
 
 def test_values_of_a_run_are_not_in_its_folder(sandbox: Start, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aftrun.domain.events import RunStarted
-from aftrun.run.pins import KEY_FILE, changes, make_key, pins, read_key
+from aftrun.domain.events import Accepted, RunResumed, RunStarted
+from aftrun.run.pins import KEY_FILE, changes, elsewhere, make_key, pins, read_key
 
 KEY = b"k" * 32
 NO_KEY = "digest.key of the state folder is missing or another one, so no value from outside can be compared"
@@ -71,10 +71,7 @@ def now(**fields: object) -> dict[str, object]:
         ),
         (
             {"key": b"j" * 32},
-            (
-                "the server https://a is another one",
-                NO_KEY,
-            ),
+            (NO_KEY,),
         ),
     ],
 )
@@ -134,3 +131,56 @@ def test_a_damaged_key_is_no_key(tmp_path: Path) -> None:
     assert read_key(tmp_path) is None
     assert len(make_key(tmp_path)) == 32
     assert read_key(tmp_path) == make_key(tmp_path)
+
+
+OUT = "https://${HOST}"
+"""How a URL whose host came from outside is shown."""
+
+
+def resumed(url: str, shown: str = OUT, key: bytes = KEY) -> RunResumed:
+    """A process that went by another URL, which a person accepted."""
+    return RunResumed(1_767_225_700.0, servers=(shown,), pins=pins(key, {}, [url]))
+
+
+def where(events: list[object], url: str, key: bytes | None = KEY) -> dict[str, str | None]:
+    """The jobs that are elsewhere, and where, seen from a process that goes by `url`."""
+    began = start(servers=(OUT,))
+    found = elsewhere([began, *events], key, [url], {"m/a": 0, "m/b": 0})  # type: ignore[list-item]  # events, all of them
+    return {each.job: each.url for each in found}
+
+
+A, B = Accepted(0.0, "m/a", 1, "1"), Accepted(0.0, "m/b", 1, "2")
+
+
+@pytest.mark.parametrize(
+    ("events", "url", "found"),
+    [
+        ([A], "https://a", {}),
+        ([A], "https://b", {"m/a": None}),
+        ([A, RunResumed(1.0)], "https://a", {}),
+        ([A, resumed("https://b"), B], "https://a", {"m/b": None}),
+        ([A, resumed("https://b"), B], "https://b", {"m/a": None}),
+        ([A, resumed("https://b"), B], "https://c", {"m/a": None, "m/b": None}),
+        ([A, resumed("https://b"), RunResumed(2.0), B], "https://a", {}),
+        ([A, resumed("https://b"), resumed("https://c"), B], "https://b", {"m/a": None, "m/b": None}),
+        ([A, resumed("https://b"), Accepted(0.0, "m/a", 2, "9")], "https://b", {}),
+        ([A, resumed("https://b", "https://b"), B], "https://a", {"m/b": "https://b"}),
+        ([resumed("https://b", "https://b", b"o" * 32), B], "https://b", {}),
+        ([resumed("https://b", OUT, b"o" * 32), B], "https://b", {"m/b": None}),
+    ],
+)
+def test_each_job_is_where_the_process_went_by_that_had_it_accepted(
+    events: list[object], url: str, found: dict[str, str | None]
+) -> None:
+    """Whatever URLs other processes of the run went by, before and after."""
+    assert where(events, url) == found
+
+
+def test_without_the_key_only_urls_in_clear_can_be_compared() -> None:
+    """One that came from outside is then taken to be another."""
+    assert where([A, resumed("https://b", "https://b"), B], "https://b", None) == {"m/a": None}
+
+
+def test_a_run_of_an_older_aftrun_kept_no_servers() -> None:
+    """Its jobs are asked for where the server is now."""
+    assert elsewhere([start(servers=None, pins=None), A], KEY, ["https://b"], {"m/a": 0}) == ()
