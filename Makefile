@@ -44,7 +44,7 @@ check: $(VENV)/.dev ## What to run while working: style, types, unit and propert
 	  tests=$$?; wait $$types && exit $$tests
 
 test: $(VENV)/.dev ## Run all tests.
-	$(BIN)/python -m pytest -n 4
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 # Measuring nearly doubles the time of the tests that start the program.
 coverage: $(VENV)/.dev ## Run all tests, and measure what they reach.
