@@ -236,7 +236,7 @@ def draw(seed: int) -> Story:
         servers = (one, ServerSpec(name="two", url="https://two:44399", poll=one.poll))
     finish_by = zone = ""
     zones: tuple[str, ...] = ()
-    if chance() < 0.15:
+    if chance() < (0.5 if "clock" in faults else 0.15):
         at = datetime.fromtimestamp(epoch + _one_of(random, 5.0, 20.0, 200.0), UTC)
         finish_by = at.isoformat(timespec="seconds")
     elif "zones" in faults:
