@@ -31,6 +31,8 @@ def main() -> None:
         from aftrun.cli.main import run  # noqa: PLC0415  # nothing is imported until signals are heard
     except (ImportError, OSError, MemoryError) as error:
         sys.exit(_not_loaded(error))
+    except KeyboardInterrupt:
+        os._exit(130)  # a Ctrl-C from before `listen`; what hears the next one may not be loaded
     code = run()
     gc.disable()
     gc.freeze()  # the end of the process frees everything; looking for garbage first would take longer than the rest

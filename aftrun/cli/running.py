@@ -143,7 +143,7 @@ def carry_out(
     def ready(run: str) -> None:
         number = len(setup.plan.tasks)
         if not view.quiet:
-            say(f"run {run}: {number} job{'' if number == 1 else 's'}" + (", taken up again" if resume else ""))
+            say(f"run {run}: {number} job{'' if number == 1 else 's'}" + (", resumed" if resume else ""))
 
     with RunObservers(setup, view, state_dir, farewell) as watch:
         runner = RunExecution(
@@ -157,8 +157,8 @@ def carry_out(
 def resume_line(setup: PreparedRun, state_dir: Path) -> str:
     """How to take an interrupted run up again."""
     if setup.sandbox:
-        return "it ran against a sandbox, which ends with it, so it cannot be taken up again"
-    return f"take it up again with: aftrun resume {setup.facts.id}{_record(state_dir)}"
+        return "it ran against a sandbox, which ends with it, so it cannot be resumed"
+    return f"resume it with: aftrun resume {setup.facts.id}{_record(state_dir)}"
 
 
 def _record(state_dir: Path) -> str:
@@ -234,10 +234,10 @@ def _next_step(code: int, run: str) -> str:
         case ExitCode.FAILED | ExitCode.CANCELLED:
             return f"run again what did not succeed, and what needs it: aftrun retry {run}"
         case ExitCode.REFUSED | ExitCode.UNREACHABLE:
-            return "no job was created: mend it, and run the same command again"
+            return "no job was created: fix the cause, and run the same command again"
         case ExitCode.UNKNOWN | ExitCode.GAVE_UP:
             again = f"aftrun retry {run} --include-unknown"
-            return f"look on the server first; then, to run again what did not succeed: {again}"
+            return f"check on the server first; then, to run again what did not succeed: {again}"
     return ""
 
 

@@ -157,7 +157,7 @@ def _no_handshake(attempted: Attempted) -> Failure:
         text = f"it ended the TLS handshake ({words})"
         hint = "it may ask for a client certificate: `tls.certFile` and `tls.keyFile`"
     else:
-        text, hint = f"the TLS handshake failed ({words})", "`aftrun doctor` looks at it step by step"
+        text, hint = f"the TLS handshake failed ({words})", "`aftrun doctor` checks it step by step"
     hint = f"it may be restarting; {hint}"
     return Failure(FailureKind.CONNECT, False, f"no TLS connection to {place}: {text}", hint)
 

@@ -217,7 +217,7 @@ class AttemptEnded:
 
 @dataclass(frozen=True, slots=True)
 class RetryPlanned:
-    """A definite bad end will be followed by a new submission."""
+    """A definite failure will be followed by a new submission."""
 
     at: float
     job: str

@@ -36,7 +36,8 @@ def read_key(state_dir: Path) -> bytes | None:
 
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(_LENGTH + 1)  # more than a key is none, however much there is
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -23,7 +23,7 @@ LOOK_BACKOFF = (0.5, 30.0)
 LONGEST_READ_WAIT = 60.0
 """Seconds of a `Retry-After` that count on a status read. A read does no harm, and a job's end must be noticed."""
 
-MAY_EXIST = "the job may or may not have been created, so it is not submitted again: look on the server"
+MAY_EXIST = "the job may or may not have been created, so it is not submitted again: check on the server"
 NAME_ITS_ID = "if it is about this job, say where its id stands with server.jobInfo.id"
 _ALLOW_LIST = (
     "check that the API key is right, and that its IP allow-list (web UI, API Keys) includes the address of "
@@ -211,7 +211,7 @@ def out_of_time(last: LookDecision, reason: Reason, clock: str) -> Ended:
     return Ended(
         Outcome.TIMED_OUT,
         reason,
-        f"{clock} ran out; the job was {last.info.state.value} at the last look and may still be running",
+        f"{clock} ran out; the job was {last.info.state.value} when its status was last read, and may still be running",
         last.info,
     )
 

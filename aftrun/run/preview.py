@@ -103,7 +103,7 @@ def _body(task: Task, server: ServerSpec, lookup: Callable[[Inside], str | None]
 def _order(plan: Plan, number: int) -> str:
     strategy = plan.stages[number].strategy
     how = "one after another" if strategy.slots == 1 else f"up to {strategy.slots} at once"
-    stop = "stopping at the first bad end" if strategy.fail_fast else "going on after a bad end"
+    stop = "stopping at the first failure" if strategy.fail_fast else "going on after a failure"
     by = f", until {strategy.finish_by}" if strategy.finish_by else ""
     return f"{how}, {stop}{by}"
 

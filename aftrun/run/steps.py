@@ -174,7 +174,7 @@ class Steps:
         """The server gave the job's id to others (their `names`) too, so nothing that it says of it can be believed."""
         message = (
             f"the server gave the id {live.job_id} to {names} too, so nobody can tell from here whose end it shows\n"
-            "it may have been restarted, or have answered with the job of an earlier submission: look on the server"
+            "it may have been restarted, or have answered with the job of an earlier submission: check on the server"
         )
         return self.attempt_over(live, Ended(Outcome.UNKNOWN, Reason.UNREADABLE, message))
 

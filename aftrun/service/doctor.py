@@ -214,7 +214,7 @@ class Doctor:
         after = self._now()
         if isinstance(reply, Failure):
             yield _skipped("clock", "the server gave no answer")
-            yield _failed("key", reply.message, reply.hint or "look at the server's own log", ExitCode.UNREACHABLE)
+            yield _failed("key", reply.message, reply.hint or "read the server's own log", ExitCode.UNREACHABLE)
             return
         yield _clock(reply, before, after)
         if not has_key:
@@ -242,7 +242,7 @@ class Doctor:
             return _failed(
                 "job info",
                 f"job {job_id} cannot be read (HTTP {reply.status}{': ' + said if said else ''})",
-                "look at what the server sends there; `server.paths.status` may need to be another one",
+                "see what the server sends there; `server.paths.status` may need to be another one",
                 ExitCode.UNKNOWN,
             )
         strange = jobids.mismatch(reply.info, job_id)

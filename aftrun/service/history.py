@@ -87,7 +87,7 @@ def _kept_files(log: Log, past: PastRun) -> tuple[tuple[str, bytes], ...]:
     """The run's own copy of its manifests."""
     stored = tuple((file.path, file.content) for file in log.files(past.row.id))
     if not stored:
-        raise StateError(f"the record of run {past.row.id} holds no manifests, so it cannot be taken up again")
+        raise StateError(f"the record of run {past.row.id} holds no manifests, so it cannot be resumed")
     return stored
 
 
@@ -152,7 +152,7 @@ def resume_setup(log: Log, past: PastRun, environ: Mapping[str, str], *, accept_
     if past.row.ended_at is not None and past.row.outcome not in GOES_ON and not to_read_again(past.report.jobs):
         again = "" if past.row.outcome == "succeeded" else f"; `aftrun retry {past.row.id}` runs the rest again"
         raise UsageError(
-            f"run {past.row.id} has ended ({past.row.outcome}), so there is nothing to take up",
+            f"run {past.row.id} has ended ({past.row.outcome}), so there is nothing to resume",
             hint=f"`aftrun show {past.row.id}` shows it{again}",
         )
     if past.options.sandbox:
@@ -214,7 +214,7 @@ def retry_options(past: PastRun, *, include_unknown: bool) -> RunOptions:
         names = ", ".join(_label(job) for job in risky[:5]) + (f" and {len(risky) - 5} more" if len(risky) > 5 else "")
         raise UsageError(
             f"nobody saw how these jobs ended, and they may have run, or be running still: {names}",
-            hint="look on the server (`aftrun status JOB_ID`); to run them again all the same, add --include-unknown",
+            hint="check on the server (`aftrun status JOB_ID`); to run them again all the same, add --include-unknown",
         )
     only = dependants({each: job.needs for each, job in jobs.items()}, again)
     inherited: dict[str, Mapping[str, Json]] = dict(past.options.inherited)

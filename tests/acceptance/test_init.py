@@ -31,6 +31,9 @@ def test_it_overwrites_nothing(aftrun: Run, tmp_path: Path) -> None:
     assert aftrun("init", "mine.yaml", "--force").code == 0
     assert "backup" in (tmp_path / "mine.yaml").read_text()
     assert aftrun("init", ".").code == 2
+    (tmp_path / "link.yaml").symlink_to("nowhere")
+    assert aftrun("init", "link.yaml").code == 2
+    assert (tmp_path / "link.yaml").is_symlink()
 
 
 def test_a_dash_prints(aftrun: Run, tmp_path: Path) -> None:

@@ -324,6 +324,25 @@ def test_streams_that_are_closed(sandbox: Start, tmp_path: Path, closed: str) ->
     assert json.loads(said.out)["run"]["outcome"] == "succeeded"
 
 
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no /dev/zero")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "validate /dev/zero",
+        "apply m.yaml --env-file /dev/zero",
+        "import /dev/zero",
+        "sandbox --port 0 --scenario /dev/zero",
+    ],
+)
+def test_files_without_an_end(tmp_path: Path, line: str) -> None:
+    """What is larger than any such file can be is refused before it fills the memory."""
+    (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
+    said = run(*line.split(), folder=tmp_path)
+    assert said.code == 2, said.err
+    assert "/dev/zero" in said.err
+    assert "larger than" in said.err
+
+
 # --- too few threads, too few descriptors ---------------------------------------------------------------------------
 
 TWELVE = (

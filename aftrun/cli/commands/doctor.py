@@ -25,7 +25,7 @@ def doctor(
     key: serverflags.KeyFlags,
     files: Annotated[
         list[str] | None,
-        argument(help="Manifests; each server of theirs is looked at.", metavar="FILE", show_default=False),
+        argument(help="Manifests; each server of theirs is checked.", metavar="FILE", show_default=False),
     ] = None,
     job: Annotated[
         str | None,

@@ -82,7 +82,7 @@ def init(
 
     if target.is_dir():
         raise UsageError(f"{path} is a folder", hint=f"name a file, for example {target / 'aft.yaml'}")
-    if target.exists() and not force:
+    if (target.is_symlink() or target.exists()) and not force:  # a link that leads nowhere is there, too
         raise UsageError(f"{path} is there already, and is left as it is", hint="--force overwrites it")
     stem = "".join(char if char.isalnum() or char in "-_." else "-" for char in target.stem) or "starter"
     shown = one_line(path)

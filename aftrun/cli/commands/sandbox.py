@@ -29,9 +29,11 @@ def read_scenario(path: Path | None) -> Scenario:
     if path is None:
         return Scenario()
     from aftrun.manifest.parse.source import plain  # noqa: PLC0415  # the parser is for commands that read files
+    from aftrun.manifest.parse.syntax import MAX_BYTES  # noqa: PLC0415  # it comes with the parser
 
     try:
-        data = path.read_bytes()
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)  # one more than the parser takes, which says so
     except OSError as error:
         raise UsageError(
             f"cannot read the scenario {path}: {error.strerror or error}", hint="docs/sandbox.md shows one"

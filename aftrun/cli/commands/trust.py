@@ -55,7 +55,7 @@ def trust(
     )
     found = probe.trust(place, endpoint)
     if found.certificate is None:
-        raise Unreachable(found.error, hint=f"`aftrun doctor --server {url}` looks at it step by step")
+        raise Unreachable(found.error, hint=f"`aftrun doctor --server {url}` checks it step by step")
     if pem:
         import ssl  # noqa: PLC0415  # only for this output
 

@@ -43,7 +43,7 @@ def wait(
 ) -> int:
     """Follow jobs on the server to their ends. Any jobs will do, whoever started them; nothing is started.
 
-    It looks as `apply` does, often at first and then less and less. Exit codes are those of `apply`; 3 and 4 say that
+    It polls as `apply` does, often at first and then less and less. Exit codes are those of `apply`; 3 and 4 say that
     the server could not be reached, or refused the key or this address, when first asked.
     """
     from aftrun.cli.view.progress import Lines  # noqa: PLC0415  # with the rest of the machinery

@@ -339,7 +339,7 @@ class LiveView:
         at = job.next if job.next is not None else self._due(key)
         if at is None:
             return ""
-        what = "sends" if job.phase in ("deferred", "waiting") else "looks"
+        what = "sends" if job.phase in ("deferred", "waiting") else "polls"
         return f"{what} in {_whole(at - now)}" if at - now >= 1 else f"{what} now"
 
     def _cut(self, text: str, columns: int) -> str:

@@ -97,7 +97,7 @@ class Lines:
             case StateSeen() if self._level > 1 or event.phase == State.RUNNING:
                 text = event.state or "no state"
             case LookFailed():
-                text = f"cannot see its state, looking again: {event.message}"
+                text = f"cannot read its status, trying again: {event.message}"
             case RetryPlanned():
                 text = f"{event.message}; attempt {event.attempt} in {human_duration(event.retry_in)}"
             case _:

@@ -60,7 +60,7 @@ def finished(built: Job, node: MapNode, has_needs: bool, findings: Findings) -> 
     if not built.wait and (built.outputs or built.expect):
         what = "outputs" if built.outputs else "expect"
         where = node.key(what) or node
-        message = f"wait: false, so {what!r} is never looked at: aftrun does not see how the job ends"
+        message = f"wait: false, so {what!r} is never evaluated: aftrun does not see how the job ends"
         findings.warning(where, "AFT112", message, f"remove {what!r}, or let the job be waited for")
     if built.correlation and any(param.name == built.correlation for param in built.params):
         where = node.key("correlation") or node
@@ -112,5 +112,5 @@ def never_run(first: Sequence[Job], needs: Sequence[Wanted], findings: Findings)
             name = brief(first[culprit].template or first[culprit].name)
             message = f"this job can never run: it needs {name!r}, which never runs"
             findings.warning(
-                wanted.nodes[wanted.drafts.index(culprit)], "AFT111", message, "mend that one, or use when: always here"
+                wanted.nodes[wanted.drafts.index(culprit)], "AFT111", message, "fix that one, or use when: always here"
             )

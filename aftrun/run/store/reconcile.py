@@ -146,7 +146,7 @@ def _seal(events: list[Event]) -> list[Event]:
     at = max(event.at for event in events)
     message = (
         "the record of the run is damaged in both its files, so the job may have been submitted: it is not submitted "
-        "again\nlook on the server"
+        "again\ncheck on the server"
     )
     return [
         JobEnded(at, key, Outcome.UNKNOWN, Reason.CRASHED, message)

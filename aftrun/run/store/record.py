@@ -347,7 +347,7 @@ class Log:
                 )
             if held(self.path.parent / "runs" / each) or self.count(each) != number:
                 raise UnderWay(
-                    f"run {each} has been taken up by another process", hint="wait until it has ended, and try again"
+                    f"run {each} has been resumed by another process", hint="wait until it has ended, and try again"
                 )
         self._db.execute("INSERT OR REPLACE INTO retries (of, run) VALUES (?, ?)", (retry.of, run))
 

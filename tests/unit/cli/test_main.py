@@ -77,6 +77,19 @@ def test_all_commands_can_be_built_at_once() -> None:
     assert len(build(None).registered_commands) == len(COMMANDS)
 
 
+def load_main_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Let the import of `aftrun.cli.main` fail."""
+
+    class Refuses:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "aftrun.cli.main":
+                raise error
+
+    monkeypatch.delitem(sys.modules, "aftrun.cli.main")
+    monkeypatch.setattr(sys, "meta_path", [Refuses(), *sys.meta_path])
+    monkeypatch.setattr("aftrun.system.signals.listen", lambda *_: {})
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -89,16 +102,28 @@ def test_a_program_that_cannot_load_itself_says_so(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], error: Exception, said: str
 ) -> None:
     """Before anything is there that turns errors into messages: one line, 74, no traceback."""
-
-    class Refuses:
-        def find_spec(self, name: str, *_: object) -> None:
-            if name == "aftrun.cli.main":
-                raise error
-
-    monkeypatch.delitem(sys.modules, "aftrun.cli.main")
-    monkeypatch.setattr(sys, "meta_path", [Refuses(), *sys.meta_path])
-    monkeypatch.setattr("aftrun.system.signals.listen", lambda *_: {})
+    load_main_with(monkeypatch, error)
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 74
     assert capfd.readouterr().err == f"aftrun: a part of aftrun cannot be loaded {said}; nothing was sent\n"
+
+
+class Exited(BaseException):
+    """Instead of the end of this process."""
+
+
+def test_ctrl_c_while_the_program_loads_itself(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything hears signals there is nothing to finish: 130, and no traceback."""
+
+    def leave(code: int) -> None:
+        raise Exited(code)
+
+    load_main_with(monkeypatch, KeyboardInterrupt())
+    monkeypatch.setattr(os, "_exit", leave)
+    with pytest.raises(Exited) as ended:
+        main()
+    assert ended.value.args == (130,)
+    assert capfd.readouterr().err == ""

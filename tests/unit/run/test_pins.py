@@ -127,8 +127,9 @@ def test_the_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
 
 def test_a_damaged_key_is_no_key(tmp_path: Path) -> None:
     """It cannot be compared with any more, and the next run makes another."""
-    (tmp_path / KEY_FILE).write_bytes(b"short")
-    assert read_key(tmp_path) is None
+    for damaged in (b"short", b"x" * 33):
+        (tmp_path / KEY_FILE).write_bytes(damaged)
+        assert read_key(tmp_path) is None
     assert len(make_key(tmp_path)) == 32
     assert read_key(tmp_path) == make_key(tmp_path)
 

@@ -95,11 +95,11 @@ def test_the_plan_for_people() -> None:
     """Order, requests, what is special about a job, what is not set, and that nothing was sent."""
     text = to_text(PLAN, MANIFESTS, lookups, (KEY,))  # type: ignore[arg-type]  # as above
     for line in (
-        "main (main.yaml): 3 jobs, up to 3 at once, going on after a bad end, until 06:00",
+        "main (main.yaml): 3 jobs, up to 3 at once, going on after a failure, until 06:00",
         "  1. a",
         "  2. b  (needs a; runs whatever happened before; is not waited for; may fail)",
         "  2. c  (needs a; runs only if a need failed; timeout 1m30s; up to 2 more attempts)",
-        "second (second.yaml): 1 job, one after another, stopping at the first bad end",
+        "second (second.yaml): 1 job, one after another, stopping at the first failure",
         "     POST https://aft:44399/v1/jobs",
         "     scriptName: a",
         "       k: x-${AFT_API_KEY}",

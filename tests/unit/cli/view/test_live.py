@@ -110,7 +110,7 @@ def test_each_active_job_is_a_line_with_state_elapsed_end_and_next_look() -> Non
     stage.accept("extract")
     stage.accept("load", 1.0, runs=False)
     shown = stage.to(30, lambda key: START + 34 if key == "m/extract" else None)
-    assert re.fullmatch(r" ▶ extract +running +30s  ~1m left, ends \d\d:\d\d:\d\d +looks in 4s", shown[0])
+    assert re.fullmatch(r" ▶ extract +running +30s  ~1m left, ends \d\d:\d\d:\d\d +polls in 4s", shown[0])
     assert re.fullmatch(r" · load +queued +29s  24s overdue", shown[1])
     assert shown[2].startswith(" ░░░░")
     assert shown[2].endswith("0/3  30s  1 running  1 on the way  1 to come")
@@ -272,11 +272,11 @@ def test_a_resumed_run_begins_with_what_was_known() -> None:
 
 def test_an_interruption_and_a_warning_are_said() -> None:
     """Above, where they stay."""
-    stage = Stage(["a"], interrupted="take it up again with: aftrun resume r1")
+    stage = Stage(["a"], interrupted="resume it with: aftrun resume r1")
     stage.tell(Warned(START, "the certificate is NOT verified"), Interrupted(START, 2))
     shown = stage.to(1)
     assert shown[0].endswith("warning: the certificate is NOT verified")
-    assert shown[1].endswith("interrupted: take it up again with: aftrun resume r1")
+    assert shown[1].endswith("interrupted: resume it with: aftrun resume r1")
     stage.view.close()
 
 

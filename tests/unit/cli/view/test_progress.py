@@ -71,7 +71,7 @@ def test_every_change_once() -> None:
         "     a: not delivered, again in 0.5s: connection refused",
         "     a: accepted as job 42",
         "     a: Running",
-        "     a: cannot see its state, looking again: HTTP 500",
+        "     a: cannot read its status, trying again: HTTP 500",
         "     a: failed: disk is full; attempt 2 in 10s",
     ]
 

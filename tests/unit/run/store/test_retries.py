@@ -66,10 +66,10 @@ def test_a_retry_decided_before_the_run_is_taken_up_is_not_begun(log: Log, tmp_p
     retry = decide(log, "x")
     with RunLock(run_folder(tmp_path, "x"), 1, "here"):
         log.take_up("x")
-        with pytest.raises(UnderWay, match="taken up by another process"):
+        with pytest.raises(UnderWay, match="resumed by another process"):
             begin(log, "y", retry)
     fails(log, "x")
-    with pytest.raises(UnderWay, match="taken up by another process"):
+    with pytest.raises(UnderWay, match="resumed by another process"):
         begin(log, "y", retry)
     assert [row.id for row in log.runs()] == ["x"]
     begin(log, "y", decide(log, "x"))
@@ -83,7 +83,7 @@ def test_a_retry_that_submitted_nothing_gives_way_or_goes_on_but_not_both(log: L
     assert retry.of == "x"
     with RunLock(run_folder(tmp_path, "y"), 1, "here"):
         log.take_up("y")
-        with pytest.raises(UnderWay, match="run y has been taken up"):
+        with pytest.raises(UnderWay, match="run y has been resumed"):
             begin(log, "z", retry)
     begin(log, "z", retry)
     with pytest.raises(UsageError, match="run z has taken its place"):
