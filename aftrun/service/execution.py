@@ -315,6 +315,8 @@ class RunExecution:
         if self._resume:
             log.take_up(run)  # once more: this process holds the lock now
             restored = recover(log, run, self._clock.now())
+            for note in restored.notes:
+                self._say(f"warning: {note}")  # at once: it is no event of this process, and may explain what follows
             at = self._clock.now()
             jobs = ReportBuilder(restored.events).jobs()
             lost = self._lost(restored.events, jobs)

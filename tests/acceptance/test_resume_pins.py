@@ -224,6 +224,31 @@ def test_a_state_file_deleted_in_the_middle(sandbox: Start, aftrun: Run, tmp_pat
     assert [body["scriptName"] for body in posted(server)] == ["j0", "j1", "j2", "j3"]
 
 
+@pytest.mark.parametrize(
+    ("file", "damage", "said"),
+    [
+        ("journal.ndjson", None, "warning: journal.ndjson is damaged: it is missing"),
+        ("journal.ndjson", b"", "warning: journal.ndjson is damaged: it is empty"),
+        ("journal.ndjson", b"\0" * 5000, "warning: journal.ndjson is damaged: its last line is not whole"),
+    ],
+)
+def test_damage_is_said_by_who_resumes(
+    sandbox: Start, aftrun: Run, tmp_path: Path, file: str, damage: bytes | None, said: str
+) -> None:
+    """Not only in the report: whoever resumes may have to do something about that disk."""
+    server = sandbox(LONG)
+    environ = killed(tmp_path, server)
+    (path,) = (tmp_path / ".aftrun" / "runs").glob(f"*/{file}")
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage)
+    done = aftrun("resume", env=environ)
+    assert done.code == 0, done.err
+    assert said in done.err
+    assert [body["scriptName"] for body in posted(server)] == ["one", "two"]
+
+
 def test_a_locked_state_file_is_waited_for(sandbox: Start, tmp_path: Path) -> None:
     """A backup program holds it: what happens goes to the journal, POSTs wait, it is said, and Ctrl-C works."""
     server = sandbox({"defaults": {"queue": "0s", "duration": "300ms"}})

@@ -72,6 +72,8 @@ class Restored:
 
     events: tuple[Event, ...]
     file: JournalFile
+    notes: tuple[str, ...] = ()
+    """What was wrong with them, for people; on record as warnings."""
 
 
 def recover(log: Log, run: str, now: float) -> Restored:
@@ -102,7 +104,7 @@ def recover(log: Log, run: str, now: float) -> Restored:
                 # A copy: whoever is killed here still has all that the other file may have lost.
                 shutil.copyfile(path, path.with_name(f"{path.name}.damaged"))
         log.restore(start, events[1:], _stored(head), head.options)
-        return Restored(tuple(events), JournalFile.make(path, head, enumerate(events)))
+        return Restored(tuple(events), JournalFile.make(path, head, enumerate(events)), found.notes)
     return Restored(tuple(events), JournalFile(path))
 
 
