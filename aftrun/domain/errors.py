@@ -111,17 +111,19 @@ class ManifestError(AftrunError):
     """Everything that is wrong with the manifests, found in one go.
 
     `problems` holds at least one error; warnings of the same files may stand among them. `files` holds the bytes of
-    the files that were read, by path, for those who show the lines in question.
+    the files that were read, by path, for those who show the lines in question; `what` is what they hold.
     """
 
     exit_code = ExitCode.USAGE
 
-    def __init__(self, problems: Sequence[Problem], *, files: Sequence[tuple[str, bytes]] = ()) -> None:
+    def __init__(
+        self, problems: Sequence[Problem], *, files: Sequence[tuple[str, bytes]] = (), what: str = "manifest"
+    ) -> None:
         self.problems: tuple[Problem, ...] = tuple(problems)
         self.files: tuple[tuple[str, bytes], ...] = tuple(files)
         errors = [p for p in self.problems if p.severity is Severity.ERROR]
         count = len(errors)
-        super().__init__(f"{count} problem{'' if count == 1 else 's'} in the manifest; nothing was sent")
+        super().__init__(f"{count} problem{'' if count == 1 else 's'} in the {what}; nothing was sent")
 
     def diagnostics(self) -> tuple[str, ...]:
         """One line for each problem, then its remedy, indented."""

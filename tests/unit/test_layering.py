@@ -31,7 +31,7 @@ MAY_IMPORT = {
 
 ONLY_IMPORTER = {
     "yaml": {"manifest/parse/source.py"},
-    "jsonschema": {"manifest/check/schema.py"},
+    "jsonschema": {"system/schemas.py"},
     "requests": {"client/client.py"},
     "sqlite3": {"run/store/record.py"},
     "typer": {"cli/flags.py", "cli/main.py"},

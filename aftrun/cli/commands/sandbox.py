@@ -21,14 +21,14 @@ def read_scenario(path: Path | None) -> Scenario:
     """The scenario in a YAML or JSON file; the default one without a file.
 
     Raises:
-        ManifestError: the file is no YAML.
-        UsageError: it cannot be read, or is no scenario.
+        ManifestError: the file is no YAML, or no scenario.
+        UsageError: it cannot be read, or a range in it is the wrong way round.
     """
     from aftrun.sandbox.scenario import Scenario, parse  # noqa: PLC0415  # only the sandbox needs it
 
     if path is None:
         return Scenario()
-    from aftrun.manifest.parse.source import plain  # noqa: PLC0415  # the parser is for commands that read files
+    from aftrun.manifest.check.scenario import read  # noqa: PLC0415  # the parser is for commands that read files
     from aftrun.manifest.parse.syntax import MAX_BYTES  # noqa: PLC0415  # it comes with the parser
 
     try:
@@ -38,7 +38,7 @@ def read_scenario(path: Path | None) -> Scenario:
         raise UsageError(
             f"cannot read the scenario {path}: {error.strerror or error}", hint="docs/sandbox.md shows one"
         ) from error
-    return parse(plain(data, str(path)))
+    return parse(read(str(path), data))
 
 
 def sandbox(

@@ -85,7 +85,7 @@ def unknown_keys(node: MapNode, schema: Schema, title: str, findings: Findings, 
 def _belongs(name: str, where: str, defs: Schema) -> str:
     """Where a key that exists elsewhere should stand."""
     for part, place in _ELSEWHERE:
-        if name in defs[part]["properties"]:
+        if name in defs.get(part, {}).get("properties", {}):
             return f"it belongs under {place}"
     if where == "Many jobs" and name in defs["job"]["properties"]:
         return "it belongs to a job, or under defaults"

@@ -90,21 +90,33 @@ def _expected(schema: Schema, defs: Schema) -> list[str]:
         return [DURATION]
     if schema.get("title") == "Finish by":
         return ["a time of day such as 06:00, or an instant such as 2026-01-02T06:00:00Z"]
+    if "const" in schema:
+        return [str(schema["const"])]
     if "enum" in schema:
         return ["one of " + ", ".join(map(str, schema["enum"]))]
+    if "allOf" in schema and "type" not in schema:
+        return _expected(schema["allOf"][0], defs)
     if "anyOf" in schema and "properties" not in schema:
         return [text for part in schema["anyOf"] for text in _expected(part, defs)]
+    return [_expected_type(schema, defs)]
+
+
+def _expected_type(schema: Schema, defs: Schema) -> str:
     kind = schema.get("type")
     if kind == "array":
-        return ["a list of " + _PLURALS.get(" or ".join(_expected(schema["items"], defs)), "values")]
+        return "a list of " + _PLURALS.get(" or ".join(_expected(schema["items"], defs)), "values")
     if kind in ("integer", "number") and "minimum" in schema:
-        return [f"{_TYPES[kind]} from {schema['minimum']} to {schema['maximum']}"]
-    return [_SINGLE] if isinstance(kind, list) else [_TYPES.get(str(kind), "another value")]
+        bounds = f"from {schema['minimum']} to {schema['maximum']}" if "maximum" in schema else f"≥ {schema['minimum']}"
+        return f"{_TYPES[kind]} {bounds}"
+    if isinstance(kind, list) and "object" in kind:
+        return _TYPES["object"]
+    return _SINGLE if isinstance(kind, list) else _TYPES.get(str(kind), "another value")
 
 
 def report(error: Any, root: Node, findings: Findings, title: str, defs: Schema) -> None:
     """Put one error of the validator in words, at its place."""
-    node, _, _ = _find(root, error.absolute_path)
+    path = list(error.absolute_path)
+    node, _, _ = _find(root, path)
     keyword = error.validator
     if keyword == "additionalProperties" and isinstance(node, MapNode):
         unknown_keys(node, error.schema, title, findings, defs)
@@ -115,6 +127,10 @@ def report(error: Any, root: Node, findings: Findings, title: str, defs: Schema)
         findings.error(node.key(have) or node, "AFT022", f"{have!r} needs {want!r} beside it")
     elif keyword == "anyOf" and "properties" in error.schema:
         return  # a manifest without any content: said elsewhere
+    elif keyword == "required":
+        _missing(error, node, root, findings, title)
+    elif keyword in ("const", "not") and "description" in error.schema and path[-1:] != ["version"]:
+        _impossible(error, root, findings, title)
     elif keyword == "const":
         message, hint = "unknown version of the manifest format", "this aftrun knows version 1"
         if isinstance(node, ScalarNode) and not node.plain and node.text.strip() == "1":
@@ -122,6 +138,27 @@ def report(error: Any, root: Node, findings: Findings, title: str, defs: Schema)
         findings.error(node, "AFT031", message, hint)
     else:
         _wrong_value(error, root, findings, title, defs)
+
+
+def _missing(error: Any, node: Node, root: Node, findings: Findings, title: str) -> None:
+    """A key that must be there. Of several, jsonschema reports each on its own."""
+    name = next(name for name in error.validator_value if name not in error.instance and repr(name) in error.message)
+    _, key, under = _find(root, error.absolute_path)
+    where: Node = key if key is not None else node
+    if key is None and isinstance(node, MapNode) and node.keys:
+        where = node.keys[0]
+    described = error.schema.get("properties", {}).get(name, {})
+    words = ", ".join(map(str, described.get("enum", ())))
+    hint = f"write one of: {words}" if words else described.get("description", f"write {name}: …")
+    findings.error(where, "AFT022", f"{_subject(under, title, node, key)} needs {name!r}", hint)
+
+
+def _impossible(error: Any, root: Node, findings: Findings, title: str) -> None:
+    """A value or key that cannot stand beside the others. The schema says why, as its description."""
+    node, key, name = _find(root, error.absolute_path)
+    where = key if key is not None else node
+    message = f"{_subject(name, title, node, key)} is not possible here"
+    findings.error(where, "AFT025", message, error.schema["description"])
 
 
 def _subject(name: str, title: str, node: Node, key: ScalarNode | None) -> str:
@@ -197,7 +234,7 @@ def _hint(node: Node, name: str, error: Any, expected: str) -> str:
     if "enum" in _keywords(error):
         return did_you_mean(node.text, expected.removeprefix("one of ").split(" or ")[0].split(", "))
     if expected == _TYPES["boolean"] or expected.startswith(("a number", "a whole number")):
-        word = node.text.lower()
+        word = node.text.lower() if expected == _TYPES["boolean"] else ""
         if word in ("yes", "on", "y", "true") or word in ("no", "off", "n", "false"):
             return f"write {'true' if word in ('yes', 'on', 'y', 'true') else 'false'}, without quotes"
         return "write it without quotes" if not node.plain and node.text and "$" not in node.text else ""

@@ -1,4 +1,4 @@
-"""The JSON Schema's verdict on a document, as problems at exact places. The only importer of `jsonschema`.
+"""The JSON Schema's verdict on a document, as problems at exact places.
 
 The document is checked before expansion. Jobs are checked one by one against `$defs/job`, and jobs of the same
 shape once: ten thousand jobs of one making cost one validation, and never more plain data than one job's.
@@ -18,6 +18,7 @@ from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.parse import nodes, scalars
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode
 from aftrun.system.resources import schema_text
+from aftrun.system.schemas import validator
 
 FREE_TEXT = frozenset(
     {"name", "description", "scriptName", "scriptId", "filePath", "server", "concurrency", "correlation"}
@@ -39,14 +40,6 @@ def schema() -> dict[str, Any]:
     """The manifest's JSON Schema, as it ships."""
     loaded: dict[str, Any] = json.loads(schema_text("manifest"))
     return loaded
-
-
-@functools.cache
-def _validator(part: str) -> Any:
-    """The validator of one of the schema's `$defs`."""
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - a tenth of a second that not every command spends
-
-    return Draft202012Validator(schema()).evolve(schema=schema()["$defs"][part])
 
 
 def is_single(document: MapNode) -> bool:
@@ -157,7 +150,7 @@ def _shape(job: Node) -> Hashable | None:
 def _report(part: str, data: Json, node: Node, findings: Findings, title: str) -> bool:
     """Validate plain data against a part of the schema; report each error at its node. True if there was one."""
     before = len(findings.problems)
-    errors = list(_validator(part).iter_errors(data))
+    errors = list(validator("manifest", part).iter_errors(data))
     for error in errors:
         messages.report(error, node, findings, title, schema()["$defs"])
     return bool(errors) or len(findings.problems) > before
