@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import TextIO
 
 from aftrun.domain.errors import AftrunError, ExitCode, ManifestError, StateError, explained
+from aftrun.domain.text import clean, escaped_json, escaped_markup, harmless
 
 
 def colour(stream: object) -> bool:
@@ -56,15 +59,51 @@ def drawable(file: TextIO, environ: Mapping[str, str]) -> bool:
     return file.isatty() and environ.get("TERM") != "dumb" and not ci
 
 
-def say(text: str) -> None:
+class Form(Enum):
+    """What leaves, and with it what makes it safe for a terminal and for a CI server that reads the log."""
+
+    TEXT = "for people: unseen characters are written out, commands of CI servers are broken by a blank"
+    JSON = "escapes, so that it reads as before"
+    MARKUP = "XML and HTML: references, so that it reads as before"
+    SCRIPT = "shell scripts and YAML, whose writers quote what could act; comments are made safe as text is"
+    COMMANDS = "for the CI server, by a module that escapes for it (`report/ci_*`, `check/formats`): one a line"
+
+
+_OURS = re.compile("(\x1b\\[(?:[012]|(?:1;)?3[1-6])m)")
+"""The colours that aftrun itself paints with."""
+_SECOND = re.compile(r"(?<!^)#(?=#(?:\[|vso\[|teamcity\[))", re.MULTILINE | re.IGNORECASE)
+"""A command in the middle of a line that is one already: somebody's message."""
+_COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
+
+
+def safe(text: str, form: Form = Form.TEXT, *, coloured: bool = False) -> str:
+    """The text as it may leave. `coloured`: colours of aftrun's own may stay in it; no other escape ever does."""
+    match form:
+        case Form.TEXT:
+            plain = harmless(clean(text))
+            pieces = [clean(piece) for piece in _OURS.split(text)[::2]]
+            if not coloured or len(pieces) == 1 or "".join(pieces) != plain:
+                return plain  # colours go where they could part what reads as a command without them
+            return "".join(f"{piece}{paint}" for piece, paint in zip(pieces, [*_OURS.findall(text), ""], strict=True))
+        case Form.JSON:
+            return escaped_json(text)
+        case Form.MARKUP:
+            return escaped_markup(text)
+        case Form.SCRIPT:
+            return _COMMENT.sub(lambda line: harmless(clean(line.group())), text)
+        case Form.COMMANDS:
+            return _SECOND.sub("# ", text)
+
+
+def say(text: str, form: Form = Form.TEXT) -> None:
     """A line to standard error, at once. Where nobody can be told (closed, disk full), the work goes on."""
     try:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201  # this is where aftrun speaks
+        print(safe(text, form, coloured=colour(sys.stderr)), file=sys.stderr, flush=True)  # noqa: T201  # the one place
     except (OSError, ValueError):  # ValueError: somebody closed it
         _give_up_on(sys.stderr)
 
 
-def emit(text: str) -> None:
+def emit(text: str, form: Form = Form.TEXT) -> None:
     """Data to standard output, at once. `text` brings its own newline.
 
     A reader that has gone away (`| head`) has read what it wanted: that is no error.
@@ -73,7 +112,7 @@ def emit(text: str) -> None:
         StateError: it cannot be written: the disk is full, say.
     """
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(safe(text, form, coloured=colour(sys.stdout)))
         sys.stdout.flush()
     except BrokenPipeError:
         _give_up_on(sys.stdout)

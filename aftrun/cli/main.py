@@ -5,16 +5,17 @@ A command's module is imported when that command is asked for, and no other: nob
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import aftrun
-from aftrun.cli.boundary import emit, encoding, guarded, open_missing_streams
+from aftrun.cli.boundary import emit, encoding, guarded, open_missing_streams, say
 from aftrun.cli.flags import expanded
 from aftrun.cli.variables import settle
 from aftrun.domain.errors import UsageError
@@ -57,6 +58,10 @@ def command(name: str) -> Callable[..., int]:
     name = "import_" if name == "import" else name
     found: Callable[..., int] = getattr(import_module(f"aftrun.cli.commands.{name}"), name)
     return found
+
+
+_REFUSALS: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+"""What typer raises for a command line that it does not take."""
 
 
 def asked_for(arguments: Sequence[str]) -> str:
@@ -135,7 +140,13 @@ def _start(name: str) -> int:
         raise UsageError(MOVED[name])
     try:
         # On Windows typer would expand `*`, `~` and `%NAME%` in every argument, values of params among them.
-        build(name)(windows_expand_args=False, prog_name="aftrun")
+        return int(build(name)(windows_expand_args=False, prog_name="aftrun", standalone_mode=False) or 0)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    return 0
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error
+    except _REFUSALS as refusal:
+        said = io.StringIO()
+        refusal.show(said)  # what was typed is part of it
+        say(said.getvalue().rstrip("\n"))
+        return int(refusal.exit_code)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from aftrun.cli.boundary import colour, emit, report_failure, say
+from aftrun.cli.boundary import Form, colour, emit, report_failure, say
 from aftrun.cli.choices import DEFAULT_STATE_DIR, Output
 from aftrun.cli.options import ReportFlags, ViewFlags
 from aftrun.domain.durations import parse_duration
@@ -200,7 +200,7 @@ def conclude(
         if ending.metrics_textfile is not None:
             each.errors += outputs.write_metrics(report, ending.metrics_textfile)
     with each:
-        show_report(report, ending.output, watch)
+        show_report(report, ending.output)
     if ending.output is Output.TABLE:
         say(f"report: {finished.report_path}")
         if step := _next_step(finished.exit_code, f"{report.id}{_record(finished.report_path.parents[2])}"):
@@ -211,7 +211,10 @@ def conclude(
             each.errors += unwritten
             for line in lines:
                 # Where standard output carries data, the CI server's lines go beside it.
-                (emit if ending.output is Output.TABLE else _say_raw)(f"{line}\n")
+                if ending.output is Output.TABLE:
+                    emit(f"{line}\n", Form.COMMANDS)
+                else:
+                    say(line, Form.COMMANDS)
         with each:
             for problem in outputs.trace(report, os.environ, watch.reads):
                 say(f"warning: {problem}")
@@ -241,19 +244,15 @@ def _next_step(code: int, run: str) -> str:
     return ""
 
 
-def _say_raw(text: str) -> None:
-    say(text.rstrip("\n"))
-
-
-def show_report(report: RunReport, output: Output, watch: RunObservers | None = None) -> None:
+def show_report(report: RunReport, output: Output) -> None:
     """The report on standard output, as asked for."""
     if output is Output.JSON:
         from aftrun.report import json as json_report  # noqa: PLC0415  # only for this output
 
-        emit(json_report.render(report))
+        emit(json_report.render(report), Form.JSON)
     elif output is Output.TABLE:
         from aftrun.cli.view import table  # noqa: PLC0415  # only for this output
 
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         text = table.render(report, colour=colour(sys.stdout), columns=columns)
-        emit("\n" + (text if watch is None else watch.safe(text)))
+        emit("\n" + text)

@@ -71,8 +71,23 @@ def dumps(value: object, *, indent: int | None = 2) -> str:
 
     It reads back equal.
     """
-    text = _UNSEEN.sub(_json_escape, json.dumps(value, indent=indent, ensure_ascii=False))
-    return re.sub(r"#(?=#)", r"\\u0023", text) if "##" in text else text
+    return escaped_json(json.dumps(value, indent=indent, ensure_ascii=False))
+
+
+def escaped_json(text: str) -> str:
+    """JSON, with every character escaped that a terminal or CI server could act upon. It reads as it did before.
+
+    Two `#` stand side by side only within strings, and no line of JSON begins with a colon that a string has in it.
+    """
+    if text.isascii() and "##" not in text and "\x7f" not in text:
+        return text  # JSON has no raw control character in its strings
+    return re.sub(r"#(?=#)", r"\\u0023", _UNSEEN.sub(_json_escape, text))
+
+
+def escaped_markup(text: str) -> str:
+    """XML or HTML, with references for what a terminal or CI server could act upon. It reads as it did before."""
+    text = _UNSEEN.sub(lambda match: f"&#{ord(match.group())};", text)
+    return _COMMANDS.sub(lambda match: f"{match.group()[:-1]}&#{ord(match.group()[-1])};", text)
 
 
 def _json_escape(match: re.Match[str]) -> str:

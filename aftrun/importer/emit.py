@@ -31,7 +31,7 @@ def scalar(text: str) -> str:
     if _URL.fullmatch(text) or (_PLAIN.fullmatch(text) and text.lower() not in _WORDS):
         return text
     quoted = json.dumps(text, ensure_ascii=False)
-    return _ESCAPED.sub(lambda match: f"\\u{ord(match.group()):04x}", quoted)
+    return re.sub(r"#(?=#)", r"\\u0023", _ESCAPED.sub(lambda match: f"\\u{ord(match.group()):04x}", quoted))
 
 
 @dataclass(frozen=True, slots=True)

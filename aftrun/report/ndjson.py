@@ -11,6 +11,7 @@ from typing import TextIO
 
 from aftrun.domain.errors import StateError
 from aftrun.domain.events import FORMAT, Event, to_json
+from aftrun.domain.text import escaped_json
 
 
 def line(event: Event) -> str:
@@ -25,7 +26,7 @@ def header(aftrun: str) -> str:
 
 def _dump(data: object) -> str:
     # ASCII, so that no reader splits a line at U+2028 and no console can fail to show it.
-    return json.dumps(data, separators=(",", ":")) + "\n"
+    return escaped_json(json.dumps(data, separators=(",", ":"))) + "\n"
 
 
 class EventStream:

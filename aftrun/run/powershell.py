@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from aftrun.domain.text import one_line
+from aftrun.domain.text import escaped_json, one_line
 from aftrun.domain.values import Outside
 from aftrun.run.pieces import RUN_ID, Call, Hole, Piece, Text, holes
 
@@ -20,9 +20,9 @@ def quoted(text: str) -> str:
     Only printable ASCII stands between quotes: PowerShell takes typographic quotes for quotes, and older versions
     read scripts in the code page of the machine.
     """
-    if _PLAIN.fullmatch(text):
+    if _PLAIN.fullmatch(text) and "##" not in text:  # which may begin a command to a CI server that reads the log
         return "'" + text.replace("'", "''") + "'"
-    return "(ConvertFrom-Json '" + json.dumps(text).replace("'", "''") + "')"
+    return "(ConvertFrom-Json '" + escaped_json(json.dumps(text)).replace("'", "''") + "')"
 
 
 class _Block:

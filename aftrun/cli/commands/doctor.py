@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options, serverflags
-from aftrun.cli.boundary import colour, emit
+from aftrun.cli.boundary import Form, colour, emit
 from aftrun.cli.choices import TextFormat
 from aftrun.cli.flags import argument, flag
 from aftrun.domain.errors import ExitCode, UsageError
@@ -49,7 +49,10 @@ def doctor(
     if key.api_key is not None:
         environ |= key.environ("", needed=False)
     checkups = [Doctor(spec, environ, job_id=job, hidden=hidden).examine() for spec in specs]
-    emit(_as_json(checkups) if form is TextFormat.JSON else "\n".join(map(_as_text, checkups)))
+    if form is TextFormat.JSON:
+        emit(_as_json(checkups), Form.JSON)
+    else:
+        emit("\n".join(map(_as_text, checkups)))
     codes = [checkup.exit_code for checkup in checkups]
     order = (ExitCode.USAGE, ExitCode.UNREACHABLE, ExitCode.REFUSED, ExitCode.UNKNOWN)
     return int(next((code for code in order if code in codes), ExitCode.OK))

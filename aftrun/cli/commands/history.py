@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options
-from aftrun.cli.boundary import colour, emit, say
+from aftrun.cli.boundary import Form, colour, emit, say
 from aftrun.cli.choices import DEFAULT_STATE_DIR, ListFormat
 from aftrun.cli.flags import flag
 from aftrun.cli.running import duration
@@ -63,7 +63,7 @@ def history(
     if not past.on_record(state_dir):
         # No history is a short history, not a mistake.
         if form is ListFormat.JSON and prune is None:
-            emit("[]\n")
+            emit("[]\n", Form.JSON)
         say(f"no run is on record in {state_dir}")
         return 0
     with past.open_log(state_dir, say) as log:
@@ -78,7 +78,7 @@ def history(
     shown = rows[:limit]
     if form is ListFormat.JSON:
         data = [_row_data(row, counts.get(row.id, {})) for row in shown]
-        emit(dumps(data) + "\n")
+        emit(dumps(data) + "\n", Form.JSON)
         return 0
     from aftrun.cli.view import table  # noqa: PLC0415  # only for this format
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from aftrun.cli.boundary import emit, say
+from aftrun.cli.boundary import Form, emit, say
 from aftrun.cli.choices import Language
 from aftrun.cli.flags import argument, flag
 from aftrun.domain.errors import ManifestError, UsageError
@@ -57,7 +57,7 @@ def import_(
     made = manifest(imported, looks_secret)
     _check(made.text)
     if output is None:
-        emit(made.text)
+        emit(made.text, Form.SCRIPT)
     else:
         if output.exists() and not force:
             raise UsageError(f"{output} exists already", hint="choose another name, or give --force")

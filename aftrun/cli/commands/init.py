@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Annotated
 
-from aftrun.cli.boundary import emit, say
+from aftrun.cli.boundary import Form, emit, say
 from aftrun.cli.flags import argument, flag
 from aftrun.domain.errors import UsageError
 from aftrun.domain.text import one_line
@@ -75,7 +75,7 @@ def init(
 ) -> int:
     """Write a commented manifest to begin with. It validates as it is, and runs against the sandbox."""
     if path == "-":
-        emit(starter("FILE", "starter"))
+        emit(starter("FILE", "starter"), Form.SCRIPT)
         return 0
     target = Path(path)
     from aftrun.system.files import write_atomic  # noqa: PLC0415  # only where a file is written

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options
-from aftrun.cli.boundary import emit
+from aftrun.cli.boundary import Form, emit
 from aftrun.cli.choices import PlanFormat
 from aftrun.cli.flags import flag
 from aftrun.domain.text import dumps
@@ -72,11 +72,11 @@ def show_plan(
     laid_out = make_plan(prepared)
     lookups = make_lookups(prepared, environ)
     if form in (PlanFormat.CURL, PlanFormat.POWERSHELL):
-        emit(preview.to_shell(laid_out, lookups, powershell=form is PlanFormat.POWERSHELL))
+        emit(preview.to_shell(laid_out, lookups, powershell=form is PlanFormat.POWERSHELL), Form.SCRIPT)
         return
     missing = missing_values(prepared, environ)
     if form is PlanFormat.JSON:
-        emit(dumps(preview.to_data(laid_out, prepared, lookups, missing, left_out)) + "\n")
+        emit(dumps(preview.to_data(laid_out, prepared, lookups, missing, left_out)) + "\n", Form.JSON)
     else:
         emit(preview.to_text(laid_out, prepared, lookups, missing, left_out))
 

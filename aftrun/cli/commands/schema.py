@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from aftrun.cli.boundary import emit
+from aftrun.cli.boundary import Form, emit
 from aftrun.cli.choices import SchemaName
 from aftrun.cli.flags import argument
 
@@ -15,5 +15,5 @@ def schema(
     """Print the JSON Schema of manifests, reports, events or sandbox scenarios, for editors and other tools."""
     from aftrun.system.resources import schema_text  # noqa: PLC0415  # only for this command
 
-    emit(schema_text(name.value))
+    emit(schema_text(name.value), Form.JSON)
     return 0

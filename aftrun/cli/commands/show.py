@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from aftrun.cli import options
-from aftrun.cli.boundary import colour, emit, say
+from aftrun.cli.boundary import Form, colour, emit, say
 from aftrun.cli.choices import DEFAULT_STATE_DIR, ListFormat
 from aftrun.cli.commands.history import since
 from aftrun.cli.flags import flag
@@ -43,7 +43,7 @@ def show(
         report = replace(report, jobs=tuple(job for job in report.jobs if job.outcome in status))
     if form is ListFormat.JSON:
         data = json_report.to_data(report)
-        emit(dumps({**data, "usualSeconds": dict(usual)}) + "\n")
+        emit(dumps({**data, "usualSeconds": dict(usual)}) + "\n", Form.JSON)
         return 0
     from aftrun.cli.view import table  # noqa: PLC0415  # only for this format
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import complete, options, serverflags
-from aftrun.cli.boundary import emit
+from aftrun.cli.boundary import Form, emit
 from aftrun.cli.choices import Output
 from aftrun.cli.flags import argument, flag
 from aftrun.domain import jobids
@@ -46,7 +46,7 @@ def status(
     must_answer(reply, job_id)
     info: JobInfo = reply.info  # type: ignore[union-attr,assignment]  # must_answer has made sure
     if output is Output.JSON:
-        emit(_as_json(info, spec.job_info, target, raw=raw))
+        emit(_as_json(info, spec.job_info, target, raw=raw), Form.JSON)
     elif output is Output.TABLE:
         emit(as_text(info, job_id, target.url))
         if raw:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from aftrun.cli.boundary import emit, say
+from aftrun.cli.boundary import Form, emit, say
 from aftrun.cli.choices import TextFormat
 from aftrun.cli.flags import argument, flag
 from aftrun.cli.serverflags import full_url
@@ -62,7 +62,7 @@ def trust(
         emit(ssl.DER_cert_to_PEM_cert(found.certificate.der))
         say(f"this is what {place.netloc} shows; compare before you trust it: {found.certificate.fingerprint}")
     elif form is TextFormat.JSON:
-        emit(_as_json(url, found, found.certificate))
+        emit(_as_json(url, found, found.certificate), Form.JSON)
     else:
         emit(_as_text(url, place, found, found.certificate, time.time()))
     return 0

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options
-from aftrun.cli.boundary import colour, emit, say
+from aftrun.cli.boundary import Form, colour, emit, say
 from aftrun.cli.choices import CheckFormat
 from aftrun.cli.flags import flag
 from aftrun.domain import text
@@ -69,10 +69,10 @@ def _show(
     from aftrun.manifest.check import formats  # noqa: PLC0415  # only for machines
 
     if form is CheckFormat.GITHUB:
-        emit(formats.to_github(problems))
+        emit(formats.to_github(problems), Form.COMMANDS)
     else:
         data = formats.to_sarif(problems) if form is CheckFormat.SARIF else formats.to_json(problems, manifests, jobs)
-        emit(text.dumps(data) + "\n")
+        emit(text.dumps(data) + "\n", Form.JSON)
 
 
 def _count(number: int, noun: str) -> str:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Annotated, cast
 
 from aftrun.cli import complete, options, serverflags
-from aftrun.cli.boundary import colour, emit, say
+from aftrun.cli.boundary import Form, colour, emit, say
 from aftrun.cli.choices import Output
 from aftrun.cli.flags import argument, flag
 from aftrun.cli.running import duration, signals
@@ -67,7 +67,7 @@ def wait(
     if output is Output.JSON:
         from aftrun.report import json as json_report  # noqa: PLC0415  # only for this output
 
-        emit(json_report.render(report))
+        emit(json_report.render(report), Form.JSON)
     elif output is Output.TABLE:
         from aftrun.cli.view import table  # noqa: PLC0415  # only for this output
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from aftrun.cli.choices import Ci
 from aftrun.domain.errors import StateError
 from aftrun.domain.model import RunReport
-from aftrun.domain.text import harmless
 from aftrun.report import ci_azure, ci_github, ci_gitlab, ci_teamcity, markdown
 from aftrun.report.ci import Locate
 from aftrun.system.files import write_atomic
@@ -26,10 +25,6 @@ class Speaker:
         self.ci = ci
         self._environ = environ
         self._folder = folder
-
-    def safe(self, text: str) -> str:
-        """A text for the log that cannot give the server a command."""
-        return text if self.ci is Ci.NONE else harmless(text)
 
     def opening(self, at: float) -> str:
         """What begins the part of the log that holds the progress; empty where there is nothing to say."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import aftrun
-from aftrun.cli.boundary import colour, drawable, say
+from aftrun.cli.boundary import Form, colour, drawable, say
 from aftrun.cli.choices import Ci, detect
 from aftrun.cli.options import ViewFlags
 
@@ -73,14 +73,6 @@ class RunObservers:
         """What watches the clients, where a trace is wanted."""
         return None if self._reads is None else self._reads.client
 
-    def safe(self, text: str) -> str:
-        """A text for the log that cannot give a CI server a command."""
-        return self._speaker.safe(text) if self._speaker else text
-
-    def say(self, text: str) -> None:
-        """A line to standard error that cannot give a CI server a command."""
-        say(self.safe(text))
-
     def result(self, report: RunReport, run_folder: Path) -> tuple[tuple[str, ...], tuple[StateError, ...]]:
         """Writes the CI server's files; returns the lines to print for it, and what could not be written."""
         return self._speaker.result(report, run_folder) if self._speaker else ((), ())
@@ -99,7 +91,7 @@ class RunObservers:
         from aftrun.cli.view.progress import Lines  # noqa: PLC0415  # as above
 
         level = -1 if view.quiet else 0 if view.no_progress else 1 + view.verbose
-        self.listeners.append(Lines(self.say, names, level=level, colour=colour(sys.stderr)))
+        self.listeners.append(Lines(say, names, level=level, colour=colour(sys.stderr)))
 
     def _usual(self, keys: list[str]) -> dict[str, float]:
         """How long each job took on other days."""
@@ -120,14 +112,14 @@ class RunObservers:
 
     def __enter__(self) -> Self:
         if self._speaker and not self._view.quiet and (text := self._speaker.opening(time.time())):
-            say(text)
+            say(text, Form.COMMANDS)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._drawing is not None:
             self._drawing.close()
         if self._speaker and not self._view.quiet and (text := self._speaker.closing(time.time())):
-            say(text)
+            say(text, Form.COMMANDS)
         with contextlib.suppress(OSError):  # what could not be written has been noted already
             self._stack.close()
 

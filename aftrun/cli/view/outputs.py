@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aftrun.cli.boundary import emit
+from aftrun.cli.boundary import Form, emit
 from aftrun.domain.errors import StateError
 from aftrun.domain.model import RunReport
 from aftrun.domain.values import Bindings, Value, nothing_inside, preview, render
@@ -57,6 +57,10 @@ def rehearse(
             telemetry.load(environ, rehearsal.REPORT)
 
 
+_FORMS = {"json": Form.JSON, "junit": Form.MARKUP, "html": Form.MARKUP}
+"""How each report is made safe on standard output; Markdown and TAP are texts for people."""
+
+
 def write_reports(report: RunReport, paths: Mapping[str, Sequence[Path]]) -> list[Exception]:
     """Write the report in each format (`json`, `junit`, `html`, `markdown`, `tap`) to each of its paths.
 
@@ -74,7 +78,7 @@ def write_reports(report: RunReport, paths: Mapping[str, Sequence[Path]]) -> lis
         for path in places:
             try:
                 if path == STDOUT:
-                    emit(text)
+                    emit(text, _FORMS.get(name, Form.TEXT))
                 else:
                     write_atomic(path, text)
             except Exception as error:  # noqa: BLE001  # the same

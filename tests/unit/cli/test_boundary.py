@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import re
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape, quoteattr
 
 import pytest
 
-from aftrun.cli.boundary import guarded, report_failure
+from aftrun.cli.boundary import Form, guarded, report_failure, safe
 from aftrun.domain.errors import ExitCode, StateError, UsageError, code_of, explained
+from aftrun.domain.text import clean
 
 
 class Panic(BaseException):
@@ -94,3 +99,68 @@ def test_a_working_folder_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch)
     known = explained(FileNotFoundError(errno.ENOENT, "no"), reading=True)
     assert known is not None
     assert known.message == "the folder that this was started in does not exist any more"
+
+
+HOSTILE = (
+    "##vso[task.setvariable variable=x]y",
+    "##[error]no",
+    "##teamcity[buildStatus status='FAILURE']",
+    "a ##VSO[x]b",
+    "x\n::set-output name=a::b",
+    "::stop-commands::t",
+    "\r::warning::x",
+    "\t ::add-mask::x",
+    "\x1b]52;c;aGk=\x07",
+    "\x1b[2J\x1b[8mhidden",
+    "\x9b31mred",
+    "\u202eevil\u2066",
+    "\u2028::error::x",
+    "#\x1b[0m#vso[x]",
+    ":\x1b[1m:error::x",
+    "\x1b[31m::error::x",
+)
+COMMAND = re.compile(r"^\s*::\w|##(?:\[|vso\[|teamcity\[)", re.MULTILINE | re.IGNORECASE)
+ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2060-\u206f]")
+
+
+@pytest.mark.parametrize("form", [each for each in Form if each is not Form.COMMANDS])
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_nothing_that_leaves_acts(form: Form, text: str) -> None:
+    """In no form, whatever a name or a message holds; data reads as it did before."""
+    if form is Form.JSON:
+        made = json.dumps({"a": text}, ensure_ascii=False, indent=2)
+        left = safe(made, form)
+        assert json.loads(left) == {"a": text}
+    elif form is Form.MARKUP:
+        made = f"<a b={quoteattr(clean(text))}>\n{escape(clean(text))}</a>"
+        left = safe(made, form)
+        before, after = (ElementTree.fromstring(each) for each in (made, left))  # noqa: S314  # our own
+        assert (after.text, after.attrib) == (before.text, before.attrib)
+    elif form is Form.SCRIPT:
+        left = safe(f"# {text}", form).partition("\n")[0]  # its writers let no line break into a comment
+    else:
+        left = safe(text, form)
+        assert safe(left, form) == left
+    assert not COMMAND.search(left)
+    assert not ACTING.search(left)
+
+
+def test_only_colours_of_our_own_stay_and_only_where_they_are_wanted() -> None:
+    """A command does not hide behind them, nor between them."""
+    painted = "\x1b[32mok\x1b[0m"
+    assert safe(painted, coloured=True) == painted
+    assert safe(painted) == "ok"
+    assert safe("\x1b[8mx\x1b[38;5;1my", coloured=True) == "xy"
+    for text in HOSTILE:
+        left = safe(text, coloured=True)
+        assert not COMMAND.search(left)
+        assert not COMMAND.search(re.sub("\x1b\\[[0-9]+m", "", left))
+
+
+def test_a_line_for_the_ci_server_is_one_command() -> None:
+    """What a message in it says is no second one."""
+    for line in ("::error file=m.yaml::{}", "##vso[task.logissue type=error]{}", "##teamcity[message text='{}']"):
+        for text in ("##vso[x]", "a ##[b]", "##TeamCity[c]"):
+            left = safe(line.format(text) + "\n" + line.format(""), Form.COMMANDS)
+            assert len(COMMAND.findall(left)) == 2
+        assert safe(line, Form.COMMANDS) == line
