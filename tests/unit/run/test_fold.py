@@ -141,6 +141,47 @@ def test_end_interruption_and_resumption_of_a_run() -> None:
     assert (report.outcome, report.exit_code, report.ended_at) == ("running", None, None)
 
 
+def _ended(outcome: Outcome, attempt: int = 1) -> AttemptEnded:
+    return AttemptEnded(9.0, KEY, attempt, outcome, Reason.DONE, "why")
+
+
+@pytest.mark.parametrize(
+    ("before", "phase", "number"),
+    [
+        ([], "pending", 0),
+        ([STEPS[0][0], STEPS[1][0]], "deferred", 1),
+        ([STEPS[0][0], Accepted(5.0, KEY, 1, "17"), _ended(Outcome.UNKNOWN)], "accepted", 1),
+        ([STEPS[0][0], Accepted(5.0, KEY, 1, "17"), _ended(Outcome.FAILED)], "waiting", 1),
+        ([STEPS[0][0], _ended(Outcome.UNKNOWN)], "waiting", 1),
+        (
+            [
+                *(STEPS[0][0], _ended(Outcome.UNKNOWN), SubmitIntended(9.0, KEY, 2, REQUEST)),
+                *(Accepted(9.0, KEY, 2, "18"), _ended(Outcome.UNKNOWN, 2)),
+            ],
+            "accepted",
+            2,
+        ),
+    ],
+)
+def test_a_job_that_a_resume_opens_again(before: list[Event], phase: str, number: int) -> None:
+    """It has no end any more; an attempt of unknown end that has an id has none either, all others keep theirs."""
+    over = JobEnded(10.0, KEY, Outcome.SKIPPED, Reason.STATE, "why")
+    closed = fold([START, *before, over]).jobs[0]
+    job = fold([START, *before, over, RunResumed(11.0, again=(KEY,))]).jobs[0]
+    assert (job.phase, job.outcome, job.reason, job.message, job.ended_at) == (phase, None, "", "", None)
+    assert [each.number for each in job.attempts] == list(range(1, number + 1))
+    assert job.attempts[:-1] == closed.attempts[:-1]
+    if number:
+        last = (
+            (None, "", None)
+            if phase == "accepted"
+            else (closed.attempts[-1].outcome, closed.attempts[-1].reason, closed.attempts[-1].ended_at)
+        )
+        found = job.attempts[-1]
+        assert (found.outcome, found.reason, found.ended_at) == last
+        assert (found.job_id, found.request) == (closed.attempts[-1].job_id, closed.attempts[-1].request)
+
+
 def test_a_folder_and_a_fold_agree_after_every_event() -> None:
     """Fed one at a time or all at once: equal reports."""
     events: list[Event] = [START, *(event for event, _ in STEPS)]

@@ -328,6 +328,14 @@ def test_a_word_that_nobody_knew_to_the_end_is_named(status: str, word: str) -> 
         assert (f"does not know: {word}\n" in ended.message) == (state is State.UNLISTED)
 
 
+@pytest.mark.parametrize(("hint", "message"), [("", "refused"), ("pin it", "refused\npin it")])
+def test_a_remedy_is_a_line_of_its_own(hint: str, message: str) -> None:
+    """Cause first; where there is no remedy there is no second line."""
+    failed = Failure(FailureKind.TLS, sent=False, message="refused", hint=hint)
+    assert policy.after_submit(failed) == Ended(Outcome.UNDELIVERED, Reason.TLS, message)
+    assert policy.after_look(failed, "17") == Blind(message)
+
+
 # --- waits ----------------------------------------------------------------------------------------------------------
 
 
@@ -363,6 +371,22 @@ def test_backoff_keeps_its_bounds(tries: int, first: float, more: float, seed: i
     full = min(first * 2.0 ** min(tries - 1, 1000), longest)
     found = policy.backoff(tries, (first, longest), _dice(seed))
     assert full / 2 * 0.999 <= found <= full * 1.001
+
+
+def test_backoff_may_take_the_whole_of_the_doubled_wait() -> None:
+    """At the luckiest half of it, at the unluckiest all."""
+
+    class Loaded(Random):
+        share = 0.0
+
+        def random(self) -> float:
+            return self.share
+
+    dice = Loaded()
+    dice.share = 1.0
+    assert policy.backoff(3, (0.5, 30.0), dice) == 2.0
+    dice.share = 0.0
+    assert policy.backoff(3, (0.5, 30.0), dice) == 1.0
 
 
 @pytest.mark.parametrize(

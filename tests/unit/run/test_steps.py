@@ -9,7 +9,19 @@ from typing import Any
 import pytest
 
 from aftrun.domain.events import AttemptEnded, Event, Reason, RetryPlanned, StateSeen, SubmitIntended, Warned
-from aftrun.domain.model import Answer, Attempt, Job, JobInfo, JobResult, Outcome, Poll, Retry, State
+from aftrun.domain.model import (
+    Answer,
+    Attempt,
+    Failure,
+    FailureKind,
+    Job,
+    JobInfo,
+    JobResult,
+    Outcome,
+    Poll,
+    Retry,
+    State,
+)
 from aftrun.domain.secrets import Scrubber
 from aftrun.run.active_job import ActiveJob, Phase
 from aftrun.run.plan import make_plan
@@ -30,7 +42,7 @@ INFO = JobInfo("17", State.FAILED, "Broken", 3, "disk on fire", AT - 50, AT - 20
 class Bench:
     """The rules, a clock and one job, whose patience with its server is 30 seconds."""
 
-    def __init__(self, one: Job, *, past: tuple[float, ...] = ()) -> None:
+    def __init__(self, one: Job, *, past: tuple[float, ...] = (), finish: float | None = None) -> None:
         self.world = World()
         self.world.advance(NOW)
         server = replace(ONE, poll=Poll(minimum=2.0, maximum=2.0, fraction=0.0))
@@ -42,7 +54,7 @@ class Bench:
             clock=self.world,
             random=Random(1),  # noqa: S311  # it spreads reads
             scrubber=Scrubber(["hunter2"]),
-            finishes=Deadlines([None], SteadyClock(self.world)),
+            finishes=Deadlines([finish], SteadyClock(self.world)),
             handed=lambda _stage, _name: None,
             past=lambda key: past if key == KEY else (),
         )
@@ -143,6 +155,33 @@ def test_a_job_that_is_not_waited_for_is_submitted() -> None:
     step = Bench(job("a", wait=False)).adopt("accepted", Attempt(1, accepted_at=AT - 5, job_id="17"))
     end = Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for")
     assert step == Step((ended(Outcome.SUBMITTED, Reason.DONE, end.message),), end=end)
+
+
+# --- submitting -----------------------------------------------------------------------------------------------------
+
+
+def test_a_submission_that_is_due_too_late_is_none() -> None:
+    """At finishBy to the moment, whether it is a new attempt or one that was put off."""
+    assert Bench(job("a"), finish=AT + 0.001).steps.too_late(Bench(job("a")).live) is None
+    bench = Bench(job("a", retry=Retry(limit=3, duration=0.0)), finish=AT)
+    message = "given up at finishBy, no job was created"
+    end = Ended(Outcome.UNDELIVERED, Reason.UNREACHABLE, message)
+    bench.adopt("deferred", Attempt(1, outcome=Outcome.FAILED), Attempt(2))
+    bench.live.last = Ended(Outcome.FAILED, Reason.DONE, "the attempt before")
+    assert bench.steps.too_late(bench.live) == Step((ended(end.outcome, end.reason, message, 2),), end=end)
+    bench.live.phase = Phase.BACKOFF
+    assert bench.steps.too_late(bench.live) == Step(end=bench.live.last)
+
+
+@pytest.mark.parametrize(("hint", "more"), [("", ""), ("see the firewall", "\nsee the firewall")])
+def test_what_could_not_be_delivered_says_why_and_what_to_do(hint: str, more: str) -> None:
+    """The cause is the first line, the remedy the second, where there is one."""
+    bench = Bench(job("a"))
+    bench.steps.begin(bench.live)
+    bench.live.submit_until = bench.world.monotonic()
+    step = bench.steps.submitted(bench.live, Failure(FailureKind.CONNECT, sent=False, message="refused", hint=hint))
+    assert step.end is not None
+    assert step.end.message == f"refused; given up at submitTimeout, no job was created{more}"
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
