@@ -9,13 +9,9 @@ from aftrun.domain.model import Selector
 from aftrun.domain.text import brief, did_you_mean
 from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.parse.nodes import MapNode, ScalarNode
+from aftrun.system.schemas import validator
 
 SELECTORS = tuple(selector.value for selector in Selector)
-JOB_KEYS = (
-    *SELECTORS, "name", "description", "tags", "params", "server", "needs", "when", "matrix", "wait", "timeout",
-    "queueTimeout", "retry", "onAmbiguous", "expect", "outputs", "allowFailure", "concurrency", "correlation",
-)  # fmt: skip
-"""What a job can hold; a test holds it to the schema."""
 _MOST_GUESSES = 50
 """Unknown keys of one mapping that get a "did you mean": guessing takes time."""
 
@@ -35,7 +31,8 @@ def misspelt_selector(node: MapNode) -> ScalarNode | None:
     if any(name in SELECTORS for name in node.names):
         return None
     meant = {f"did you mean {name!r}?" for name in SELECTORS}
-    known = [*JOB_KEYS, *(name for name in ("jobs", "servers", "include", "vars") if name not in JOB_KEYS)]
+    of_jobs = validator("manifest", "job").schema["properties"]
+    known = [*of_jobs, *(name for name in ("jobs", "servers", "include", "vars") if name not in of_jobs)]
     for name in node.names[:_MOST_GUESSES]:
         if name not in known and not name.startswith("x-") and _nearest(name, known) in meant:
             return node.key(name)
@@ -54,7 +51,7 @@ def unknown_keys(node: MapNode, schema: Schema, title: str, findings: Findings, 
     lone = "include" in node.names and "jobs" not in node.names and any(each in node.names for each in SELECTORS)
     for number, key in enumerate(unknown):
         name = key.text
-        if where == "Many jobs" and lone and name in JOB_KEYS:
+        if where == "Many jobs" and lone and name in defs["job"]["properties"]:
             if name in SELECTORS:
                 message = f"'include' needs the many-jobs form, and {name!r} stands beside it"
                 findings.error(key, "AFT021", message, f"put the script under jobs: jobs: [{{{name}: …}}]")

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator  # the schema must hold for other pr
 
 from aftrun.domain.errors import ManifestError
 from aftrun.manifest import load_all
-from aftrun.manifest.check import keys, schema
+from aftrun.manifest.check import schema
 
 ROOT = schema.schema()
 
@@ -129,9 +129,3 @@ def test_a_bad_job_among_equals() -> None:
     assert [(problem.line, problem.code) for problem in caught.value.problems] == [
         (52, "AFT020"), (53, "AFT029"), (54, "AFT030"), (55, "AFT020"), (55, "AFT051"),
     ]  # fmt: skip
-
-
-def test_keys_of_a_job() -> None:
-    """What messages take for keys of a job is what the schema has."""
-    assert set(keys.JOB_KEYS) == set(ROOT["$defs"]["job"]["properties"])
-    assert len(keys.JOB_KEYS) == len(set(keys.JOB_KEYS))
