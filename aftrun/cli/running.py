@@ -190,7 +190,7 @@ def conclude(
 ) -> int:
     """Print and write what was asked for, tell whom to tell, and work out the exit code."""
     from aftrun.cli.view import outputs  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.service.execution import worst  # noqa: PLC0415  # the same
+    from aftrun.run.verdict import worst  # noqa: PLC0415  # the same
 
     report = finished.report
     each = _Outputs(finished.errors)

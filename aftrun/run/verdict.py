@@ -24,6 +24,16 @@ PRECEDENCE = (
 )
 """Where several codes apply, the first of these wins."""
 
+OBSTACLES = (ExitCode.USAGE, ExitCode.UNREACHABLE, ExitCode.REFUSED, ExitCode.UNKNOWN)
+"""The same for what `doctor` finds: first what keeps everything else from working."""
+
+
+def worst(codes: Iterable[ExitCode], order: tuple[ExitCode, ...] = (ExitCode.BUG, *PRECEDENCE)) -> ExitCode:
+    """The exit code that wins where several apply; OK where none of the order does."""
+    found = set(codes)
+    return next((code for code in order if code in found), ExitCode.OK)
+
+
 NAMES = {
     ExitCode.OK: RunOutcome.SUCCEEDED,
     ExitCode.FAILED: RunOutcome.FAILED,
@@ -91,5 +101,5 @@ def verdict(jobs: Iterable[JobResult], *, signal: int = 0, state_failed: bool = 
         job.outcome is Outcome.SKIPPED and job.reason not in ("", Reason.NOT_NEEDED) for job in jobs
     ):
         codes.add(ExitCode.FAILED)  # skipped because of a job that is not in this list: still not a success
-    code = next(code for code in PRECEDENCE if code in codes or code is ExitCode.OK)
+    code = worst(codes)
     return Verdict(NAMES[code], code)

@@ -12,6 +12,7 @@ from aftrun.domain import jobids, urls
 from aftrun.domain.errors import AftrunError, ExitCode, UsageError
 from aftrun.domain.model import Answer, Endpoint, Failure, JobInfo, Manifest, ServerSpec, State
 from aftrun.run import policy
+from aftrun.run.verdict import OBSTACLES, worst
 from aftrun.service.outlook import missing_values
 from aftrun.service.single_server import SingleServer, look, single_server
 
@@ -55,9 +56,7 @@ class Checkup:
     @property
     def exit_code(self) -> ExitCode:
         """The code of the worst finding: what keeps everything else from working comes first."""
-        order = (ExitCode.USAGE, ExitCode.UNREACHABLE, ExitCode.REFUSED, ExitCode.UNKNOWN)
-        found = {check.exit_code for check in self.checks}
-        return next((code for code in order if code in found), ExitCode.OK)
+        return worst((check.exit_code for check in self.checks), OBSTACLES)
 
 
 def _failed(name: str, message: str, remedy: str, code: ExitCode) -> Check:

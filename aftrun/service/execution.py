@@ -25,7 +25,7 @@ from aftrun.run.store.journal_file import Head, JournalFile
 from aftrun.run.store.lock import RunLock
 from aftrun.run.store.record import Log, StoredFile, process_name
 from aftrun.run.store.restore import recover, run_folder
-from aftrun.run.verdict import NAMES, PRECEDENCE
+from aftrun.run.verdict import NAMES, worst
 from aftrun.service.prepare import PreparedRun, make_scheduler, open_clients, opening_events, pool_size
 from aftrun.system.files import reserve, write_atomic
 
@@ -46,11 +46,6 @@ class Finished:
     """What could not be written."""
     failure: BaseException | None = field(default=None, repr=False)
     """What ended the run before its time, where something of aftrun's own failed."""
-
-
-def worst(codes: Sequence[ExitCode]) -> ExitCode:
-    """The exit code that wins where several apply."""
-    return next(code for code in (ExitCode.BUG, *PRECEDENCE) if code in codes or code is ExitCode.OK)
 
 
 _CODECS = ("ascii", "idna", "latin-1", "unicode-escape", "utf-8", "utf-8-sig", "utf-16-be", "utf-32-be")

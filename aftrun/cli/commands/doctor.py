@@ -11,7 +11,7 @@ from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import Form, colour, emit
 from aftrun.cli.choices import TextFormat
 from aftrun.cli.flags import argument, flag
-from aftrun.domain.errors import ExitCode, UsageError
+from aftrun.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from aftrun.domain.model import Json, ServerSpec
@@ -40,7 +40,8 @@ def doctor(
     missing; 3 the server cannot be reached, or its certificate is not accepted; 4 the key is refused; 6 the job info
     cannot be read.
     """
-    from aftrun.service.doctor import Doctor, check_flags  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.run.verdict import OBSTACLES, worst  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service.doctor import Doctor, check_flags  # noqa: PLC0415  # the same
 
     flags = serverflags.TargetFlags(server, key)
     specs, hidden = _specs(files or [], flags, server_name)
@@ -53,9 +54,7 @@ def doctor(
         emit(_as_json(checkups), Form.JSON)
     else:
         emit("\n".join(map(_as_text, checkups)))
-    codes = [checkup.exit_code for checkup in checkups]
-    order = (ExitCode.USAGE, ExitCode.UNREACHABLE, ExitCode.REFUSED, ExitCode.UNKNOWN)
-    return int(next((code for code in order if code in codes), ExitCode.OK))
+    return int(worst((checkup.exit_code for checkup in checkups), OBSTACLES))
 
 
 def _specs(

@@ -12,7 +12,7 @@ from aftrun.domain.errors import ExitCode
 from aftrun.domain.events import Reason
 from aftrun.domain.model import Attempt, JobResult, Outcome
 from aftrun.domain.values import Origin
-from aftrun.run.verdict import NAMES, PRECEDENCE, verdict
+from aftrun.run.verdict import NAMES, OBSTACLES, PRECEDENCE, verdict, worst
 
 
 def result(
@@ -176,3 +176,12 @@ def test_3_and_4_mean_that_nothing_was_created(jobs: list[JobResult]) -> None:
     if verdict(jobs).exit_code in (3, 4):
         assert all(attempt.job_id is None for job in jobs for attempt in job.attempts)
         assert all(job.outcome is not Outcome.UNKNOWN for job in jobs)
+
+
+def test_the_worst_of_several_codes() -> None:
+    """One order for runs and outputs, another for what doctor finds; nothing found is no failure."""
+    for order in (PRECEDENCE, OBSTACLES):
+        for number, code in enumerate(order):
+            assert worst(reversed(order[number:]), order) is code
+    assert worst([ExitCode.STATE, ExitCode.BUG, ExitCode.SIGINT]) is ExitCode.BUG
+    assert worst([]) is ExitCode.OK
