@@ -48,6 +48,7 @@ def flag(
         settings: what else typer is to know (`metavar`, `min`, `count`, `show_default`…).
     """
     variable = variable_of(names) if mirrored else None
+    settings.setdefault("readable", False)  # whoever opens a file has better words for why it cannot be read
     _with_completion(settings, complete)
     if many is None or variable is None:
         return typer.Option(*names, help=help, envvar=variable, **settings)

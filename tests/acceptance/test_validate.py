@@ -145,7 +145,8 @@ def _sarif(aftrun: Run, *paths: str) -> dict[str, Any]:
 def test_sarif(aftrun: Run, tmp_path: Path) -> None:
     """Rules, results and places are where code scanning looks for them."""
     write(tmp_path, BAD, "a b.yaml")
-    data = _sarif(aftrun, "a b.yaml", str(tmp_path / "a b.yaml"))
+    write(tmp_path, BAD, "c d.yaml")
+    data = _sarif(aftrun, "a b.yaml", str(tmp_path / "c d.yaml"))
     (run,) = data["runs"]
     assert data["version"] == "2.1.0"
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["AFT021", "AFT051", "AFT101"]
@@ -155,7 +156,7 @@ def test_sarif(aftrun: Run, tmp_path: Path) -> None:
     assert places[0]["region"] == {"startLine": 3, "startColumn": 5, "endLine": 3, "endColumn": 15}
     assert {place["artifactLocation"]["uri"] for place in places} == {
         "a%20b.yaml",
-        (tmp_path / "a b.yaml").as_uri(),
+        (tmp_path / "c d.yaml").as_uri(),
     }
 
 

@@ -9,7 +9,16 @@ from tests.conftest import ROOT
 from tests.packaging.tools import run
 
 CHOSEN = (
-    *(f"tests/unit/test_{name}.py" for name in ("resources", "layering", "cli_main", "report_html", "manifest_corpus")),
+    *(
+        f"tests/unit/{name}.py"
+        for name in (
+            "system/test_resources",
+            "test_layering",
+            "cli/test_main",
+            "report/test_html",
+            "manifest/test_corpus",
+        )
+    ),
     *(f"tests/acceptance/test_{name}.py" for name in ("apply", "validate")),
 )
 """What reads data files, imports and starts the program. `make test-wheel` runs all."""

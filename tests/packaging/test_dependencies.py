@@ -47,7 +47,7 @@ def test_the_loader_reads_the_same_with_the_oldest_pyyaml(tmp_path: Path) -> Non
         "import sys, pytest, yaml; assert yaml.__version__ == sys.argv[1] and yaml.__with_libyaml__; "
         "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', '-k', 'not million', *sys.argv[2:]]))"
     )
-    tests = [f"tests/unit/test_manifest_{each}.py" for each in ("source", "corpus", "load")]
+    tests = [f"tests/unit/manifest/{each}.py" for each in ("parse/test_source", "test_corpus", "test_load")]
     path = os.pathsep.join([str(tmp_path / "old"), str(ROOT)])
     run([sys.executable, "-c", check, version, *tests], cwd=ROOT, env=clean(PYTHONPATH=path))
 
@@ -79,7 +79,7 @@ def test_every_package_of_the_lock_has_hashes_and_comes_from_the_public_index() 
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What environments are made from, and nothing else."""
     folder = tmp_path_factory.mktemp("tree")
-    for each in ("pyproject.toml", "uv.lock", "README.md", "LICENSE", "tools", "aftrun", "schemas", "man"):
+    for each in ("pyproject.toml", "uv.lock", "README.md", "LICENSE", "tools", "aftrun", "schemas"):
         (shutil.copytree if (ROOT / each).is_dir() else shutil.copy)(ROOT / each, folder / each)
     (folder / "integrations" / "airflow").mkdir(parents=True)
     shutil.copy(ROOT / "integrations" / "airflow" / "pyproject.toml", folder / "integrations" / "airflow")

@@ -34,7 +34,7 @@ def needs(wheel: Path) -> set[str]:
 def test_it_needs_the_aftrun_of_its_own_version(provider: Packages) -> None:
     """And Airflow, and what its command line is made with."""
     assert metadata(provider[0])["Version"] == aftrun.__version__
-    assert needs(provider[0]) == {f"aftrun=={aftrun.__version__}", "apache-airflow<4,>=3.3", "typer>=0.15"}
+    assert needs(provider[0]) == {f"aftrun=={aftrun.__version__}", "apache-airflow<4,>=3.3", "typer>=0.27"}
 
 
 def test_the_version_has_one_place(tmp_path: Path) -> None:
