@@ -14,8 +14,11 @@ def _stop(number: int, _frame: object) -> None:
 
 
 def _not_loaded(error: BaseException) -> int:
-    """Not even what turns errors into messages could be loaded: too little memory, too few files, or files are gone."""
-    what = getattr(error, "name", None) or getattr(error, "strerror", None) or "no memory"
+    """Not even what turns errors into messages could be loaded: too little memory, too few files, or files are gone.
+
+    Or damaged: EOFError and ValueError come of compiled modules of which a full disk took only half.
+    """
+    what = getattr(error, "name", None) or getattr(error, "strerror", None) or str(error) or "no memory"
     with contextlib.suppress(OSError):  # nobody may be there to read it
         os.write(2, f"aftrun: a part of aftrun cannot be loaded ({what}); nothing was sent\n".encode())
     return 74
@@ -29,7 +32,7 @@ def main() -> None:
 
         listen(_stop, ("SIGINT", "SIGTERM", "SIGBREAK"))
         from aftrun.cli.main import run  # noqa: PLC0415  # nothing is imported until signals are heard
-    except (ImportError, OSError, MemoryError) as error:
+    except (ImportError, SyntaxError, OSError, MemoryError, EOFError, ValueError) as error:
         sys.exit(_not_loaded(error))
     except KeyboardInterrupt:
         os._exit(130)  # a Ctrl-C from before `listen`; what hears the next one may not be loaded

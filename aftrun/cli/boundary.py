@@ -6,11 +6,12 @@ import contextlib
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TextIO
 
-from aftrun.domain.errors import AftrunError, ExitCode, ManifestError, StateError, explained
+from aftrun.domain.errors import AftrunError, ExitCode, ManifestError, StateError, UsageError, explained
 from aftrun.domain.text import clean, escaped_json, escaped_markup, harmless
 
 
@@ -196,9 +197,23 @@ def report_failure(error: BaseException, *, reading: bool = False) -> ExitCode:
     return known.exit_code
 
 
+def _check_clock() -> None:
+    """Refuse a time zone that Python cannot work with: C takes `TZ=XXX-25:59` for one.
+
+    Raises:
+        UsageError: its offset is a day or more.
+    """
+    if abs(time.localtime().tm_gmtoff) >= 86_400:
+        raise UsageError(
+            f"the time zone {os.environ.get('TZ', '')!r} is a day or more from UTC",
+            hint="set TZ to one such as Europe/Rome",
+        )
+
+
 def guarded(run: Callable[[], int | None]) -> int:
     """Run the program, and return the exit code of whatever it came to."""
     try:
+        _check_clock()
         return flushed(int(run() or 0))
     except KeyboardInterrupt:
         say("aftrun: interrupted")

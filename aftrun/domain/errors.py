@@ -188,11 +188,12 @@ def explained(error: BaseException, *, reading: bool = False) -> AftrunError | N
         return error
     if isinstance(error, MemoryError):
         return StateError("there is not enough memory", hint="free some, or give aftrun less to do at once (-j)")
-    if isinstance(error, ImportError):
-        name = error.name or "a module"
+    if isinstance(error, ImportError | SyntaxError) or _damaged_bytecode(error):
+        name = getattr(error, "name", None) or getattr(error, "filename", None) or "a compiled module"
         return StateError(
             f"a part of aftrun, {name}, cannot be loaded",
-            hint="was it, or something that it needs, changed or removed since it was installed? Install it again",
+            hint="was it, or something that it needs, changed, damaged or removed since it was installed? Remove the "
+            "folders named __pycache__ beside it, or install it again",
         )
     if isinstance(error, OSError) and error.errno is not None:
         where = ""
@@ -210,6 +211,14 @@ def explained(error: BaseException, *, reading: bool = False) -> AftrunError | N
     if reading and isinstance(error, RecursionError):
         return UsageError("something that was given is nested too deeply")
     return None
+
+
+def _damaged_bytecode(error: BaseException) -> bool:
+    """Whether Python could not read a compiled module: a disk that was full when it was written leaves half of one."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_name == "_compile_bytecode"
 
 
 def _nowhere() -> bool:

@@ -19,6 +19,7 @@ from aftrun.domain import zones
 from aftrun.domain.errors import StateError
 from aftrun.domain.events import Accepted, Event, RunResumed, RunStarted
 from aftrun.domain.model import Json
+from aftrun.system.files import read_regular
 
 KEY_FILE = "digest.key"
 _LENGTH = 32
@@ -36,8 +37,7 @@ def read_key(state_dir: Path) -> bytes | None:
 
 def _read(path: Path) -> bytes | None:
     try:
-        with path.open("rb") as file:
-            return file.read(_LENGTH + 1)  # more than a key is none, however much there is
+        return read_regular(path)
     except FileNotFoundError:
         return None
     except OSError as error:

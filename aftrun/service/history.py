@@ -25,7 +25,7 @@ from aftrun.service.execution import Finished
 from aftrun.service.options import RunOptions
 from aftrun.service.prepare import PreparedRun, prepare, prepare_run
 from aftrun.service.which import GOES_ON
-from aftrun.system.files import write_atomic
+from aftrun.system.files import read_regular, write_atomic
 
 if TYPE_CHECKING:
     from aftrun.sandbox.server import Sandbox
@@ -133,9 +133,9 @@ def unreported(past: PastRun, state_dir: Path) -> Finished | None:
     path = run_folder(state_dir, past.row.id) / "report.json"
     text = json_report.render(past.report)
     try:
-        if path.read_text(encoding="utf-8") == text:
+        if read_regular(path) == text.encode("utf-8", "backslashreplace"):
             return None
-    except (OSError, UnicodeDecodeError):
+    except OSError:
         pass  # missing or unreadable is as stale as it gets
     write_atomic(path, text)
     return Finished(past.report, ExitCode(past.report.exit_code), path)

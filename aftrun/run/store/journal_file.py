@@ -23,6 +23,7 @@ from aftrun.domain.errors import StateError
 from aftrun.domain.events import Event, from_json, to_json
 from aftrun.domain.model import Json
 from aftrun.run.store.lock import lock_file
+from aftrun.system.files import read_regular
 
 NAME = "journal.ndjson"
 _SUM = ',"sum":"'
@@ -128,7 +129,7 @@ def read(path: Path) -> Lines | None:
         StateError: it is there and cannot be opened, or was written by a newer aftrun.
     """
     try:
-        return decode(path.read_bytes())
+        return decode(read_regular(path))
     except FileNotFoundError:
         return None
     except OSError as error:

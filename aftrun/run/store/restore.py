@@ -17,6 +17,7 @@ from aftrun.run.store.lock import held
 from aftrun.run.store.reconcile import Reconciled, Witness, from_report, reconcile
 from aftrun.run.store.record import Log, StoredFile
 from aftrun.run.store.record_errors import Damaged
+from aftrun.system.files import read_regular
 
 Say = Callable[[str], None]
 
@@ -61,7 +62,7 @@ def _promised(start: Event | None) -> bool:
 def _named(folder: Path) -> dict[str, Accepted]:
     """What the report tells of ids."""
     try:
-        return from_report(json.loads((folder / "report.json").read_text(encoding="utf-8")))
+        return from_report(json.loads(read_regular(folder / "report.json")))
     except (OSError, ValueError):
         return {}  # there is none yet, or it is damaged too; it only ever adds to what the others say
 
@@ -152,7 +153,7 @@ def open_record(state_dir: Path, say: Say, *, thorough: bool = False) -> Log:
 def _doubt(state_dir: Path) -> str:
     """What is wrong with the write-ahead log that a process which is gone has left; empty: nothing."""
     try:
-        data = (state_dir / "state.db-wal").read_bytes()
+        data = read_regular(state_dir / "state.db-wal")
     except OSError:
         return ""  # there is none, mostly; what cannot be read is SQLite's to say
     if any(held(folder) for folder in (state_dir / "runs").glob("*")):

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 import os
+import py_compile
 import re
+import time
+from pathlib import Path
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
 
@@ -37,6 +41,7 @@ class Panic(BaseException):
         (MemoryError(), 74, 74),
         (ModuleNotFoundError("no", name="x"), 74, 74),
         (ImportError("no"), 74, 74),
+        (SyntaxError("half of a package's new version"), 74, 74),
         (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "no"), 2, 70),
         (RecursionError(), 2, 70),
         (OSError("a library's own"), 70, 70),
@@ -62,6 +67,37 @@ def test_what_a_failure_means(
     assert (known is None) == (before == 70)
     if known is not None and not isinstance(error, UsageError | StateError):
         assert known.hint or isinstance(error, UnicodeError | RecursionError)
+
+
+@pytest.mark.parametrize("kept", [17, 40, 100, -1])
+def test_a_compiled_module_of_which_a_full_disk_took_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    """Python ends in an EOFError or ValueError, which is no bug of aftrun's."""
+    source = tmp_path / "half_written.py"
+    source.write_text("WORDS = {'some': 'text', 'and': ['more', 'of', 'it']}\n" * 20)
+    compiled = Path(str(py_compile.compile(str(source), doraise=True)))
+    compiled.write_bytes(compiled.read_bytes()[:kept])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises((EOFError, ValueError, TypeError)) as caught:
+        importlib.import_module("half_written")
+    known = explained(caught.value)
+    assert isinstance(known, StateError)
+    assert "__pycache__" in known.hint
+    assert explained(EOFError()) is None
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process can be set on POSIX only")
+def test_a_zone_a_day_from_utc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """C accepts what datetime cannot show."""
+    monkeypatch.setenv("TZ", "XXX-25:59")
+    time.tzset()
+    try:
+        assert guarded(lambda: 0) == 2
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert "'XXX-25:59'" in capsys.readouterr().err
 
 
 def test_the_texts_of_others_are_not_repeated(

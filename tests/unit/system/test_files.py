@@ -11,7 +11,7 @@ import pytest
 
 from aftrun.domain.errors import StateError
 from aftrun.system import files
-from aftrun.system.files import write_atomic
+from aftrun.system.files import read_regular, write_atomic
 from tests.waiting import HANG
 
 
@@ -100,3 +100,23 @@ def test_text_that_is_no_unicode_is_written_all_the_same(tmp_path: Path) -> None
     """Half a surrogate pair, which JSON of a server can hold, must not cost the whole report."""
     write_atomic(tmp_path / "x", '{"message": "\ud800"}')
     assert (tmp_path / "x").read_bytes() == b'{"message": "\\ud800"}'
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX")
+@pytest.mark.parametrize("kind", ["pipe", "endless", "folder"])
+def test_what_is_no_file_is_not_read(tmp_path: Path, kind: str) -> None:
+    """A pipe without a writer would never answer, and a device never end."""
+    path = tmp_path / "x"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "endless":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    with pytest.raises(OSError, match="regular file"):
+        read_regular(path)
+    path = tmp_path / "y"
+    with pytest.raises(FileNotFoundError):
+        read_regular(path)
+    path.write_bytes(b"z")
+    assert read_regular(path) == b"z"
