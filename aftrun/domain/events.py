@@ -171,6 +171,8 @@ class Accepted:
     attempt: int
     job_id: str
     state: str = ""
+    id_field: str | None = None
+    """The field that the id was read from, in lower case and without `_` and `-`."""
     type: ClassVar[str] = "accepted"
 
 

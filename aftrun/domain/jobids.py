@@ -67,13 +67,20 @@ def canonical(job_id: str) -> str:
     return job_id.lower() if _UUID.fullmatch(job_id) else job_id
 
 
-def mismatch(info: JobInfo, job_id: str) -> str:
+def field_of(info: JobInfo) -> str:
+    """The field that the id of a job info was read from; empty where it stands in none that is known."""
+    return next((field for field, text in info.ids if text == info.id), "")
+
+
+def mismatch(info: JobInfo, job_id: str, field: str = "") -> str:
     """Why a job info, read from the answer about job `job_id`, is not about that job; empty where it is.
 
-    Where the object that the state was read from names ids, one of them must be the job's. Where it names none, the
+    Where the object that the state was read from names ids, one of them must be the job's: that of `field`, where the
+    id was read from a certain one at the submission and that is there. Where it names none, the
     job is known by the URL that was asked; but a list has to name it, since a list is the answer of another URL.
     """
-    names = info.ids or ((info.id,) if info.id is not None else ())
+    named = info.ids or ((("", info.id),) if info.id is not None else ())
+    names = [text for each, text in named if each == field] or [text for _, text in named]
     if not names:
         return "the server answered with a list that does not name the job" if info.listed else ""
     if canonical(job_id) in map(canonical, names):

@@ -326,8 +326,9 @@ class JobInfo:
     started_at: float | None = None
     ended_at: float | None = None
     raw: Json = field(default=None, repr=False)
-    ids: tuple[str, ...] = ()
-    """Everything that the object names as its id, `id` among them; also what cannot be one. For `jobids.mismatch`."""
+    ids: tuple[tuple[str, str], ...] = ()
+    """Everything that the object names as its id, `id` among them, each with its field; also what cannot be one. For
+    `jobids.mismatch`."""
     listed: bool = False
     """It was one of a list, or the answer is a list."""
 
@@ -412,6 +413,8 @@ class Attempt:
     server_ended_at: float | None = None
     tries: int = 1
     """How many times the POST was tried because earlier ones provably did not arrive."""
+    id_field: str = ""
+    """The field that the job's id was read from; see `jobids.field_of`."""
 
 
 @dataclass(frozen=True, slots=True)

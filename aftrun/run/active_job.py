@@ -47,6 +47,8 @@ class ActiveJob:
     resubmit_until: float = math.inf
     request: Request | None = None
     job_id: str = ""
+    id_field: str = ""
+    """Where the id was read from."""
     accepted: float = 0.0
     status: str = ""
     state: State | None = None
@@ -87,7 +89,7 @@ class ActiveJob:
         self.tries = 0
         self.submit_until = submit_until
         self.request = None
-        self.job_id = ""
+        self.job_id = self.id_field = ""
         self.status, self.state = "", None
         self.blind, self.blind_message = 0, ""
         self.missing_since = self.refused_since = self.stale_since = None

@@ -160,6 +160,7 @@ def _advance(job: JobResult, event: JobEvent) -> JobResult:
             changes: dict[str, object] = {
                 "accepted_at": event.at,
                 "job_id": event.job_id,
+                "id_field": event.id_field or "",
                 "state": event.state,
                 "message": "",
             }

@@ -37,6 +37,8 @@ class Created:
 
     job_id: str
     state: str = ""
+    id_field: str = ""
+    """Where its id was read from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def after_submit(reply: Reply) -> SubmitDecision:
     status = reply.status
     if 200 <= status < 300:
         if reply.info is not None and reply.info.id:
-            return Created(reply.info.id, reply.info.status)
+            return Created(reply.info.id, reply.info.status, jobids.field_of(reply.info))
         why = reply.problem or "its answer holds no job id that aftrun can read"
         return _ambiguous(f"the server answered HTTP {status}, but {why}")
     if status == 429 or (status == 503 and reply.retry_after is not None):
@@ -130,8 +132,10 @@ def _ambiguous(message: str) -> Ended:
     )
 
 
-def after_look(reply: Reply, job_id: str) -> LookDecision:
+def after_look(reply: Reply, job_id: str, id_field: str = "") -> LookDecision:
     """What a reply to a status read means. Only an end that was seen ends a job; everything else is read again.
+
+    `id_field` is where the job's id was read from when it was submitted, see `jobids.mismatch`.
 
     How long a job may be `missing` or `refused` before its outcome is unknown is for the caller to say.
     """
@@ -139,7 +143,7 @@ def after_look(reply: Reply, job_id: str) -> LookDecision:
         return Blind(_with_hint(reply.message, reply.hint))
     status = reply.status
     if 200 <= status < 300:
-        return _read(reply, job_id)
+        return _read(reply, job_id, id_field)
     wait = None if reply.retry_after is None else min(reply.retry_after, LONGEST_READ_WAIT)
     if status in (401, 403):
         message = (
@@ -150,11 +154,11 @@ def after_look(reply: Reply, job_id: str) -> LookDecision:
     return Blind(_said(reply), wait, missing=status in (404, 410))
 
 
-def _read(answer: Answer, job_id: str) -> LookDecision:
+def _read(answer: Answer, job_id: str, id_field: str) -> LookDecision:
     info = answer.info
     if info is None:
         return Blind(f"HTTP {answer.status}, but {answer.problem or 'the answer is no job info'}")
-    strange = jobids.mismatch(info, job_id)
+    strange = jobids.mismatch(info, job_id, id_field)
     if strange:
         return Blind(_with_hint(strange, NAME_ITS_ID))
     match info.state:

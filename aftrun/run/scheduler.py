@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 
+from aftrun.domain import jobids
 from aftrun.domain.errors import ExitCode, StateError, code_of, explained
 from aftrun.domain.events import (
     Accepted,
@@ -234,7 +235,7 @@ class Scheduler:
                 info = reply.info if isinstance(reply, Answer) else None
                 if info is None or not info.id:
                     return
-                step = Step((Accepted(at, key, live.attempt, info.id, info.status),))
+                step = Step((Accepted(at, key, live.attempt, info.id, info.status, jobids.field_of(info) or None),))
         self._recorder.add(*step.events)
         if step.end is not None:
             self._recorder.add(JobEnded(at, key, step.end.outcome, step.end.reason, step.end.message))

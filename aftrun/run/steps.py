@@ -144,10 +144,12 @@ class Steps:
     def _accepted(self, live: ActiveJob, created: Created) -> Step:
         live.phase = Phase.WATCH
         live.accepted = self._clock.monotonic()
-        live.job_id = created.job_id
+        live.job_id, live.id_field = created.job_id, created.id_field
         live.going = live.accepted
         live.handed = JobOutputs(created.job_id)
-        event = Accepted(self._clock.now(), live.task.key, live.attempt, created.job_id, created.state)
+        event = Accepted(
+            self._clock.now(), live.task.key, live.attempt, created.job_id, created.state, created.id_field or None
+        )
         place = self._places[live.task.server]
         self._claims.add(place, live.job_id, Claim(live.task.index, live.attempt, live.task.job.name))
         shared = self._shared(live)
@@ -182,7 +184,7 @@ class Steps:
 
     def looked(self, live: ActiveJob, reply: Reply) -> Step:
         """A status read has been answered, or has failed."""
-        decision = self._of_this_attempt(live, policy.after_look(reply, live.job_id))
+        decision = self._of_this_attempt(live, policy.after_look(reply, live.job_id, live.id_field))
         if isinstance(decision, Ended):
             return self.attempt_over(live, decision)
         events = self._note(live, decision)
@@ -375,7 +377,7 @@ class Steps:
         attempt = seen.attempts[-1]
         now, wall = self._clock.monotonic(), self._clock.now()
         live.attempt, live.tries = attempt.number, attempt.tries
-        live.job_id = attempt.job_id or ""
+        live.job_id, live.id_field = attempt.job_id or "", attempt.id_field
         live.handed = outputs_of(seen)
         if seen.phase == "submitting":
             message = f"aftrun was stopped between sending the request and its answer\n{policy.MAY_EXIST}"

@@ -140,12 +140,12 @@ def _id(body: Json, mapping: JobInfoMap, found: reading.Subject, location: str) 
     return ids[0] if ids else None
 
 
-def _names(body: Json, mapping: JobInfoMap, found: reading.Subject) -> tuple[str, ...]:
+def _names(body: Json, mapping: JobInfoMap, found: reading.Subject) -> tuple[tuple[str, str], ...]:
     """What the object that the state is read from names as its id."""
     if mapping.id is not None:
         value = _search(mapping.id, body)
         if value is not None and value != "":
-            return (reading.name(value),)
+            return (("", reading.name(value)),)
     names = reading.names(found.source)
     if not names and mapping.status is not None and _PATH.fullmatch(mapping.status):
         place = _search(mapping.status.rpartition(".")[0] or "@", body)

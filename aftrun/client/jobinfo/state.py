@@ -90,10 +90,11 @@ def ids(source: Mapping[str, Any]) -> list[str]:
     return [found for found in map(jobids.of_value, View(source).all(IDS)) if found is not None]
 
 
-def names(source: Mapping[str, Any]) -> tuple[str, ...]:
-    """Everything in an object that is said to be its id, as text: also what cannot be the id of a job."""
-    values = (value for value in View(source).all(IDS) if not (isinstance(value, str) and not value.strip()))
-    return tuple(map(name, values))
+def names(source: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Everything in an object that is said to be its id, as field and text: also what cannot be the id of a job."""
+    view = View(source)
+    named = ((field, value) for field in IDS for value in view.all((field,)))
+    return tuple((field, name(value)) for field, value in named if not (isinstance(value, str) and not value.strip()))
 
 
 def name(value: Any) -> str:

@@ -221,6 +221,30 @@ def test_a_mapped_id_is_the_id(body: Any, mapping: JobInfoMap, *, about: bool) -
     assert (jobids.mismatch(info, "1") == "") is about
 
 
+@pytest.mark.parametrize(
+    ("created", "seen", "about"),
+    [
+        ({"id": 1, "jobId": 2}, {"id": 2, "jobId": 1}, False),
+        ({"id": 1, "jobId": 7}, {"id": 3, "jobId": 1}, False),
+        ({"id": 1, "jobId": 7}, {"ID": 1, "job_id": 8}, True),
+        ({"id": 1, "jobId": 7}, {"jobId": 1}, True),
+        ({"id": 1, "uuid": UUID}, {"id": 1, "uuid": UUID.lower()}, True),
+        ({"id": 1, "jobId": 7}, {}, True),
+        ({"id": 1}, {"id": 9, "jobId": 1}, False),
+        ({"jobId": 1}, {"id": 9, "jobId": 1}, True),
+    ],
+    ids=json.dumps,
+)
+def test_of_several_ids_the_one_of_the_field_that_the_submission_told(
+    created: dict[str, Any], seen: dict[str, Any], *, about: bool
+) -> None:
+    """Two jobs' infos may hold each other's numbers, in other fields."""
+    first, then = jobinfo.read(created, PLAIN), jobinfo.read({**DONE, **seen}, PLAIN)
+    assert first is not None
+    assert then is not None
+    assert (jobids.mismatch(then, "1", jobids.field_of(first)) == "") is about
+
+
 def test_a_uuid_in_another_case_is_the_same() -> None:
     """Servers that store UUIDs print them as they like."""
     info = jobinfo.read({"id": UUID, **DONE}, PLAIN)

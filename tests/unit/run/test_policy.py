@@ -258,17 +258,27 @@ def test_a_state_that_cannot_be_read_goes_on_with_a_note() -> None:
     [
         ({"id": "17"}, True),
         ({"id": "99"}, False),
-        ({"id": "99", "ids": ("99", "17")}, True),
-        ({"id": "99", "ids": ("99",), "raw": {"id": 99, "attempt": 17}}, False),
+        ({"id": "99", "ids": (("id", "99"), ("jobid", "17"))}, True),
+        ({"id": "99", "ids": (("id", "99"),), "raw": {"id": 99, "attempt": 17}}, False),
         ({"id": None, "listed": True}, False),
         ({"id": "17", "listed": True}, True),
-        ({"id": None, "ids": ("true",)}, False),
+        ({"id": None, "ids": (("id", "true"),)}, False),
     ],
 )
 def test_a_job_info_of_another_job_is_not_believed(fields: dict[str, object], *, believed: bool) -> None:
     """Where the job info names ids, one of them must be the job's; `test_jobids.py` has the whole table."""
     decision = policy.after_look(Answer(200, info(State.FAILED, **fields)), "17")
     assert isinstance(decision, Ended if believed else Blind)
+
+
+def test_the_field_of_the_id_is_what_the_submission_told() -> None:
+    """Another job's info may hold this job's id in another field."""
+    made = policy.after_submit(Answer(201, info(State.QUEUED, id="17", ids=(("id", "17"), ("jobid", "18")))))
+    assert isinstance(made, Created)
+    assert made.id_field == "id"
+    other = Answer(200, info(State.SUCCEEDED, id="18", ids=(("id", "18"), ("jobid", "17"))))
+    assert isinstance(policy.after_look(other, "17", made.id_field), Blind)
+    assert isinstance(policy.after_look(other, "17"), Ended)
 
 
 def test_a_job_info_without_an_id_is_believed() -> None:

@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 
-from aftrun.domain.events import AttemptEnded, Event, Reason, RetryPlanned, StateSeen, SubmitIntended, Warned
+from aftrun.domain.events import (
+    Accepted,
+    AttemptEnded,
+    Event,
+    JobHeader,
+    Reason,
+    RetryPlanned,
+    RunStarted,
+    StateSeen,
+    SubmitIntended,
+    Warned,
+)
 from aftrun.domain.model import (
     Answer,
     Attempt,
@@ -24,6 +35,7 @@ from aftrun.domain.model import (
 )
 from aftrun.domain.secrets import Scrubber
 from aftrun.run.active_job import ActiveJob, Phase
+from aftrun.run.fold import fold
 from aftrun.run.plan import make_plan
 from aftrun.run.policy import MAY_EXIST, Ended
 from aftrun.run.ports import Deadlines, SteadyClock
@@ -263,3 +275,19 @@ def test_past_ends_say_when_to_look() -> None:
     assert bench.live.stops
     step = bench.steps.looked(bench.live, Answer(200, JobInfo("17", State.RUNNING, "running")))
     assert bench.after(step.due) < 30
+
+
+def test_a_resumed_job_remembers_where_its_id_was_read_from() -> None:
+    """Another job's info may hold its id in another field, today as yesterday."""
+    bench = Bench(job("a"))
+    accepted = Accepted(AT - 5, KEY, 1, "17", id_field="id")
+    opening = RunStarted(AT - 9, "r", (JobHeader(KEY, "a", "m", "s", "m.yaml", 1, 1),))
+    (seen,) = fold([opening, SubmitIntended(AT - 6, KEY, 1), accepted]).jobs
+    bench.steps.recall(bench.live, seen)
+    bench.steps.adopt(bench.live, seen)
+    other = JobInfo("18", State.SUCCEEDED, "done", ids=(("id", "18"), ("jobid", "17")))
+    assert bench.steps.looked(bench.live, Answer(200, other)).end is None
+    ours = JobInfo("17", State.SUCCEEDED, "done", ids=(("id", "17"), ("jobid", "18")))
+    end = bench.steps.looked(bench.live, Answer(200, ours)).end
+    assert end is not None
+    assert end.outcome is Outcome.SUCCEEDED
