@@ -130,6 +130,10 @@ def _completed_words() -> list[str]:
     """The command line so far, where a shell asks what TAB could add to it (typer's variables)."""
     if "_AFTRUN_COMPLETE" not in os.environ:
         return []
+    if not os.environ.get("COMP_CWORD", "0").isdecimal():
+        raise UsageError(
+            "COMP_CWORD is not a number", hint="unset _AFTRUN_COMPLETE, which a shell sets for completion only"
+        )
     given = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
     return given.split()[1:]
 

@@ -131,6 +131,9 @@ def carry_out(
     from aftrun.run.store.record import StoredFile  # noqa: PLC0415  # the same
     from aftrun.service.execution import RunExecution  # noqa: PLC0415  # the same
 
+    more = (ending.metrics_textfile, None if view.events in (None, "-") else Path(view.events or ""))
+    places = [place for each in ending.paths.by_format().values() for place in each]
+    outputs.check_places([*places, *filter(None, more)], [path for path, _ in files])
     outputs.rehearse(setup, os.environ, ending.paths.by_format(), ending.metrics_textfile)
     if ending.output is Output.TABLE:
         from aftrun.cli.view import table  # noqa: PLC0415  # only for this output

@@ -324,6 +324,24 @@ def test_streams_that_are_closed(sandbox: Start, tmp_path: Path, closed: str) ->
     assert json.loads(said.out)["run"]["outcome"] == "succeeded"
 
 
+@pytest.mark.parametrize("flag", ["--report-json", "--report-html", "--events", "--metrics-textfile"])
+@pytest.mark.parametrize("place", ["m.yaml", "./x/../m.yaml", "link.yaml", "x", "x/common.yaml"])
+def test_outputs_that_would_write_over_inputs(sandbox: Start, tmp_path: Path, flag: str, place: str) -> None:
+    """A manifest, an included one, or a folder: said before anything is sent, and left as it is."""
+    server = sandbox()
+    manifest = tmp_path / "m.yaml"
+    manifest.write_text("include: [x/common.yaml]\njobs: [{scriptName: x}]\n", encoding="utf-8")
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "common.yaml").write_text("vars: {a: b}\n", encoding="utf-8")
+    (tmp_path / "link.yaml").symlink_to("m.yaml")
+    said = run("apply", "m.yaml", flag, place, *reach(server), folder=tmp_path, env={"AFT_API_KEY": server.api_key})
+    assert said.code == 2, said.err
+    assert place.removeprefix("./") in said.err
+    assert server.ledger() == ()
+    assert "include" in manifest.read_text(encoding="utf-8")
+    assert (tmp_path / "link.yaml").is_symlink()
+
+
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no /dev/zero")
 @pytest.mark.parametrize(
     "line",

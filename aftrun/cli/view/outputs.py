@@ -7,16 +7,16 @@ be written costs the exit code (74); a notice or a trace that cannot be sent nev
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aftrun.cli.boundary import Form, emit
-from aftrun.domain.errors import StateError
+from aftrun.domain.errors import StateError, UsageError
 from aftrun.domain.model import RunReport
 from aftrun.domain.values import Bindings, Value, nothing_inside, preview, render
 from aftrun.report import registry, rehearsal
-from aftrun.system.files import write_atomic
+from aftrun.system.files import identity, write_atomic
 
 STDOUT = Path("-")
 """Instead of a path: standard output, as everywhere."""
@@ -26,6 +26,20 @@ if TYPE_CHECKING:
     from aftrun.domain.secrets import Scrubber
     from aftrun.service.prepare import PreparedRun
     from aftrun.telemetry import Read
+
+
+def check_places(places: Iterable[Path], inputs: Iterable[str]) -> None:
+    """Refuse, before any job is sent, to write over what the run is made from, or where a folder is.
+
+    Raises:
+        UsageError: one of `places` is one of the files `inputs`, however it is spelled, or a folder.
+    """
+    taken = {identity(path): path for path in inputs}
+    for place in places:
+        if place.is_dir():
+            raise UsageError(f"{place} is a folder, not a file to write to", hint="name a file in it")
+        if place.is_file() and identity(str(place)) in taken:
+            raise UsageError(f"{place} is a manifest of this run, and is not written over", hint="name another file")
 
 
 def rehearse(

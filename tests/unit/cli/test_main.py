@@ -66,6 +66,18 @@ def test_a_command_that_moved_says_where_to(
         assert "pip install aftrun-airflow" in line
 
 
+def test_completion_that_no_shell_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Variables that make no sense are a mistake in the environment."""
+    monkeypatch.setenv("_AFTRUN_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "aftrun \udcff")
+    monkeypatch.setenv("COMP_CWORD", "x")
+    monkeypatch.setattr("sys.argv", ["aftrun", "history"])
+    assert run() == 2
+    assert "COMP_CWORD" in capsys.readouterr().err
+
+
 def test_the_command_is_the_first_word() -> None:
     """Flags before it take no values."""
     assert asked_for(["-h", "apply", "x.yaml"]) == "apply"
