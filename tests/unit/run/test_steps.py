@@ -17,6 +17,7 @@ from aftrun.domain.events import (
     RetryPlanned,
     RunStarted,
     StateSeen,
+    SubmitDeferred,
     SubmitIntended,
     Warned,
 )
@@ -28,12 +29,15 @@ from aftrun.domain.model import (
     Job,
     JobInfo,
     JobResult,
+    OnAmbiguous,
     Outcome,
+    Param,
     Poll,
     Retry,
     State,
 )
 from aftrun.domain.secrets import Scrubber
+from aftrun.domain.values import Inside, Template
 from aftrun.run.active_job import ActiveJob, Phase
 from aftrun.run.fold import fold
 from aftrun.run.plan import make_plan
@@ -185,6 +189,66 @@ def test_a_submission_that_is_due_too_late_is_none() -> None:
     assert bench.steps.too_late(bench.live) == Step(end=bench.live.last)
 
 
+def test_a_submission_that_did_not_arrive_is_put_off() -> None:
+    """It is recorded why, and for how long, to the millisecond; each try waits longer, a server may ask for more."""
+    bench = Bench(job("a"))
+    bench.steps.begin(bench.live)
+    refused = Failure(FailureKind.CONNECT, sent=False, message="refused")
+    for number in range(1, 5):
+        bench.steps.intend(bench.live)
+        assert bench.live.tries == number
+        step = bench.steps.submitted(bench.live, refused)
+        wait = bench.after(step.due)
+        assert step.events == (SubmitDeferred(AT, KEY, 1, "refused", round(wait, 3)),)
+        assert 0.125 * 2 ** (number - 1) <= wait <= 0.25 * 2 ** (number - 1)
+    busy = bench.steps.submitted(bench.live, Answer(429, retry_after=9.0))
+    assert busy.events == (SubmitDeferred(AT, KEY, 1, "HTTP 429", 9.0),)
+
+
+def test_an_accepted_job_is_followed() -> None:
+    """Its id and its server's word for its state are recorded, and handed on; the first read is the rule's."""
+    bench = Bench(job("a"))
+    bench.steps.begin(bench.live)
+    step = bench.steps.submitted(bench.live, Answer(201, JobInfo("17", State.QUEUED, "Waiting")))
+    assert step.events == (Accepted(AT, KEY, 1, "17", "Waiting"),)
+    assert 1.8 <= bench.after(step.due) <= 2.2
+    assert bench.live.handed.id == "17"
+    assert bench.live.going == bench.live.accepted == bench.world.monotonic()
+
+
+def test_an_accepted_job_that_is_not_waited_for_ends() -> None:
+    """With a reason to read."""
+    bench = Bench(job("a", wait=False))
+    bench.steps.begin(bench.live)
+    step = bench.steps.submitted(bench.live, Answer(201, JobInfo("17", State.QUEUED, "Waiting")))
+    assert step.events[1:] == (ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"),)
+
+
+def test_an_attempt_that_lacks_a_value_is_none() -> None:
+    """The job that it names handed nothing on: nothing is sent, and the attempt does not count."""
+    text = "${{ jobs.b.id }}"
+    lacking = Param("id", Template((Inside(("jobs", "b", "id"), text),), text))
+    bench = Bench(job("a", params=(lacking,)))
+    bench.live.attempt = 4
+    step = bench.steps.begin(bench.live)
+    assert step.end is not None
+    assert (step.end.outcome, step.end.reason, bench.live.attempt) == (Outcome.REJECTED, Reason.VALUE, 4)
+
+
+def test_ambiguous_submissions_are_made_again_for_as_long_as_was_said() -> None:
+    """`onAmbiguous: resubmit` has the time of submitTimeout, from the first one of unknown fate on."""
+    bench = Bench(job("a", on_ambiguous=OnAmbiguous.RESUBMIT))
+    bench.steps.begin(bench.live)
+    lost = Failure(FailureKind.LOST, sent=True, message="reset")
+    first = bench.steps.submitted(bench.live, lost)
+    assert [type(each) for each in first.events] == [AttemptEnded, RetryPlanned]
+    assert 0.125 <= bench.after(first.due) <= 0.25
+    bench.world.advance(NOW + 30.0)
+    again = bench.steps.submitted(bench.live, lost)
+    assert again.end is not None
+    assert (again.due, again.end.outcome) == (None, Outcome.UNKNOWN)
+
+
 @pytest.mark.parametrize(("hint", "more"), [("", ""), ("see the firewall", "\nsee the firewall")])
 def test_what_could_not_be_delivered_says_why_and_what_to_do(hint: str, more: str) -> None:
     """The cause is the first line, the remedy the second, where there is one."""
@@ -262,6 +326,25 @@ def test_a_job_that_the_server_does_not_know_is_given_up_after_half_a_minute() -
     bench.world.advance(NOW + 30.0)
     message = "the server no longer knows the job (HTTP 404: no such job); how it ended cannot be told from here"
     assert bench.steps.looked(bench.live, missing).end == Ended(Outcome.UNKNOWN, Reason.VANISHED, message)
+
+
+def test_the_last_read_is_made_when_the_clock_runs_out() -> None:
+    """In the very moment, neither before nor after; the job is given up on its answer."""
+    bench = Bench(job("a", timeout=101.0)).watching(age=100.0)
+    going = Answer(200, JobInfo("17", State.RUNNING, "running"))
+    assert bench.after(bench.steps.looked(bench.live, going).due) == 1.0
+    bench.world.advance(NOW + 1.0)
+    over = bench.steps.looked(bench.live, going).end
+    assert over is not None
+    assert (over.outcome, over.reason) == (Outcome.TIMED_OUT, Reason.TIMEOUT)
+
+
+def test_a_failed_job_is_tried_again_after_its_wait() -> None:
+    """An end that was read is followed by the next attempt when `backoff` says so."""
+    bench = Bench(job("a", retry=Retry(limit=1, duration=7.0))).watching()
+    step = bench.steps.looked(bench.live, Answer(200, INFO))
+    assert [type(each) for each in step.events] == [AttemptEnded, RetryPlanned]
+    assert (bench.after(step.due), step.end) == (7.0, None)
 
 
 def test_past_ends_say_when_to_look() -> None:
