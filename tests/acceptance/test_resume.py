@@ -88,7 +88,7 @@ def test_a_second_signal_ends_it_at_once(sandbox: Start, tmp_path: Path) -> None
     until(server.ledger)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
-    assert any(b"again" in line for line in process.stderr), "the first waits for the answer under way, and says so"
+    assert any(b"aftrun resume" in line for line in process.stderr), "the first waits for the answer under way"
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=HANG)
@@ -285,7 +285,7 @@ def test_resume_of_what_has_ended_is_refused(sandbox: Start, aftrun: Run, tmp_pa
     assert aftrun("apply", "m.yaml", server=server).code == 0
     done = aftrun("resume", env={"AFT_API_KEY": server.api_key})
     assert done.code == 2
-    assert "nothing to take up" in done.err
+    assert "nothing to resume" in done.err
 
 
 def test_a_bug_ends_the_stream_and_leaves_a_true_report(sandbox: Start, tmp_path: Path) -> None:
@@ -359,7 +359,7 @@ def test_a_run_that_was_retried_is_not_resumed(sandbox: Start, aftrun: Run, tmp_
     assert "was retried as run" in refused.err
     nothing = aftrun("resume", env={"AFT_API_KEY": server.api_key})
     assert nothing.code == 2
-    assert "nothing to take up" in nothing.err
+    assert "nothing to resume" in nothing.err
     assert len(posted(server)) == 3
 
 

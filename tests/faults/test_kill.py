@@ -76,7 +76,7 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
             until(server.jobs, alive=lambda: first.poll() is None)
             second = start([*program(), "resume"], tmp_path, server)
             _, error = second.communicate(timeout=HANG)
-            assert second.returncode == 2
+            assert second.returncode == 75
             assert f"process {first.pid} on " in error.decode()
         finally:
             first.send_signal(signal.SIGINT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 import gzip
 import http.client
@@ -37,7 +38,10 @@ def sandbox(*faults: Json, clock: Clock | None = None) -> Sandbox:
 def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Whatever goes wrong on purpose, the server itself has nothing to complain about."""
     yield
-    assert [record for record in caplog.get_records("call") if record.levelno >= logging.WARNING] == []
+    complaints = [record for record in caplog.get_records("call") if record.levelno >= logging.WARNING]
+    # aiohttp 3 may mark a request as handled that a client's going away has cancelled just then; nobody notices.
+    races = [each for each in complaints if each.exc_info and isinstance(each.exc_info[1], asyncio.InvalidStateError)]
+    assert [each for each in complaints if each not in races] == []
 
 
 def connect(server: Sandbox, timeout: float = HANG) -> http.client.HTTPConnection:
