@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -26,6 +27,11 @@ ROOT = Path(__file__).resolve().parent.parent
 collect_ignore = ["acceptance/test_completion.py"] if os.name == "nt" else []
 
 load_profile()
+
+for _number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+    # Who runs tests in the background (nohup, a script's `&`) has signals ignored, and aftrun keeps what it inherits.
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 SKIPPED_IN_CI = (
     "tests/unit/manifest/parse/test_source.py::test_a_million_keys",  # runs where `AFTRUN_TEST_EFFORT` is `long`

@@ -19,6 +19,7 @@ from aftrun.manifest.check.masking import looks_secret
 from aftrun.run.preview import url_of
 from aftrun.run.render import make_request
 from aftrun.service.prepare import prepare_run
+from tests.effort import effort
 
 KEY = "c7e2-KEY-7a01"
 LOCAL = "https://127.0.0.1:44399"
@@ -599,7 +600,7 @@ def test_what_is_left_to_do_is_said_at_its_line_and_never_passed_over(name: str)
 def test_half_a_snippet_never_breaks_the_reader(name: str) -> None:
     """Cut anywhere, it is read or refused; there is no other way out."""
     text = CASES[name][0]
-    for end in range(0, len(text), 11):
+    for end in range(0, len(text), effort(quick=61, usual=11, long=1)):
         imported = read_text("snippet", text[:end], file_of)
         assert imported.problems or imported.jobs
         if not imported.problems:
@@ -610,7 +611,7 @@ def test_half_a_snippet_never_breaks_the_reader(name: str) -> None:
 def test_slips_of_the_keyboard_never_break_the_reader() -> None:
     """Characters swapped, added and lost at random: read or refused, and what is read is a manifest."""
     random = Random(20260102)  # noqa: S311  # the same slips each time; no secret hangs on it
-    for _ in range(1500):
+    for _ in range(effort(quick=100, usual=1500, long=50_000)):
         text = list(random.choice(list(CASES.values()))[0])
         for _ in range(random.randint(1, 4)):
             at = random.randrange(len(text))
