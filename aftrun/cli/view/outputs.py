@@ -36,9 +36,13 @@ def check_places(places: Iterable[Path], inputs: Iterable[str]) -> None:
     """
     taken = {identity(path): path for path in inputs}
     for place in places:
-        if place.is_dir():
+        try:
+            folder, file = place.is_dir(), place.is_file()
+        except OSError:
+            continue  # who writes there says what is wrong with it
+        if folder:
             raise UsageError(f"{place} is a folder, not a file to write to", hint="name a file in it")
-        if place.is_file() and identity(str(place)) in taken:
+        if file and identity(str(place)) in taken:
             raise UsageError(f"{place} is a manifest of this run, and is not written over", hint="name another file")
 
 
