@@ -168,7 +168,7 @@ def test_a_crash_shows_no_value(
         "import sys, os, logging\n"
         "logging.basicConfig(level=logging.DEBUG)\n"
         "from aftrun.run import policy\n"
-        "def after_look(reply, job_id):\n"
+        "def after_look(*reply):\n"
         "    raise RuntimeError(repr(dict(os.environ)) + str(dict(os.environ)))\n"
         "policy.after_look = after_look\n"
         "from aftrun.__main__ import main\n"
