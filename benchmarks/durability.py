@@ -14,15 +14,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from aftrun.domain.events import RunStarted
 from aftrun.manifest import bind, load_all
 from aftrun.run.pool import ThreadPool
 from aftrun.run.ports import Journal, SystemClock
+from aftrun.run.scheduler import Scheduler
 from aftrun.run.store.journal import MemoryJournal, RunJournal
 from aftrun.run.store.journal_file import NAME, Head, JournalFile
 from aftrun.run.store.record import Log
+from aftrun.service.clients import close_all, open_clients
+from aftrun.service.execution import make_steps
 from aftrun.service.options import RunOptions
-from aftrun.service.prepare import PreparedRun, make_scheduler, open_clients, opening_events, prepare, prepare_run
+from aftrun.service.prepare import PreparedRun, prepare, prepare_run
 from benchmarks.common import Row, ca_file, run
 from benchmarks.lean import LeanServer
 from benchmarks.rate import manifest
@@ -39,24 +41,20 @@ def setup_for(path: Path, url: str, certificate: str) -> PreparedRun:
 
 def makespan(setup: PreparedRun, state: Path, *, durable: bool) -> float:
     """Seconds from the first intent to the end of the last job. `state` is a new folder for the record."""
-    clock = SystemClock()
     pool = ThreadPool(16)
-    doors = open_clients(setup, pool.size)
-    opening = opening_events(setup, ())
+    clients = open_clients(setup, pool.size)
+    start = setup.opening()
     log = Log(state) if durable else None
     journal: Journal = MemoryJournal()
     if log is not None:
-        start = opening[0]
-        assert isinstance(start, RunStarted)  # noqa: S101  # for the type checker
-        log.begin(start, opening[1:], (), {})
-        file = JournalFile.make(state / NAME, Head(setup.facts.id), enumerate(opening))
+        log.begin(start, (), (), {})
+        file = JournalFile.make(state / NAME, Head(setup.facts.id), enumerate([start]))
         journal = RunJournal(log, setup.facts.id, file)
     began = time.perf_counter()
-    report = make_scheduler(setup, doors, journal, pool, clock=clock).run(opening)
+    report = Scheduler(make_steps(setup, SystemClock()), clients, journal, pool).run([start])
     took = time.perf_counter() - began
     pool.close()
-    for door in doors:
-        door.close()
+    close_all(clients)
     if log is not None:
         log.close()
     if report.exit_code != 0:

@@ -14,7 +14,7 @@ from random import Random
 from statistics import fmean
 
 from aftrun.domain.model import Poll
-from aftrun.run import polling as looking
+from aftrun.run import polling
 from benchmarks.common import Row, run
 
 RUNS, COUNTED_FROM, REMEMBERED = 60, 3, 20
@@ -68,7 +68,7 @@ def follow(poll: Poll, end: float, stops: Sequence[float], dice: Random) -> Watc
     """Look until the end is seen."""
     age, reads, before = 0.0, 0, 0.0
     while True:
-        look = age + looking.next_look(poll, age, stops, dice)
+        look = age + polling.next_poll(poll, age, stops, dice)
         reads += 1
         if look >= end:
             return Watched(reads, look - end, (before + look) / 2)
@@ -85,7 +85,7 @@ def measure(name: str, duration: Duration, *, poll: Poll | None = None, jobs: in
         for number in range(RUNS):
             end = duration(dice, number)
             by_rule = follow(poll, end, (), dice)
-            by_past = follow(poll, end, looking.stops(poll, past[-REMEMBERED:]), dice)
+            by_past = follow(poll, end, polling.stops(poll, past[-REMEMBERED:]), dice)
             past.append(by_past.recorded)
             if number >= COUNTED_FROM:
                 plain.append(by_rule)

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from aftrun.domain.model import Manifest, RunReport
     from aftrun.manifest import Loaded
     from aftrun.sandbox.server import Sandbox
-    from aftrun.service.execution import Finished, RunExecution
+    from aftrun.service.execution import RunExecution
     from aftrun.service.prepare import PreparedRun
+    from aftrun.service.report_file import Finished
 
 
 def duration(text: str | None, flag: str = "--timeout") -> float | None:
@@ -86,7 +87,7 @@ def sandbox_for(wanted: bool) -> Iterator[Sandbox | None]:
 
 
 @contextlib.contextmanager
-def signals(runner: RunExecution, farewell: str, *, drawn: bool = False) -> Iterator[None]:
+def signals(execution: RunExecution, farewell: str, *, drawn: bool = False) -> Iterator[None]:
     """The first signal asks the run to stop, the second stops it at once. A live picture (`drawn`) says so itself."""
     seen: list[int] = []
 
@@ -94,7 +95,7 @@ def signals(runner: RunExecution, farewell: str, *, drawn: bool = False) -> Iter
         if seen:
             os._exit(128 + number)  # at once, as asked: threads may be waiting for a server
         seen.append(number)
-        runner.interrupt(number)
+        execution.interrupt(number)
         if drawn:
             return
         # os.write, since a signal may arrive in the middle of a print.
@@ -130,6 +131,7 @@ def carry_out(
     from aftrun.manifest.redact import without_keys  # noqa: PLC0415  # the same
     from aftrun.run.store.record import StoredFile  # noqa: PLC0415  # the same
     from aftrun.service.execution import RunExecution  # noqa: PLC0415  # the same
+    from aftrun.service.recording import OnDisk  # noqa: PLC0415  # the same
 
     more = (ending.metrics_textfile, None if view.events in (None, "-") else Path(view.events or ""))
     places = [place for each in ending.paths.by_format().values() for place in each]
@@ -140,7 +142,7 @@ def carry_out(
         from aftrun.report import rehearsal  # noqa: PLC0415  # the same
 
         table.render(rehearsal.REPORT, colour=True)
-    stored = [StoredFile(path, without_keys(path, data)) for path, data in files]
+    record = OnDisk(state_dir, tuple(StoredFile(path, without_keys(path, data)) for path, data in files), resume)
     farewell = resume_line(setup, state_dir)
 
     def ready(run: str) -> None:
@@ -149,11 +151,9 @@ def carry_out(
             say(f"run {run}: {number} job{'' if number == 1 else 's'}" + (", resumed" if resume else ""))
 
     with RunObservers(setup, view, state_dir, farewell) as watch:
-        runner = RunExecution(
-            setup, state_dir, files=stored, listeners=watch.listeners, resume=resume, watched=watch.client, say=say
-        )
-        with signals(runner, farewell, drawn=watch.drawn):
-            finished = runner.run(ready)
+        execution = RunExecution(setup, record, listeners=watch.listeners, watched=watch.client, say=say)
+        with signals(execution, farewell, drawn=watch.drawn):
+            finished = execution.run(ready)
     return conclude(watch.amend(finished), ending, setup, watch)
 
 
@@ -204,13 +204,14 @@ def conclude(
             each.errors += outputs.write_metrics(report, ending.metrics_textfile)
     with each:
         show_report(report, ending.output)
-    if ending.output is Output.TABLE:
-        say(f"report: {finished.report_path}")
-        if step := _next_step(finished.exit_code, f"{report.id}{_record(finished.report_path.parents[2])}"):
+    path = finished.report_path
+    if ending.output is Output.TABLE and path is not None:
+        say(f"report: {path}")
+        if step := _next_step(finished.exit_code, f"{report.id}{_record(path.parents[2])}"):
             say(step)
-    if watch is not None:
+    if watch is not None and path is not None:
         with each:
-            lines, unwritten = watch.result(report, finished.report_path.parent)
+            lines, unwritten = watch.result(report, path.parent)
             each.errors += unwritten
             for line in lines:
                 # Where standard output carries data, the CI server's lines go beside it.

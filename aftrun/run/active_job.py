@@ -23,7 +23,7 @@ class Phase(Enum):
     SUBMIT = "submit"
     """Its POST is due or in flight."""
     WATCH = "watch"
-    """Accepted; the next look is due or in flight."""
+    """Accepted; the next status read is due or in flight."""
     BACKOFF = "backoff"
     """Between two attempts."""
     ENDED = "ended"
@@ -55,7 +55,7 @@ class ActiveJob:
     noted: bool = False
     """The user has been told about a state that cannot be read."""
     blind: int = 0
-    """Looks in a row that gave nothing to go by."""
+    """Status reads in a row that gave nothing to go by."""
     blind_message: str = ""
     earlier: tuple[Claim, ...] = ()
     """Attempts that had the same id before and were seen to end, until it is sure that the id is this job's now."""
@@ -67,12 +67,12 @@ class ActiveJob:
     due: float | None = None
     """When its next request is due."""
     in_flight: bool = False
-    asked: float = 0.0
+    sent_at: float = 0.0
     """When its newest request left."""
     going: float | None = None
     """When it was last seen, by this process, not to have ended."""
     stops: tuple[float, ...] = ()
-    """The ages at which to have a look, by what past runs tell (see `looking`)."""
+    """The ages at which to read the status, by what past runs tell (see `polling`)."""
     lasted: float | None = None
     """Seconds from acceptance to the end, as well as can be told."""
     last: Ended | None = None
@@ -80,7 +80,7 @@ class ActiveJob:
     outcome: Outcome | None = None
     may_run_on: bool = False
     """Nobody saw the end of one of its submissions, so that one may still be running on the server."""
-    handed: JobOutputs = field(default_factory=JobOutputs)
+    outputs: JobOutputs = field(default_factory=JobOutputs)
 
     def begin_attempt(self, submit_until: float) -> None:
         """Forget the attempt before, and count a new one, which may be submitted until `submit_until`."""
@@ -100,9 +100,9 @@ class ActiveJob:
         """Seconds from acceptance to an end that was seen `now` (monotonic; `wall` is the same in epoch seconds).
 
         `told` is when the server says that it ended, epoch seconds of its own clock. It is believed where it lies
-        between the last look that saw the job going and the one that saw it ended; else the middle of these is the
-        best guess. The look's own time would be none: it is late by as much as looks are apart, so looks planned by
-        it would be late for ever. None where nobody was looking and the server does not tell.
+        between the last read that saw the job going and the one that saw it ended; else the middle of these is the
+        best guess. The read's own time would be none: it is late by as much as reads are apart, so reads planned by
+        it would be late for ever. None where nobody was reading and the server does not tell.
         """
         noticed = now - self.accepted
         before = None if self.going is None else self.going - self.accepted

@@ -1,4 +1,4 @@
-"""Pure decisions: was it processed, may it be tried again, when to look, how did it end.
+"""Pure decisions: was it processed, may it be tried again, when to read its status, how did it end.
 
 Every rule of the contract about requests is one row of a table here or in `test_policy.py`. Nothing in this
 module knows the time, a socket or a file; it is told, and it answers.
@@ -17,7 +17,7 @@ NOT_FOUND_GRACE = 30.0
 """Seconds for which a 404 on a status read is taken as "not listed yet" rather than "gone"."""
 
 SUBMIT_BACKOFF = (0.25, 5.0)
-LOOK_BACKOFF = (0.5, 30.0)
+READ_BACKOFF = (0.5, 30.0)
 """First and longest wait between tries, seconds; it doubles in between."""
 
 LONGEST_READ_WAIT = 60.0
@@ -83,7 +83,7 @@ class Blind:
 
 
 SubmitDecision = Created | NotProcessed | Ended
-LookDecision = Going | Blind | Ended
+ReadDecision = Going | Blind | Ended
 
 
 def _said(answer: Answer) -> str:
@@ -132,7 +132,7 @@ def _ambiguous(message: str) -> Ended:
     )
 
 
-def after_look(reply: Reply, job_id: str, id_field: str = "") -> LookDecision:
+def after_read(reply: Reply, job_id: str, id_field: str = "") -> ReadDecision:
     """What a reply to a status read means. Only an end that was seen ends a job; everything else is read again.
 
     `id_field` is where the job's id was read from when it was submitted, see `jobids.mismatch`.
@@ -154,7 +154,7 @@ def after_look(reply: Reply, job_id: str, id_field: str = "") -> LookDecision:
     return Blind(_said(reply), wait, missing=status in (404, 410))
 
 
-def _read(answer: Answer, job_id: str, id_field: str) -> LookDecision:
+def _read(answer: Answer, job_id: str, id_field: str) -> ReadDecision:
     info = answer.info
     if info is None:
         return Blind(f"HTTP {answer.status}, but {answer.problem or 'the answer is no job info'}")
@@ -192,8 +192,8 @@ def _failure_text(info: JobInfo) -> str:
     return ", ".join(parts) or f"the server says {info.status!r}"
 
 
-def out_of_time(last: LookDecision, reason: Reason, clock: str) -> Ended:
-    """How a job ends whose clock ran out, given what the last look said. It is never a success.
+def out_of_time(last: ReadDecision, reason: Reason, clock: str) -> Ended:
+    """How a job ends whose clock ran out, given what the last read said. It is never a success.
 
     `clock` is the clock's name and length, for people: ``timeout of 2h``.
     """
@@ -226,7 +226,7 @@ def base_interval(poll: Poll, elapsed: float) -> float:
 
 
 def poll_interval(poll: Poll, elapsed: float, random: Random) -> float:
-    """Seconds until the next look by the rule: the clamped fraction, ±10 % so that looks spread."""
+    """Seconds until the next status read by the rule: the clamped fraction, ±10 % so that reads spread."""
     return base_interval(poll, elapsed) * random.uniform(0.9, 1.1)
 
 

@@ -1,16 +1,16 @@
-"""When to look at a job next, where past runs tell how long it usually takes. Pure: no time, no record, no socket.
+"""When to read a job's status next, where past runs tell how long it takes. Pure: no time, no record, no socket.
 
-The rule is `policy.poll_interval`: `clamp(fraction × age, minimum, maximum)`, ±10 %. History may only move looks within
+The rule is `policy.poll_interval`: `clamp(fraction × age, minimum, maximum)`, ±10 %. History may only move reads within
 what the rule allows:
 
 - **Never later.** No wait is longer than the rule's longest at that age (1.1 times the clamp), whatever history says.
   So an end at any age, usual or not, is noticed within what the rule would have needed at worst.
 - **Never sooner than `minimum`** allows: no wait is shorter than 0.9 times that, which is the rule's shortest.
 - **No more reads on the average.** Before the usual end, waits are drawn from the upper edge (1.05 to 1.1 times the
-  clamp). About as many reads as that saves are spent on *stops*: looks just after the ages at which past runs ended.
+  clamp). About as many reads as that saves are spent on *stops*: reads just after the ages at which past runs ended.
   At worst, where history is wrong, each stop costs a read or two.
 
-A job without history, or one that outlives its last stop, is looked at by the rule alone.
+A job without history, or one that outlives its last stop, is read by the rule alone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MOST = 12
 """Stops. More would only split hairs, and each is remembered for each job under way."""
 
 _MARGIN = 0.1
-"""How far behind a past end its stop lies, as a share of the clamp at that age: a look just before an end is wasted."""
+"""How far behind a past end its stop lies, as a share of the clamp at that age: a read just before an end is wasted."""
 
 _SHORT = 0.05
 """Seconds; the shortest wait that `rule_reads` assumes. No server answers faster for long."""
@@ -55,10 +55,10 @@ def rule_reads(poll: Poll, age: float) -> float:
 
 
 def stops(poll: Poll, durations: Sequence[float]) -> tuple[float, ...]:
-    """The ages at which to have a look, in order: just behind the quantiles of past durations (seconds).
+    """The ages at which to read the status, in order: just behind the quantiles of past durations (seconds).
 
-    There are two more than the longer waits before the first of them save: one for the look that notices the end, which
-    the rule needs, too, and one since that look comes sooner. Empty where nothing is known.
+    There are two more than the longer waits before the first of them save: one for the read that notices the end, which
+    the rule needs, too, and one since that read comes sooner. Empty where nothing is known.
     """
     past = sorted(each for each in durations if each > 0)
     if not past:
@@ -73,8 +73,8 @@ def stops(poll: Poll, durations: Sequence[float]) -> tuple[float, ...]:
     return tuple(found)
 
 
-def next_look(poll: Poll, elapsed: float, planned: Sequence[float], random: Random) -> float:
-    """Seconds until the next look at a job that was accepted `elapsed` seconds ago; `planned` are its `stops`."""
+def next_poll(poll: Poll, elapsed: float, planned: Sequence[float], random: Random) -> float:
+    """Seconds until the next read of a job that was accepted `elapsed` seconds ago; `planned` are its `stops`."""
     following = bisect.bisect_right(planned, elapsed)
     if following == len(planned):
         return poll_interval(poll, elapsed, random)
@@ -82,6 +82,6 @@ def next_look(poll: Poll, elapsed: float, planned: Sequence[float], random: Rand
     gap = planned[following] - elapsed
     if gap > 2 * longest:
         return longest
-    # One look less than evenly spaced ones would leave a short last wait; two of equal length cost the same.
+    # One read less than evenly spaced ones would leave a short last wait; two of equal length cost the same.
     wait = gap if gap <= longest else gap / 2
     return max(wait, 0.9 * poll.minimum)

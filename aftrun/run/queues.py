@@ -1,11 +1,11 @@
-"""One lane a server: what is due there, how much is in flight, and how fast requests may follow one another.
+"""One queue a server: what is due there, how much is in flight, and how fast requests may follow one another.
 
-Within a lane, what has been due longest goes first. So when more looks are due than the client or the server carries,
+Within a queue, what has been due longest goes first. So when more reads are due than the client or the server carries,
 all of them are late by the same time, the length of the queue: nobody overtakes, nobody is forgotten, and intervals
-stretch evenly. A job is in the queue at most once, and joins it again only after its look has been answered.
+stretch evenly. A job is in the queue at most once, and joins it again only after its read has been answered.
 
 Submissions that are repeated do not stand in that queue, but before it: they have `submitTimeout` to get through, and a
-look that is late does no harm.
+read that is late does no harm.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class Queues:
         self._common = max(0, places - self._own * len(rates))
         self._again: list[deque[int]] = [deque() for _ in rates]
         self._due: list[deque[int]] = [deque() for _ in rates]
-        self._flying = [0] * len(rates)
+        self._in_flight = [0] * len(rates)
         self._total = 0
         self._borrowed = 0
         """Places in use that no server owns."""
         self._next = [-math.inf] * len(rates)
 
-    def push(self, lane: int, index: int, *, submits: bool = False) -> None:
-        """A job's request to this server is due: a look, or a submission."""
-        (self._again if submits else self._due)[lane].append(index)
+    def push(self, server: int, index: int, *, submits: bool = False) -> None:
+        """A job's request to this server is due: a status read, or a submission."""
+        (self._again if submits else self._due)[server].append(index)
 
-    def pop(self, lane: int) -> int | None:
-        """The job that has been due longest at this server, submissions before looks."""
-        queue = self._again[lane] or self._due[lane]
+    def pop(self, server: int) -> int | None:
+        """The job that has been due longest at this server, submissions before reads."""
+        queue = self._again[server] or self._due[server]
         return queue.popleft() if queue else None
 
     @property
@@ -55,29 +55,29 @@ class Queues:
         if self.full:
             return []
         found = [
-            lane
-            for lane, flying in enumerate(self._flying)
-            if self._next[lane] <= now and (flying < self._own or self._borrowed < self._common)
+            server
+            for server, flying in enumerate(self._in_flight)
+            if self._next[server] <= now and (flying < self._own or self._borrowed < self._common)
         ]
         if len(found) > 1:
-            found.sort(key=self._flying.__getitem__)
+            found.sort(key=self._in_flight.__getitem__)
         return found
 
     def next_opening(self, now: float) -> float:
         """When the first server opens that only its rate keeps closed; infinity where there is none."""
         return min((when for when in self._next if when > now), default=math.inf)
 
-    def fly(self, lane: int, now: float) -> None:
+    def sent(self, server: int, now: float) -> None:
         """A request starts."""
-        self._borrowed += self._flying[lane] >= self._own
-        self._flying[lane] += 1
+        self._borrowed += self._in_flight[server] >= self._own
+        self._in_flight[server] += 1
         self._total += 1
-        rate = self._rates[lane]
+        rate = self._rates[server]
         if rate:
-            self._next[lane] = max(now, self._next[lane]) + 1.0 / rate
+            self._next[server] = max(now, self._next[server]) + 1.0 / rate
 
-    def land(self, lane: int) -> None:
+    def answered(self, server: int) -> None:
         """A request has been answered."""
-        self._flying[lane] -= 1
-        self._borrowed -= self._flying[lane] >= self._own
+        self._in_flight[server] -= 1
+        self._borrowed -= self._in_flight[server] >= self._own
         self._total -= 1

@@ -20,10 +20,10 @@ Loss = Callable[[StateError, list[Event]], list[Event]]
 class Recorder:
     """The one way from a decision to the record, the fold and the listeners."""
 
-    def __init__(self, journal: Journal, folder: ReportBuilder, listeners: Sequence[Listener], clock: Clock) -> None:
+    def __init__(self, journal: Journal, builder: ReportBuilder, listeners: Sequence[Listener], clock: Clock) -> None:
         self._journal, self._clock = journal, clock
         self._listeners = list(listeners)
-        self.folder = folder
+        self._builder = builder
         self.error: StateError | None = None
         """Why the record could not be kept, if so."""
         self._events: list[Event] = []
@@ -81,10 +81,10 @@ class Recorder:
         """
         failures: list[BaseException] = []
         for event in events:
-            self.folder.feed(event)
+            self._builder.feed(event)
             for listener in tuple(self._listeners):
                 try:
-                    listener(event, self.folder)
+                    listener(event, self._builder)
                 except BaseException as error:  # noqa: BLE001  # raised below, when nobody is left without the news
                     failures.append(error)
                     self._drop(listener)

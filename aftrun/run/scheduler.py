@@ -19,7 +19,6 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from random import Random
 
 from aftrun.domain import jobids
 from aftrun.domain.errors import ExitCode, StateError, code_of, explained
@@ -36,25 +35,22 @@ from aftrun.domain.events import (
     Warned,
 )
 from aftrun.domain.model import Answer, Failure, FailureKind, JobResult, Outcome, Reply, RunReport
-from aftrun.domain.secrets import NOTHING_SECRET, Scrubber
-from aftrun.domain.values import Bindings
 from aftrun.run.active_job import ActiveJob, Phase
 from aftrun.run.fold import ReportBuilder
 from aftrun.run.gate import Gate, Mark, Skip
-from aftrun.run.plan import Plan, finish_time
 from aftrun.run.policy import MAY_EXIST, Ended, is_bad, runs_on
-from aftrun.run.ports import WAKE, Clock, Deadlines, JobApi, Journal, Listener, Pool, SteadyClock, Ticket
+from aftrun.run.ports import WAKE, JobApi, Journal, Listener, Pool, Ticket
 from aftrun.run.queues import Queues
 from aftrun.run.recorder import Recorder
-from aftrun.run.render import JobOutputs, RunFacts, outputs_of
+from aftrun.run.render import outputs_of
 from aftrun.run.steps import Step, Steps
 from aftrun.run.verdict import NAMES, verdict
 
-_LOOKS = 8
-"""Where requests are due and new jobs may start, one request in so many is one that is due: mostly a look.
+_ONE_DUE_IN = 8
+"""Where requests are due and new jobs may start, one request in so many is one that is due: mostly a status read.
 
-New jobs go first: each second that a submission waits comes on top of the run's length, and a look only delays the
-news of an end. Looks get their share even so, since other jobs may wait for just that news.
+New jobs go first: each second that a submission waits comes on top of the run's length, and a status read that waits
+only delays the news of an end. Status reads get their share even so, since other jobs may wait for just that news.
 """
 
 _ROUND = 30.0
@@ -65,46 +61,38 @@ _NO_JOB = -1
 
 
 class Scheduler:
-    """Runs a plan, once. `history` is what an earlier process recorded of the same run, `RunStarted` first."""
+    """Runs the jobs of a plan, once.
+
+    `history` is what earlier processes recorded of the same run, `RunStarted` first.
+    """
 
     def __init__(
         self,
-        plan: Plan,
+        steps: Steps,
         clients: Sequence[JobApi],
         journal: Journal,
         pool: Pool,
         *,
-        facts: RunFacts,
-        bindings: Bindings,
-        clock: Clock,
-        random: Random,
-        scrubber: Scrubber = NOTHING_SECRET,
         listeners: Sequence[Listener] = (),
         history: Sequence[Event] = (),
-        inherited: Callable[[int, str], JobOutputs | None] = lambda _stage, _name: None,
-        parting: Callable[[], Sequence[str]] = tuple,
-        past: Callable[[str], Sequence[float]] = lambda _key: (),
-        places: Sequence[str] = (),
+        closing_warnings: Callable[[], Sequence[str]] = tuple,
     ) -> None:
-        """`parting` tells what is to be said before the run ends: what was learnt about servers on the way.
+        """`clients` are those of the plan's servers, in its order.
 
-        `past` tells how long a job, by its key, took in past runs, seconds. `places` says of each server where its ids
-        are unique.
+        `closing_warnings` tells what is to be said before the run ends: what was learnt about servers on the way.
         """
-        clock = steady = SteadyClock(clock)
-        self._plan, self._doors, self._pool, self._clock = plan, clients, pool, clock
-        self._folder = ReportBuilder(history)
-        self._recorder = Recorder(journal, self._folder, listeners, clock)
-        self._gate = Gate(plan)
-        self._lives = [ActiveJob(task) for task in plan.tasks]
-        by_name = {(live.task.stage, live.task.job.name): live for live in self._lives}
+        self._steps, self._plan, self._jobs = steps, steps.plan, steps.jobs
+        self._clients, self._pool, self._clock = clients, pool, steps.clock
+        self._builder = ReportBuilder(history)
+        self._recorder = Recorder(journal, self._builder, listeners, steps.clock)
+        self._gate = Gate(steps.plan)
+        self._queues = Queues([server.max_requests_per_second for server in steps.plan.servers], pool.size)
         self._heap: list[tuple[float, int, int]] = []
         self._serial = 0
-        self._lanes = Queues([server.max_requests_per_second for server in plan.servers], pool.size)
         self._picked = 0
         self._picked_at = -math.inf
-        self._posts_flying = 0
-        self._parting = parting
+        self._posts_in_flight = 0
+        self._closing_warnings = closing_warnings
         self._calls: deque[tuple[Ticket, Callable[[], Reply]]] = deque()
         """Requests that start when their turn is on record."""
         self._arrived: deque[tuple[Ticket, Reply | BaseException]] = deque()
@@ -112,27 +100,9 @@ class Scheduler:
         self._skips: deque[Skip] = deque()
         self._signal = 0
         self._interrupted = False
-        self._by_key: dict[str, ActiveJob] = {}
-        self._restless = False
-        finishes = [finish_time(stage.strategy.finish_by, facts.started_at, facts.zone) for stage in plan.stages]
-        self._finishes = Deadlines(finishes, steady)
-
-        def handed(stage: int, name: str) -> JobOutputs | None:
-            live = by_name.get((stage, name))
-            return inherited(stage, name) if live is None else live.handed
-
-        self._steps = Steps(
-            plan,
-            facts=facts,
-            bindings=bindings,
-            clock=clock,
-            random=random,
-            scrubber=scrubber,
-            finishes=self._finishes,
-            handed=handed,
-            past=past,
-            places=places,
-        )
+        self._by_key = {active.task.key: active for active in self._jobs}
+        self._turn_again = False
+        """Whether more may have become possible in this turn: a job can end before its first request."""
 
     # --- the loop -------------------------------------------------------------------------------------------------
 
@@ -149,7 +119,7 @@ class Scheduler:
             self._recorder.tell(opening)
             self._adopt()
             self._loop()
-            self._recorder.add(*(Warned(self._now(), text) for text in self._parting()), self._run_ended())
+            self._recorder.add(*(Warned(self._now(), text) for text in self._closing_warnings()), self._run_ended())
             self._recorder.flush(self._lose_state)
         except BaseException as error:
             if isinstance(error, Exception | KeyboardInterrupt | SystemExit):
@@ -158,11 +128,11 @@ class Scheduler:
             self._recorder.add(RunEnded(self._now(), NAMES.get(code, NAMES[ExitCode.BUG]), int(code)))
             self._recorder.flush_apart()
             raise
-        return self._folder.report()
+        return self._builder.report()
 
     def report(self) -> RunReport:
         """What the run has come to so far, or, after it has ended, in the end."""
-        return self._folder.report()
+        return self._builder.report()
 
     @property
     def state_error(self) -> StateError | None:
@@ -177,7 +147,7 @@ class Scheduler:
     def _loop(self) -> None:
         while True:
             self._turn()
-            if self._gate.done or (self._signal and not self._posts_flying):
+            if self._gate.done or (self._signal and not self._posts_in_flight):
                 return
             self._recorder.tick(self._due_at)
             # Ids first: one that another job has, too, decides what the answer to a status read is worth.
@@ -189,7 +159,7 @@ class Scheduler:
                     continue
                 step = self._decide(ticket, reply)
                 self._arrived.popleft()
-                self._follow(self._lives[ticket.index], step)
+                self._follow(self._jobs[ticket.index], step)
                 self._hold_back(ticket)
 
     def _wind_up(self) -> None:
@@ -201,11 +171,11 @@ class Scheduler:
         """
         self._gate.closed = True
         for ticket, _ in self._calls:
-            live = self._lives[ticket.index]
-            self._landed(live, submits=ticket.submits)
+            active = self._jobs[ticket.index]
+            self._answered(active, submits=ticket.submits)
             if ticket.submits:
                 message = "not sent, since aftrun failed before it left"
-                self._recorder.add(SubmitDeferred(self._now(), live.task.key, live.attempt, message, 0.0))
+                self._recorder.add(SubmitDeferred(self._now(), active.task.key, active.attempt, message, 0.0))
         self._calls.clear()
         while True:
             while self._arrived:
@@ -213,35 +183,35 @@ class Scheduler:
                 if ticket is not WAKE and ticket.submits:
                     self._settle(ticket, reply)
             self._recorder.flush_apart()
-            if not self._posts_flying:
+            if not self._posts_in_flight:
                 return
             self._arrived.extend(self._pool.wait(None))
 
     def _settle(self, ticket: Ticket, reply: Reply | BaseException) -> None:
         """Put on record what a reply to a POST says, if need be without the rules that may have failed."""
-        live = self._lives[ticket.index]
-        if live.in_flight:
-            self._landed(live, submits=True)
-        at, key = self._now(), live.task.key
+        active = self._jobs[ticket.index]
+        if active.in_flight:
+            self._answered(active, submits=True)
+        at, key = self._now(), active.task.key
         if isinstance(reply, Exception | SystemExit):
             message = f"aftrun failed while it sent the request ({type(reply).__name__})\n{MAY_EXIST}"
-            step = self._steps.attempt_over(live, Ended(Outcome.UNKNOWN, Reason.AMBIGUOUS, message))
+            step = self._steps.attempt_over(active, Ended(Outcome.UNKNOWN, Reason.AMBIGUOUS, message))
         elif isinstance(reply, BaseException):
             return  # nobody may speak for a thread that was killed; the intent on record makes the job unknown
         else:
             try:
-                step = self._steps.submitted(live, reply)
+                step = self._steps.submitted(active, reply)
             except Exception:  # noqa: BLE001  # very likely it is the failure that is being wound up
                 info = reply.info if isinstance(reply, Answer) else None
                 if info is None or not info.id:
                     return
-                step = Step((Accepted(at, key, live.attempt, info.id, info.status, jobids.field_of(info) or None),))
+                step = Step((Accepted(at, key, active.attempt, info.id, info.status, jobids.field_of(info) or None),))
         self._recorder.add(*step.events)
         if step.end is not None:
             self._recorder.add(JobEnded(at, key, step.end.outcome, step.end.reason, step.end.message))
 
     def _run_ended(self) -> RunEnded:
-        end = verdict(self._folder.jobs().values(), signal=self._signal, state_failed=self.state_error is not None)
+        end = verdict(self._builder.jobs().values(), signal=self._signal, state_failed=self.state_error is not None)
         return RunEnded(self._now(), end.outcome, int(end.exit_code))
 
     def _patience(self) -> float | None:
@@ -250,28 +220,26 @@ class Scheduler:
         due = math.inf
         if not self._signal:
             # Since the last pick, not since now: to record what followed took time, in which a server may have opened.
-            due = min(self._heap[0][0] if self._heap else math.inf, self._lanes.next_opening(self._picked_at))
+            due = min(self._heap[0][0] if self._heap else math.inf, self._queues.next_opening(self._picked_at))
         due = min(due, self._recorder.next_tick())
-        if self._finishes.any:
+        if self._steps.finishes.any:
             due = min(due, now + _ROUND)  # the clock may be set, or the machine may have slept
         return None if due == math.inf else max(0.0, due - now)
 
     def _due_at(self, key: str) -> float | None:
         """When something is done about a job next, in epoch seconds; None where nothing is planned."""
-        if not self._by_key:
-            self._by_key = {live.task.key: live for live in self._lives}
-        live = self._by_key[key]
-        if live.due is None or live.in_flight or live.phase is Phase.ENDED:
+        active = self._by_key[key]
+        if active.due is None or active.in_flight or active.phase is Phase.ENDED:
             return None
-        return self._now() + live.due - self._clock.monotonic()
+        return self._now() + active.due - self._clock.monotonic()
 
     def _turn(self) -> None:
         if self._signal and not self._interrupted:
             self._interrupted = self._gate.closed = True
             self._recorder.add(Interrupted(self._now(), self._signal))
-        self._restless = True
-        while self._restless:  # a job can end before its first request; then others may be ready, or the manifest over
-            self._restless = False
+        self._turn_again = True
+        while self._turn_again:  # others may be ready then, or the manifest over
+            self._turn_again = False
             self._advance()
             if not self._signal:
                 self._check_finish()  # here, since a manifest that has only just begun may be too late already
@@ -286,7 +254,7 @@ class Scheduler:
         while True:
             while self._skips:
                 skip = self._skips.popleft()
-                self._end(self._lives[skip.index], Ended(Outcome.SKIPPED, skip.reason, skip.message))
+                self._end(self._jobs[skip.index], Ended(Outcome.SKIPPED, skip.reason, skip.message))
             begun = None if self._signal else self._gate.advance()
             if begun is None:
                 return
@@ -307,11 +275,11 @@ class Scheduler:
         unsent = {ticket.index for ticket, _ in self._calls if ticket.submits}
         self._calls = deque(call for call in self._calls if not call[0].submits)
         for index in unsent:
-            self._landed(self._lives[index], submits=True)
+            self._answered(self._jobs[index], submits=True)
         idle = set(self._gate.free())
         for index in idle:
             self._gate.take_away(index)
-        waiting = {live.task.index for live in self._lives if live.phase.may_submit and not live.in_flight}
+        waiting = {active.task.index for active in self._jobs if active.phase.may_submit and not active.in_flight}
         self._skips.extend(Skip(index, Reason.STATE, message) for index in sorted(idle | waiting))
         self._pool.wake()
         warning = Warned(now, f"{error.message}; nothing more is submitted, running jobs are watched to their end")
@@ -329,80 +297,80 @@ class Scheduler:
         now = self._picked_at = self._clock.monotonic()
         while self._heap and self._heap[0][0] <= now:
             _, serial, index = heapq.heappop(self._heap)
-            if index >= 0 and serial == self._lives[index].serial:
-                live = self._lives[index]
-                self._lanes.push(live.task.server, index, submits=live.phase.may_submit)
-        while lanes := self._lanes.open(now):
+            if index >= 0 and serial == self._jobs[index].serial:
+                active = self._jobs[index]
+                self._queues.push(active.task.server, index, submits=active.phase.may_submit)
+        while servers := self._queues.open(now):
             self._picked += 1
-            ways = (self._pick_new, self._pick_due) if self._picked % _LOOKS else (self._pick_due, self._pick_new)
-            if not (ways[0](lanes) or ways[1](lanes)):
+            ways = (self._pick_new, self._pick_due) if self._picked % _ONE_DUE_IN else (self._pick_due, self._pick_new)
+            if not (ways[0](servers) or ways[1](servers)):
                 return
 
-    def _pick_due(self, lanes: Sequence[int]) -> bool:
+    def _pick_due(self, servers: Sequence[int]) -> bool:
         """Start the request that has been due longest at the first of these servers that has one."""
-        return any(self._start_due(lane) for lane in lanes)
+        return any(self._start_due(server) for server in servers)
 
-    def _start_due(self, lane: int) -> bool:
+    def _start_due(self, server: int) -> bool:
         """Start the request that has been due longest at this server, if there is one."""
-        while (index := self._lanes.pop(lane)) is not None:
-            live = self._lives[index]
-            if live.in_flight or live.phase is Phase.ENDED:
+        while (index := self._queues.pop(server)) is not None:
+            active = self._jobs[index]
+            if active.in_flight or active.phase is Phase.ENDED:
                 continue
-            if live.phase is Phase.WATCH:
-                self._fly(live, partial(self._doors[lane].status, live.job_id), submits=False)
+            if active.phase is Phase.WATCH:
+                self._send(active, partial(self._clients[server].status, active.job_id), submits=False)
                 return True
-            late = self._steps.too_late(live)
+            late = self._steps.too_late(active)
             if late is not None:
-                self._follow(live, late)
-            elif not self._gate.closed and self._prepare(live):
-                self._post(live)
+                self._follow(active, late)
+            elif not self._gate.closed and self._prepare(active):
+                self._post(active)
                 return True
         return False
 
-    def _pick_new(self, lanes: Sequence[int]) -> bool:
+    def _pick_new(self, servers: Sequence[int]) -> bool:
         """Start a job that nobody has begun, if one may start."""
-        task = self._gate.next(lanes)
+        task = self._gate.next(servers)
         if task is None:
             return False
-        live = self._lives[task.index]
-        if self._prepare(live):
-            self._post(live)
+        active = self._jobs[task.index]
+        if self._prepare(active):
+            self._post(active)
         return True
 
-    def _prepare(self, live: ActiveJob) -> bool:
+    def _prepare(self, active: ActiveJob) -> bool:
         """Begin a new attempt where one is due. False where it could not even be begun."""
-        if live.phase is not Phase.SUBMIT:
-            step = self._steps.begin(live)
+        if active.phase is not Phase.SUBMIT:
+            step = self._steps.begin(active)
             if step.end is not None:
-                self._follow(live, step)
+                self._follow(active, step)
                 return False
         return True
 
-    def _post(self, live: ActiveJob) -> None:
-        self._recorder.add(self._steps.intend(live))
-        request = live.request
+    def _post(self, active: ActiveJob) -> None:
+        self._recorder.add(self._steps.intend(active))
+        request = active.request
         assert request is not None, "a job is prepared before it is posted"  # noqa: S101  # for the type checker
-        self._fly(live, partial(self._doors[live.task.server].submit, request.body), submits=True)
+        self._send(active, partial(self._clients[active.task.server].submit, request.body), submits=True)
 
-    def _fly(self, live: ActiveJob, call: Callable[[], Reply], *, submits: bool) -> None:
-        live.in_flight = True
-        live.asked = self._clock.monotonic()
-        self._lanes.fly(live.task.server, live.asked)
-        self._posts_flying += submits
-        self._calls.append((Ticket(live.task.index, submits), call))
+    def _send(self, active: ActiveJob, call: Callable[[], Reply], *, submits: bool) -> None:
+        active.in_flight = True
+        active.sent_at = self._clock.monotonic()
+        self._queues.sent(active.task.server, active.sent_at)
+        self._posts_in_flight += submits
+        self._calls.append((Ticket(active.task.index, submits), call))
 
-    def _landed(self, live: ActiveJob, *, submits: bool) -> None:
-        live.in_flight = False
-        self._lanes.land(live.task.server)
-        self._posts_flying -= submits
+    def _answered(self, active: ActiveJob, *, submits: bool) -> None:
+        active.in_flight = False
+        self._queues.answered(active.task.server)
+        self._posts_in_flight -= submits
 
     # --- what happened --------------------------------------------------------------------------------------------
 
     def _decide(self, ticket: Ticket, reply: Reply | BaseException) -> Step:
         """What follows from a reply, for its job."""
-        live = self._lives[ticket.index]
-        self._landed(live, submits=ticket.submits)
-        if live.phase is Phase.ENDED and not ticket.submits:
+        active = self._jobs[ticket.index]
+        self._answered(active, submits=ticket.submits)
+        if active.phase is Phase.ENDED and not ticket.submits:
             return Step()  # its id turned out to be another job's too while the read was under way
         if isinstance(reply, BaseException):
             refused = explained(reply)
@@ -410,74 +378,74 @@ class Scheduler:
                 raise reply
             # This machine is short of something. The request may have left before that showed.
             reply = Failure(FailureKind.LOST, sent=ticket.submits, message=refused.message)
-        return self._steps.submitted(live, reply) if ticket.submits else self._steps.looked(live, reply)
+        return self._steps.submitted(active, reply) if ticket.submits else self._steps.read(active, reply)
 
     def _hold_back(self, ticket: Ticket) -> None:
         """Submit nothing again once the record is lost."""
-        if self.state_error is not None and self._lives[ticket.index].phase.may_submit:
+        if self.state_error is not None and self._jobs[ticket.index].phase.may_submit:
             message = f"not submitted again, since the record of the run cannot be written: {self.state_error.message}"
             self._skips.append(Skip(ticket.index, Reason.STATE, message))
 
-    def _follow(self, live: ActiveJob, step: Step) -> None:
+    def _follow(self, active: ActiveJob, step: Step) -> None:
         """Do what a step says."""
         self._recorder.add(*step.events)
-        live.may_run_on |= any(isinstance(event, AttemptEnded) and runs_on(event.outcome) for event in step.events)
+        active.may_run_on |= any(isinstance(event, AttemptEnded) and runs_on(event.outcome) for event in step.events)
         for index in step.shared:
-            other = self._lives[index]
+            other = self._jobs[index]
             if other.phase is Phase.WATCH:
-                self._follow(other, self._steps.lose_id(other, live.task.job.name))
+                self._follow(other, self._steps.lose_id(other, active.task.job.name))
         if step.end is not None:
-            self._end(live, step.end)
+            self._end(active, step.end)
         elif step.due is not None:
             self._serial += 1
-            live.serial = self._serial
-            live.due = step.due
-            heapq.heappush(self._heap, (step.due, live.serial, live.task.index))
+            active.serial = self._serial
+            active.due = step.due
+            heapq.heappush(self._heap, (step.due, active.serial, active.task.index))
 
-    def _end(self, live: ActiveJob, ended: Ended) -> None:
-        live.phase = Phase.ENDED
-        self._restless = True
-        seconds = None if live.lasted is None else round(live.lasted, 3)
+    def _end(self, active: ActiveJob, ended: Ended) -> None:
+        active.phase = Phase.ENDED
+        self._turn_again = True
+        seconds = None if active.lasted is None else round(active.lasted, 3)
         self._recorder.add(
-            JobEnded(self._clock.now(), live.task.key, ended.outcome, ended.reason, ended.message, seconds)
+            JobEnded(self._clock.now(), active.task.key, ended.outcome, ended.reason, ended.message, seconds)
         )
-        mark = _mark(live, ended.outcome, ended.reason)
-        self._skips.extend(self._gate.end(live.task.index, mark, seen=not live.may_run_on))
+        mark = _mark(active, ended.outcome, ended.reason)
+        self._skips.extend(self._gate.end(active.task.index, mark, seen=not active.may_run_on))
 
     def _check_finish(self) -> None:
-        """Past `finishBy` nothing new starts; jobs on the server get their last look from their own deadline."""
+        """Past `finishBy` nothing new starts; jobs on the server get their last read from their own deadline."""
         stage = self._gate.stage
-        if not 0 <= stage < len(self._finishes) or self._clock.monotonic() < self._finishes[stage]:
+        if not 0 <= stage < len(self._steps.finishes) or self._clock.monotonic() < self._steps.finishes[stage]:
             return
         for index in self._gate.free():
             if self._plan.tasks[index].stage == stage:
                 self._gate.take_away(index)
                 self._skips.append(Skip(index, Reason.FINISH_BY, "not started before finishBy"))
-                self._restless = True
+                self._turn_again = True
 
     def _adopt(self) -> None:
         """Take up what an earlier process began, and begin the first manifest that has not ended."""
-        for finish in (self._finishes[stage] for stage in range(len(self._finishes))):
+        for finish in (self._steps.finishes[stage] for stage in range(len(self._steps.finishes))):
             if finish < math.inf:
                 heapq.heappush(self._heap, (finish, 0, _NO_JOB))
         under_way: list[tuple[ActiveJob, JobResult]] = []
-        for live, seen in zip(self._lives, self._folder.jobs().values(), strict=True):
-            live.may_run_on = any(runs_on(each.outcome) for each in seen.attempts)
-            self._steps.recall(live, seen)
+        for active, seen in zip(self._jobs, self._builder.jobs().values(), strict=True):
+            active.may_run_on = any(runs_on(each.outcome) for each in seen.attempts)
+            self._steps.recall(active, seen)
             if seen.outcome is not None:
-                live.phase = Phase.ENDED
-                live.handed = outputs_of(seen)
-                mark = _mark(live, seen.outcome, Reason(seen.reason))
-                self._gate.adopt(live.task.index, mark, seen=not live.may_run_on)
+                active.phase = Phase.ENDED
+                active.outputs = outputs_of(seen)
+                mark = _mark(active, seen.outcome, Reason(seen.reason))
+                self._gate.adopt(active.task.index, mark, seen=not active.may_run_on)
             elif seen.attempts:
-                self._gate.adopt(live.task.index, None)
-                under_way.append((live, seen))
+                self._gate.adopt(active.task.index, None)
+                under_way.append((active, seen))
         self._advance()
-        for live, seen in under_way:
-            self._follow(live, self._steps.adopt(live, seen))
+        for active, seen in under_way:
+            self._follow(active, self._steps.adopt(active, seen))
 
 
-def _mark(live: ActiveJob, outcome: Outcome, reason: Reason) -> Mark:
+def _mark(active: ActiveJob, outcome: Outcome, reason: Reason) -> Mark:
     if reason is Reason.NOT_NEEDED:
         return Mark.NEUTRAL
-    return Mark.BAD if is_bad(outcome, reason, allow_failure=live.task.job.allow_failure) else Mark.GOOD
+    return Mark.BAD if is_bad(outcome, reason, allow_failure=active.task.job.allow_failure) else Mark.GOOD

@@ -25,16 +25,15 @@ from aftrun.domain.events import (
     Warned,
 )
 from aftrun.domain.model import JobResult, Json, Outcome, Reply, State
-from aftrun.domain.secrets import Scrubber
+from aftrun.domain.secrets import NOTHING_SECRET, Scrubber
 from aftrun.domain.values import Bindings, Unbound
-from aftrun.run import policy
-from aftrun.run import polling as looking
+from aftrun.run import policy, polling
 from aftrun.run.active_job import ActiveJob, Phase
 from aftrun.run.claims import Claim, Claims
 from aftrun.run.expect import search, unmet
-from aftrun.run.plan import Plan
-from aftrun.run.policy import Blind, Created, Ended, Going, LookDecision, NotProcessed
-from aftrun.run.ports import Clock, Deadlines
+from aftrun.run.plan import Plan, finish_time
+from aftrun.run.policy import Blind, Created, Ended, Going, NotProcessed, ReadDecision
+from aftrun.run.ports import Clock, Deadlines, SteadyClock
 from aftrun.run.render import JobOutputs, RunFacts, as_text, lookup_for, make_request, outputs_of
 
 
@@ -50,48 +49,60 @@ class Step:
 
 
 class Steps:
-    """The rules of one run, applied to one job at a time."""
+    """The jobs of one run, and its rules, applied to one job at a time."""
 
     def __init__(
         self,
         plan: Plan,
-        *,
         facts: RunFacts,
         bindings: Bindings,
+        *,
         clock: Clock,
         random: Random,
-        scrubber: Scrubber,
-        finishes: Deadlines,
-        handed: Callable[[int, str], JobOutputs | None],
+        scrubber: Scrubber = NOTHING_SECRET,
+        inherited: Callable[[int, str], JobOutputs | None] = lambda _stage, _name: None,
         past: Callable[[str], Sequence[float]] = lambda _key: (),
         places: Sequence[str] = (),
     ) -> None:
-        """`past` tells how long a job, by its key, took in past runs, seconds.
+        """`inherited` tells, by stage and name, what jobs hand on that are not in the plan since they ran before.
 
-        `places` says of each server of the plan where its ids are unique (`claims.place`); without, each is its own.
+        `past` tells how long a job, by its key, took in past runs, seconds. `places` says of each server of the plan
+        where its ids are unique (`claims.place`); without, each is its own.
         """
-        self._plan, self._facts, self._bindings = plan, facts, bindings
-        self._clock, self._random, self._scrubber = clock, random, scrubber
-        self._finishes = finishes
-        self._handed = handed
+        self.plan = plan
+        self.jobs = tuple(ActiveJob(task) for task in plan.tasks)
+        """In the plan's order."""
+        self.clock = SteadyClock(clock)
+        finishes = [finish_time(stage.strategy.finish_by, facts.started_at, facts.zone) for stage in plan.stages]
+        self.finishes = Deadlines(finishes, self.clock)
+        """The `finishBy` of each stage."""
+        self._facts, self._bindings = facts, bindings
+        self._random, self._scrubber = random, scrubber
+        self._by_name = {(active.task.stage, active.task.job.name): active for active in self.jobs}
+        self._inherited = inherited
         self._past = past
         self._places = tuple(places) or tuple(map(str, range(len(plan.servers))))
         self._claims = Claims()
 
+    def _outputs_of(self, stage: int, name: str) -> JobOutputs | None:
+        """What a job hands on, so far."""
+        active = self._by_name.get((stage, name))
+        return self._inherited(stage, name) if active is None else active.outputs
+
     # --- submitting -----------------------------------------------------------------------------------------------
 
-    def begin(self, live: ActiveJob) -> Step:
+    def begin(self, active: ActiveJob) -> Step:
         """A new attempt. Its request is made now, from what other jobs have handed on by now."""
-        task = live.task
-        server = self._plan.servers[task.server]
-        now = self._clock.monotonic()
-        live.begin_attempt(min(now + server.submit_timeout, self._finishes[task.stage]))
-        lookup = lookup_for(task, self._facts, self._bindings, lambda name: self._handed(task.stage, name))
-        correlation = f"{self._facts.id}/{task.label}/{live.attempt}"
+        task = active.task
+        server = self.plan.servers[task.server]
+        now = self.clock.monotonic()
+        active.begin_attempt(min(now + server.submit_timeout, self.finishes[task.stage]))
+        lookup = lookup_for(task, self._facts, self._bindings, lambda name: self._outputs_of(task.stage, name))
+        correlation = f"{self._facts.id}/{task.label}/{active.attempt}"
         try:
             request = make_request(task.job, server, self._bindings, lookup, correlation)
         except Unbound as error:
-            live.attempt -= 1
+            active.attempt -= 1
             message = (
                 f"{error} has no value, since the job that it names handed nothing of that name on; nothing was sent"
             )
@@ -100,39 +111,41 @@ class Steps:
         shown = {
             name: self._scrubbed(value) if isinstance(value, dict) else value for name, value in request.shown.items()
         }
-        live.request = replace(request, shown=self._scrubbed(shown))
+        active.request = replace(request, shown=self._scrubbed(shown))
         return Step(due=now)
 
-    def too_late(self, live: ActiveJob) -> Step | None:
+    def too_late(self, active: ActiveJob) -> Step | None:
         """What becomes of a job whose next submission is due and whose `finishBy` has passed; None: it may be sent.
 
         It was planned in time, but the machine may have slept since, or its clock been set, or the process been killed.
         """
-        if self._clock.monotonic() < self._finishes[live.task.stage]:
+        if self.clock.monotonic() < self.finishes[active.task.stage]:
             return None
-        if live.phase is Phase.BACKOFF and live.last is not None:
-            return Step(end=live.last)
+        if active.phase is Phase.BACKOFF and active.last is not None:
+            return Step(end=active.last)
         message = "given up at finishBy, no job was created"
-        return self.attempt_over(live, Ended(Outcome.UNDELIVERED, Reason.UNREACHABLE, message))
+        return self.attempt_over(active, Ended(Outcome.UNDELIVERED, Reason.UNREACHABLE, message))
 
-    def intend(self, live: ActiveJob) -> SubmitIntended:
+    def intend(self, active: ActiveJob) -> SubmitIntended:
         """The POST is about to leave."""
-        live.tries += 1
-        shown = {} if live.request is None else live.request.shown
-        return SubmitIntended(self._clock.now(), live.task.key, live.attempt, shown)
+        active.tries += 1
+        shown = {} if active.request is None else active.request.shown
+        return SubmitIntended(self.clock.now(), active.task.key, active.attempt, shown)
 
-    def submitted(self, live: ActiveJob, reply: Reply) -> Step:
+    def submitted(self, active: ActiveJob, reply: Reply) -> Step:
         """The POST has been answered, or has failed."""
         decision = policy.after_submit(reply)
         if isinstance(decision, Created):
-            return self._accepted(live, decision)
+            return self._accepted(active, decision)
         if isinstance(decision, Ended):
-            return self.attempt_over(live, decision)
-        now = self._clock.monotonic()
-        wait = max(policy.backoff(live.tries, policy.SUBMIT_BACKOFF, self._random), decision.retry_after or 0.0)
-        if now + wait > live.submit_until:
-            return self.attempt_over(live, Ended(Outcome.UNDELIVERED, Reason.UNREACHABLE, self._undelivered(decision)))
-        event = SubmitDeferred(self._clock.now(), live.task.key, live.attempt, decision.message, round(wait, 3))
+            return self.attempt_over(active, decision)
+        now = self.clock.monotonic()
+        wait = max(policy.backoff(active.tries, policy.SUBMIT_BACKOFF, self._random), decision.retry_after or 0.0)
+        if now + wait > active.submit_until:
+            return self.attempt_over(
+                active, Ended(Outcome.UNDELIVERED, Reason.UNREACHABLE, self._undelivered(decision))
+            )
+        event = SubmitDeferred(self.clock.now(), active.task.key, active.attempt, decision.message, round(wait, 3))
         return Step((event,), due=now + wait)
 
     @staticmethod
@@ -141,165 +154,165 @@ class Steps:
         given_up = f"{decision.message}{asked}; given up at submitTimeout, no job was created"
         return f"{given_up}\n{decision.hint}" if decision.hint else given_up
 
-    def _accepted(self, live: ActiveJob, created: Created) -> Step:
-        live.phase = Phase.WATCH
-        live.accepted = self._clock.monotonic()
-        live.job_id, live.id_field = created.job_id, created.id_field
-        live.going = live.accepted
-        live.handed = JobOutputs(created.job_id)
+    def _accepted(self, active: ActiveJob, created: Created) -> Step:
+        active.phase = Phase.WATCH
+        active.accepted = self.clock.monotonic()
+        active.job_id, active.id_field = created.job_id, created.id_field
+        active.going = active.accepted
+        active.outputs = JobOutputs(created.job_id)
         event = Accepted(
-            self._clock.now(), live.task.key, live.attempt, created.job_id, created.state, created.id_field or None
+            self.clock.now(), active.task.key, active.attempt, created.job_id, created.state, created.id_field or None
         )
-        place = self._places[live.task.server]
-        self._claims.add(place, live.job_id, Claim(live.task.index, live.attempt, live.task.job.name))
-        shared = self._shared(live)
+        place = self._places[active.task.server]
+        self._claims.add(place, active.job_id, Claim(active.task.index, active.attempt, active.task.job.name))
+        shared = self._shared(active)
         if shared is not None:
             return replace(shared, events=(event, *shared.events))
-        if not live.task.job.wait:
-            over = self.attempt_over(live, Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"))
+        if not active.task.job.wait:
+            over = self.attempt_over(active, Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"))
             return Step((event, *over.events), end=over.end)
-        self._plan_looks(live)
-        return Step((event,), due=self._next_look(live, 0.0))
+        self._plan_polls(active)
+        return Step((event,), due=self._next_poll(active, 0.0))
 
-    def _shared(self, live: ActiveJob) -> Step | None:
+    def _shared(self, active: ActiveJob) -> Step | None:
         """What follows where others were given the job's id: None where all of these were seen to end."""
-        others = self._claims.others(self._places[live.task.server], live.job_id, live.task.index, live.attempt)
-        live.earlier = tuple(claim for claim in others if claim.over)
+        others = self._claims.others(self._places[active.task.server], active.job_id, active.task.index, active.attempt)
+        active.earlier = tuple(claim for claim in others if claim.over)
         open_ones = [claim for claim in others if not claim.over]
         if not open_ones:
             return None
         names = ", ".join(dict.fromkeys(claim.job for claim in open_ones))
-        over = self.lose_id(live, names)
-        return replace(over, shared=tuple(claim.index for claim in open_ones if claim.index != live.task.index))
+        over = self.lose_id(active, names)
+        return replace(over, shared=tuple(claim.index for claim in open_ones if claim.index != active.task.index))
 
-    def lose_id(self, live: ActiveJob, names: str) -> Step:
+    def lose_id(self, active: ActiveJob, names: str) -> Step:
         """The server gave the job's id to others (their `names`) too, so nothing that it says of it can be believed."""
         message = (
-            f"the server gave the id {live.job_id} to {names} too, so nobody can tell from here whose end it shows\n"
+            f"the server gave the id {active.job_id} to {names} too, so nobody can tell from here whose end it shows\n"
             "it may have been restarted, or have answered with the job of an earlier submission: check on the server"
         )
-        return self.attempt_over(live, Ended(Outcome.UNKNOWN, Reason.UNREADABLE, message))
+        return self.attempt_over(active, Ended(Outcome.UNKNOWN, Reason.UNREADABLE, message))
 
-    # --- looking --------------------------------------------------------------------------------------------------
+    # --- reading --------------------------------------------------------------------------------------------------
 
-    def looked(self, live: ActiveJob, reply: Reply) -> Step:
+    def read(self, active: ActiveJob, reply: Reply) -> Step:
         """A status read has been answered, or has failed."""
-        decision = self._of_this_attempt(live, policy.after_look(reply, live.job_id, live.id_field))
+        decision = self._of_this_attempt(active, policy.after_read(reply, active.job_id, active.id_field))
         if isinstance(decision, Ended):
-            return self.attempt_over(live, decision)
-        events = self._note(live, decision)
-        now = self._clock.monotonic()
-        patience, given_up = self._patience(live)
+            return self.attempt_over(active, decision)
+        events = self._note(active, decision)
+        now = self.clock.monotonic()
+        patience, given_up = self._patience(active)
         if now >= patience:
-            over = self.attempt_over(live, given_up)
+            over = self.attempt_over(active, given_up)
             return Step((*events, *over.events), over.due, over.end)
-        deadline, reason, name = live.deadline(self._finishes[live.task.stage])
+        deadline, reason, name = active.deadline(self.finishes[active.task.stage])
         if now >= deadline:
-            over = self.attempt_over(live, policy.out_of_time(decision, reason, name))
+            over = self.attempt_over(active, policy.out_of_time(decision, reason, name))
             return Step((*events, *over.events), over.due, over.end)
         retry_after = decision.retry_after if isinstance(decision, Blind) else None
-        return Step(tuple(events), due=self._next_look(live, retry_after or 0.0))
+        return Step(tuple(events), due=self._next_poll(active, retry_after or 0.0))
 
-    def _of_this_attempt(self, live: ActiveJob, decision: LookDecision) -> LookDecision:
+    def _of_this_attempt(self, active: ActiveJob, decision: ReadDecision) -> ReadDecision:
         """The decision, unless it may be about a job that had the same id before and ended.
 
         An ended job does not go back to running. So whatever was seen queued or running under the id is the new one.
         """
         info = None if isinstance(decision, Blind) else decision.info
-        if info is None or not live.earlier:
+        if info is None or not active.earlier:
             return decision
         if info.state in (State.QUEUED, State.RUNNING):
-            live.earlier = ()
-        claim = next((claim for claim in live.earlier if claim.is_shown_by(info)), None)
+            active.earlier = ()
+        claim = next((claim for claim in active.earlier if claim.is_shown_by(info)), None)
         if claim is None:
             return decision
         return Blind(
-            f"the server gave the id {live.job_id} to {claim.job} before, and may still show how that one ended",
+            f"the server gave the id {active.job_id} to {claim.job} before, and may still show how that one ended",
             stale=True,
         )
 
-    def _patience(self, live: ActiveJob) -> tuple[float, Ended]:
+    def _patience(self, active: ActiveJob) -> tuple[float, Ended]:
         """Until when (monotonic) to go on reading a job that the server does not show, and what it ends as then."""
-        said = live.blind_message
-        if live.missing_since is not None:
+        said = active.blind_message
+        if active.missing_since is not None:
             message = f"the server no longer knows the job ({said}); how it ended cannot be told from here"
-            until = live.missing_since + policy.NOT_FOUND_GRACE
+            until = active.missing_since + policy.NOT_FOUND_GRACE
             return until, Ended(Outcome.UNKNOWN, Reason.VANISHED, message)
         until = math.inf
-        if live.refused_since is not None:
-            until = live.refused_since + self._plan.servers[live.task.server].submit_timeout
-        elif live.stale_since is not None:
-            return live.stale_since + policy.NOT_FOUND_GRACE, Ended(Outcome.UNKNOWN, Reason.UNREADABLE, said)
+        if active.refused_since is not None:
+            until = active.refused_since + self.plan.servers[active.task.server].submit_timeout
+        elif active.stale_since is not None:
+            return active.stale_since + policy.NOT_FOUND_GRACE, Ended(Outcome.UNKNOWN, Reason.UNREADABLE, said)
         return until, Ended(Outcome.UNKNOWN, Reason.UNREADABLE, f"given up after submitTimeout: {said}")
 
-    def _note(self, live: ActiveJob, decision: Going | Blind) -> list[Event]:
-        """Remember what a look said, and record what is new in it."""
-        at, key = self._clock.now(), live.task.key
+    def _note(self, active: ActiveJob, decision: Going | Blind) -> list[Event]:
+        """Remember what a status read said, and record what is new in it."""
+        at, key = self.clock.now(), active.task.key
         if isinstance(decision, Blind):
-            live.blind += 1
+            active.blind += 1
             if not decision.missing:
-                live.missing_since = None
-            elif live.missing_since is None:
-                live.missing_since = self._clock.monotonic()
+                active.missing_since = None
+            elif active.missing_since is None:
+                active.missing_since = self.clock.monotonic()
             if not decision.refused:
-                live.refused_since = None
-            elif live.refused_since is None:
-                live.refused_since = self._clock.monotonic()
+                active.refused_since = None
+            elif active.refused_since is None:
+                active.refused_since = self.clock.monotonic()
             if not decision.stale:
-                live.stale_since = None
-            elif live.stale_since is None:
-                live.stale_since = self._clock.monotonic()
-            if decision.message == live.blind_message:
+                active.stale_since = None
+            elif active.stale_since is None:
+                active.stale_since = self.clock.monotonic()
+            if decision.message == active.blind_message:
                 return []
-            live.blind_message = decision.message
-            return [LookFailed(at, key, live.attempt, decision.message)]
+            active.blind_message = decision.message
+            return [LookFailed(at, key, active.attempt, decision.message)]
         info = decision.info
-        live.blind, live.blind_message = 0, ""
-        live.missing_since = live.refused_since = live.stale_since = None
-        live.going = live.asked
+        active.blind, active.blind_message = 0, ""
+        active.missing_since = active.refused_since = active.stale_since = None
+        active.going = active.sent_at
         events: list[Event] = []
-        if (info.status, info.state) != (live.status, live.state):
-            live.status, live.state = info.status, info.state
-            events.append(StateSeen(at, key, live.attempt, info.status, info.state.value))
-        if decision.note and not live.noted:
-            live.noted = True
-            events.append(Warned(at, f"{live.task.job.name}: {decision.note}", key))
+        if (info.status, info.state) != (active.status, active.state):
+            active.status, active.state = info.status, info.state
+            events.append(StateSeen(at, key, active.attempt, info.status, info.state.value))
+        if decision.note and not active.noted:
+            active.noted = True
+            events.append(Warned(at, f"{active.task.job.name}: {decision.note}", key))
         return events
 
-    def _plan_looks(self, live: ActiveJob) -> None:
+    def _plan_polls(self, active: ActiveJob) -> None:
         """Note when the job should end, by what past runs tell."""
-        live.stops = looking.stops(self._plan.servers[live.task.server].poll, self._past(live.task.key))
+        active.stops = polling.stops(self.plan.servers[active.task.server].poll, self._past(active.task.key))
 
-    def _next_look(self, live: ActiveJob, retry_after: float) -> float:
-        """When to look next: by rule and history, later after failures, but one last time when the clock runs out."""
-        now = self._clock.monotonic()
-        poll = self._plan.servers[live.task.server].poll
-        wait = looking.next_look(poll, now - live.accepted, live.stops, self._random)
-        if live.blind:
-            wait = max(wait, policy.backoff(live.blind, policy.LOOK_BACKOFF, self._random), retry_after)
-        deadline, _, _ = live.deadline(self._finishes[live.task.stage])
-        return min(now + wait, max(now, min(deadline, self._patience(live)[0])))
+    def _next_poll(self, active: ActiveJob, retry_after: float) -> float:
+        """When to read next: by rule and history, later after failures, but one last time when the clock runs out."""
+        now = self.clock.monotonic()
+        poll = self.plan.servers[active.task.server].poll
+        wait = polling.next_poll(poll, now - active.accepted, active.stops, self._random)
+        if active.blind:
+            wait = max(wait, policy.backoff(active.blind, policy.READ_BACKOFF, self._random), retry_after)
+        deadline, _, _ = active.deadline(self.finishes[active.task.stage])
+        return min(now + wait, max(now, min(deadline, self._patience(active)[0])))
 
     # --- ending ---------------------------------------------------------------------------------------------------
 
-    def attempt_over(self, live: ActiveJob, ended: Ended) -> Step:
+    def attempt_over(self, active: ActiveJob, ended: Ended) -> Step:
         """One submission is over: check `expect`, take `outputs`, decide about another attempt."""
         events: list[Event] = []
         outputs: dict[str, Json] = {}
         info = ended.info
         if info is not None:
-            ended = self._expect(live, ended)
-            outputs = self._outputs(live, info.raw, events)
+            ended = self._expect(active, ended)
+            outputs = self._outputs(active, info.raw, events)
             if ended.reason in (Reason.DONE, Reason.EXPECT):
-                place = self._places[live.task.server]
-                self._claims.ended(place, live.job_id, live.task.index, live.attempt, info.ended_at)
-                live.lasted = live.duration(self._clock.monotonic(), self._clock.now(), info.ended_at)
+                place = self._places[active.task.server]
+                self._claims.ended(place, active.job_id, active.task.index, active.attempt, info.ended_at)
+                active.lasted = active.duration(self.clock.monotonic(), self.clock.now(), info.ended_at)
         ended = replace(ended, message=self._scrubber.scrub(ended.message))
-        live.handed = JobOutputs(live.job_id or None, outputs)
+        active.outputs = JobOutputs(active.job_id or None, outputs)
         over = AttemptEnded(
-            self._clock.now(),
-            live.task.key,
-            live.attempt,
+            self.clock.now(),
+            active.task.key,
+            active.attempt,
             ended.outcome,
             ended.reason,
             ended.message,
@@ -310,49 +323,49 @@ class Steps:
             outputs=self._scrubbed(outputs),
         )
         events.append(over)
-        return self.after_attempt(live, ended, tuple(events))
+        return self.after_attempt(active, ended, tuple(events))
 
-    def after_attempt(self, live: ActiveJob, ended: Ended, events: tuple[Event, ...], waited: float = 0.0) -> Step:
+    def after_attempt(self, active: ActiveJob, ended: Ended, events: tuple[Event, ...], waited: float = 0.0) -> Step:
         """Another attempt, or the job's end. `waited` seconds of the wait between them have already passed."""
-        now, at = self._clock.monotonic(), self._clock.now()
-        job = live.task.job
-        finish = self._finishes[live.task.stage]
+        now, at = self.clock.monotonic(), self.clock.now()
+        job = active.task.job
+        finish = self.finishes[active.task.stage]
         delay: float | None = None
         if policy.may_resubmit(job.on_ambiguous, ended):
-            server = self._plan.servers[live.task.server]
-            if live.resubmit_until == math.inf:
-                live.resubmit_until = now + server.submit_timeout
-            delay = policy.backoff(live.attempt, policy.SUBMIT_BACKOFF, self._random)
-            if now + delay > live.resubmit_until:
+            server = self.plan.servers[active.task.server]
+            if active.resubmit_until == math.inf:
+                active.resubmit_until = now + server.submit_timeout
+            delay = policy.backoff(active.attempt, policy.SUBMIT_BACKOFF, self._random)
+            if now + delay > active.resubmit_until:
                 delay = None
         else:
-            delay = policy.retry_delay(job.retry, live.attempt, ended.outcome)
+            delay = policy.retry_delay(job.retry, active.attempt, ended.outcome)
         if delay is None or now + delay >= finish:
             return Step(events, end=ended)
         delay = max(0.0, delay - waited)
-        live.phase = Phase.BACKOFF
-        live.last = ended
+        active.phase = Phase.BACKOFF
+        active.last = ended
         message = f"{ended.outcome.value}: {ended.message}" if ended.message else ended.outcome.value
-        planned = RetryPlanned(at, live.task.key, live.attempt + 1, round(delay, 3), message)
+        planned = RetryPlanned(at, active.task.key, active.attempt + 1, round(delay, 3), message)
         return Step((*events, planned), due=now + delay)
 
-    def _expect(self, live: ActiveJob, ended: Ended) -> Ended:
+    def _expect(self, active: ActiveJob, ended: Ended) -> Ended:
         """Hold a success against the job's own conditions."""
         if ended.outcome is not Outcome.SUCCEEDED or ended.info is None:
             return ended
-        message = unmet(live.task.job.expect, ended.info.raw)
+        message = unmet(active.task.job.expect, ended.info.raw)
         if message is None:
             return ended
         return Ended(Outcome.FAILED, Reason.EXPECT, self._scrubber.scrub(message), ended.info)
 
-    def _outputs(self, live: ActiveJob, raw: Json, events: list[Event]) -> dict[str, Json]:
+    def _outputs(self, active: ActiveJob, raw: Json, events: list[Event]) -> dict[str, Json]:
         outputs: dict[str, Json] = {}
-        for name, path in live.task.job.outputs:
+        for name, path in active.task.job.outputs:
             found, problem = search(path, raw)
             if found is None:
                 why = problem or "the job info has nothing there"
-                text = f"{live.task.job.name}: output {name} ({path}) is empty: {why}"
-                events.append(Warned(self._clock.now(), self._scrubber.scrub(text), live.task.key))
+                text = f"{active.task.job.name}: output {name} ({path}) is empty: {why}"
+                events.append(Warned(self.clock.now(), self._scrubber.scrub(text), active.task.key))
             outputs[name] = found
         return outputs
 
@@ -367,38 +380,38 @@ class Steps:
 
     # --- taking up an earlier process' work -----------------------------------------------------------------------
 
-    def recall(self, live: ActiveJob, seen: JobResult) -> None:
+    def recall(self, active: ActiveJob, seen: JobResult) -> None:
         """Which ids a job was given, from the record. To be told of all jobs before any is adopted."""
         for attempt in seen.attempts:
-            self._claims.recall(self._places[live.task.server], live.task.index, live.task.job.name, attempt)
+            self._claims.recall(self._places[active.task.server], active.task.index, active.task.job.name, attempt)
 
-    def adopt(self, live: ActiveJob, seen: JobResult) -> Step:
+    def adopt(self, active: ActiveJob, seen: JobResult) -> Step:
         """Where a job stands that an earlier process began, from the record. `seen.attempts` is not empty."""
         attempt = seen.attempts[-1]
-        now, wall = self._clock.monotonic(), self._clock.now()
-        live.attempt, live.tries = attempt.number, attempt.tries
-        live.job_id, live.id_field = attempt.job_id or "", attempt.id_field
-        live.handed = outputs_of(seen)
+        now, wall = self.clock.monotonic(), self.clock.now()
+        active.attempt, active.tries = attempt.number, attempt.tries
+        active.job_id, active.id_field = attempt.job_id or "", attempt.id_field
+        active.outputs = outputs_of(seen)
         if seen.phase == "submitting":
             message = f"aftrun was stopped between sending the request and its answer\n{policy.MAY_EXIST}"
-            return self.attempt_over(live, Ended(Outcome.UNKNOWN, Reason.CRASHED, message))
+            return self.attempt_over(active, Ended(Outcome.UNKNOWN, Reason.CRASHED, message))
         if seen.phase == "deferred":
-            live.attempt -= 1
-            return self.begin(live)
+            active.attempt -= 1
+            return self.begin(active)
         if seen.phase == "waiting" and attempt.outcome is not None:
             ended = Ended(attempt.outcome, Reason(attempt.reason), attempt.message)
             waited = max(0.0, wall - (attempt.ended_at or wall))
-            return self.after_attempt(live, ended, (), waited)
-        live.phase = Phase.WATCH
-        live.accepted = now - max(0.0, wall - (attempt.accepted_at or wall))
+            return self.after_attempt(active, ended, (), waited)
+        active.phase = Phase.WATCH
+        active.accepted = now - max(0.0, wall - (attempt.accepted_at or wall))
         if seen.phase == "running":
-            live.status, live.state = attempt.state, State.RUNNING
-        shared = self._shared(live)
+            active.status, active.state = attempt.state, State.RUNNING
+        shared = self._shared(active)
         if shared is not None:
             return shared
         if seen.phase == "running":
-            live.earlier = ()
-        if not live.task.job.wait:
-            return self.attempt_over(live, Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"))
-        self._plan_looks(live)
+            active.earlier = ()
+        if not active.task.job.wait:
+            return self.attempt_over(active, Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"))
+        self._plan_polls(active)
         return Step(due=now)

@@ -14,7 +14,7 @@ from aftrun.domain.model import Answer, Endpoint, Failure, JobInfo, Manifest, Se
 from aftrun.run import policy
 from aftrun.run.verdict import OBSTACLES, worst
 from aftrun.service.outlook import missing_values
-from aftrun.service.single_server import SingleServer, look, single_server
+from aftrun.service.single_server import SingleServer, read_status, single_server
 
 NO_SUCH_JOB = "aftrun-doctor-no-such-job"
 """An id that no server gives out: asking for it is safe and shows whether the key is taken."""
@@ -209,7 +209,7 @@ class Doctor:
         if self._target is None:
             return
         before = self._now()
-        reply = look(self._target, NO_SUCH_JOB)
+        reply = read_status(self._target, NO_SUCH_JOB)
         after = self._now()
         if isinstance(reply, Failure):
             yield _skipped("clock", "the server gave no answer")
@@ -228,7 +228,7 @@ class Doctor:
 
     def _job(self, job_id: str) -> Check:
         assert self._target is not None, "requests come after settings"  # noqa: S101  # for the type checker
-        reply = look(self._target, job_id)
+        reply = read_status(self._target, job_id)
         if isinstance(reply, Failure):
             return _failed("job info", reply.message, reply.hint, ExitCode.UNREACHABLE)
         if reply.status in (404, 410):

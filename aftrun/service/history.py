@@ -21,9 +21,9 @@ from aftrun.run.select import dependants, key, may_be_running, to_read_again, to
 from aftrun.run.store.lock import held
 from aftrun.run.store.record import Log, Retry, RunRow
 from aftrun.run.store.restore import open_record, read_run, run_folder
-from aftrun.service.execution import Finished
 from aftrun.service.options import RunOptions
 from aftrun.service.prepare import PreparedRun, prepare, prepare_run
+from aftrun.service.report_file import Finished
 from aftrun.service.which import GOES_ON
 from aftrun.system.files import read_regular, write_atomic
 

@@ -121,6 +121,7 @@ def apply(
     from aftrun.manifest import bind  # noqa: PLC0415  # the parser, for those who run
     from aftrun.run.store.record import StoredFile  # noqa: PLC0415  # the record, likewise
     from aftrun.service.execution import RunExecution  # noqa: PLC0415  # the same
+    from aftrun.service.recording import OnDisk  # noqa: PLC0415  # the same
 
     environ = os.environ if environ is None else environ
     options = RunOptions(
@@ -139,8 +140,8 @@ def apply(
 
     def run(prepared: tuple[Manifest, ...]) -> RunReport:
         setup = prepare_run(prepared, bind(prepared, environ), options)
-        files = [StoredFile(path, data) for path, data in _own_copy(manifests)]
-        finished = RunExecution(setup, Path(state_dir), files=files, listeners=[tell]).run()
+        files = tuple(StoredFile(path, data) for path, data in _own_copy(manifests))
+        finished = RunExecution(setup, OnDisk(Path(state_dir), files), listeners=[tell]).run()
         if finished.failure is not None:
             raise finished.failure
         return finished.report
@@ -207,7 +208,7 @@ class Client:
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
         )
-        self._door = AftClient(endpoint, scrubber=Scrubber([api_key]))
+        self._client = AftClient(endpoint, scrubber=Scrubber([api_key]))
 
     def __enter__(self) -> Self:
         return self
@@ -219,7 +220,7 @@ class Client:
 
     def close(self) -> None:
         """Let the connections go."""
-        self._door.close()
+        self._client.close()
 
     def submit(self, job: Job | Mapping[str, Json]) -> JobInfo:
         """Start a job, once: a `Job` without references, or the body of the request, such as `{"scriptName": "x"}`.
@@ -231,7 +232,7 @@ class Client:
             Unreachable: provably no job was created.
         """
         body = make_request(job, ServerSpec(), {}, nothing_inside, "").body if isinstance(job, Job) else job
-        reply = self._door.submit(body)
+        reply = self._client.submit(body)
         decision = policy.after_submit(reply)
         if isinstance(decision, policy.Created):
             assert isinstance(reply, Answer), "only an answer can say so"  # noqa: S101  # for the type checker
@@ -253,7 +254,7 @@ class Client:
             Unreachable: no answer.
             UsageError: that is no id of a job; nothing was sent.
         """
-        reply = self._door.status(jobids.checked(job_id))
+        reply = self._client.status(jobids.checked(job_id))
         if isinstance(reply, Failure):
             raise Unreachable(reply.message, hint=reply.hint)
         if 200 <= reply.status < 300 and reply.info is not None:

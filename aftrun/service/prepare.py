@@ -10,28 +10,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from random import Random
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import aftrun
 from aftrun.domain.errors import UsageError
-from aftrun.domain.events import Event, RunStarted, Source, Warned
+from aftrun.domain.events import RunStarted, Source
 from aftrun.domain.model import Endpoint, Json, Manifest, ServerSpec, Tls
 from aftrun.domain.secrets import Scrubber
 from aftrun.domain.values import Bindings, Inside, Lookup, Value, nothing_inside, render
 from aftrun.domain.zones import local_name
 from aftrun.manifest import references, shown_names
 from aftrun.run.plan import Plan, Task, apply_overrides, headers, make_plan
-from aftrun.run.ports import Clock, JobApi, Journal, Listener, Pool, SystemClock
+from aftrun.run.ports import Clock, SystemClock
 from aftrun.run.render import JobOutputs, RunFacts, lookup_for
 from aftrun.run.select import choose, keep_jobs, key
 from aftrun.service.options import RunOptions
 from aftrun.system.gitinfo import git_facts
 
 if TYPE_CHECKING:
-    from aftrun.client.client import AftClient
-    from aftrun.run.scheduler import Scheduler
     from aftrun.run.store.record import Retry
     from aftrun.sandbox.server import Sandbox
 
@@ -280,85 +277,14 @@ def prepare_run(
     )
 
 
-def open_clients(setup: PreparedRun, connections: int) -> list[AftClient]:
-    """The connections to the servers of a plan, in its order.
-
-    Raises:
-        UsageError: an endpoint names files that cannot be read, or values that cannot be sent.
-    """
-    from aftrun.client.client import AftClient  # noqa: PLC0415  # `requests` takes 100 ms to import; plans do without
-
-    clients: list[AftClient] = []
-    for each, server in zip(setup.endpoints, setup.plan.servers, strict=True):
-        try:
-            clients.append(AftClient(each, scrubber=setup.scrubber, connections=connections))
-        except UsageError as error:
-            by_flag = setup.options.ca_file or setup.options.fingerprints
-            where = f"{server.origin}: " if server.origin is not None and not by_flag else ""
-            # A path may have come from a variable.
-            message, hint = (setup.scrubber.scrub(text) for text in (error.message, error.hint))
-            raise UsageError(where + message, hint=hint) from None
-    return clients
-
-
-def pool_size(plan: Plan) -> int:
-    """How many requests of a plan can ever be in flight at once."""
-    return max((min(stage.strategy.slots, stage.count) for stage in plan.stages), default=1)
-
-
-def make_scheduler(
-    setup: PreparedRun,
-    clients: Sequence[JobApi],
-    journal: Journal,
-    pool: Pool,
-    *,
-    clock: Clock,
-    listeners: Sequence[Listener] = (),
-    history: Sequence[Event] = (),
-    parting: Callable[[], Sequence[str]] = tuple,
-    past: Callable[[str], Sequence[float]] = lambda _key: (),
-) -> Scheduler:
-    """The scheduler of a run. `past` tells how long a job, by its key, took in past runs, seconds."""
-    from aftrun.run.claims import place  # noqa: PLC0415  # only runs need it
-    from aftrun.run.scheduler import Scheduler  # noqa: PLC0415  # the same
-
-    return Scheduler(
-        setup.plan,
-        clients,
-        journal,
-        pool,
-        facts=setup.facts,
-        bindings=setup.bindings,
-        clock=clock,
-        random=Random(),  # noqa: S311  # it spreads looks over time; nothing secret hangs on it
-        scrubber=setup.scrubber,
-        listeners=listeners,
-        history=history,
-        inherited=setup.inherited,
-        parting=parting,
-        past=past,
-        places=[place(each.url) for each in setup.endpoints],
-    )
-
-
-def opening_events(setup: PreparedRun, warnings: Sequence[str]) -> list[Event]:
-    """What a new run begins with."""
-    start = setup.opening()
-    return [start, *(Warned(start.at, text) for text in warnings)]
-
-
 __all__ = [
     "DEFAULT_STATE_DIR",
     "PreparedRun",
     "ServerOverride",
     "endpoint",
-    "make_scheduler",
     "make_scrubber",
     "new_run_id",
-    "open_clients",
-    "opening_events",
     "override_servers",
-    "pool_size",
     "prepare",
     "prepare_run",
     "to_sandbox",

@@ -20,7 +20,6 @@ from aftrun.domain.model import (
     Order,
     Outcome,
     Reply,
-    RunReport,
     Script,
     Selector,
     ServerSpec,
@@ -31,13 +30,13 @@ from aftrun.domain.values import Bindings, Origin, Outside, Template
 from aftrun.manifest import bind, references, shown_names
 from aftrun.manifest.outside import Unavailable, fetch
 from aftrun.run import policy
-from aftrun.run.ports import Clock, Listener, SystemClock
+from aftrun.run.ports import Clock
 from aftrun.run.preview import url_of
-from aftrun.service.prepare import PreparedRun, make_scheduler, open_clients, pool_size, prepare_run
+from aftrun.service.clients import open_clients
+from aftrun.service.prepare import PreparedRun, prepare_run
 
 if TYPE_CHECKING:
     from aftrun.client.client import AftClient
-    from aftrun.run.scheduler import Scheduler
 
 HERE = Origin("the command line", 1, 1)
 """Where things come from that stand in no file."""
@@ -51,7 +50,7 @@ OUTCOMES: Mapping[State, Outcome | None] = {
     State.UNLISTED: Outcome.UNKNOWN,
     State.MISSING: Outcome.UNKNOWN,
 }
-"""What a single look at a job amounts to; None: it has not ended."""
+"""What a single read of a job amounts to; None: it has not ended."""
 
 
 def key_reference(source: str = "env", name: str = DEFAULT_KEY_VARIABLE) -> Template:
@@ -120,7 +119,7 @@ def single_server(
     return SingleServer(spec, prepare_run([manifest], bindings), bindings)
 
 
-def look(target: SingleServer, job_id: str) -> Reply:
+def read_status(target: SingleServer, job_id: str) -> Reply:
     """One status read.
 
     Raises:
@@ -172,80 +171,60 @@ def is_of_another(reply: Reply, job_id: str) -> bool:
     return isinstance(reply, Answer) and reply.info is not None and bool(jobids.mismatch(reply.info, job_id))
 
 
-class JobWatcher:
-    """Follows jobs that somebody else submitted to their ends, by the same rules as a run."""
+def jobs_to_watch(
+    spec: ServerSpec,
+    job_ids: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    timeout: float | None = None,
+    hidden: Sequence[str] = (),
+) -> SingleServer:
+    """A run, never begun by anybody here, of jobs that somebody else submitted: each id once.
 
-    def __init__(
-        self,
-        spec: ServerSpec,
-        job_ids: Sequence[str],
-        environ: Mapping[str, str],
-        *,
-        timeout: float | None = None,
-        hidden: Sequence[str] = (),
-        listeners: Sequence[Listener] = (),
-        clock: Clock | None = None,
-    ) -> None:
-        if not job_ids:
-            raise UsageError("no job id was given", hint="aftrun prints them, and so does the server's own web page")
-        self._clock: Clock = clock or SystemClock()
-        found: dict[str, str] = {}
-        for each in job_ids:
-            found.setdefault(jobids.canonical(jobids.checked(each)), each)
-        self.ids = tuple(found.values())
-        self._listeners = listeners
-        self.target = single_server(spec, environ, [_a_job(each, timeout) for each in self.ids], hidden=hidden)
-        self._scheduler: Scheduler | None = None
-        self._signal = 0
+    `timeout` is how long to wait for each, from now, seconds. `hidden` are values that must not be seen.
 
-    def interrupt(self, signal: int) -> None:
-        """Stop watching; safe in a signal handler."""
-        self._signal = signal
-        if self._scheduler is not None:
-            self._scheduler.interrupt(signal)
-
-    def run(self) -> RunReport:
-        """Watch until all jobs have ended or a clock has run out.
-
-        Raises:
-            Refused: the first look was refused (401, 403).
-            Unreachable: the server could not even be reached for the first look.
-        """
-        from aftrun.run.pool import ThreadPool  # noqa: PLC0415  # threads are for watching only
-        from aftrun.run.store.journal import MemoryJournal  # noqa: PLC0415  # the record is for runs; this one is for watchers
-
-        setup = self.target.setup
-        first = look(self.target, self.ids[0])
-        if (isinstance(first, Failure) and not first.sent) or getattr(first, "status", 0) in (401, 403):
-            must_answer(first, self.ids[0])
-        pool = ThreadPool(pool_size(setup.plan))
-        clients = open_clients(setup, pool.size)
-        try:
-            scheduler = make_scheduler(
-                setup,
-                clients,
-                MemoryJournal(),
-                pool,
-                clock=self._clock,
-                listeners=self._listeners,
-                history=self._history(),
-            )
-            self._scheduler = scheduler
-            if self._signal:
-                scheduler.interrupt(self._signal)
-            return scheduler.run()
-        finally:
-            pool.close()
-            for client in clients:
-                client.close()
-
-    def _history(self) -> list[Event]:
-        """As if an earlier process had submitted the jobs just now: their clocks start here."""
-        now = self._clock.now()
-        start = self.target.setup.opening()
-        headers = tuple(replace(header, request={}) for header in start.jobs)
-        opening = RunStarted(now, start.run, headers, (), aftrun.__version__)
-        return [opening, *(Accepted(now, header.key, 1, header.name) for header in headers)]
+    Raises:
+        ManifestError: a value is not there.
+        UsageError: there is no id, or one that cannot be one.
+    """
+    if not job_ids:
+        raise UsageError("no job id was given", hint="aftrun prints them, and so does the server's own web page")
+    found: dict[str, str] = {}
+    for each in job_ids:
+        found.setdefault(jobids.canonical(jobids.checked(each)), each)
+    return single_server(spec, environ, [_a_job(each, timeout) for each in found.values()], hidden=hidden)
 
 
-__all__ = ["HERE", "OUTCOMES", "JobWatcher", "SingleServer", "key_reference", "look", "must_answer", "single_server"]
+def as_accepted(setup: PreparedRun, clock: Clock) -> tuple[Event, ...]:
+    """As if an earlier process had submitted the jobs just now: their clocks start here."""
+    now = clock.now()
+    start = setup.opening()
+    headers = tuple(replace(header, request={}) for header in start.jobs)
+    opening = RunStarted(now, start.run, headers, (), aftrun.__version__)
+    return (opening, *(Accepted(now, header.key, 1, header.name) for header in headers))
+
+
+def must_be_readable(target: SingleServer, job_id: str) -> None:
+    """Read a job once, so that nobody waits for what can never be seen.
+
+    Raises:
+        Refused: the server refused to show it (401, 403).
+        Unreachable: the server could not even be reached.
+    """
+    first = read_status(target, job_id)
+    if (isinstance(first, Failure) and not first.sent) or getattr(first, "status", 0) in (401, 403):
+        must_answer(first, job_id)
+
+
+__all__ = [
+    "HERE",
+    "OUTCOMES",
+    "SingleServer",
+    "as_accepted",
+    "jobs_to_watch",
+    "key_reference",
+    "must_answer",
+    "must_be_readable",
+    "read_status",
+    "single_server",
+]

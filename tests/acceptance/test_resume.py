@@ -294,7 +294,7 @@ def test_a_bug_ends_the_stream_and_leaves_a_true_report(sandbox: Start, tmp_path
     (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
     script = (
         "import sys\nfrom aftrun.cli.main import run\nfrom aftrun.run.steps import Steps\n"
-        "def broken(*_): raise RuntimeError('secret text')\nSteps.looked = broken\n"
+        "def broken(*_): raise RuntimeError('secret text')\nSteps.read = broken\n"
         "sys.argv[0] = 'aftrun'\nsys.exit(run())\n"
     )
     (tmp_path / "broken.py").write_text(script, encoding="utf-8")

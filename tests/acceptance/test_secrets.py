@@ -168,9 +168,9 @@ def test_a_crash_shows_no_value(
         "import sys, os, logging\n"
         "logging.basicConfig(level=logging.DEBUG)\n"
         "from aftrun.run import policy\n"
-        "def after_look(*reply):\n"
+        "def after_read(*reply):\n"
         "    raise RuntimeError(repr(dict(os.environ)) + str(dict(os.environ)))\n"
-        "policy.after_look = after_look\n"
+        "policy.after_read = after_read\n"
         "from aftrun.__main__ import main\n"
         "main()\n"
     )
@@ -180,7 +180,7 @@ def test_a_crash_shows_no_value(
     )
     assert done.returncode == 70
     assert b"a bug in aftrun: RuntimeError" in done.stderr
-    assert (b"in after_look" in done.stderr) is bool(verbose)
+    assert (b"in after_read" in done.stderr) is bool(verbose)
     assert b"urllib3" in done.stderr
     assert leaks(done.stdout + done.stderr + files(tmp_path)) == []
 

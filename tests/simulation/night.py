@@ -21,6 +21,7 @@ from aftrun.run.ports import Ticket
 from aftrun.run.render import RunFacts, lookup_for
 from aftrun.run.scheduler import Scheduler
 from aftrun.run.select import to_read_again
+from aftrun.run.steps import Steps
 from aftrun.service.which import GOES_ON
 from tests.simulation.checks import Broken, Checks
 from tests.simulation.disk import SimDisk
@@ -287,18 +288,8 @@ class Night:
             self.checks.process_begins(self.process)
             slots = max(min(stage.strategy.slots, stage.count) for stage in self.plan.stages)
             pool = _Pool(self, slots)
-            scheduler = Scheduler(
-                self.plan,
-                self.doors,
-                disk,
-                pool,
-                facts=self._facts,
-                bindings={},
-                clock=world,
-                random=self.random,
-                listeners=(self._hear,),
-                history=history,
-            )
+            steps = Steps(self.plan, self._facts, {}, clock=world, random=self.random)
+            scheduler = Scheduler(steps, self.doors, disk, pool, listeners=(self._hear,), history=history)
             disk.files.hurried = partial(bool, 0)
             if cut.kind == "signal":
                 world.at(world.time + cut.time, partial(self._signal, self.process, scheduler, cut.number))

@@ -110,22 +110,27 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "time of acceptance not set on resume",
         f"{_STEPS}.adopt",
-        (("live.accepted = now - max(0.0, wall - (attempt.accepted_at or wall))", "pass"),),
+        (("active.accepted = now - max(0.0, wall - (attempt.accepted_at or wall))", "pass"),),
     ),
     Bug(
         "clocks begin anew on resume",
         f"{_STEPS}.adopt",
-        (("live.accepted = now - max(0.0, wall - (attempt.accepted_at or wall))", "live.accepted = now"),),
+        (("active.accepted = now - max(0.0, wall - (attempt.accepted_at or wall))", "active.accepted = now"),),
     ),
     Bug(
         "attempts counted from 1 again on resume",
         f"{_STEPS}.adopt",
-        (("live.attempt, live.tries = attempt.number, attempt.tries", "live.attempt, live.tries = 1, attempt.tries"),),
+        (
+            (
+                "active.attempt, active.tries = attempt.number, attempt.tries",
+                "active.attempt, active.tries = 1, attempt.tries",
+            ),
+        ),
     ),
     Bug(
         "404 grace not begun anew after another error",
         f"{_STEPS}._note",
-        (("if not decision.missing: live.missing_since = None", "if not decision.missing: pass"),),
+        (("if not decision.missing: active.missing_since = None", "if not decision.missing: pass"),),
     ),
     Bug(
         "unlisted state is a success when the clock runs out",
@@ -168,7 +173,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "answers under way are thrown away when something of ours fails",
         f"{_LOOP}._wind_up",
-        (("if not self._posts_flying: return", "return"),),
+        (("if not self._posts_in_flight: return", "return"),),
     ),
     Bug(
         "unknown is forgiven by allowFailure",
@@ -193,11 +198,11 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a refused read makes the outcome unknown at once",
         f"{_STEPS}._patience",
-        (("live.refused_since + self._plan.servers[live.task.server].submit_timeout", "live.refused_since"),),
+        (("active.refused_since + self.plan.servers[active.task.server].submit_timeout", "active.refused_since"),),
     ),
     Bug(
         "Retry-After on a read counts for a year",
-        f"{_POLICY}:after_look",
+        f"{_POLICY}:after_read",
         (("min(reply.retry_after, LONGEST_READ_WAIT)", "reply.retry_after"),),
     ),
     Bug(
@@ -223,7 +228,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "what was put off is still sent after finishBy",
         f"{_STEPS}.too_late",
-        (("if self._clock.monotonic() < self._finishes[live.task.stage]:", "if True:"),),
+        (("if self.clock.monotonic() < self.finishes[active.task.stage]:", "if True:"),),
     ),
     Bug(
         "the journal is ignored where the state file has lost something",
@@ -233,11 +238,11 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a rate that opens while the record is written is missed",
         f"{_LOOP}._patience",
-        (("self._lanes.next_opening(self._picked_at)", "self._lanes.next_opening(now)"),),
+        (("self._queues.next_opening(self._picked_at)", "self._queues.next_opening(now)"),),
     ),
     Bug(
         "an end is taken from any answer",
-        f"{_POLICY}:after_look",
+        f"{_POLICY}:after_read",
         (
             (
                 "if 200 <= status < 300: return _read(reply, job_id, id_field)",

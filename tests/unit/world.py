@@ -38,6 +38,7 @@ from aftrun.run.plan import Plan, headers, make_plan
 from aftrun.run.ports import Listener
 from aftrun.run.render import RunFacts, lookup_for
 from aftrun.run.scheduler import Scheduler
+from aftrun.run.steps import Steps
 from tests.simulation.kernel import EPOCH, NEVER, Crash, SimPool, World
 
 RUN = "20260101-000000-test"
@@ -357,20 +358,18 @@ class Setting:
             world.trace.append(("told", event))
 
         opening: list[Event] = [self.start(plan)] if history is None else [RunResumed(world.now(), 1, "here")]
-        scheduler = Scheduler(
+        steps = Steps(
             plan,
-            self.servers,
-            journal,
-            pool,
-            facts=RunFacts(RUN, EPOCH),
-            bindings=self.bindings,
+            RunFacts(RUN, EPOCH),
+            self.bindings,
             clock=world,
-            random=Random(self.seed),  # noqa: S311  # spreads simulated looks; nothing secret
+            random=Random(self.seed),  # noqa: S311  # spreads simulated reads; nothing secret
             scrubber=self.scrubber,
-            listeners=(hear, *self.listeners),
-            history=history or (),
             past=lambda key: self.past.get(key, ()),
             places=self.places,
+        )
+        scheduler = Scheduler(
+            steps, self.servers, journal, pool, listeners=(hear, *self.listeners), history=history or ()
         )
         if self.interrupt_at is not None and self.interrupt_at <= world.time:
             scheduler.interrupt(self.signal)

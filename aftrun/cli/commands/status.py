@@ -34,12 +34,12 @@ def status(
     Exit codes: 0 it succeeded, or is queued or running; 1 it failed; 5 it was cancelled; 6 it is not known to the
     server, or its state cannot be told; 3 the server cannot be reached; 4 it refuses the key or this address.
     """
-    from aftrun.service.single_server import is_of_another, look, must_answer, single_server  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service.single_server import is_of_another, must_answer, read_status, single_server  # noqa: PLC0415  # with the rest of the machinery
 
     jobids.checked(job_id)
     spec = flags.spec()
     target = single_server(spec, flags.environ(spec), hidden=flags.hidden())
-    reply = look(target, job_id)
+    reply = read_status(target, job_id)
     if raw and output is Output.TABLE and is_of_another(reply, job_id):
         # How else could a person find out which field is the id?
         emit(raw_text(reply.info, spec.job_info, target.setup.scrubber))  # type: ignore[arg-type,union-attr]  # it has one
@@ -55,7 +55,7 @@ def status(
 
 
 def exit_code(info: JobInfo) -> ExitCode:
-    """The exit code for what one look at a job says."""
+    """The exit code for what one read of a job says."""
     from aftrun.domain.model import Outcome  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.service.single_server import OUTCOMES  # noqa: PLC0415  # the same
 

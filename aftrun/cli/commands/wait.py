@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 from aftrun.cli import complete, options, serverflags
-from aftrun.cli.boundary import Form, colour, emit, say
+from aftrun.cli.boundary import colour, say
 from aftrun.cli.choices import Output
 from aftrun.cli.flags import argument, flag
-from aftrun.cli.running import duration, signals
-from aftrun.domain.errors import ExitCode
-
-if TYPE_CHECKING:
-    from aftrun.service.execution import RunExecution
+from aftrun.cli.running import duration, show_report, signals
 
 JobIds = Annotated[
     list[str],
@@ -47,30 +42,24 @@ def wait(
     the server could not be reached, or refused the key or this address, when first asked.
     """
     from aftrun.cli.view.progress import Lines  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.service.single_server import JobWatcher  # noqa: PLC0415  # the same
+    from aftrun.run.ports import SystemClock  # noqa: PLC0415  # the same
+    from aftrun.service.execution import RunExecution  # noqa: PLC0415  # the same
+    from aftrun.service.recording import InMemory  # noqa: PLC0415  # the same
+    from aftrun.service.single_server import as_accepted, jobs_to_watch, must_be_readable  # noqa: PLC0415  # the same
 
     spec = flags.spec()
+    target = jobs_to_watch(spec, job_ids, flags.environ(spec), timeout=duration(timeout), hidden=flags.hidden())
+    ids = [task.job.name for task in target.setup.plan.tasks]
+    labels = {f"wait/{each}": f"job {each}" for each in ids}
     level = 0 if no_progress else 1 + verbose
-    labels = {f"wait/{each}": f"job {each}" for each in job_ids}
     listeners = [] if quiet else [Lines(_say_here, labels, level=level, colour=colour(sys.stderr))]
-    watch = JobWatcher(
-        spec, job_ids, flags.environ(spec), timeout=duration(timeout), hidden=flags.hidden(), listeners=listeners
-    )
+    execution = RunExecution(target.setup, InMemory(as_accepted(target.setup, SystemClock())), listeners=listeners)
     if not quiet:
-        count = len(watch.ids)
-        say(f"waiting for {count} job{'' if count == 1 else 's'} on {watch.target.url}")
-    with signals(
-        cast("RunExecution", watch),
-        f"wait again with: aftrun wait {' '.join(watch.ids[:5])}{' …' if len(watch.ids) > 5 else ''}",
-    ):
-        report = watch.run()
-    if output is Output.JSON:
-        from aftrun.report import json as json_report  # noqa: PLC0415  # only for this output
-
-        emit(json_report.render(report), Form.JSON)
-    elif output is Output.TABLE:
-        from aftrun.cli.view import table  # noqa: PLC0415  # only for this output
-
-        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        emit(table.render(report, colour=colour(sys.stdout), columns=columns))
-    return report.exit_code if report.exit_code is not None else int(ExitCode.BUG)
+        say(f"waiting for {len(ids)} job{'' if len(ids) == 1 else 's'} on {target.url}")
+    with signals(execution, f"wait again with: aftrun wait {' '.join(ids[:5])}{' …' if len(ids) > 5 else ''}"):
+        must_be_readable(target, ids[0])
+        finished = execution.run()
+    if finished.failure is not None:
+        raise finished.failure
+    show_report(finished.report, output)
+    return int(finished.exit_code)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from aftrun.domain.model import RunReport
     from aftrun.report.ndjson import EventStream
     from aftrun.run.ports import JobApi, Listener
-    from aftrun.service.execution import Finished
     from aftrun.service.prepare import PreparedRun
+    from aftrun.service.report_file import Finished
     from aftrun.telemetry import Read, Reads
 
 STDOUT = "-"

@@ -14,15 +14,15 @@ from typing import Any
 
 from aftrun.client.client import AftClient
 from aftrun.domain.errors import ManifestError, Severity, UsageError
+from aftrun.domain.events import instant
 from aftrun.domain.model import Json, OnAmbiguous, Retry, ServerSpec
 from aftrun.domain.secrets import Scrubber
 from aftrun.domain.values import Outside, Template, nothing_inside, preview
 from aftrun.manifest import bind, load_all
 from aftrun.manifest.build import expand
 from aftrun.manifest.outside import Unavailable, fetch
-from aftrun.run.active_job import ActiveJob
 from aftrun.run.plan import finish_time
-from aftrun.run.ports import Deadlines, SteadyClock, SystemClock
+from aftrun.run.ports import SystemClock
 from aftrun.run.steps import Steps
 from aftrun.service.prepare import PreparedRun, prepare_run
 from aftrun_airflow.sources import Airflow, server_of
@@ -146,22 +146,17 @@ class Prepared:
             raise UsageError(self.scrub(error.message), hint=self.scrub(error.hint)) from None
 
     def steps(self, finish: float | None) -> Steps:
-        """Aftrun's rules for this job. `finish` is `finishBy` in epoch seconds."""
-        clock = WallClock()
+        """The job, not begun, and aftrun's rules for it. `finish` is `finishBy` in epoch seconds."""
+        plan = self.setup.plan
+        strategy = replace(plan.stages[0].strategy, finish_by="" if finish is None else instant(finish))
         return Steps(
-            self.setup.plan,
-            facts=self.setup.facts,
-            bindings=self.setup.bindings,
-            clock=clock,
+            replace(plan, stages=(replace(plan.stages[0], strategy=strategy),)),
+            self.setup.facts,
+            self.setup.bindings,
+            clock=WallClock(),
             random=Random(),  # noqa: S311  # it spreads reads over time; nothing secret hangs on it
             scrubber=self.setup.scrubber,
-            finishes=Deadlines([finish], SteadyClock(clock)),
-            handed=lambda _stage, _name: None,
         )
-
-    def live(self) -> ActiveJob:
-        """The job, not begun."""
-        return ActiveJob(self.setup.plan.tasks[0])
 
 
 def prepare(

@@ -138,16 +138,16 @@ class RunsJob(BaseOperator):
                 self._ask(session.facts, context, f"execution_timeout ran out before the server answered\n{MAY_EXIST}")
             raise
         except NotKept as error:
-            if not work.following.live.job_id:
+            if not work.following.active.job_id:
                 raise
             raise AirflowFailException(
-                f"the server created job {work.following.live.job_id}, and Airflow could not note it down: {error}\n"
-                f"the job goes on; once Airflow is well: {session.facts.settle(work.following.live.job_id)}"
+                f"the server created job {work.following.active.job_id}, and Airflow could not note it down: {error}\n"
+                f"the job goes on; once Airflow is well: {session.facts.settle(work.following.active.job_id)}"
             ) from error
-        live = work.following.live
-        self.job_id_seen = live.job_id
-        if live.job_id:
-            reports.push(context, job_id=live.job_id, message="accepted; how it ended is not known yet")
+        active = work.following.active
+        self.job_id_seen = active.job_id
+        if active.job_id:
+            reports.push(context, job_id=active.job_id, message="accepted; how it ended is not known yet")
         if finish is not None:
             return self._close(session.facts, context, finish)
         return self._wait(session, context, work)
@@ -183,7 +183,7 @@ class RunsJob(BaseOperator):
         return self._close(session.facts, context, finish)
 
     def _wait(self, session: Session, context: Context, work: Work) -> Any:
-        live = work.following.live
+        active = work.following.active
         give_up = self._give_up(session)
         if self.deferrable and session.literal_secrets:
             self.log.warning(
@@ -192,19 +192,19 @@ class RunsJob(BaseOperator):
                 " and ".join(session.literal_secrets),
             )
         elif self.deferrable:
-            self.log.info("waiting for job %s in the triggerer; this worker is free", live.job_id)
+            self.log.info("waiting for job %s in the triggerer; this worker is free", active.job_id)
             self.defer(
                 trigger=trigger.AftJobTrigger(
-                    **session.watching(live.job_id, live.attempt, live.accepted, give_up),
+                    **session.watching(active.job_id, active.attempt, active.accepted, give_up),
                     not_before=round(time.time(), 3) + trigger.SETTLING,
                 ),
                 method_name="execute_complete",
-                timeout=timedelta(seconds=session.patience(live.accepted, give_up)),
+                timeout=timedelta(seconds=session.patience(active.accepted, give_up)),
             )
-        self.log.info("waiting for job %s", live.job_id)
+        self.log.info("waiting for job %s", active.job_id)
         finish = work.wait(give_up)
         if finish is None:
-            self._overdue(live.job_id)
+            self._overdue(active.job_id)
         return self._close(session.facts, context, finish)
 
     def _follow_here(self, session: Session, context: Context, event: Mapping[str, Any]) -> Any:

@@ -83,7 +83,7 @@ class AftJobSensor(BaseSensorOperator):
         if self._following is None:
             self._following = Following(self._session.prepared, self._session.log)
             self._following.resume(self.job_id, 1, time.time())
-            self._following.live.missing_since = self._began(context)
+            self._following.active.missing_since = self._began(context)
         following = self._following
         following.reads()
         finish = following.finish(following.answered(self._session.client.status(self.job_id)))

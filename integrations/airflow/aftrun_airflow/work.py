@@ -57,26 +57,26 @@ class Following:
         self.prepared = prepared
         self.log = log
         self.steps: Steps = prepared.steps(prepared.finish if finish is None else finish)
-        self.live: ActiveJob = prepared.live()
+        self.active: ActiveJob = self.steps.jobs[0]
 
     def resume(self, job_id: str, attempt: int, accepted_at: float) -> None:
         """Follow a job that was accepted at that time (epoch seconds)."""
-        self.live.phase = Phase.WATCH
-        self.live.attempt = attempt
-        self.live.job_id = job_id
-        self.live.accepted = accepted_at
+        self.active.phase = Phase.WATCH
+        self.active.attempt = attempt
+        self.active.job_id = job_id
+        self.active.accepted = accepted_at
 
     def reads(self) -> None:
         """A status read is about to leave."""
-        self.live.asked = time.time()
+        self.active.sent_at = time.time()
 
     def answered(self, reply: Reply) -> Step:
         """A status read has been answered."""
-        return self.told(self.steps.looked(self.live, reply))
+        return self.told(self.steps.read(self.active, reply))
 
     def told(self, step: Step) -> Step:
         """Log what a step says."""
-        tell(step.events, self.log, self.live.job_id, self.prepared.scrub)
+        tell(step.events, self.log, self.active.job_id, self.prepared.scrub)
         return step
 
     def finish(self, step: Step) -> Finish | None:
@@ -91,8 +91,8 @@ class Following:
             over.outcome,
             over.reason,
             over.message,
-            self.live.job_id,
-            self.live.attempt,
+            self.active.job_id,
+            self.active.attempt,
             over.exit_code,
             self.prepared.scrub(over.state),
             outputs,
@@ -106,14 +106,14 @@ class Following:
             end.outcome,
             end.reason,
             scrub(end.message),
-            self.live.job_id,
-            self.live.attempt,
+            self.active.job_id,
+            self.active.attempt,
             at=round(time.time(), 3),
         )
 
     def _clean(self, name: str, end: Ended, value: Json) -> Json:
         """An output as it may be handed on; None where it held a secret: better no value than a wrong one."""
-        raw = (self.live.handed.outputs or {}).get(name)
+        raw = (self.active.outputs.outputs or {}).get(name)
         if end.info is None or raw == value:
             return value
         self.log.log(
@@ -145,8 +145,8 @@ class Work:
 
     def record(self, phase: Progress, **more: object) -> Record:
         """The record as it would be now."""
-        live = self.following.live
-        record = Record(phase, max(live.attempt, 1), self._max_tries, self.following.prepared.url)
+        active = self.following.active
+        record = Record(phase, max(active.attempt, 1), self._max_tries, self.following.prepared.url)
         return replace(record, **more)  # type: ignore[arg-type]  # checked by dataclasses itself
 
     def submit(self, attempt: int) -> Finish | None:
@@ -155,31 +155,31 @@ class Work:
         Raises:
             NotKept: the intent, or the id, could not be put on record.
         """
-        following, live = self.following, self.following.live
-        live.attempt = attempt - 1
-        step = following.steps.begin(live)
+        following, active = self.following, self.following.active
+        active.attempt = attempt - 1
+        step = following.steps.begin(active)
         while step.end is None:
             self._pause(step)
-            if live.phase is Phase.BACKOFF:
-                step = following.steps.begin(live)
+            if active.phase is Phase.BACKOFF:
+                step = following.steps.begin(active)
                 continue
-            following.steps.intend(live)
+            following.steps.intend(active)
             intended_at = round(time.time(), 3)
             self._intend(intended_at)
-            assert live.request is not None, "begin has made it"  # noqa: S101  # for the type checker
+            assert active.request is not None, "begin has made it"  # noqa: S101  # for the type checker
             self.under_way = True
-            reply = self._client.submit(live.request.body)
+            reply = self._client.submit(active.request.body)
             self.under_way = False
-            step = following.steps.submitted(live, reply)
-            if live.job_id:
+            step = following.steps.submitted(active, reply)
+            if active.job_id:
                 accepted_at = round(time.time(), 3)
-                kept = {"job_id": live.job_id, "accepted_at": accepted_at, "intended_at": intended_at}
-                self._log_id(live.job_id)
+                kept = {"job_id": active.job_id, "accepted_at": accepted_at, "intended_at": intended_at}
+                self._log_id(active.job_id)
                 self._store.write(self.record(Progress.ACCEPTED, **kept))
-                live.accepted = accepted_at
+                active.accepted = accepted_at
                 return following.finish(step)
             following.told(step)
-            if step.end is None and live.phase is Phase.SUBMIT:
+            if step.end is None and active.phase is Phase.SUBMIT:
                 self._store.write(self.record(Progress.DEFERRED))
         return following.finish(step)
 
@@ -211,7 +211,7 @@ class Work:
 
     def _read_status(self) -> Step:
         self.following.reads()
-        return self.following.answered(self._client.status(self.following.live.job_id))
+        return self.following.answered(self._client.status(self.following.active.job_id))
 
     def _pause(self, step: Step) -> None:
         self._sleep(max(0.0, (step.due or 0.0) - time.time()))

@@ -118,7 +118,7 @@ def test_an_id_that_cannot_be_kept_is_at_least_said(sandbox: Start) -> None:
     with pytest.raises(NotKept):
         worker.submit(1)
     job = server.jobs()[0].id
-    assert worker.following.live.job_id == job
+    assert worker.following.active.job_id == job
     assert any(job in line for line in lines.lines)
     assert record_of(store).phase is Progress.INTENDED
 

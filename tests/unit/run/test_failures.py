@@ -123,12 +123,12 @@ def test_a_listener_that_fails(error: BaseException, code: int, kind: type[Any] 
 def test_a_decision_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug in what follows from a status read."""
 
-    def broken(*_: object) -> policy.LookDecision:
+    def broken(*_: object) -> policy.ReadDecision:
         raise BUG
 
     setting = night()
     with monkeypatch.context() as patch:
-        patch.setattr(policy, "after_look", broken)
+        patch.setattr(policy, "after_read", broken)
         ran = setting.go()
     assert ran.error is BUG
     judge(setting, ran, 70)

@@ -144,7 +144,7 @@ def test_success_needs_an_id(status: int) -> None:
 def test_a_refused_key_names_key_and_allow_list(status: int) -> None:
     """The two usual causes are named, on the POST and on the status read."""
     submit = policy.after_submit(Answer(status))
-    look = policy.after_look(Answer(status), "17")
+    look = policy.after_read(Answer(status), "17")
     assert isinstance(submit, Ended)
     assert isinstance(look, Blind)
     for decision in (submit, look):
@@ -169,33 +169,33 @@ def test_no_answer_without_an_id_is_ever_taken_for_a_creation(
     assert isinstance(decision, NotProcessed) == (status == 429 or (status == 503 and retry_after is not None))
 
 
-# --- looking ------------------------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("kind", "sent"), list(product(KINDS, [False, True])))
 def test_a_read_that_failed_is_repeated(kind: FailureKind, *, sent: bool) -> None:
     """Reading twice does no harm, and a certificate may be put right while the job runs."""
-    decision = policy.after_look(Failure(kind, sent, "what happened", "what to do"), "17")
+    decision = policy.after_read(Failure(kind, sent, "what happened", "what to do"), "17")
     assert decision == Blind("what happened\nwhat to do")
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 599])
 def test_a_look_is_repeated_on_busy_and_broken_servers(status: int) -> None:
     """Retry-After is handed on, where there is one."""
-    assert policy.after_look(Answer(status, retry_after=9.0), "17") == Blind(f"HTTP {status}", 9.0)
-    assert policy.after_look(Answer(status), "17") == Blind(f"HTTP {status}")
+    assert policy.after_read(Answer(status, retry_after=9.0), "17") == Blind(f"HTTP {status}", 9.0)
+    assert policy.after_read(Answer(status), "17") == Blind(f"HTTP {status}")
 
 
 @pytest.mark.parametrize("status", [404, 410])
 def test_a_missing_job_is_marked_as_missing(status: int) -> None:
     """A fresh job may not be listed yet, so this is no end; how long it may last is for the caller to say."""
-    assert policy.after_look(Answer(status, message="no job"), "17") == Blind(f"HTTP {status}: no job", missing=True)
+    assert policy.after_read(Answer(status, message="no job"), "17") == Blind(f"HTTP {status}: no job", missing=True)
 
 
 @pytest.mark.parametrize("status", [100, 301, 302, 304, 307, 308, 400, 402, 405, 406, 409, 422, 431, 451, 499])
 def test_redirects_and_refusals_of_a_read_decide_nothing(status: int) -> None:
     """One 302 or 400 on a read says nothing of the job: it is read again."""
-    assert policy.after_look(Answer(status, message="no"), "17") == Blind(f"HTTP {status}: no")
+    assert policy.after_read(Answer(status, message="no"), "17") == Blind(f"HTTP {status}: no")
 
 
 @pytest.mark.parametrize("status", [*range(100, 200, 25), *range(300, 600)])
@@ -203,7 +203,7 @@ def test_redirects_and_refusals_of_a_read_decide_nothing(status: int) -> None:
 def test_only_an_end_that_was_seen_ends_a_job(status: int, retry_after: float | None) -> None:
     """No status but 2xx decides anything, and no `Retry-After` of a read counts for more than a minute."""
     seen = info(State.SUCCEEDED)
-    decision = policy.after_look(Answer(status, seen, "because", retry_after=retry_after), "17")
+    decision = policy.after_read(Answer(status, seen, "because", retry_after=retry_after), "17")
     assert isinstance(decision, Blind)
     assert decision.missing == (status in (404, 410))
     assert decision.refused == (status in (401, 403))
@@ -213,7 +213,7 @@ def test_only_an_end_that_was_seen_ends_a_job(status: int, retry_after: float | 
 @pytest.mark.parametrize("reply", [Answer(200), Answer(200, problem="the answer is too large")])
 def test_an_unreadable_body_is_looked_at_again(reply: Answer) -> None:
     """Neither an end nor a state can be taken from it."""
-    decision = policy.after_look(reply, "17")
+    decision = policy.after_read(reply, "17")
     assert isinstance(decision, Blind)
     assert (reply.problem or "no job info") in decision.message
 
@@ -233,19 +233,19 @@ def test_an_unreadable_body_is_looked_at_again(reply: Answer) -> None:
 )
 def test_ends_that_the_server_tells(seen: JobInfo, outcome: Outcome, message: str) -> None:
     """Three states are ends, each with the words of the server where it has any."""
-    assert policy.after_look(Answer(200, seen), "17") == Ended(outcome, Reason.DONE, message, seen)
+    assert policy.after_read(Answer(200, seen), "17") == Ended(outcome, Reason.DONE, message, seen)
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING])
 def test_states_that_go_on(state: State) -> None:
     """Nothing to tell."""
-    assert policy.after_look(Answer(200, info(state)), "17") == Going(info(state))
+    assert policy.after_read(Answer(200, info(state)), "17") == Going(info(state))
 
 
 def test_a_state_that_cannot_be_read_goes_on_with_a_note() -> None:
     """Unlisted and missing states are no ends; the note says which key of the manifest helps."""
-    unlisted = policy.after_look(Answer(200, info(State.UNLISTED, status="Zombie")), "17")
-    missing = policy.after_look(Answer(200, info(State.MISSING, status="")), "17")
+    unlisted = policy.after_read(Answer(200, info(State.UNLISTED, status="Zombie")), "17")
+    missing = policy.after_read(Answer(200, info(State.MISSING, status="")), "17")
     assert isinstance(unlisted, Going)
     assert isinstance(missing, Going)
     assert "'Zombie'" in unlisted.note
@@ -267,7 +267,7 @@ def test_a_state_that_cannot_be_read_goes_on_with_a_note() -> None:
 )
 def test_a_job_info_of_another_job_is_not_believed(fields: dict[str, object], *, believed: bool) -> None:
     """Where the job info names ids, one of them must be the job's; `test_jobids.py` has the whole table."""
-    decision = policy.after_look(Answer(200, info(State.FAILED, **fields)), "17")
+    decision = policy.after_read(Answer(200, info(State.FAILED, **fields)), "17")
     assert isinstance(decision, Ended if believed else Blind)
 
 
@@ -277,13 +277,13 @@ def test_the_field_of_the_id_is_what_the_submission_told() -> None:
     assert isinstance(made, Created)
     assert made.id_field == "id"
     other = Answer(200, info(State.SUCCEEDED, id="18", ids=(("id", "18"), ("jobid", "17"))))
-    assert isinstance(policy.after_look(other, "17", made.id_field), Blind)
-    assert isinstance(policy.after_look(other, "17"), Ended)
+    assert isinstance(policy.after_read(other, "17", made.id_field), Blind)
+    assert isinstance(policy.after_read(other, "17"), Ended)
 
 
 def test_a_job_info_without_an_id_is_believed() -> None:
     """Some servers do not repeat the id that was asked for."""
-    assert isinstance(policy.after_look(Answer(200, info(State.SUCCEEDED, id=None)), "17"), Ended)
+    assert isinstance(policy.after_read(Answer(200, info(State.SUCCEEDED, id=None)), "17"), Ended)
 
 
 # --- out of time ----------------------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ REPLIES: list[Reply] = [
 @pytest.mark.parametrize("reason", [Reason.TIMEOUT, Reason.QUEUE_TIMEOUT, Reason.FINISH_BY])
 def test_out_of_time_is_never_a_success(reply: Reply, reason: Reason) -> None:
     """Whatever the last look said: only a success that was seen is one."""
-    ended = policy.out_of_time(policy.after_look(reply, "17"), reason, "the timeout of 2h")
+    ended = policy.out_of_time(policy.after_read(reply, "17"), reason, "the timeout of 2h")
     assert ended.outcome not in (Outcome.SUCCEEDED, Outcome.SUBMITTED)
 
 
@@ -319,7 +319,7 @@ def test_out_of_time_is_never_a_success(reply: Reply, reason: Reason) -> None:
     ],
 )
 def test_what_the_last_look_makes_of_a_job_out_of_time(
-    last: policy.LookDecision, outcome: Outcome, reason: Reason
+    last: policy.ReadDecision, outcome: Outcome, reason: Reason
 ) -> None:
     """An end that was seen stands; going on is timedOut; what could not be read is unknown."""
     ended = policy.out_of_time(last, Reason.TIMEOUT, "the timeout of 2h")
@@ -343,7 +343,7 @@ def test_a_remedy_is_a_line_of_its_own(hint: str, message: str) -> None:
     """Cause first; where there is no remedy there is no second line."""
     failed = Failure(FailureKind.TLS, sent=False, message="refused", hint=hint)
     assert policy.after_submit(failed) == Ended(Outcome.UNDELIVERED, Reason.TLS, message)
-    assert policy.after_look(failed, "17") == Blind(message)
+    assert policy.after_read(failed, "17") == Blind(message)
 
 
 # --- waits ----------------------------------------------------------------------------------------------------------

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aftrun.domain.model import Poll
-from aftrun.run import policy
-from aftrun.run import polling as looking
+from aftrun.run import policy, polling
 
 polls = st.builds(
     lambda minimum, more, fraction: Poll(minimum, minimum + more, fraction),
@@ -38,7 +37,7 @@ def looks(poll: Poll, until: float, planned: tuple[float, ...], dice: Random, la
     """The ages of all looks up to the first at `until` or later."""
     age, found = 0.0, list[float]()
     while not found or found[-1] < until:
-        age += looking.next_look(poll, age, planned, dice)
+        age += polling.next_poll(poll, age, planned, dice)
         found.append(age)
         age += latency
     return found
@@ -48,7 +47,7 @@ def looks(poll: Poll, until: float, planned: tuple[float, ...], dice: Random, la
 def test_no_wait_leaves_what_the_rule_allows(poll: Poll, past: list[float], elapsed: float, seed: int) -> None:
     """Whatever history says, and however wrong it is: at most 1.1 times the clamp, at least 0.9 times `min`."""
     base = policy.base_interval(poll, elapsed)
-    found = looking.next_look(poll, elapsed, looking.stops(poll, past), Random(seed))  # noqa: S311  # a lot
+    found = polling.next_poll(poll, elapsed, polling.stops(poll, past), Random(seed))  # noqa: S311  # a lot
     assert 0.9 * poll.minimum - 1e-9 <= found <= 1.1 * base + 1e-9
 
 
@@ -57,7 +56,7 @@ def test_an_end_at_any_age_is_noticed_as_soon_as_the_rule_would_at_worst(
     poll: Poll, past: list[float], end: float, seed: int
 ) -> None:
     """The lag never exceeds the longest wait of the rule at the age of the look before."""
-    ages = looks(poll, end, looking.stops(poll, past), Random(seed))  # noqa: S311  # a lot
+    ages = looks(poll, end, polling.stops(poll, past), Random(seed))  # noqa: S311  # a lot
     before = ages[-2] if len(ages) > 1 else 0.0
     assert ages[-1] - end <= 1.1 * policy.base_interval(poll, before) + 1e-9
 
@@ -67,7 +66,7 @@ def test_reads_never_exceed_the_rules_by_more_than_the_stops(
     poll: Poll, past: list[float], until: float, seed: int
 ) -> None:
     """Up to any age: the reads of the rule at its shorter edge, and each stop at most twice (a wait cut in two)."""
-    planned = looking.stops(poll, past)
+    planned = polling.stops(poll, past)
     reached = sum(1 for stop in planned if stop <= until) + 1
     by_rule = len(looks(poll, until, (), Edge(0.0)))
     assert len(looks(poll, until, planned, Random(seed))) <= by_rule + 2 * reached  # noqa: S311  # a lot
@@ -77,18 +76,18 @@ def test_reads_never_exceed_the_rules_by_more_than_the_stops(
 def test_without_history_the_rule_alone_decides(poll: Poll, elapsed: float, seed: int) -> None:
     """The same dice give the same wait."""
     mine, rule = (Random(seed), Random(seed))  # noqa: S311  # a lot
-    assert looking.next_look(poll, elapsed, (), mine) == policy.poll_interval(poll, elapsed, rule)
+    assert polling.next_poll(poll, elapsed, (), mine) == policy.poll_interval(poll, elapsed, rule)
 
 
 def test_nothing_known_plans_nothing() -> None:
     """No past, and a past of zeros, is none."""
-    assert looking.stops(Poll(), ()) == looking.stops(Poll(), [0.0, 0.0]) == ()
+    assert polling.stops(Poll(), ()) == polling.stops(Poll(), [0.0, 0.0]) == ()
 
 
 @given(polls, pasts)
 def test_stops_rise_and_lie_behind_past_ends(poll: Poll, past: list[float]) -> None:
     """In order; the first is not before the earliest past end, and the last not before the latest."""
-    planned = looking.stops(poll, past)
+    planned = polling.stops(poll, past)
     assert list(planned) == sorted(planned)
     if past:
         assert planned[0] >= min(past)
@@ -104,7 +103,7 @@ def test_the_rules_reads_are_counted_about_right(poll: Poll, age: float) -> None
     while now < age:
         now += max(policy.base_interval(poll, now), 0.05)
         ages += 1
-    assert math.isclose(looking.rule_reads(poll, age), ages, rel_tol=0.1, abs_tol=1.5)
+    assert math.isclose(polling.rule_reads(poll, age), ages, rel_tol=0.1, abs_tol=1.5)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +118,7 @@ def test_history_halves_the_lag_with_fewer_reads(name: str, spread: float, bette
         for number in range(25):
             end = 120 * dice.uniform(1 - spread, 1 + spread)
             for knowing in (False, True):
-                ages = looks(Poll(), end, looking.stops(Poll(), past[-20:]) if knowing else (), dice, 0.01)
+                ages = looks(Poll(), end, polling.stops(Poll(), past[-20:]) if knowing else (), dice, 0.01)
                 if number >= 5:
                     totals[knowing][0] += ages[-1] - end
                     totals[knowing][1] += len(ages)
@@ -130,6 +129,6 @@ def test_history_halves_the_lag_with_fewer_reads(name: str, spread: float, bette
 
 def test_a_look_falls_just_behind_the_usual_end() -> None:
     """A job that always takes 100 s is looked at within a second after that."""
-    planned = looking.stops(Poll(), [100.0] * 5)
+    planned = polling.stops(Poll(), [100.0] * 5)
     ages = looks(Poll(), 100.0, planned, Random(1))  # noqa: S311  # a lot
     assert 100.0 < ages[-1] <= 101.01

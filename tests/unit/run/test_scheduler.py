@@ -409,7 +409,7 @@ def test_a_rate_that_opens_while_the_record_is_written_is_not_missed() -> None:
     assert ran.outcomes() == {"a": "succeeded", "b": "succeeded"}
 
 
-# --- looking ------------------------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------------------------
 
 
 def test_a_fresh_job_may_be_missing_for_a_while() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -38,11 +39,10 @@ from aftrun.domain.model import (
 )
 from aftrun.domain.secrets import Scrubber
 from aftrun.domain.values import Inside, Template
-from aftrun.run.active_job import ActiveJob, Phase
+from aftrun.run.active_job import Phase
 from aftrun.run.fold import fold
 from aftrun.run.plan import make_plan
 from aftrun.run.policy import MAY_EXIST, Ended
-from aftrun.run.ports import Deadlines, SteadyClock
 from aftrun.run.render import RunFacts
 from aftrun.run.steps import Step, Steps
 from tests.simulation.kernel import EPOCH, World
@@ -62,25 +62,24 @@ class Bench:
         self.world = World()
         self.world.advance(NOW)
         server = replace(ONE, poll=Poll(minimum=2.0, maximum=2.0, fraction=0.0))
-        plan = make_plan([parallel(one, servers=(server,))])
+        finish_by = "" if finish is None else datetime.fromtimestamp(finish, UTC).isoformat()
+        plan = make_plan([parallel(one, servers=(server,), finish_by=finish_by)])
         self.steps = Steps(
             plan,
-            facts=RunFacts(RUN, EPOCH),
-            bindings={},
+            RunFacts(RUN, EPOCH),
+            {},
             clock=self.world,
             random=Random(1),  # noqa: S311  # it spreads reads
             scrubber=Scrubber(["hunter2"]),
-            finishes=Deadlines([finish], SteadyClock(self.world)),
-            handed=lambda _stage, _name: None,
             past=lambda key: past if key == KEY else (),
         )
-        self.live = ActiveJob(plan.tasks[0])
+        self.active = self.steps.jobs[0]
 
     def adopt(self, phase: str, *attempts: Attempt) -> Step:
         """Take the job over from an earlier process."""
         seen = JobResult("a", "main", "https://one", job("a").origin, {}, phase=phase, attempts=attempts)
         seen = replace(seen, job_id=attempts[-1].job_id)
-        return self.steps.adopt(self.live, seen)
+        return self.steps.adopt(self.active, seen)
 
     def watching(self, age: float = 100.0) -> Bench:
         """The job was accepted so many seconds ago as 17, and is running."""
@@ -116,7 +115,7 @@ def test_a_submission_that_was_put_off_is_made_under_its_own_number() -> None:
     bench = Bench(job("a"))
     step = bench.adopt("deferred", Attempt(1, outcome=Outcome.FAILED), Attempt(3, tries=2))
     assert (step.events, bench.after(step.due), step.end) == ((), 0.0, None)
-    intent = bench.steps.intend(bench.live)
+    intent = bench.steps.intend(bench.active)
     assert isinstance(intent, SubmitIntended)
     assert (intent.attempt, intent.request["params"]) == (3, {"cid": f"{RUN}/a/3"})
 
@@ -128,8 +127,8 @@ def test_a_wait_between_two_attempts_goes_on_where_it_was(ago: float, left: floa
     over = Attempt(2, ended_at=AT - ago, outcome=Outcome.FAILED, reason="done", message="exit code 1")
     step = bench.adopt("waiting", over)
     assert step.events == (RetryPlanned(AT, KEY, 3, left, "failed: exit code 1"),)
-    assert (bench.after(step.due), bench.live.phase) == (left, Phase.BACKOFF)
-    assert bench.live.last == Ended(Outcome.FAILED, Reason.DONE, "exit code 1")
+    assert (bench.after(step.due), bench.active.phase) == (left, Phase.BACKOFF)
+    assert bench.active.last == Ended(Outcome.FAILED, Reason.DONE, "exit code 1")
 
 
 def test_a_retry_without_a_message_names_the_outcome() -> None:
@@ -152,17 +151,17 @@ def test_the_clocks_of_an_accepted_job_run_from_its_acceptance(ago: float) -> No
     bench = Bench(job("a"))
     step = bench.adopt("accepted", Attempt(1, accepted_at=AT - ago, job_id="17", state="Waiting"))
     assert step == Step(due=bench.world.monotonic())
-    live = bench.live
-    assert (bench.after(live.accepted), live.phase, live.job_id) == (-ago, Phase.WATCH, "17")
-    assert (live.status, live.state, live.handed.id) == ("", None, "17")
+    active = bench.active
+    assert (bench.after(active.accepted), active.phase, active.job_id) == (-ago, Phase.WATCH, "17")
+    assert (active.status, active.state, active.outputs.id) == ("", None, "17")
 
 
 def test_a_state_that_is_on_record_is_not_recorded_again() -> None:
     """A running job that still runs is no news; another word is."""
     bench = Bench(job("a")).watching()
-    same = bench.steps.looked(bench.live, Answer(200, JobInfo("17", State.RUNNING, "running")))
+    same = bench.steps.read(bench.active, Answer(200, JobInfo("17", State.RUNNING, "running")))
     assert same.events == ()
-    other = bench.steps.looked(bench.live, Answer(200, JobInfo("17", State.RUNNING, "Copying")))
+    other = bench.steps.read(bench.active, Answer(200, JobInfo("17", State.RUNNING, "Copying")))
     assert other.events == (StateSeen(AT, KEY, 1, "Copying", "running"),)
 
 
@@ -178,49 +177,49 @@ def test_a_job_that_is_not_waited_for_is_submitted() -> None:
 
 def test_a_submission_that_is_due_too_late_is_none() -> None:
     """At finishBy to the moment, whether it is a new attempt or one that was put off."""
-    assert Bench(job("a"), finish=AT + 0.001).steps.too_late(Bench(job("a")).live) is None
+    assert Bench(job("a"), finish=AT + 0.001).steps.too_late(Bench(job("a")).active) is None
     bench = Bench(job("a", retry=Retry(limit=3, duration=0.0)), finish=AT)
     message = "given up at finishBy, no job was created"
     end = Ended(Outcome.UNDELIVERED, Reason.UNREACHABLE, message)
     bench.adopt("deferred", Attempt(1, outcome=Outcome.FAILED), Attempt(2))
-    bench.live.last = Ended(Outcome.FAILED, Reason.DONE, "the attempt before")
-    assert bench.steps.too_late(bench.live) == Step((ended(end.outcome, end.reason, message, 2),), end=end)
-    bench.live.phase = Phase.BACKOFF
-    assert bench.steps.too_late(bench.live) == Step(end=bench.live.last)
+    bench.active.last = Ended(Outcome.FAILED, Reason.DONE, "the attempt before")
+    assert bench.steps.too_late(bench.active) == Step((ended(end.outcome, end.reason, message, 2),), end=end)
+    bench.active.phase = Phase.BACKOFF
+    assert bench.steps.too_late(bench.active) == Step(end=bench.active.last)
 
 
 def test_a_submission_that_did_not_arrive_is_put_off() -> None:
     """It is recorded why, and for how long, to the millisecond; each try waits longer, a server may ask for more."""
     bench = Bench(job("a"))
-    bench.steps.begin(bench.live)
+    bench.steps.begin(bench.active)
     refused = Failure(FailureKind.CONNECT, sent=False, message="refused")
     for number in range(1, 5):
-        bench.steps.intend(bench.live)
-        assert bench.live.tries == number
-        step = bench.steps.submitted(bench.live, refused)
+        bench.steps.intend(bench.active)
+        assert bench.active.tries == number
+        step = bench.steps.submitted(bench.active, refused)
         wait = bench.after(step.due)
         assert step.events == (SubmitDeferred(AT, KEY, 1, "refused", round(wait, 3)),)
         assert 0.125 * 2 ** (number - 1) <= wait <= 0.25 * 2 ** (number - 1)
-    busy = bench.steps.submitted(bench.live, Answer(429, retry_after=9.0))
+    busy = bench.steps.submitted(bench.active, Answer(429, retry_after=9.0))
     assert busy.events == (SubmitDeferred(AT, KEY, 1, "HTTP 429", 9.0),)
 
 
 def test_an_accepted_job_is_followed() -> None:
     """Its id and its server's word for its state are recorded, and handed on; the first read is the rule's."""
     bench = Bench(job("a"))
-    bench.steps.begin(bench.live)
-    step = bench.steps.submitted(bench.live, Answer(201, JobInfo("17", State.QUEUED, "Waiting")))
+    bench.steps.begin(bench.active)
+    step = bench.steps.submitted(bench.active, Answer(201, JobInfo("17", State.QUEUED, "Waiting")))
     assert step.events == (Accepted(AT, KEY, 1, "17", "Waiting"),)
     assert 1.8 <= bench.after(step.due) <= 2.2
-    assert bench.live.handed.id == "17"
-    assert bench.live.going == bench.live.accepted == bench.world.monotonic()
+    assert bench.active.outputs.id == "17"
+    assert bench.active.going == bench.active.accepted == bench.world.monotonic()
 
 
 def test_an_accepted_job_that_is_not_waited_for_ends() -> None:
     """With a reason to read."""
     bench = Bench(job("a", wait=False))
-    bench.steps.begin(bench.live)
-    step = bench.steps.submitted(bench.live, Answer(201, JobInfo("17", State.QUEUED, "Waiting")))
+    bench.steps.begin(bench.active)
+    step = bench.steps.submitted(bench.active, Answer(201, JobInfo("17", State.QUEUED, "Waiting")))
     assert step.events[1:] == (ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"),)
 
 
@@ -229,22 +228,22 @@ def test_an_attempt_that_lacks_a_value_is_none() -> None:
     text = "${{ jobs.b.id }}"
     lacking = Param("id", Template((Inside(("jobs", "b", "id"), text),), text))
     bench = Bench(job("a", params=(lacking,)))
-    bench.live.attempt = 4
-    step = bench.steps.begin(bench.live)
+    bench.active.attempt = 4
+    step = bench.steps.begin(bench.active)
     assert step.end is not None
-    assert (step.end.outcome, step.end.reason, bench.live.attempt) == (Outcome.REJECTED, Reason.VALUE, 4)
+    assert (step.end.outcome, step.end.reason, bench.active.attempt) == (Outcome.REJECTED, Reason.VALUE, 4)
 
 
 def test_ambiguous_submissions_are_made_again_for_as_long_as_was_said() -> None:
     """`onAmbiguous: resubmit` has the time of submitTimeout, from the first one of unknown fate on."""
     bench = Bench(job("a", on_ambiguous=OnAmbiguous.RESUBMIT))
-    bench.steps.begin(bench.live)
+    bench.steps.begin(bench.active)
     lost = Failure(FailureKind.LOST, sent=True, message="reset")
-    first = bench.steps.submitted(bench.live, lost)
+    first = bench.steps.submitted(bench.active, lost)
     assert [type(each) for each in first.events] == [AttemptEnded, RetryPlanned]
     assert 0.125 <= bench.after(first.due) <= 0.25
     bench.world.advance(NOW + 30.0)
-    again = bench.steps.submitted(bench.live, lost)
+    again = bench.steps.submitted(bench.active, lost)
     assert again.end is not None
     assert (again.due, again.end.outcome) == (None, Outcome.UNKNOWN)
 
@@ -253,9 +252,9 @@ def test_ambiguous_submissions_are_made_again_for_as_long_as_was_said() -> None:
 def test_what_could_not_be_delivered_says_why_and_what_to_do(hint: str, more: str) -> None:
     """The cause is the first line, the remedy the second, where there is one."""
     bench = Bench(job("a"))
-    bench.steps.begin(bench.live)
-    bench.live.submit_until = bench.world.monotonic()
-    step = bench.steps.submitted(bench.live, Failure(FailureKind.CONNECT, sent=False, message="refused", hint=hint))
+    bench.steps.begin(bench.active)
+    bench.active.submit_until = bench.world.monotonic()
+    step = bench.steps.submitted(bench.active, Failure(FailureKind.CONNECT, sent=False, message="refused", hint=hint))
     assert step.end is not None
     assert step.end.message == f"refused; given up at submitTimeout, no job was created{more}"
 
@@ -266,7 +265,7 @@ def test_what_could_not_be_delivered_says_why_and_what_to_do(hint: str, more: st
 def test_an_end_is_recorded_as_the_server_told_it() -> None:
     """Exit code, word, times and outputs, without what is secret, and how long the job took by the server's clock."""
     bench = Bench(job("a", outputs=(("n", "n"), ("none", "nothing")))).watching(age=100.0)
-    step = bench.steps.looked(bench.live, Answer(200, replace(INFO, message="no hunter2")))
+    step = bench.steps.read(bench.active, Answer(200, replace(INFO, message="no hunter2")))
     told: list[Event] = [
         Warned(AT, "a: output none (nothing) is empty: the job info has nothing there", KEY),
         ended(
@@ -281,13 +280,13 @@ def test_an_end_is_recorded_as_the_server_told_it() -> None:
     assert step.events == tuple(told)
     assert step.end is not None
     assert step.end.message == "no ***, exit code 3"
-    assert bench.live.lasted == pytest.approx(80.0)
+    assert bench.active.lasted == pytest.approx(80.0)
 
 
 def test_a_success_that_is_not_expected_keeps_what_the_server_said() -> None:
     """It fails by `expect`, and its record still has code, word and times."""
     bench = Bench(job("a", expect=("n > `10`",))).watching()
-    step = bench.steps.looked(bench.live, Answer(200, replace(INFO, state=State.SUCCEEDED, exit_code=0)))
+    step = bench.steps.read(bench.active, Answer(200, replace(INFO, state=State.SUCCEEDED, exit_code=0)))
     (event,) = step.events
     assert isinstance(event, AttemptEnded)
     assert (event.outcome, event.reason, event.exit_code, event.state) == (Outcome.FAILED, Reason.EXPECT, 0, "Broken")
@@ -298,43 +297,43 @@ def test_a_word_that_nobody_knows_is_said_of_its_job() -> None:
     """Once, with the job's key, so that a reader of events knows whose it is."""
     bench = Bench(job("a")).watching()
     strange = Answer(200, JobInfo("17", State.UNLISTED, "frob"))
-    warned = [each for each in bench.steps.looked(bench.live, strange).events if isinstance(each, Warned)]
+    warned = [each for each in bench.steps.read(bench.active, strange).events if isinstance(each, Warned)]
     assert [each.job for each in warned] == [KEY]
-    assert not bench.steps.looked(bench.live, strange).events
+    assert not bench.steps.read(bench.active, strange).events
 
 
 def test_reads_that_fail_are_made_ever_more_seldom() -> None:
     """By the row of failures, up to half a minute; one that succeeds ends the row. A server's own wish counts, too."""
     bench = Bench(job("a")).watching()
-    waits = [bench.after(bench.steps.looked(bench.live, Answer(500)).due) for _ in range(9)]
+    waits = [bench.after(bench.steps.read(bench.active, Answer(500)).due) for _ in range(9)]
     assert all(
         low <= wait <= high for wait, low, high in zip(waits[3:], (2, 4, 8, 15, 15), (4.1, 8, 16, 30, 30), strict=False)
     )
-    assert bench.after(bench.steps.looked(bench.live, Answer(429, retry_after=55.0)).due) == 55.0
-    again = bench.steps.looked(bench.live, Answer(200, JobInfo("17", State.RUNNING, "running")))
+    assert bench.after(bench.steps.read(bench.active, Answer(429, retry_after=55.0)).due) == 55.0
+    again = bench.steps.read(bench.active, Answer(200, JobInfo("17", State.RUNNING, "running")))
     assert 1.8 <= bench.after(again.due) <= 2.2
-    assert bench.live.going == bench.live.asked
+    assert bench.active.going == bench.active.sent_at
 
 
 def test_a_job_that_the_server_does_not_know_is_given_up_after_half_a_minute() -> None:
     """In the very moment; what the server said last is told."""
     bench = Bench(job("a")).watching()
     missing = Answer(404, message="no such job")
-    bench.steps.looked(bench.live, missing)
+    bench.steps.read(bench.active, missing)
     bench.world.advance(NOW + 29.9)
-    assert bench.steps.looked(bench.live, missing).end is None
+    assert bench.steps.read(bench.active, missing).end is None
     bench.world.advance(NOW + 30.0)
     message = "the server no longer knows the job (HTTP 404: no such job); how it ended cannot be told from here"
-    assert bench.steps.looked(bench.live, missing).end == Ended(Outcome.UNKNOWN, Reason.VANISHED, message)
+    assert bench.steps.read(bench.active, missing).end == Ended(Outcome.UNKNOWN, Reason.VANISHED, message)
 
 
 def test_the_last_read_is_made_when_the_clock_runs_out() -> None:
     """In the very moment, neither before nor after; the job is given up on its answer."""
     bench = Bench(job("a", timeout=101.0)).watching(age=100.0)
     going = Answer(200, JobInfo("17", State.RUNNING, "running"))
-    assert bench.after(bench.steps.looked(bench.live, going).due) == 1.0
+    assert bench.after(bench.steps.read(bench.active, going).due) == 1.0
     bench.world.advance(NOW + 1.0)
-    over = bench.steps.looked(bench.live, going).end
+    over = bench.steps.read(bench.active, going).end
     assert over is not None
     assert (over.outcome, over.reason) == (Outcome.TIMED_OUT, Reason.TIMEOUT)
 
@@ -342,7 +341,7 @@ def test_the_last_read_is_made_when_the_clock_runs_out() -> None:
 def test_a_failed_job_is_tried_again_after_its_wait() -> None:
     """An end that was read is followed by the next attempt when `backoff` says so."""
     bench = Bench(job("a", retry=Retry(limit=1, duration=7.0))).watching()
-    step = bench.steps.looked(bench.live, Answer(200, INFO))
+    step = bench.steps.read(bench.active, Answer(200, INFO))
     assert [type(each) for each in step.events] == [AttemptEnded, RetryPlanned]
     assert (bench.after(step.due), step.end) == (7.0, None)
 
@@ -350,13 +349,13 @@ def test_a_failed_job_is_tried_again_after_its_wait() -> None:
 def test_past_ends_say_when_to_look() -> None:
     """The rule alone would wait for a minute; the job has always ended after 100 s."""
     bench = Bench(job("a"), past=(100.0, 100.0))
-    server = bench.steps._plan.servers[0]
-    bench.steps._plan = replace(
-        bench.steps._plan, servers=(replace(server, poll=Poll(minimum=1.0, maximum=60.0, fraction=1.0)),)
+    server = bench.steps.plan.servers[0]
+    bench.steps.plan = replace(
+        bench.steps.plan, servers=(replace(server, poll=Poll(minimum=1.0, maximum=60.0, fraction=1.0)),)
     )
     bench.watching(age=99.0)
-    assert bench.live.stops
-    step = bench.steps.looked(bench.live, Answer(200, JobInfo("17", State.RUNNING, "running")))
+    assert bench.active.stops
+    step = bench.steps.read(bench.active, Answer(200, JobInfo("17", State.RUNNING, "running")))
     assert bench.after(step.due) < 30
 
 
@@ -366,11 +365,11 @@ def test_a_resumed_job_remembers_where_its_id_was_read_from() -> None:
     accepted = Accepted(AT - 5, KEY, 1, "17", id_field="id")
     opening = RunStarted(AT - 9, "r", (JobHeader(KEY, "a", "m", "s", "m.yaml", 1, 1),))
     (seen,) = fold([opening, SubmitIntended(AT - 6, KEY, 1), accepted]).jobs
-    bench.steps.recall(bench.live, seen)
-    bench.steps.adopt(bench.live, seen)
+    bench.steps.recall(bench.active, seen)
+    bench.steps.adopt(bench.active, seen)
     other = JobInfo("18", State.SUCCEEDED, "done", ids=(("id", "18"), ("jobid", "17")))
-    assert bench.steps.looked(bench.live, Answer(200, other)).end is None
+    assert bench.steps.read(bench.active, Answer(200, other)).end is None
     ours = JobInfo("17", State.SUCCEEDED, "done", ids=(("id", "17"), ("jobid", "18")))
-    end = bench.steps.looked(bench.live, Answer(200, ours)).end
+    end = bench.steps.read(bench.active, Answer(200, ours)).end
     assert end is not None
     assert end.outcome is Outcome.SUCCEEDED

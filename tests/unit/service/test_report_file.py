@@ -11,7 +11,7 @@ from aftrun.domain.errors import StateError
 from aftrun.domain.events import Accepted, Event, JobEnded, JobHeader, Reason, RunEnded, RunStarted, SubmitIntended
 from aftrun.domain.model import Outcome, RunReport
 from aftrun.run.fold import ReportBuilder
-from aftrun.service.execution import ReportFile
+from aftrun.service.report_file import ReportFile
 
 KEYS = ("m/a", "m/b")
 START = RunStarted(0.0, "r", tuple(JobHeader(key, key[-1], "m", "https://s", "m.yaml", 1, 1) for key in KEYS))

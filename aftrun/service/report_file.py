@@ -1,0 +1,83 @@
+"""`report.json`, kept true while a run goes on, and what a process has to show of its work when that is over."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aftrun.domain.errors import ExitCode, StateError
+from aftrun.domain.events import Event, JobEnded, RunEnded
+from aftrun.domain.model import RunReport
+from aftrun.report import json as json_report
+from aftrun.run.fold import ReportBuilder
+from aftrun.run.ports import Clock
+from aftrun.system.files import write_atomic
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How this process' work on the run ended."""
+
+    report: RunReport
+    exit_code: ExitCode
+    report_path: Path | None = None
+    """Where the report is kept; None for a run that is on no record."""
+    errors: tuple[StateError, ...] = ()
+    """What could not be written."""
+    failure: BaseException | None = field(default=None, repr=False)
+    """What ended the run before its time, where something of aftrun's own failed."""
+
+
+class ReportFile:
+    """Keeps `report.json` true while the run goes on: a listener.
+
+    Rewriting the whole file at every event would cost the square of the number of jobs, so a rewrite waits until
+    a multiple of the cost of the last one has passed; what was left out meanwhile is made up for by `tick`. The last
+    event always writes.
+    """
+
+    END_PAUSE, PAUSE = 40, 100
+    """How many times its own cost a rewrite waits when a job has ended, and when something else has happened."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self.path = path
+        self.error: StateError | None = None
+        self._clock = clock
+        self._written, self._cost = -math.inf, 0.0
+        self._pause = 0
+        """For what has happened since the last rewrite; 0: nothing has."""
+        self._builder: ReportBuilder | None = None
+
+    def __call__(self, event: Event, builder: ReportBuilder) -> None:
+        """Hear one event."""
+        self._builder = builder
+        pause = self.END_PAUSE if isinstance(event, JobEnded) else self.PAUSE
+        self._pause = min(self._pause or pause, pause)
+        if isinstance(event, RunEnded):
+            self.write(builder.report())
+        else:
+            self.tick()
+
+    @property
+    def restless(self) -> bool:
+        """Whether the file is behind, so that `tick` wants to be called."""
+        return self._pause > 0
+
+    def tick(self, *_: object) -> None:
+        """Write, if the file is behind and the last time is long enough ago."""
+        if self._pause and self._builder is not None:
+            now = self._clock.monotonic()
+            if now - self._written >= self._pause * self._cost:
+                self.write(self._builder.report())
+                self._written = self._clock.monotonic()
+                self._cost = self._written - now
+
+    def write(self, report: RunReport) -> None:
+        """Write the report now. A failure is kept in `error`; a later success clears it."""
+        try:
+            write_atomic(self.path, json_report.render(report))
+            self.error = None
+        except StateError as error:
+            self.error = error
+        self._pause = 0
