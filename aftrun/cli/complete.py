@@ -126,6 +126,8 @@ open_runs = _of_runs("can_go_on")
 """The same for `resume`."""
 bad_runs = _of_runs("can_be_retried")
 """The same for `retry`."""
+live_runs = _of_runs("is_alive")
+"""The same for `watch`, which follows others too, but seldom needs to."""
 
 
 def job_ids(ctx: Any, incomplete: str) -> list[Offer]:

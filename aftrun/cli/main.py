@@ -29,6 +29,7 @@ COMMANDS = {
     "wait": "Follow jobs on the server to their ends.",
     "resume": "Resume a run that was interrupted or killed.",
     "retry": "Start a new run of just the jobs that did not succeed, and of those that need them.",
+    "watch": "Follow a run that another process carries out, live, to its end.",
     "history": "List past runs, the newest first.",
     "show": "Show one run, job by job, with each job's time beside its usual one.",
     "report": "Write the reports of a past run again, in any format.",

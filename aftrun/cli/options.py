@@ -57,6 +57,7 @@ def _run(which: Completer, what: str) -> object:
 Run = Annotated[str | None, _run(complete.runs, "the newest run")]
 OpenRun = Annotated[str | None, _run(complete.open_runs, "the newest run that can go on")]
 BadRun = Annotated[str | None, _run(complete.bad_runs, "the newest run")]
+LiveRun = Annotated[str | None, _run(complete.live_runs, "the one that is under way")]
 Last = Annotated[str | None, flag("--last", help="Only runs started within this time, such as 7d.", metavar="D")]
 OfManifest = Annotated[str | None, flag("--manifest", help="Only runs of the manifest of this name.", metavar="NAME")]
 OutputFormat = Annotated[Output, flag("--output", "-o", help="What to print at the end.")]

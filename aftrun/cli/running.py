@@ -7,7 +7,8 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from aftrun.domain.model import Manifest, RunReport
     from aftrun.manifest import Loaded
     from aftrun.sandbox.server import Sandbox
-    from aftrun.service.execution import RunExecution
     from aftrun.service.prepare import PreparedRun
     from aftrun.service.report_file import Finished
 
@@ -86,21 +86,26 @@ def sandbox_for(wanted: bool) -> Iterator[Sandbox | None]:
         yield server
 
 
+def stopping(farewell: str) -> str:
+    """What is said when a run is told to stop."""
+    return f"stopping: nothing new is started; jobs go on, on the server.\n  {farewell}"
+
+
 @contextlib.contextmanager
-def signals(execution: RunExecution, farewell: str, *, drawn: bool = False) -> Iterator[None]:
-    """The first signal asks the run to stop, the second stops it at once. A live picture (`drawn`) says so itself."""
+def signals(interrupt: Callable[[int], None], said: str, *, drawn: bool = False) -> Iterator[None]:
+    """The first signal asks for a stop, the second stops at once. A live picture (`drawn`) says so itself."""
     seen: list[int] = []
 
     def handle(number: int, _: object) -> None:
         if seen:
             os._exit(128 + number)  # at once, as asked: threads may be waiting for a server
         seen.append(number)
-        execution.interrupt(number)
+        interrupt(number)
         if drawn:
             return
         # os.write, since a signal may arrive in the middle of a print.
         with contextlib.suppress(OSError):  # nobody may be there to read it any more
-            os.write(2, f"\nstopping: nothing new is started; jobs go on, on the server.\n  {farewell}\n".encode())
+            os.write(2, f"\n{said}\n".encode())
 
     before = listen(handle)
     try:
@@ -127,7 +132,7 @@ def carry_out(
         UsageError: a file that TLS settings name cannot be used, or somebody else works on the run.
     """
     from aftrun.cli.view import outputs  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.cli.view.observers import RunObservers  # noqa: PLC0415  # the same
+    from aftrun.cli.view.observers import RunObservers, Subject  # noqa: PLC0415  # the same
     from aftrun.manifest.redact import without_keys  # noqa: PLC0415  # the same
     from aftrun.run.store.record import StoredFile  # noqa: PLC0415  # the same
     from aftrun.service.execution import RunExecution  # noqa: PLC0415  # the same
@@ -150,9 +155,9 @@ def carry_out(
         if not view.quiet:
             say(f"run {run}: {number} job{'' if number == 1 else 's'}" + (", resumed" if resume else ""))
 
-    with RunObservers(setup, view, state_dir, farewell) as watch:
+    with RunObservers(Subject.of(setup), view, state_dir, farewell) as watch:
         execution = RunExecution(setup, record, listeners=watch.listeners, watched=watch.client, say=say)
-        with signals(execution, farewell, drawn=watch.drawn):
+        with signals(execution.interrupt, stopping(farewell), drawn=watch.drawn):
             finished = execution.run(ready)
     return conclude(watch.amend(finished), ending, setup, watch)
 
@@ -161,10 +166,10 @@ def resume_line(setup: PreparedRun, state_dir: Path) -> str:
     """How to take an interrupted run up again."""
     if setup.sandbox:
         return "it ran against a sandbox, which ends with it, so it cannot be resumed"
-    return f"resume it with: aftrun resume {setup.facts.id}{_record(state_dir)}"
+    return f"resume it with: aftrun resume {setup.facts.id}{record_flag(state_dir)}"
 
 
-def _record(state_dir: Path) -> str:
+def record_flag(state_dir: Path) -> str:
     """The flag that says where the record is, for a shell; empty where that goes without saying."""
     return "" if state_dir == DEFAULT_STATE_DIR else f" --state-dir {shlex.quote(str(state_dir))}"
 
@@ -188,10 +193,22 @@ class _Outputs:
         return [ExitCode.BUG if report_failure(error) is ExitCode.BUG else ExitCode.STATE for error in self.errors]
 
 
+_KEPT = (ExitCode.BUG, ExitCode.STATE, ExitCode.UNDER_WAY, ExitCode.SIGINT, ExitCode.SIGTERM)
+"""Exit codes that say nothing of how jobs ended, so that `--no-exit-status` does not change them."""
+
+
 def conclude(
-    finished: Finished, ending: ReportFlags, setup: PreparedRun | None = None, watch: RunObservers | None = None
+    finished: Finished,
+    ending: ReportFlags,
+    setup: PreparedRun | None = None,
+    watch: RunObservers | None = None,
+    *,
+    word: str = "",
 ) -> int:
-    """Print and write what was asked for, tell whom to tell, and work out the exit code."""
+    """Print and write what was asked for, tell whom to tell, and work out the exit code.
+
+    `word` is the run's outcome for people, where its record does not have it.
+    """
     from aftrun.cli.view import outputs  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.run.verdict import worst  # noqa: PLC0415  # the same
 
@@ -203,11 +220,11 @@ def conclude(
         if ending.metrics_textfile is not None:
             each.errors += outputs.write_metrics(report, ending.metrics_textfile)
     with each:
-        show_report(report, ending.output)
+        show_report(replace(report, outcome=word) if word and ending.output is Output.TABLE else report, ending.output)
     path = finished.report_path
     if ending.output is Output.TABLE and path is not None:
         say(f"report: {path}")
-        if step := _next_step(finished.exit_code, f"{report.id}{_record(path.parents[2])}"):
+        if step := _next_step(finished.exit_code, f"{report.id}{record_flag(path.parents[2])}"):
             say(step)
     if watch is not None and path is not None:
         with each:
@@ -220,7 +237,7 @@ def conclude(
                 else:
                     say(line, Form.COMMANDS)
         with each:
-            for problem in outputs.trace(report, os.environ, watch.reads):
+            for problem in outputs.trace(report, os.environ, watch.reads) if watch.traced else ():
                 say(f"warning: {problem}")
     if setup is not None:
         with each:
@@ -230,7 +247,7 @@ def conclude(
     if isinstance(finished.failure, Exception):
         report_failure(finished.failure)  # its code is the report's already
     code = worst((finished.exit_code, *codes))
-    if ending.no_exit_status and code not in (ExitCode.BUG, ExitCode.STATE, ExitCode.SIGINT, ExitCode.SIGTERM):
+    if ending.no_exit_status and code not in _KEPT:
         return 0
     return int(code)
 

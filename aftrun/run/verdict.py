@@ -28,7 +28,11 @@ OBSTACLES = (ExitCode.USAGE, ExitCode.UNREACHABLE, ExitCode.REFUSED, ExitCode.UN
 """The same for what `doctor` finds: first what keeps everything else from working."""
 
 
-def worst(codes: Iterable[ExitCode], order: tuple[ExitCode, ...] = (ExitCode.BUG, *PRECEDENCE)) -> ExitCode:
+_ALL = (ExitCode.BUG, *PRECEDENCE[:3], ExitCode.UNDER_WAY, *PRECEDENCE[3:])
+"""With those that no job gives: a run that was watched may have been cut off."""
+
+
+def worst(codes: Iterable[ExitCode], order: tuple[ExitCode, ...] = _ALL) -> ExitCode:
     """The exit code that wins where several apply; OK where none of the order does."""
     found = set(codes)
     return next((code for code in order if code in found), ExitCode.OK)

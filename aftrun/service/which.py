@@ -1,4 +1,4 @@
-"""Which run a command is about: one rule for `resume`, `retry`, `show`, `report`, `history` and TAB.
+"""Which run a command is about: one rule for `resume`, `retry`, `watch`, `show`, `report`, `history` and TAB.
 
 What a run is counted as depends on its record and on its lock: one that has no end on record is *running* while a
 process holds its lock, and *stopped* (it was killed) when none does.
@@ -18,6 +18,11 @@ from aftrun.run.store.restore import run_folder
 
 GOES_ON = frozenset({RunOutcome.INTERRUPTED, RunOutcome.ERROR, RunOutcome.STATE_ERROR, RunOutcome.STOPPED})
 """What a run is counted as that came to no end of its own, so that `resume` can go on with it."""
+
+
+def worker(log: Log, row: RunRow) -> str | None:
+    """Who works on the run, for people: `process 12 on box`. None: nobody does."""
+    return holder(run_folder(log.path.parent, row.id))
 
 
 def as_it_is(row: RunRow, state_dir: Path) -> RunRow:
@@ -59,6 +64,11 @@ def can_be_retried(_: Log, row: RunRow) -> bool:
     return row.outcome not in (RunOutcome.SUCCEEDED, RunOutcome.RUNNING, RunOutcome.STOPPED)
 
 
+def is_alive(_: Log, row: RunRow) -> bool:
+    """Whether a process works on it, so that there is something to watch."""
+    return row.outcome == RunOutcome.RUNNING
+
+
 def find(rows: Sequence[RunRow], wanted: str | None) -> RunRow:
     """The run of that id, or of the only id that begins so; the newest without one.
 
@@ -89,7 +99,7 @@ def to_resume(log: Log, wanted: str | None) -> RunRow:
     """
     rows = runs(log)
     if wanted is None:
-        free = (row for row in rows if can_go_on(log, row) and holder(run_folder(log.path.parent, row.id)) is None)
+        free = (row for row in rows if can_go_on(log, row) and worker(log, row) is None)
         found = next(free, None)
         if found is not None:
             return found
@@ -111,12 +121,36 @@ def to_retry(log: Log, wanted: str | None) -> RunRow:
     return row
 
 
+def to_watch(log: Log, wanted: str | None) -> RunRow:
+    """The run to follow: the one that is named, else the one that a process works on.
+
+    Raises:
+        UsageError: there is no such run, or several.
+    """
+    rows = runs(log)
+    if wanted is not None:
+        return find(rows, wanted)
+    alive = [row for row in rows if is_alive(log, row)]
+    if len(alive) == 1:
+        return alive[0]
+    if not alive:
+        raise UsageError(
+            f"no run is under way in {log.path.parent}",
+            hint="`aftrun show` shows the newest; `aftrun watch RUN` tells how a certain one ended",
+        )
+    names = ", ".join(f"{row.id} ({', '.join(row.manifests)})" for row in alive[:5])
+    raise UsageError(
+        f"{len(alive)} runs are under way: {names}{', …' if len(alive) > 5 else ''}",
+        hint=f"say which one, for example: aftrun watch {alive[0].id}",
+    )
+
+
 def _idle(log: Log, row: RunRow) -> RunRow:
     """The row, if nobody works on its run."""
-    who = holder(run_folder(log.path.parent, row.id))
+    who = worker(log, row)
     if who is not None:
         raise UnderWay(
             f"run {row.id} is under way: {who} works on it",
-            hint=f"wait for its end, or stop it first; `aftrun show {row.id}` shows how far it is",
+            hint=f"follow it: aftrun watch {row.id}",
         )
     return row

@@ -40,15 +40,17 @@ def write_atomic(path: Path, text: str) -> None:
         ) from error
 
 
-def read_regular(path: Path) -> bytes:
-    """What is in a file.
+def read_regular(path: Path, offset: int = 0) -> bytes:
+    """What is in a file, from the byte at `offset` on.
 
     Raises:
         OSError: it cannot be read, or is no file: what comes from a pipe or a device need never end.
     """
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-    return path.read_bytes()
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read()
 
 
 _spare: list[int] = []

@@ -9,7 +9,7 @@ from aftrun.cli import complete, options, serverflags
 from aftrun.cli.boundary import colour, say
 from aftrun.cli.choices import Output
 from aftrun.cli.flags import argument, flag
-from aftrun.cli.running import duration, show_report, signals
+from aftrun.cli.running import duration, show_report, signals, stopping
 
 JobIds = Annotated[
     list[str],
@@ -56,7 +56,8 @@ def wait(
     execution = RunExecution(target.setup, InMemory(as_accepted(target.setup, SystemClock())), listeners=listeners)
     if not quiet:
         say(f"waiting for {len(ids)} job{'' if len(ids) == 1 else 's'} on {target.url}")
-    with signals(execution, f"wait again with: aftrun wait {' '.join(ids[:5])}{' …' if len(ids) > 5 else ''}"):
+    again = f"wait again with: aftrun wait {' '.join(ids[:5])}{' …' if len(ids) > 5 else ''}"
+    with signals(execution.interrupt, stopping(again)):
         must_be_readable(target, ids[0])
         finished = execution.run()
     if finished.failure is not None:

@@ -6,7 +6,8 @@ import contextlib
 import os
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -31,10 +32,27 @@ if TYPE_CHECKING:
 STDOUT = "-"
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The run that is looked at."""
+
+    run: str
+    labels: Mapping[str, str]
+    """How each job is called, by its key."""
+    sandbox: bool
+    ours: bool = True
+    """This process carries it out. Else what is made of it once, a trace, is for the one that does."""
+
+    @classmethod
+    def of(cls, setup: PreparedRun) -> Subject:
+        """A run that this process is about to carry out."""
+        return cls(setup.facts.id, {task.key: task.label for task in setup.plan.tasks}, setup.sandbox)
+
+
 class RunObservers:
     """Everybody who looks on at one run, for as long as the `with` block lasts."""
 
-    def __init__(self, setup: PreparedRun, view: ViewFlags, state_dir: Path, farewell: str) -> None:
+    def __init__(self, subject: Subject, view: ViewFlags, state_dir: Path, farewell: str) -> None:
         """Raises StateError where the stream of events cannot be opened; nothing has been sent then."""
         ci = detect(os.environ) if view.ci is None else view.ci
         self._speaker: Speaker | None = None
@@ -42,8 +60,11 @@ class RunObservers:
             from aftrun.cli.view.ci import Speaker  # noqa: PLC0415  # only a CI server pays for it
 
             self._speaker = Speaker(ci, os.environ, Path())
-        self.listeners: list[Listener] = []
-        self._setup, self._view, self._state_dir = setup, view, state_dir
+        self.views: list[Listener] = []
+        """People's."""
+        self.streams: list[Listener] = []
+        """Programs'."""
+        self._subject, self._view, self._state_dir = subject, view, state_dir
         self._stack = contextlib.ExitStack()
         self._stream: EventStream | None = None
         self._reads: Reads | None = None
@@ -53,10 +74,17 @@ class RunObservers:
             self._stream_to(view.events)
         from aftrun.cli.view.outputs import traced  # noqa: PLC0415  # with the rest of the machinery
 
-        if traced(os.environ):
+        self.traced = subject.ours and traced(os.environ)
+        """Whether a trace of it is to be sent."""
+        if self.traced:
             from aftrun.telemetry import Reads  # noqa: PLC0415  # few ask for it
 
             self._reads = Reads()
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """All of them."""
+        return [*self.views, *self.streams]
 
     @property
     def drawn(self) -> bool:
@@ -78,20 +106,19 @@ class RunObservers:
         return self._speaker.result(report, run_folder) if self._speaker else ((), ())
 
     def _look_on(self, farewell: str) -> None:
-        view, setup = self._view, self._setup
-        names = {task.key: task.label for task in setup.plan.tasks}
+        view, names = self._view, dict(self._subject.labels)
         if not view.quiet and not view.no_progress and not view.verbose and drawable(sys.stderr, os.environ):
             from aftrun.cli.view.live import LiveView  # noqa: PLC0415  # only a picture needs it
 
             self._drawing = LiveView(
                 sys.stderr, names, colour=colour(sys.stderr), interrupted=farewell, usual=self._usual(list(names))
             )
-            self.listeners.append(self._drawing)
+            self.views.append(self._drawing)
             return
         from aftrun.cli.view.progress import Lines  # noqa: PLC0415  # as above
 
         level = -1 if view.quiet else 0 if view.no_progress else 1 + view.verbose
-        self.listeners.append(Lines(say, names, level=level, colour=colour(sys.stderr)))
+        self.views.append(Lines(say, names, level=level, colour=colour(sys.stderr)))
 
     def _usual(self, keys: list[str]) -> dict[str, float]:
         """How long each job took on other days."""
@@ -100,7 +127,7 @@ class RunObservers:
         from aftrun.service import history as past  # noqa: PLC0415  # only a picture shows it
 
         with past.open_log(self._state_dir) as log:
-            return past.medians(log, keys, but=self._setup.facts.id, sandbox=self._setup.sandbox)
+            return past.medians(log, keys, but=self._subject.run, sandbox=self._subject.sandbox)
 
     def _stream_to(self, path: str) -> None:
         from aftrun.report.ndjson import EventStream, open_events  # noqa: PLC0415  # only for this flag
@@ -108,7 +135,7 @@ class RunObservers:
         file = sys.stdout if path == STDOUT else self._stack.enter_context(open_events(path))
         name = "standard output" if path == STDOUT else path
         self._stream = EventStream(file, aftrun.__version__, name=name)
-        self.listeners.append(self._stream)
+        self.streams.append(self._stream)
 
     def __enter__(self) -> Self:
         if self._speaker and not self._view.quiet and (text := self._speaker.opening(time.time())):

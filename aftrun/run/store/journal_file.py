@@ -133,7 +133,52 @@ def read(path: Path) -> Lines | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StateError(f"cannot read {path}: {error.strerror or error}", hint="make it readable") from error
+        raise _unreadable(path, error) from error
+
+
+class Tail:
+    """A journal that another process writes, read as it grows.
+
+    It is opened for each read alone, since Windows replaces no file that somebody has open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._identity: tuple[int, int] | None = None
+        self._offset = 0
+
+    def read(self) -> Lines | None:
+        """The whole lines that have come since the last call; none of them where the file is not there yet.
+
+        None: it is another file now, or was cut short. From then on the tail begins with the first line again.
+
+        Raises:
+            StateError: it is there and cannot be read, or was written by a newer aftrun.
+        """
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return Lines()
+        except OSError as error:
+            raise _unreadable(self._path, error) from error
+        identity = (found.st_dev, found.st_ino)
+        before, self._identity = self._identity, identity
+        if before not in (None, identity) or found.st_size < self._offset:
+            self._offset = 0
+            return None
+        if found.st_size == self._offset:
+            return Lines()
+        try:
+            data = read_regular(self._path, self._offset)
+        except OSError as error:
+            raise _unreadable(self._path, error) from error
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return decode(whole)
+
+
+def _unreadable(path: Path, error: OSError) -> StateError:
+    return StateError(f"cannot read {path}: {error.strerror or error}", hint="make it readable")
 
 
 class JournalFile:

@@ -32,6 +32,23 @@ else:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # two that only look are not in each other's way
 
 
+def _take(file: int) -> None:
+    """Lock it, also past others who only look at it: they hold a shared lock for that instant.
+
+    Raises:
+        OSError: somebody works on the run, or there are no locks here.
+    """
+    for left in reversed(range(_LOOKERS)):
+        try:
+            _lock(file)
+        except OSError:
+            if not left:
+                raise
+            _try(file)  # where that can be had, nobody works on the run
+        else:
+            return
+
+
 def lock_file(file: int, path: Path) -> None:
     """Lock another open file of a run, so that a lock that somebody deletes is not the only one.
 
@@ -48,6 +65,8 @@ def lock_file(file: int, path: Path) -> None:
         ) from error
 
 
+_LOOKERS = 200
+"""How often to try again where others only look: they do it a few times a second, and are done at once."""
 _HELD = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK})
 """What systems say of a lock that somebody else has."""
 _LOCAL = "not every file system has locks: use a --state-dir on a local disk"
@@ -109,7 +128,7 @@ class RunLock:
                 f"cannot write {self.path}: {error.strerror or error}", hint="make the state folder writable"
             ) from error
         try:
-            _lock(self._file.fileno())
+            _take(self._file.fileno())
         except OSError as error:
             who = _named(self._file)
             self.release()

@@ -590,6 +590,15 @@ class Log:
             return str(error)
         return "" if found == "ok" else found.splitlines()[-1]
 
+    def version(self) -> int:
+        """A number that is another one whenever somebody else has written to the file since.
+
+        Raises:
+            StateError: it cannot be read.
+        """
+        with self._explained():
+            return int(self._execute("PRAGMA data_version").fetchone()[0])
+
     def files(self, run: str) -> list[StoredFile]:
         """The manifest files of a run as they were when it began.
 

@@ -12,6 +12,7 @@ from aftrun.cli import complete
 from aftrun.domain.errors import AftrunError, UnderWay, UsageError
 from aftrun.domain.events import JobHeader, RunEnded, RunStarted, Source
 from aftrun.domain.model import Json, RunOutcome
+from aftrun.run.store import lock
 from aftrun.run.store.lock import RunLock, held, holder
 from aftrun.run.store.record import Log
 from aftrun.run.store.restore import run_folder
@@ -96,6 +97,52 @@ def test_tab_offers_to_retry_what_retry_takes(tmp_path: Path, outcome: RunOutcom
         except AftrunError:
             taken = False
         assert offered == (["r0"] if taken and outcome is not RunOutcome.SUCCEEDED else [])
+
+
+def test_watch_takes_the_one_that_is_alive(tmp_path: Path) -> None:
+    """Whatever else is on record; of several it does not choose, and a run that is named need not be alive."""
+    with recorded(tmp_path, ["running", "failed", "stopped", "interrupted"]) as log:
+        assert which.to_watch(log, None).id == "r0"
+        assert [word for word, _ in complete.live_runs(Context(tmp_path), "")] == ["r0"]
+        assert which.to_watch(log, "r1").id == "r1"
+        assert which.to_watch(log, "r2").outcome == "stopped"
+        with pytest.raises(UsageError, match="no run r9"):
+            which.to_watch(log, "r9")
+        with (
+            RunLock(run_folder(tmp_path, "r2"), 1, "box"),
+            pytest.raises(UsageError, match=r"2 runs are under way: r2 \(m\), r0 \(m\)") as caught,
+        ):
+            which.to_watch(log, None)
+        assert "aftrun watch r2" in caught.value.hint
+    with Log(tmp_path) as log, pytest.raises(UsageError, match="no run is under way"):
+        which.to_watch(log, None)
+
+
+def test_who_begins_work_is_not_kept_out_by_who_looks(tmp_path: Path) -> None:
+    """`watch` looks at a lock a few times a second; a `resume` that comes at that instant has it all the same."""
+    fcntl = pytest.importorskip("fcntl", reason="Windows has no shared locks")
+    RunLock(tmp_path, 1, "box").release()
+    with (tmp_path / "lock").open("rb") as other:
+        fcntl.flock(other.fileno(), fcntl.LOCK_SH)
+        looks: list[int] = []
+
+        def done_at_last() -> None:
+            looks.append(1)
+            if len(looks) == 3:
+                fcntl.flock(other.fileno(), fcntl.LOCK_UN)
+
+        with pytest.MonkeyPatch.context() as patch:
+            real = lock._try
+
+            def counted(file: int) -> None:
+                real(file)
+                done_at_last()
+
+            patch.setattr(lock, "_try", counted)
+            RunLock(tmp_path, 2, "box").release()
+    assert len(looks) == 3
+    with RunLock(tmp_path, 3, "box"), pytest.raises(UnderWay, match="process 3 on box"):
+        RunLock(tmp_path, 4, "box")
 
 
 def test_filters_and_limits(tmp_path: Path) -> None:

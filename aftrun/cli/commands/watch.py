@@ -1,0 +1,81 @@
+"""`aftrun watch`: a run that another process carries out, followed to its end."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aftrun.cli import options
+from aftrun.cli.boundary import say
+from aftrun.cli.choices import DEFAULT_STATE_DIR
+from aftrun.cli.running import conclude, record_flag, signals
+
+if TYPE_CHECKING:
+    from aftrun.run.store.record import Log, RunRow
+
+
+def watch(
+    view: options.ViewFlags,
+    ending: options.ReportFlags,
+    run: options.LiveRun = None,
+    state_dir: options.StateDir = DEFAULT_STATE_DIR,
+) -> int:
+    """Follow a run that another process carries out, live, to its end.
+
+    It is followed by its record, so no request is sent, and the run does not notice. The exit code is the run's own; 75
+    where its process is gone and put no end on record. Ctrl-C ends the watching alone: the run goes on.
+    """
+    from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service import which  # noqa: PLC0415  # the same
+
+    ending = ending.beside(view)
+    with past.open_log(state_dir, say) as log:
+        return follow(log, which.to_watch(log, run), view, ending)
+
+
+def follow(log: Log, row: RunRow, view: options.ViewFlags, ending: options.ReportFlags) -> int:
+    """Follow a run to its end, and conclude as its own process does. Returns the exit code.
+
+    Raises:
+        StateError: the record cannot be read, or the stream of events cannot be opened.
+    """
+    from aftrun.cli.view import outputs, table  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.cli.view.observers import RunObservers, Subject  # noqa: PLC0415  # the same
+    from aftrun.domain.model import RunOutcome  # noqa: PLC0415  # the same
+    from aftrun.run.store.restore import run_folder  # noqa: PLC0415  # the same
+    from aftrun.service import history as past  # noqa: PLC0415  # the same
+    from aftrun.service import which  # noqa: PLC0415  # the same
+    from aftrun.service.report_file import Finished  # noqa: PLC0415  # the same
+    from aftrun.service.watching import RunWatcher, WatchEnd  # noqa: PLC0415  # the same
+
+    more = (ending.metrics_textfile, None if view.events in (None, "-") else Path(view.events or ""))
+    places = [place for each in ending.paths.by_format().values() for place in each]
+    outputs.check_places([*places, *filter(None, more)], ())
+    state_dir = log.path.parent
+    where = record_flag(state_dir)
+    so_far = past.read(log, row).report
+    subject = Subject(row.id, table.labels(so_far), so_far.sandbox, ours=False)
+    again = f"the run goes on; watch it again with: aftrun watch {row.id}{where}"
+    with RunObservers(subject, view, state_dir, "nothing new is started; jobs go on, on the server") as observers:
+        watcher = RunWatcher(log, row.id, views=observers.views, streams=observers.streams)
+        with signals(watcher.interrupt, again, drawn=observers.drawn):
+            if not view.quiet and (who := which.worker(log, row)):
+                begun = f"{datetime.fromisoformat(row.started_at).astimezone():%Y-%m-%d %H:%M:%S}"
+                ended = sum(job.outcome is not None for job in so_far.jobs)
+                say(f"run {row.id}, begun {begun}: {ended} of {len(so_far.jobs)} jobs have ended; {who} works on it")
+            watched = watcher.run()
+    if watched.end is WatchEnd.LEFT:
+        if observers.drawn:
+            say(again)
+        return watched.exit_code
+    cut_off = watched.end is WatchEnd.CUT_OFF
+    finished = Finished(watched.report, watched.exit_code, run_folder(state_dir, row.id) / "report.json")
+    word = RunOutcome.STOPPED if cut_off else ""
+    code = conclude(observers.amend(finished), ending, watch=observers, word=word)
+    row = next(each for each in which.runs(log) if each.id == row.id)
+    if cut_off:
+        say(f"run {row.id} was cut off: its process is gone and put no end on record")
+    if which.can_go_on(log, row):
+        say(f"resume it with: aftrun resume {row.id}{where}")
+    return code
