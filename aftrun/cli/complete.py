@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from aftrun.cli.choices import DEFAULT_STATE_DIR
 from aftrun.domain.errors import AftrunError
+from aftrun.domain.jobnames import job_key
 from aftrun.domain.text import one_line
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def jobs(ctx: Any, incomplete: str) -> list[Offer]:
         (f"{plus}{name}", job.description or preview(job.script.value, nothing_inside))
         for manifest in found
         for job in manifest.jobs
-        for name in (job.name.partition("[")[0], f"{manifest.name}/{job.name.partition('[')[0]}")
+        for name in (job.name.partition("[")[0], job_key(manifest.name, job.name.partition("[")[0]))
     ]
     offers += [(f"tag:{tag}", "every job with it") for manifest in found for job in manifest.jobs for tag in job.tags]
     if "/" not in incomplete:

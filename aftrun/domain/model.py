@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from aftrun.domain.jobnames import job_key
 from aftrun.domain.values import Origin, Value
 
 DEFAULT_URL = "https://127.0.0.1:44399"
@@ -444,6 +445,11 @@ class JobResult:
     tags: tuple[str, ...] = ()
     outputs: tuple[tuple[str, Json], ...] = ()
     description: str = ""
+
+    @property
+    def key(self) -> str:
+        """How the job is called within its run."""
+        return job_key(self.manifest, self.name)
 
     @property
     def duration(self) -> float | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 from aftrun.domain.durations import human_duration
+from aftrun.domain.jobnames import job_labels
 from aftrun.domain.model import JobResult, Outcome, RunReport
 from aftrun.domain.text import one_line
 
@@ -57,24 +57,17 @@ def word(job: JobResult) -> str:
 
 
 def labels(report: RunReport) -> tuple[str, ...]:
-    """A name for each job, in order: its own, or `manifest/job` where that stands for several. All different."""
-    short = Counter(job.name for job in report.jobs)
+    """The label of each job, in order, fit to show. All different."""
     seen: set[str] = set()
     result = []
-    for job in report.jobs:
-        label = base = one_line(job.name if short[job.name] == 1 else f"{job.manifest}/{job.name}")
-        number = 1
+    for label in map(one_line, job_labels([(job.manifest, job.name) for job in report.jobs])):
+        base, number = label, 1
         while label in seen:  # two names can differ in what is not seen only
             number += 1
-            label = f"{base} ({number})"
+            label = f"{base} ({number})"  # noqa: PLW2901  # the same job's
         seen.add(label)
         result.append(label)
     return tuple(result)
-
-
-def keys(report: RunReport) -> tuple[str, ...]:
-    """The key of each job, in order, as `needs` names them."""
-    return tuple(f"{job.manifest}/{job.name}" for job in report.jobs)
 
 
 def title(report: RunReport) -> str:

@@ -20,7 +20,7 @@ from aftrun.domain.errors import UsageError
 from aftrun.domain.events import instant
 from aftrun.domain.model import Attempt, JobResult, Json, RunReport
 from aftrun.domain.text import clean, clip, one_line
-from aftrun.report.facts import Kind, keys, kind, labels, title, word
+from aftrun.report.facts import Kind, kind, labels, title, word
 
 _NOSCRIPT_ROWS = 1_000
 _ATTENTION = 6
@@ -114,7 +114,7 @@ def _job(job: JobResult, label: str, start: float, index: Mapping[str, int], ser
 def page_data(report: RunReport) -> dict[str, Json]:
     """What the page's script gets: the length of the run in seconds, the servers, and the jobs in manifest order."""
     servers = list(dict.fromkeys(job.server for job in report.jobs))
-    index = {key: number for number, key in enumerate(keys(report))}
+    index = {job.key: number for number, job in enumerate(report.jobs)}
     ends = [report.ended_at] if report.ended_at is not None else []
     ends += [job.ended_at for job in report.jobs if job.ended_at is not None]
     ends += [at.accepted_at for job in report.jobs for at in job.attempts if at.accepted_at is not None]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from aftrun.domain import zones
 from aftrun.domain.events import JobHeader
+from aftrun.domain.jobnames import job_key, job_labels
 from aftrun.domain.model import Job, Json, Manifest, Order, ServerSpec, Strategy
 from aftrun.domain.values import Inside, Value, preview
 
@@ -63,7 +63,7 @@ def make_plan(manifests: Sequence[Manifest], *, keep_going: bool = False) -> Pla
     places: dict[ServerSpec, int] = {}
     tasks: list[Task] = []
     stages: list[Stage] = []
-    often = Counter(job.name for manifest in manifests for job in manifest.jobs)
+    labels = job_labels([(manifest.name, job.name) for manifest in manifests for job in manifest.jobs])
     for number, manifest in enumerate(manifests):
         first = len(tasks)
         where = {job.name: first + offset for offset, job in enumerate(manifest.jobs)}
@@ -76,12 +76,12 @@ def make_plan(manifests: Sequence[Manifest], *, keep_going: bool = False) -> Pla
             tasks.append(
                 Task(
                     index=len(tasks),
-                    key=f"{manifest.name}/{job.name}",
+                    key=job_key(manifest.name, job.name),
                     stage=number,
                     job=job,
                     server=place,
                     needs=tuple(where[name] for name in job.needs),
-                    label=job.name if often[job.name] == 1 else f"{manifest.name}/{job.name}",
+                    label=labels[len(tasks)],
                     variables=variables,
                 )
             )

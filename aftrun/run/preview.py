@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 
 from aftrun.domain.durations import format_duration
+from aftrun.domain.jobnames import job_key
 from aftrun.domain.model import Json, Manifest, ServerSpec, When
 from aftrun.domain.values import Inside, Outside, nothing_inside, preview
 from aftrun.run.curl import to_curl
@@ -155,7 +156,7 @@ def to_text(
         lines.append("")
     if left_out:
         lines.append("Skipped:")
-        lines += [f"  {each.manifest}/{each.name}  ({each.why})" for each in left_out]
+        lines += [f"  {job_key(each.manifest, each.name)}  ({each.why})" for each in left_out]
         lines.append("")
     if missing:
         lines.append("Not set in this environment, and needed by `apply`:")

@@ -9,14 +9,10 @@ from dataclasses import dataclass, replace
 
 from aftrun.domain.errors import UsageError
 from aftrun.domain.events import Reason
+from aftrun.domain.jobnames import job_key
 from aftrun.domain.model import JobResult, Manifest, Outcome
 from aftrun.domain.values import Template
 from aftrun.run.policy import is_bad
-
-
-def key(manifest: str, job: str) -> str:
-    """How a job is called within a run."""
-    return f"{manifest}/{job}"
 
 
 def keep_jobs(manifests: Sequence[Manifest], keys: Collection[str]) -> tuple[Manifest, ...]:
@@ -27,7 +23,7 @@ def keep_jobs(manifests: Sequence[Manifest], keys: Collection[str]) -> tuple[Man
     """
     kept = []
     for manifest in manifests:
-        jobs = [job for job in manifest.jobs if key(manifest.name, job.name) in keys]
+        jobs = [job for job in manifest.jobs if job_key(manifest.name, job.name) in keys]
         if not jobs:
             continue
         if len(jobs) == len(manifest.jobs):
@@ -89,14 +85,16 @@ class _Index:
     """The jobs of all manifests, by everything that an expression can call them."""
 
     def __init__(self, manifests: Sequence[Manifest]) -> None:
-        self.jobs = {key(manifest.name, job.name): job for manifest in manifests for job in manifest.jobs}
-        self.manifest = {key(manifest.name, job.name): manifest.name for manifest in manifests for job in manifest.jobs}
+        self.jobs = {job_key(manifest.name, job.name): job for manifest in manifests for job in manifest.jobs}
+        self.manifest = {
+            job_key(manifest.name, job.name): manifest.name for manifest in manifests for job in manifest.jobs
+        }
         self.names: dict[str, list[str]] = {}
         """Keys by every exact name: the job's, its matrix job's, and both with the manifest's before them."""
         for each, job in self.jobs.items():
             for name in dict.fromkeys((job.name, job.template or job.name)):
                 self.names.setdefault(name, []).append(each)
-                self.names.setdefault(key(self.manifest[each], name), []).append(each)
+                self.names.setdefault(job_key(self.manifest[each], name), []).append(each)
         self._needs: dict[str, Collection[str]] | None = None
 
     @property
@@ -104,7 +102,7 @@ class _Index:
         """The keys that each key needs."""
         if self._needs is None:
             self._needs = {
-                each: [key(self.manifest[each], need) for need in job.needs] for each, job in self.jobs.items()
+                each: [job_key(self.manifest[each], need) for need in job.needs] for each, job in self.jobs.items()
             }
         return self._needs
 
@@ -245,7 +243,7 @@ def dependants(needs: dict[str, Collection[str]], start: Collection[str]) -> set
 def to_retry(jobs: Sequence[JobResult]) -> set[str]:
     """The keys of the jobs that did not succeed. Those rightly skipped are not among them."""
     return {
-        key(job.manifest, job.name)
+        job.key
         for job in jobs
         if job.outcome is None
         or is_bad(job.outcome, Reason(job.reason) if job.reason else Reason.DONE, allow_failure=False)
@@ -271,4 +269,4 @@ def to_read_again(jobs: Sequence[JobResult]) -> tuple[str, ...]:
     if not unknown:
         return ()
     skipped = [job for job in jobs if job.outcome is Outcome.SKIPPED and job.reason in _COULD_RUN]
-    return tuple(key(job.manifest, job.name) for job in (*unknown, *skipped))
+    return tuple(job.key for job in (*unknown, *skipped))

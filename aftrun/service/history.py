@@ -17,7 +17,7 @@ from aftrun.report import json as json_report
 from aftrun.run.fold import ReportBuilder
 from aftrun.run.pins import changes, read_key
 from aftrun.run.render import outputs_of
-from aftrun.run.select import dependants, key, may_be_running, to_read_again, to_retry
+from aftrun.run.select import dependants, may_be_running, to_read_again, to_retry
 from aftrun.run.store.lock import held
 from aftrun.run.store.record import Log, Retry, RunRow
 from aftrun.run.store.restore import open_record, read_run, run_folder
@@ -205,7 +205,7 @@ def retry_options(past: PastRun, *, include_unknown: bool) -> RunOptions:
     Raises:
         UsageError: there is nothing to run again, or a job may still be running and nobody has said to risk it.
     """
-    jobs = {key(job.manifest, job.name): job for job in past.report.jobs}
+    jobs = {job.key: job for job in past.report.jobs}
     again = to_retry(past.report.jobs)
     if not again:
         raise UsageError(f"every job of run {past.row.id} succeeded, so there is nothing to run again")

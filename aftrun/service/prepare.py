@@ -1,4 +1,4 @@
-"""Where the floors meet: manifests, servers, the scheduler and the record, put together into a run.
+"""From manifests to a run that is ready to begin, in the order of the data: flags, servers, values, plan.
 
 The command line and the library both come through here; neither has logic of its own.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import aftrun
 from aftrun.domain.errors import UsageError
 from aftrun.domain.events import RunStarted, Source
+from aftrun.domain.jobnames import job_key
 from aftrun.domain.model import Endpoint, Json, Manifest, ServerSpec, Tls
 from aftrun.domain.secrets import Scrubber
 from aftrun.domain.values import Bindings, Inside, Lookup, Value, nothing_inside, render
@@ -24,7 +25,7 @@ from aftrun.manifest import references, shown_names
 from aftrun.run.plan import Plan, Task, apply_overrides, headers, make_plan
 from aftrun.run.ports import Clock, SystemClock
 from aftrun.run.render import JobOutputs, RunFacts, lookup_for
-from aftrun.run.select import choose, keep_jobs, key
+from aftrun.run.select import choose, keep_jobs
 from aftrun.service.options import RunOptions
 from aftrun.system.gitinfo import git_facts
 
@@ -113,6 +114,29 @@ def to_sandbox(manifests: Sequence[Manifest], url: str, api_key: str, fingerprin
     return tuple(replace(manifest, servers=tuple(map(here, manifest.servers))) for manifest in manifests)
 
 
+def prepare(manifests: Sequence[Manifest], options: RunOptions, sandbox: Sandbox | None = None) -> tuple[Manifest, ...]:
+    """The manifests as this run sees them: flags applied, jobs left out that are not wanted, servers replaced.
+
+    Raises:
+        UsageError: flags contradict each other, stand for no job, or leave none.
+    """
+    override = ServerOverride(options.url, None, options.ca_file, options.fingerprints, options.insecure)
+    changed = apply_overrides(
+        override_servers(manifests, override),
+        max_parallel=options.max_parallel,
+        sequential=options.sequential,
+        fail_fast=options.fail_fast,
+        wait=False if options.no_wait else None,
+        timeout=options.timeout,
+    )
+    changed = choose(changed, options.select, options.exclude).manifests
+    if options.only:
+        changed = keep_jobs(changed, frozenset(options.only))
+    if sandbox is not None:
+        changed = to_sandbox(changed, sandbox.url, sandbox.api_key, sandbox.fingerprint)
+    return changed
+
+
 def endpoint(server: ServerSpec, bindings: Bindings, lookup: Lookup = nothing_inside) -> Endpoint:
     """A server with everything filled in. `lookup` knows what `${{ run.… }}` are.
 
@@ -183,7 +207,7 @@ class PreparedRun:
 
     def inherited(self, stage: int, name: str) -> JobOutputs | None:
         """What a job of the run that is being retried handed on, where that job does not run again."""
-        found = self.options.inherited.get(key(self.plan.stages[stage].name, name))
+        found = self.options.inherited.get(job_key(self.plan.stages[stage].name, name))
         if found is None:
             return None
         job_id, outputs = found.get("id"), found.get("outputs")
@@ -218,29 +242,6 @@ class PreparedRun:
             for each in self.endpoints
             if each.insecure and each.url.startswith("https:")
         )
-
-
-def prepare(manifests: Sequence[Manifest], options: RunOptions, sandbox: Sandbox | None = None) -> tuple[Manifest, ...]:
-    """The manifests as this run sees them: flags applied, jobs left out that are not wanted, servers replaced.
-
-    Raises:
-        UsageError: flags contradict each other, stand for no job, or leave none.
-    """
-    override = ServerOverride(options.url, None, options.ca_file, options.fingerprints, options.insecure)
-    changed = apply_overrides(
-        override_servers(manifests, override),
-        max_parallel=options.max_parallel,
-        sequential=options.sequential,
-        fail_fast=options.fail_fast,
-        wait=False if options.no_wait else None,
-        timeout=options.timeout,
-    )
-    changed = choose(changed, options.select, options.exclude).manifests
-    if options.only:
-        changed = keep_jobs(changed, frozenset(options.only))
-    if sandbox is not None:
-        changed = to_sandbox(changed, sandbox.url, sandbox.api_key, sandbox.fingerprint)
-    return changed
 
 
 def prepare_run(

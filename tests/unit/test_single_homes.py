@@ -54,3 +54,27 @@ def test_output_leaves_through_one_module() -> None:
     assert others == []
     planted = ast.parse("print(1)\nsys.stdout.write('x')\ntyper.echo('x')")
     assert sum(map(writes, ast.walk(planted))) == 3
+
+
+def names_a_job(node: ast.AST) -> bool:
+    """Whether text is put together as `manifest/job`."""
+    if not isinstance(node, ast.JoinedStr):
+        return False
+    text = "".join(
+        str(part.value) if isinstance(part, ast.Constant) else f"<{ast.unparse(part.value)}>"  # type: ignore[attr-defined]  # the other kind
+        for part in node.values
+    )
+    return "manifest>/<" in text or "manifest.name>/<" in text
+
+
+def test_one_module_says_what_a_job_is_called() -> None:
+    """`manifest/job` stood in nine places, and the table told jobs apart in another way than the reports."""
+    others = [
+        f"{name}:{node.lineno}"  # type: ignore[attr-defined]  # expressions have a line
+        for name, tree in modules()
+        if name != "domain/jobnames.py"
+        for node in ast.walk(tree)
+        if names_a_job(node)
+    ]
+    assert others == []
+    assert sum(map(names_a_job, ast.walk(ast.parse("f'{job.manifest}/{job.name}'\nf'{manifest.name}/{name}'")))) == 2

@@ -10,6 +10,7 @@ from aftrun.cli.view.progress import COLOURS, MARKS, paint
 from aftrun.domain.durations import human_duration
 from aftrun.domain.model import JobResult, Outcome, RunReport
 from aftrun.domain.text import joined, one_line
+from aftrun.report.facts import labels
 from aftrun.run.store.record import RunRow
 
 
@@ -40,19 +41,6 @@ def rows_to_text(header: Sequence[str], rows: Sequence[Sequence[str]], *, limit:
     ]
 
 
-def label(job: JobResult, names: dict[str, int]) -> str:
-    """The job's name, or `manifest/job` where that name stands for several."""
-    return job.name if names[job.name] == 1 else f"{job.manifest}/{job.name}"
-
-
-def labels(report: RunReport) -> dict[str, str]:
-    """How each job is called on the terminal, by its key."""
-    names: dict[str, int] = {}
-    for job in report.jobs:
-        names[job.name] = names.get(job.name, 0) + 1
-    return {f"{job.manifest}/{job.name}": label(job, names) for job in report.jobs}
-
-
 def _outcome(job: JobResult) -> str:
     word = job.outcome.value if job.outcome is not None else f"({job.phase})"
     return f"{word}, allowed" if job.allow_failure and MARKS.get(job.outcome or Outcome.SKIPPED) == "FAIL" else word
@@ -60,7 +48,7 @@ def _outcome(job: JobResult) -> str:
 
 def _usual(job: JobResult, usual: Mapping[str, float]) -> str:
     """The usual time of a job, and how this one compares where it is far off."""
-    median = usual.get(f"{job.manifest}/{job.name}")
+    median = usual.get(job.key)
     if median is None:
         return ""
     text = human_duration(median)
@@ -78,17 +66,16 @@ def render(
 
     Messages are cut at `columns`, where given. With `usual`, the median seconds by job key, times are compared.
     """
-    names = labels(report)
     rows = [
         [
-            one_line(names[f"{job.manifest}/{job.name}"]),
+            label,
             _outcome(job),
             "" if job.duration is None else human_duration(job.duration),
             *(() if usual is None else (_usual(job, usual),)),
             one_line(job.job_id or ""),
             one_line(job.message.partition("\n")[0]),
         ]
-        for job in report.jobs
+        for job, label in zip(report.jobs, labels(report), strict=True)
     ]
     lines: list[str] = []
     header = ["JOB", "OUTCOME", "TIME", *(() if usual is None else ("USUAL",)), "ID", "MESSAGE"]

@@ -6,12 +6,12 @@ Nothing that a manifest says is dropped: what Airflow cannot do is refused, with
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aftrun.domain.errors import ManifestError, Problem, UsageError
+from aftrun.domain.jobnames import job_labels
 from aftrun.domain.model import Job, Manifest, Order, ServerSpec, When
 from aftrun.domain.text import did_you_mean
 from aftrun.domain.values import Origin
@@ -167,7 +167,8 @@ class _Converter:
         self.server_names: list[str] = []
         self.pools: dict[str, PoolSpec] = {}
         self.named: dict[tuple[str, str], dict[str, Any]] = {}
-        self.often = Counter(job.name for manifest in manifests for job in manifest.jobs)
+        names = [(manifest.name, job.name) for manifest in manifests for job in manifest.jobs]
+        self.labels = dict(zip(names, job_labels(names), strict=True))
 
     def spec(self) -> DagSpec:
         first = self.manifests[0]
@@ -287,7 +288,7 @@ class _Converter:
         named = self._server(manifest, server, texts)
         if any(defaults.get(key, ...) != value for key, value in named.items()):
             found |= named
-        label = job.name if self.often[job.name] == 1 else f"{manifest.name}/{job.name}"
+        label = self.labels[manifest.name, job.name]
         if label != task_id:
             found["job_label"] = label
         found |= plain_arguments(job)
