@@ -40,9 +40,10 @@ def follow(log: Log, row: RunRow, view: options.ViewFlags, ending: options.Repor
     Raises:
         StateError: the record cannot be read, or the stream of events cannot be opened.
     """
-    from aftrun.cli.view import outputs, table  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.cli.view import outputs  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.cli.view.observers import RunObservers, Subject  # noqa: PLC0415  # the same
     from aftrun.domain.model import RunOutcome  # noqa: PLC0415  # the same
+    from aftrun.report.facts import labels  # noqa: PLC0415  # the same
     from aftrun.run.store.restore import run_folder  # noqa: PLC0415  # the same
     from aftrun.service import history as past  # noqa: PLC0415  # the same
     from aftrun.service import which  # noqa: PLC0415  # the same
@@ -55,7 +56,8 @@ def follow(log: Log, row: RunRow, view: options.ViewFlags, ending: options.Repor
     state_dir = log.path.parent
     where = record_flag(state_dir)
     so_far = past.read(log, row).report
-    subject = Subject(row.id, table.labels(so_far), so_far.sandbox, ours=False)
+    names = dict(zip([job.key for job in so_far.jobs], labels(so_far), strict=True))
+    subject = Subject(row.id, names, so_far.sandbox, ours=False)
     again = f"the run goes on; watch it again with: aftrun watch {row.id}{where}"
     with RunObservers(subject, view, state_dir, "nothing new is started; jobs go on, on the server") as observers:
         watcher = RunWatcher(log, row.id, views=observers.views, streams=observers.streams)
