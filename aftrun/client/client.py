@@ -24,7 +24,7 @@ from aftrun import __version__
 from aftrun.client import body as bodies
 from aftrun.client import failures, probe, proxy, text, tls
 from aftrun.client.jobinfo import info as jobinfo
-from aftrun.client.jobinfo.fields import location_id
+from aftrun.client.jobinfo import location as job_location
 from aftrun.client.transport import Oversize, Phase, Trace, Wire, pool_classes
 from aftrun.domain import jobids, urls
 from aftrun.domain.errors import UsageError
@@ -42,7 +42,7 @@ _LONGEST_WAIT = 10**9
 class _Adapter(requests.adapters.HTTPAdapter):
     """requests' adapter with our connections, our TLS context, and nothing done twice."""
 
-    def __init__(self, wire: Wire, context: Any, proxy_context: Callable[[], Any], connections: int) -> None:
+    def __init__(self, wire: Wire, context: Any, proxy_context: Any, connections: int) -> None:
         self._wire = wire
         self._context = context
         self._proxy_context = proxy_context
@@ -58,10 +58,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         if proxy not in self.proxy_manager:
-            if proxy.lower().startswith("https:"):
-                # The way to the proxy is not the way to the server: its certificate is always verified.
-                kwargs["proxy_ssl_context"] = self._proxy_context()
-            manager: Any = super().proxy_manager_for(proxy, **kwargs)
+            manager: Any = super().proxy_manager_for(proxy, proxy_ssl_context=self._proxy_context, **kwargs)
             manager.pool_classes_by_scheme = pool_classes(self._wire)
         return self.proxy_manager[proxy]
 
@@ -194,6 +191,8 @@ class AftClient:
         parts = _checked_url(endpoint.url)
         self._host, self._port = parts.host, parts.port
         self._base = f"{parts.origin}{_quoted(parts.path)}"
+        self._submit_path = _quoted(endpoint.submit_path)
+        self._status_path = "{id}".join(map(_quoted, endpoint.status_path.split("{id}")))
         self._headers = _headers(endpoint)
         self._proxy = proxy.find(parts.scheme, self._host, self._port, environ)
         self._proxies = {parts.scheme: self._proxy.url} if self._proxy is not None else {}
@@ -204,7 +203,10 @@ class AftClient:
         timeouts = (endpoint.connect_timeout, endpoint.read_timeout)
         self._wire = wire = Wire(self._trace, *timeouts, self._pins, monotonic)
         context = tls.context(endpoint, environ) if parts.scheme == "https" else None
-        adapter = _Adapter(wire, context, lambda: tls.verifying_context(environ), connections)
+        # The way to a proxy is not the way to the server: its certificate is always verified. What that needs is
+        # loaded now: once the first POST may leave, it need not be there any more.
+        secure = self._proxy is not None and self._proxy.url.lower().startswith("https:")
+        adapter = _Adapter(wire, context, tls.verifying_context(environ) if secure else None, connections)
         self._session = _Session(adapter)
         self._seen: tls.PeerCertificate | None = None
         self._looked = False
@@ -218,7 +220,7 @@ class AftClient:
         """
         content = json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
         headers = {**self._headers, "Content-Type": "application/json", "Content-Length": str(len(content))}
-        reply = self._exchange("POST", self._url(self._endpoint.submit_path), headers, content)
+        reply = self._exchange("POST", self._url(self._submit_path), headers, content)
         if isinstance(reply, Answer) and reply.info is not None and reply.info.state is State.SUCCEEDED:
             return replace(reply, info=replace(reply.info, state=State.MISSING))
         return reply
@@ -228,9 +230,7 @@ class AftClient:
         why = jobids.flaw(job_id)
         if why:
             return Failure(FailureKind.LOST, False, f"{text.clean(job_id, 60)!r} is not the id of a job: {why}")
-        quoted = urllib.parse.quote(job_id, safe="")
-        path = quoted.join(_quoted(part) for part in self._endpoint.status_path.split("{id}"))
-        url = self._url(path, ready=True)
+        url = self._url(self._status_path.replace("{id}", urllib.parse.quote(job_id, safe="")))
         reply = self._exchange("GET", url, self._headers, None)
         if isinstance(reply, Failure) and reply.kind is FailureKind.LOST and self._trace.reused:
             # Most likely the server had closed the kept connection. Of the job this says nothing.
@@ -248,8 +248,8 @@ class AftClient:
         """Close the idle connections. A later call opens new ones."""
         self._session.close()
 
-    def _url(self, path: str, *, ready: bool = False) -> str:
-        return f"{self._base}/{(path if ready else _quoted(path)).lstrip('/')}"
+    def _url(self, path: str) -> str:
+        return f"{self._base}/{path.lstrip('/')}"
 
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, *, fresh: bool = False
@@ -295,11 +295,15 @@ class AftClient:
             said = jobinfo.error_message(value)
         good = 200 <= status < 300
         info = None
+        created = good and method == "POST"
+        located = job_location.id_of(location, self._submit_path, self._status_path) if created else None
         if good and not problem:
-            source = location if method == "POST" else ""
-            info = jobinfo.read(value, self._endpoint.job_info, source, scrub=self._scrub)
-        if good and info is None and method == "POST":
-            info = self._located(location)
+            info = jobinfo.read(value, self._endpoint.job_info, located, scrub=self._scrub)
+        if info is None and located is not None:
+            info = JobInfo(id=located, state=State.MISSING)
+        if created and location and (info is None or info.id is None):
+            problem = problem or "its answer holds no job id that aftrun can read"
+            problem += f", and `Location: {location}` is not the address of a job"
         if 300 <= status < 400:
             where = f"redirects to {location}" if location else "redirects"
             said = f"the server {where}, and aftrun follows no redirects: `server.url` must be the server's own address"
@@ -312,13 +316,6 @@ class AftClient:
             location=location,
             server_time=_http_date(response.headers.get("Date")),
         )
-
-    def _located(self, location: str) -> JobInfo | None:
-        """What the `Location` header of an accepted submission tells where the body tells nothing: the job's id."""
-        name = location_id(location)
-        if name is None or name == location_id(self._endpoint.submit_path):
-            return None  # `/v1/jobs` is the list of all jobs
-        return JobInfo(id=name, state=State.MISSING)
 
     @staticmethod
     def _content(response: requests.Response) -> bytes:

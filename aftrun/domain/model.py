@@ -269,6 +269,9 @@ class Manifest:
     sha256: str = ""
     """Of the file's bytes, hex."""
     origin: Origin | None = None
+    taken: Mapping[tuple[str, str], str | None] = field(default_factory=dict, repr=False, compare=False)
+    """The values from outside that its fields took when it was loaded, by `(source, name)`; None where a default
+    served."""
 
     def server(self, name: str) -> ServerSpec:
         """The server of that name; the default one for an empty name.

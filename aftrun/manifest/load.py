@@ -10,7 +10,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,8 +46,6 @@ class Loaded:
     """Path and bytes of every file that was read, includes too: enough to load the same again without the files."""
     notes: tuple[str, ...] = ()
     """What is not wrong, but good to know: arguments that stand for one file."""
-    used: Mapping[tuple[str, str], str | None] = field(default_factory=dict, repr=False)
-    """The values from outside that fields took at once, by `(source, name)`; None where a default served."""
 
 
 _SAME = b"# aftrun: the same file as "
@@ -223,8 +221,12 @@ def load_all(
         ManifestError: with every problem of every file.
         UsageError: no such file, a folder without manifests or that cannot be entered, an unknown variable.
     """
+    noted = None if environ is None else Noted(environ)
     with _without_collector():
-        return _load_all(paths, _Reader(stdin, read), environ, variables or {})
+        loaded = _load_all(paths, _Reader(stdin, read), noted, variables or {})
+    if noted is None:
+        return loaded
+    return replace(loaded, manifests=tuple(replace(each, taken=noted.used) for each in loaded.manifests))
 
 
 @contextmanager
@@ -240,11 +242,8 @@ def _without_collector() -> Iterator[None]:
         gc.enable()
 
 
-def _load_all(
-    paths: Sequence[str], reader: _Reader, environ: Mapping[str, str] | None, variables: Mapping[str, str]
-) -> Loaded:
+def _load_all(paths: Sequence[str], reader: _Reader, environ: Noted | None, variables: Mapping[str, str]) -> Loaded:
     findings = Findings()
-    noted = None if environ is None else Noted(environ)
     manifests: list[Manifest] = []
     nodes: list[MapNode] = []
     declared: set[str] = set()
@@ -279,7 +278,7 @@ def _load_all(
                     items,
                     _stem(path),
                     findings=findings,
-                    environ=noted,
+                    environ=environ,
                     variables=variables,
                 )
             )
@@ -297,7 +296,7 @@ def _load_all(
             hint = did_you_mean(name, declared) or "variables are declared under vars"
             raise UsageError(f"--var {name}: no manifest declares a variable of that name", hint=hint)
     warnings = _ordered(findings.problems, reader.files)
-    return Loaded(found, warnings, tuple(reader.files.items()), tuple(notes), {} if noted is None else noted.used)
+    return Loaded(found, warnings, tuple(reader.files.items()), tuple(notes))
 
 
 def _ordered(problems: list[Problem], files: Mapping[str, bytes]) -> tuple[Problem, ...]:

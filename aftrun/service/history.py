@@ -116,7 +116,6 @@ def _setup(
         run_id="" if start is None else start.run,
         started_at=None if start is None else start.at,
         zone=None if start is None else start.zone or "",
-        early=loaded.used,
     )
 
 
@@ -137,7 +136,7 @@ def unreported(past: PastRun, state_dir: Path) -> Finished | None:
             return None
     except OSError:
         pass  # missing or unreadable is as stale as it gets
-    write_atomic(path, text)
+    write_atomic(path, text, ours=True)
     return Finished(past.report, ExitCode(past.report.exit_code), path)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import aftrun
@@ -252,18 +251,17 @@ def prepare_run(
     run_id: str = "",
     started_at: float | None = None,
     zone: str | None = None,
-    early: Mapping[tuple[str, str], str | None] = MappingProxyType({}),
     clock: Clock | None = None,
 ) -> PreparedRun:
     """Put a run together from prepared manifests whose values have all been checked.
 
-    `run_id`, `started_at` and `zone` are those of the original run where one is resumed. `early` are the values from
-    outside that the manifests took when they were loaded.
+    `run_id`, `started_at` and `zone` are those of the original run where one is resumed.
     """
     now = started_at if started_at is not None else (clock or SystemClock()).now()
     plan = make_plan(manifests, keep_going=options.fail_fast is False)
     facts = RunFacts(run_id or new_run_id(now), now, local_name(now) if zone is None else zone)
-    used = {**early, **{reference.key: bindings.get(reference.key) for reference in references(manifests)}}
+    used = {key: value for each in manifests for key, value in each.taken.items()}
+    used |= {reference.key: bindings.get(reference.key) for reference in references(manifests)}
     endpoints = tuple(endpoint(server, bindings, facts.get) for server in plan.servers)
     return PreparedRun(
         manifests=tuple(manifests),

@@ -76,7 +76,7 @@ class ReportFile:
     def write(self, report: RunReport) -> None:
         """Write the report now. A failure is kept in `error`; a later success clears it."""
         try:
-            write_atomic(self.path, json_report.render(report))
+            write_atomic(self.path, json_report.render(report), ours=True)
             self.error = None
         except StateError as error:
             self.error = error

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import tempfile
 import time
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from aftrun.domain.errors import StateError
 
@@ -15,23 +17,24 @@ _ERRORS = "backslashreplace"
 """Half a surrogate pair (JSON and file names can hold one) becomes `\\ud800`: right in JSON, harmless elsewhere."""
 
 
-def write_atomic(path: Path, text: str) -> None:
+def write_atomic(path: Path, text: str, *, ours: bool = False) -> None:
     """Put `text` into `path`: all of it or, whatever happens, none of it. Missing folders are made.
 
-    A device or a pipe, such as `/dev/stdout`, is written to as it is, since it cannot be replaced.
+    A device or a pipe, such as `/dev/stdout`, is written to as it is, since it cannot be replaced. In a folder that is
+    `ours` none is wanted, and what stands there makes way.
 
     Raises:
         StateError: it could not be written.
     """
     try:
         try:
-            _write(path, text)
+            _write(path, text, ours)
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE) or not _spare:
                 raise
             os.close(_spare.pop())
             try:
-                _write(path, text)
+                _write(path, text, ours)
             finally:
                 reserve()
     except OSError as error:
@@ -40,17 +43,36 @@ def write_atomic(path: Path, text: str) -> None:
         ) from error
 
 
+class NotAFileError(OSError):
+    """A pipe or a device stands where a file should."""
+
+
 def read_regular(path: Path, offset: int = 0) -> bytes:
     """What is in a file, from the byte at `offset` on.
 
     Raises:
         OSError: it cannot be read, or is no file: what comes from a pipe or a device need never end.
     """
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-    with path.open("rb") as file:
+    with open_regular(path, "rb") as file:
         file.seek(offset)
         return file.read()
+
+
+def open_regular(path: Path, mode: str) -> BinaryIO:
+    """Open a file in a binary mode, without waiting for whoever may be at the other end of a pipe.
+
+    Raises:
+        OSError: it cannot be opened, or is no file.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+
+    file = cast("BinaryIO", open(path, mode, buffering=0, opener=opener))  # noqa: SIM115  # Path.open has no opener
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise NotAFileError(errno.EINVAL, "it is not a regular file", str(path))
+    return file
 
 
 _spare: list[int] = []
@@ -64,8 +86,8 @@ def reserve() -> None:
             _spare.append(os.open(os.devnull, os.O_RDONLY))
 
 
-def _write(path: Path, text: str) -> None:
-    if path.exists() and not path.is_file():
+def _write(path: Path, text: str, ours: bool) -> None:
+    if not ours and path.exists() and not path.is_file():
         with path.open("w", encoding="utf-8", errors=_ERRORS, newline="\n") as device:
             device.write(text)
         return

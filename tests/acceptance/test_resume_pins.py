@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -13,7 +14,9 @@ from typing import Any
 
 import pytest
 
+import aftrun as library
 from aftrun import Client
+from aftrun.domain.events import Accepted, Event
 from aftrun.domain.model import Json
 from aftrun.sandbox.server import Sandbox
 from tests.acceptance.test_resume import posted
@@ -167,6 +170,28 @@ def test_a_job_accepted_after_an_accepted_change_is_asked_for_there_alone(
     assert there.code == 0, there.err
     assert [body["scriptName"] for body in posted(server)] == ["one", "not ours", "three"]
     assert [body["scriptName"] for body in posted(other)] == ["not ours", "two"]
+
+
+def test_a_run_of_the_library_is_held_to_the_same(
+    sandbox: Start, aftrun: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values that fields took when the manifest was loaded, such as a timeout, count for the library's `apply` too."""
+    server = sandbox(LONG)
+    monkeypatch.chdir(tmp_path)
+    Path("m.yaml").write_text(NIGHT, encoding="utf-8")
+    environ = values(server, LIMIT="1h", TZ=os.environ.get("TZ", ""))
+
+    def leave(event: Event) -> None:
+        if isinstance(event, Accepted):
+            raise ConnectionAbortedError
+
+    with pytest.raises(ConnectionAbortedError):
+        library.apply(library.load("m.yaml", environ=environ), environ=environ, on_event=leave)
+    refused = aftrun("resume", env={**environ, "LIMIT": "2h"})
+    assert refused.code == 2, refused.err
+    assert "${LIMIT} has another value" in refused.err
+    done = aftrun("resume", env=environ)
+    assert done.code == 0, done.err
 
 
 def test_values_of_a_run_are_not_in_its_folder(sandbox: Start, tmp_path: Path) -> None:

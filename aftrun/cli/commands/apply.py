@@ -85,5 +85,5 @@ def apply(
     ending = ending.beside(view)
     with sandbox_for(sandbox) as server_here:
         manifests = prepare(loaded.manifests, chosen, server_here)
-        setup = prepare_run(manifests, bind_all(manifests, environ, loaded), chosen, early=loaded.used)
+        setup = prepare_run(manifests, bind_all(manifests, environ, loaded), chosen)
         return carry_out(setup, state_dir, view, ending, files=loaded.files)

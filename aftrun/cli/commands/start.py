@@ -102,7 +102,7 @@ def start(
     with sandbox_for(sandbox) as server_here:
         manifests = prepare(loaded.manifests, chosen, server_here)
         environ = key.environ(chosen.url or "https://127.0.0.1:44399", needed=not sandbox)
-        setup = prepare_run(manifests, bind_all(manifests, environ, loaded), chosen, early=loaded.used)
+        setup = prepare_run(manifests, bind_all(manifests, environ, loaded), chosen)
         return carry_out(setup, state_dir, view, ending, files=loaded.files)
 
 

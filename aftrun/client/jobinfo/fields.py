@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-from aftrun.domain import jobids
 
 _EPOCH_UNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9))
 """A number below the first is in units of which the second make a second: s, ms, µs, ns."""
@@ -45,15 +42,6 @@ class View:
     def says(self, names: Iterable[str], *, flag: bool) -> bool:
         """Whether one of these fields is the boolean `flag`."""
         return any(value is flag for value in self.all(names))
-
-
-def location_id(location: str) -> str | None:
-    """The id at the end of a `Location` header."""
-    try:
-        path = urllib.parse.urlsplit(location.strip()).path
-    except ValueError:
-        return None
-    return jobids.of_value(urllib.parse.unquote(path.rstrip("/").rpartition("/")[2]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from aftrun.client import text
 from aftrun.client.jobinfo import messages
 from aftrun.client.jobinfo import state as reading
 from aftrun.client.jobinfo import words as states
-from aftrun.client.jobinfo.fields import View, exit_code_of, first_instant, location_id, word_of
+from aftrun.client.jobinfo.fields import View, exit_code_of, first_instant, word_of
 from aftrun.domain import jobids
 from aftrun.domain.errors import UsageError
 from aftrun.domain.model import JobInfo, JobInfoMap, Json, State
@@ -77,11 +77,13 @@ def _is_mapped(mapping: JobInfoMap) -> bool:
     return any(getattr(mapping, name) is not None for name in _MAPPED)
 
 
-def read(body: Json, mapping: JobInfoMap, location: str = "", *, scrub: Callable[[str], str] = _same) -> JobInfo | None:
+def read(
+    body: Json, mapping: JobInfoMap, located: str | None = None, *, scrub: Callable[[str], str] = _same
+) -> JobInfo | None:
     """The job info that a body is, or None where it is no object.
 
-    `location` is the `Location` header of the answer to a submission, whose last part is the id where the body
-    has none. `scrub` takes secrets out of `status` and `message`; `raw` and `id` stay as they came.
+    `located` is the id that the `Location` header of the answer to a submission names: the job's where the body has
+    none. `scrub` takes secrets out of `status` and `message`; `raw` and `id` stay as they came.
     Expressions see the whole body as it was sent, and must have passed `check`.
     """
     top = reading.sole(body)
@@ -99,7 +101,7 @@ def read(body: Json, mapping: JobInfoMap, location: str = "", *, scrub: Callable
         names = tuple(names)
         return (value for each in views for value in each.all(names))
 
-    name = _id(body, mapping, found, location)
+    name = _id(body, mapping, found, located)
     named = _names(body, mapping, found)
     exit_code = exit_code_of(values(mapping.exit_code, reading.EXIT_CODES))
     seen = _mapped_state(body, mapping.status, words) if mapping.status is not None else None
@@ -130,13 +132,12 @@ def read(body: Json, mapping: JobInfoMap, location: str = "", *, scrub: Callable
     )
 
 
-def _id(body: Json, mapping: JobInfoMap, found: reading.Subject, location: str) -> str | None:
+def _id(body: Json, mapping: JobInfoMap, found: reading.Subject, located: str | None) -> str | None:
     if mapping.id is not None:
         return jobids.of_value(_search(mapping.id, body))
     ids = reading.ids(found.source)
-    here = location_id(location)
-    if here is not None and (here in ids or not ids):
-        return here  # of several ids, the one that the server itself puts into its URLs
+    if located is not None and (located in ids or not ids):
+        return located  # of several ids, the one that the server itself puts into its URLs
     return ids[0] if ids else None
 
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Any
 
-from aftrun.domain.errors import ManifestError, Problem
-from aftrun.domain.model import Json
+from aftrun.domain.errors import Problem
 from aftrun.domain.text import brief
 from aftrun.manifest.build.tags import kind_of_scalar, wrong_collection_tag
-from aftrun.manifest.parse import nodes, scalars
+from aftrun.manifest.parse import scalars
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode, Source
 from aftrun.manifest.parse.syntax import MAX_BYTES, Shifts, Stop, check_text, join_surrogates, syntax_problem
 
@@ -299,16 +298,3 @@ def documents(source: Source, problems: list[Problem]) -> list[Node]:
     except Stop as stop:
         problems.append(stop.problem)
     return [node for node in reader.documents if not (isinstance(node, ScalarNode) and node.is_null)]
-
-
-def plain(data: bytes, path: str) -> Json:
-    """The first document of YAML 1.2 text as plain data, for files that are not manifests. Empty text is None.
-
-    Raises:
-        ManifestError: it is not YAML, or passes the limits that manifests have.
-    """
-    problems: list[Problem] = []
-    found = documents(Source(path, data), problems)
-    if problems:
-        raise ManifestError(problems, files=((path, data),))
-    return nodes.plain(found[0]) if found else None

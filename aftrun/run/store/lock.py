@@ -12,6 +12,7 @@ from typing import BinaryIO, Self
 
 from aftrun.domain.errors import StateError, UnderWay
 from aftrun.domain.text import brief
+from aftrun.system.files import NotAFileError, open_regular
 
 if sys.platform == "win32":  # pragma: no cover  # no Windows among the machines that measure coverage
     import msvcrt
@@ -75,13 +76,13 @@ _LOCAL = "not every file system has locks: use a --state-dir on a local disk"
 def holder(folder: Path) -> str | None:
     """Who works on the run whose folder this is, for people: `process 12 on box`. None: nobody does."""
     try:
-        with (folder / "lock").open("rb") as file:
+        with open_regular(folder / "lock", "rb") as file:
             try:
                 _try(file.fileno())
             except OSError:
                 return _named(file)
-    except FileNotFoundError:
-        return None
+    except (FileNotFoundError, NotAFileError, IsADirectoryError):
+        return None  # who wants to work on it is told what stands there
     except OSError:
         return _NAMELESS
     return None
@@ -122,7 +123,7 @@ class RunLock:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             # Append mode makes the file where it is missing, and does not empty it while another holds the lock.
-            self._file = self.path.open("a+b")
+            self._file = open_regular(self.path, "a+b")
         except OSError as error:
             raise StateError(
                 f"cannot write {self.path}: {error.strerror or error}", hint="make the state folder writable"

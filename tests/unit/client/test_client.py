@@ -539,5 +539,7 @@ def test_location_names_the_job_where_the_body_says_nothing(content: bytes) -> N
     assert (info.id, info.state) == ("a/77", State.MISSING)
     assert answered(payload).info is None
     assert answered(response(content, "500 Oops", "Location: /v1/adm/jobs/77"), "POST").info is None
-    for elsewhere in ("/v1/jobs", "/", ""):
-        assert answered(response(content, "201 Created", f"Location: {elsewhere}"), "POST").info is None
+    for elsewhere in ("/v1/jobs", "/login", "/", ""):
+        reply = answered(response(content, "201 Created", f"Location: {elsewhere}"), "POST")
+        assert reply.info is None or reply.info.id is None
+        assert elsewhere in reply.problem

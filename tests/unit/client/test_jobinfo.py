@@ -224,20 +224,18 @@ def test_no_object_is_no_job_info(body: Json) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "location", "expected"),
+    ("body", "located", "expected"),
     [
-        ({}, "/v1/adm/jobs/77", "77"),
-        ({}, "https://h/v1/adm/jobs/a%2Fb/?x=1#y", "a/b"),
-        ({"id": "1"}, "/v1/adm/jobs/77", "1"),
-        ({"id": "1", "jobId": "77"}, "/v1/adm/jobs/77", "77"),
-        ({}, "", None),
-        ({}, "/", None),
-        ({}, "http://[", None),
+        ({}, "77", "77"),
+        ({"id": "1"}, "77", "1"),
+        ({"id": "1", "jobId": "77"}, "77", "77"),
+        ({"id": "1", "jobId": "77"}, None, "1"),
+        ({}, None, None),
     ],
 )
-def test_location(body: Json, location: str, expected: str | None) -> None:
+def test_location(body: Json, located: str | None, expected: str | None) -> None:
     """The Location header gives the id where the body does not, and settles which of several it is."""
-    info = jobinfo.read(body, PLAIN, location)
+    info = jobinfo.read(body, PLAIN, located)
     assert info is not None
     assert info.id == expected
 

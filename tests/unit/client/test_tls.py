@@ -427,6 +427,23 @@ def test_proxy_with_tls() -> None:
     assert server.connections == 1
 
 
+@pytest.mark.usefixtures("away")
+def test_what_a_proxy_with_tls_needs_is_loaded_with_the_client(tmp_path: Path) -> None:
+    """Once a POST may leave, the file of authorities can be gone."""
+    authorities = tmp_path / "ca.pem"
+    authorities.write_bytes(Path(ca_file()).read_bytes())
+    with (
+        RawServer(Tunnel(), issued().server_context()) as middle,
+        RawServer(always(OK), self_signed().server_context()) as server,
+    ):
+        environ = {"https_proxy": f"https://127.0.0.1:{middle.port}", "SSL_CERT_FILE": str(authorities)}
+        endpoint = Endpoint(url=f"https://127.0.0.1:{server.port}", api_key=KEY, fingerprints=(self_signed().pin,))
+        client = AftClient(endpoint, environ=environ)
+        authorities.unlink()
+        with contextlib.closing(client):
+            assert isinstance(client.submit({}), Answer)
+
+
 def test_loopback_needs_no_proxy() -> None:
     """Requests to this machine never leave it, whatever the environment says."""
     with RawServer(always(OK)) as middle, RawServer(always(OK)) as server:

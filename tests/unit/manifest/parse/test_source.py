@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from aftrun.domain.errors import ManifestError, Problem
+from aftrun.domain.errors import Problem
 from aftrun.manifest.parse import nodes, source
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode, Source
 from aftrun.manifest.parse.syntax import MAX_BYTES
@@ -256,15 +256,6 @@ def test_depth_of_exactly_the_limit() -> None:
     """64 levels are allowed, 65 are not."""
     assert read("[" * 63 + "x" + "]" * 63)[1] == []
     assert fault("[" * 64 + "x" + "]" * 64).code == "AFT008"
-
-
-def test_plain() -> None:
-    """Plain data of other YAML files, or an error of ours."""
-    assert source.plain(b"a: [1, yes, ~, 1.5, '1']", "f") == {"a": [1, "yes", None, 1.5, "1"]}
-    assert source.plain(b"# nothing", "f") is None
-    with pytest.raises(ManifestError) as caught:
-        source.plain(b"a: [", "f")
-    assert caught.value.files == (("f", b"a: ["),)
 
 
 def test_without_the_c_parser(monkeypatch: pytest.MonkeyPatch) -> None:

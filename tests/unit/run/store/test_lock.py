@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aftrun.domain.errors import StateError, UsageError
-from aftrun.run.store.lock import RunLock
+from aftrun.run.store.lock import RunLock, holder
 from tests.waiting import HANG
 
 ROOT = Path(__file__).parents[4]
@@ -78,3 +78,12 @@ def test_a_lock_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to("/dev/full")
     with pytest.raises(StateError, match="cannot write"):
         RunLock(tmp_path, 1, "a")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_in_its_place(tmp_path: Path) -> None:
+    """It is said, and not waited for; nobody can hold it."""
+    os.mkfifo(tmp_path / "lock")
+    assert holder(tmp_path) is None
+    with pytest.raises(StateError, match="it is not a regular file"):
+        RunLock(tmp_path, 1, "box")
