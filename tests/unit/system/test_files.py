@@ -121,7 +121,7 @@ def test_what_is_no_file_is_not_read(tmp_path: Path, kind: str) -> None:
         path.symlink_to("/dev/zero")
     else:
         path.mkdir()
-    with pytest.raises(OSError, match="regular file|Is a directory"):
+    with pytest.raises(OSError, match=r"regular file|Is a directory"):
         read_regular(path)
     path = tmp_path / "y"
     with pytest.raises(FileNotFoundError):
