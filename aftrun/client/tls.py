@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import socket
 import ssl
 from collections.abc import Iterable, Mapping
@@ -18,9 +19,12 @@ from aftrun.client import x509
 from aftrun.domain import urls
 from aftrun.domain.errors import UsageError
 from aftrun.domain.model import Endpoint
+from aftrun.system.inputs import decoded, mark_of, read_input
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """Asked in this order, and only where the endpoint itself says nothing about its certificate."""
+_LARGEST_FILE = 16 * 1024 * 1024
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,8 @@ def _load_authorities(context: ssl.SSLContext, path: str, what: str) -> None:
     try:
         if Path(path).is_dir():
             context.load_verify_locations(capath=path)
+        elif text := _marked(path):
+            context.load_verify_locations(cadata="\n".join(_CERTIFICATE.findall(text)))
         else:
             context.load_verify_locations(cafile=path)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; ValueError: a NUL in the path
@@ -146,6 +152,14 @@ def _load_authorities(context: ssl.SSLContext, path: str, what: str) -> None:
         ) from error
 
 
+def _marked(path: str) -> str:
+    """The text of a file that a byte order mark begins, which OpenSSL does not know; empty for any other file."""
+    if not Path(path).is_file():
+        return ""  # nothing is taken from a pipe before OpenSSL reads it
+    data = read_input(path, _LARGEST_FILE)
+    return decoded(data) if mark_of(data) else ""
+
+
 def _load_client_certificate(context: ssl.SSLContext, cert_file: str, key_file: str | None) -> None:
     def no_password() -> str:
         # Without this OpenSSL would ask on the terminal, and a job at night would hang.
@@ -153,6 +167,11 @@ def _load_client_certificate(context: ssl.SSLContext, cert_file: str, key_file: 
 
     for path, what in ((cert_file, "certFile"), (key_file, "keyFile")):
         try:
+            if path is not None and _marked(path):
+                raise UsageError(
+                    f"{path} ({what}) begins with a byte order mark, which OpenSSL does not read",
+                    hint="save it again as plain UTF-8, without a mark; in PowerShell: Set-Content -Encoding ascii",
+                )
             if path is not None:
                 with Path(path).open("rb"):
                     pass

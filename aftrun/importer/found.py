@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from aftrun.importer.marks import has_mark
+from aftrun.system.inputs import decoded
 
 
 class Trouble(Exception):
@@ -132,7 +133,7 @@ class Notebook:
         if has_mark(path):
             raise Trouble("the name of its file is not known here")
         try:
-            return self.read(path).decode("utf-8-sig")
+            return decoded(self.read(path))
         except (OSError, UnicodeDecodeError, ValueError) as error:
             why = getattr(error, "strerror", None) or "it is not UTF-8 text"
             shown = path if re.fullmatch(r"[\w./\\: -]{1,80}", path) else "that it names"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aftrun.domain.errors import UsageError
+from aftrun.system.inputs import decoded, read_input
 
 _LARGEST = 4 * 1024 * 1024
 
@@ -45,8 +46,7 @@ def read_env_file(path: str | Path) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(_LARGEST + 1)
+        data = read_input(path, _LARGEST)
     except OSError as error:
         raise UsageError(
             f"--env-file {path} cannot be read: {error.strerror or error}", hint="check the path and its permissions"
@@ -54,7 +54,7 @@ def _text(path: Path) -> str:
     if len(data) > _LARGEST:
         raise UsageError(f"--env-file {path} is larger than {_LARGEST // 1024 // 1024} MiB")
     try:
-        return data.decode("utf-8-sig")
+        return decoded(data)
     except UnicodeDecodeError:
         raise UsageError(f"--env-file {path} is not UTF-8 text", hint="save it again as UTF-8") from None
 

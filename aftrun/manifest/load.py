@@ -26,6 +26,7 @@ from aftrun.manifest.parse.nodes import MapNode, Source
 from aftrun.manifest.parse.source import documents
 from aftrun.manifest.parse.syntax import MAX_BYTES
 from aftrun.system.files import identity
+from aftrun.system.inputs import read_input
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 STDIN = "-"
@@ -101,8 +102,7 @@ class _Reader:
             with suppress(OSError, ValueError):  # bytes in memory
                 os.set_blocking(self.stdin.fileno(), True)  # or a part of what is on its way would be taken for all
             return self._whole(self.stdin)
-        with Path(path).open("rb") as stream:
-            return self._whole(stream)
+        return read_input(path, MAX_BYTES)
 
     @staticmethod
     def _whole(stream: BinaryIO) -> bytes:

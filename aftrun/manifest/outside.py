@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from aftrun.domain.errors import ManifestError, Problem
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE, Manifest, ServerSpec
 from aftrun.domain.values import Outside, Value, bound
+from aftrun.system.inputs import decoded, read_input
 
 _LARGEST_FILE = 1024 * 1024
 
@@ -32,8 +32,7 @@ class Unavailable(Exception):
 def _from_file(name: str) -> str | None:
     """The text of a file without one trailing newline; None where there is no such file."""
     try:
-        with Path(name).open("rb") as stream:
-            data = stream.read(_LARGEST_FILE + 1)
+        data = read_input(name, _LARGEST_FILE)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -42,7 +41,7 @@ def _from_file(name: str) -> str | None:
     if len(data) > _LARGEST_FILE:
         raise Unavailable(f"the file {name} is larger than 1 MiB", "a value this large is hardly meant") from None
     try:
-        text = data.decode("utf-8")
+        text = decoded(data)
         return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
     except UnicodeDecodeError:
         raise Unavailable(f"the file {name} is not UTF-8 text", "store the value as UTF-8 text") from None

@@ -23,9 +23,13 @@ _JSON = r"""aft_json() { # the text as the inside of a JSON string, spelled as a
     { if ($0 in c) printf "%s", c[$0]; else printf "\\u%s", $0 }'
 }
 """
-_READ = r"""aft_read() { # NAME FILE: the file's text without one line break at its end (a shell cannot hold NUL)
-  aft_text=$(cat -- "$2" && printf x) || return 1
+_READ = r"""aft_read() { # NAME FILE: its text (no NUL) without byte order mark and one line break at the end
+  case $({ dd bs=2 count=1 <"$2" | od -An -tx1 | tr -d ' '; } 2>/dev/null) in
+    fffe | feff) aft_text=$(iconv -f UTF-16 -t UTF-8 <"$2" && printf x) || return 1 ;;
+    *) aft_text=$(cat -- "$2" && printf x) || return 1 ;;
+  esac
   aft_text=${aft_text%x}
+  aft_text=${aft_text#"$(printf '\357\273\277')"}
   aft_break='
 '
   case $aft_text in *"$aft_break") aft_text=${aft_text%"$aft_break"}; aft_text=${aft_text%"$(printf '\r')"} ;; esac

@@ -65,7 +65,10 @@ def test_curl_sends_what_apply_sends(aftrun: Run, sandbox: Start, tmp_path: Path
     server = sandbox()
     (tmp_path / "ca.pem").write_bytes(server.ca_pem)
     (tmp_path / "value.txt").write_bytes(b"from\n'a' \"file\" \xc3\xbc\n\n")
-    text = MANIFEST
+    (tmp_path / "notepad.txt").write_bytes(b"\xef\xbb\xbfa\xc3\xbc\r\n")
+    (tmp_path / "powershell.txt").write_bytes(b"\xff\xfe" + "b\u00fc\r\n".encode("utf-16-le"))
+    marked = "      notepad: ${file:notepad.txt}\n      powershell: ${file:powershell.txt}\n"
+    text = MANIFEST.replace("      none:", marked + "      none:")
     if shell == "dash":  # it does not hand on variables whose names it could not use itself
         text = text.replace('      odd: "${env:odd.name}"\n', "")
     manifest = write(tmp_path, text)

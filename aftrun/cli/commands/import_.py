@@ -11,6 +11,7 @@ from aftrun.cli.boundary import Form, emit, say
 from aftrun.cli.choices import Language
 from aftrun.cli.flags import argument, flag
 from aftrun.domain.errors import ManifestError, UsageError
+from aftrun.system.inputs import decoded, read_input
 
 _LARGEST = 16 * 1024 * 1024
 
@@ -74,26 +75,20 @@ def import_(
 
 def _read(file: str) -> str:
     try:
-        if file == "-":
-            data = sys.stdin.buffer.read(_LARGEST + 1)
-        else:
-            with Path(file).open("rb") as stream:
-                data = stream.read(_LARGEST + 1)
+        data = sys.stdin.buffer.read(_LARGEST + 1) if file == "-" else read_input(file, _LARGEST)
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror or error}") from error
     if len(data) > _LARGEST:
         raise UsageError(f"{file} is larger than 16 MiB", hint="paste only the commands that start jobs")
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"  # PowerShell writes UTF-16
     try:
-        return data.decode(encoding).replace("\r\n", "\n")
+        return decoded(data).replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise UsageError(f"{file} is not UTF-8 text", hint="save it as UTF-8") from None
 
 
 def _file(path: str) -> bytes:
     """A file that a command names, relative to where we are, as it would be for the command."""
-    with Path(os.path.expanduser(path)).open("rb") as stream:  # noqa: PTH111  # `~` in the middle is no home
-        return stream.read(_LARGEST)
+    return read_input(os.path.expanduser(path), _LARGEST)  # noqa: PTH111  # `~` in the middle is no home
 
 
 def _check(text: str) -> None:

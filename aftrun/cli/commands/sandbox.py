@@ -11,6 +11,7 @@ from aftrun.cli.boundary import emit, say
 from aftrun.cli.flags import flag
 from aftrun.domain.errors import UsageError
 from aftrun.domain.urls import is_loopback
+from aftrun.system.inputs import read_input
 from aftrun.system.signals import listen
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ def read_scenario(path: Path | None) -> Scenario:
     from aftrun.manifest.parse.syntax import MAX_BYTES  # noqa: PLC0415  # it comes with the parser
 
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)  # one more than the parser takes, which says so
+        data = read_input(path, MAX_BYTES)  # and one byte more, of which the parser says so
     except OSError as error:
         raise UsageError(
             f"cannot read the scenario {path}: {error.strerror or error}", hint="docs/sandbox.md shows one"

@@ -291,6 +291,19 @@ def test_unusable_files(tmp_path: Path) -> None:
         assert words in "\n".join(caught.value.diagnostics())
 
 
+@pytest.mark.parametrize(("mark", "encoding"), [(b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le")])
+def test_certificates_as_windows_saves_them(tmp_path: Path, mark: bytes, encoding: str) -> None:
+    """`aftrun trust --pem > aft.pem` in PowerShell 5.1 is UTF-16. A key in such a file is refused, with the cause."""
+    identity = self_signed()
+    saved = tmp_path / "aft.pem"
+    pem = ssl.DER_cert_to_PEM_cert(identity.der).replace("\n", "\r\n")
+    saved.write_bytes(mark + pem.encode(encoding))
+    with RawServer(always(OK), identity.server_context()) as server:
+        assert isinstance(ask(server, ca_file=str(saved)), Answer)
+    with pytest.raises(UsageError, match=r"aft\.pem \(certFile\) begins with a byte order mark"):
+        AftClient(Endpoint(cert_file=str(saved), key_file=str(saved)), environ={})
+
+
 def test_peer_certificate() -> None:
     """What a server shows, without trusting it and without sending anything."""
     with RawServer(always(OK), self_signed().server_context()) as server:

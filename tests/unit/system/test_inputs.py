@@ -1,0 +1,98 @@
+"""Files that people hand over, as editors and shells of all systems save them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import aftrun
+from aftrun.cli.commands.import_ import _read
+from aftrun.domain.values import Outside
+from aftrun.importer.found import Notebook
+from aftrun.manifest.envfile import read_env_file
+from aftrun.manifest.outside import Unavailable, fetch
+from aftrun.system.inputs import decoded, read_input
+
+WAYS = {
+    "plain": lambda text: text.encode(),
+    "Notepad": lambda text: b"\xef\xbb\xbf" + text.encode(),
+    "PowerShell 5.1": lambda text: b"\xff\xfe" + text.encode("utf-16-le"),
+    "big-endian": lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
+    "UTF-32": lambda text: b"\xff\xfe\0\0" + text.encode("utf-32-le"),
+}
+"""How the same text is saved."""
+
+
+def value_of(path: Path) -> str:
+    """What `${file:…}` stands for."""
+    found = fetch(Outside("file", str(path), "${file:…}"), {})
+    assert found is not None
+    return found
+
+
+READERS: dict[str, Callable[[Path], str]] = {
+    "a value": value_of,
+    "an env file": lambda path: "\n".join(f"{name}={value}" for name, value in read_env_file(path).items()),
+    "a script to import": lambda path: _read(str(path)).removesuffix("\n"),
+    "a body that it names": lambda path: Notebook(lambda name: Path(name).read_bytes()).file(str(path)).rstrip("\r\n"),
+}
+"""Everything that reads text that people write, but manifests, which are UTF-8 and say so (AFT002)."""
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("way", WAYS)
+def test_how_a_text_was_saved_is_no_part_of_it(tmp_path: Path, reader: str, way: str) -> None:
+    """Neither byte order mark nor encoding reaches a value, whoever reads the file."""
+    path = tmp_path / "text"
+    path.write_bytes(WAYS[way]("KEY=größe-東\r\n"))
+    assert READERS[reader](path) == "KEY=größe-東"
+
+
+def test_a_mark_is_taken_off_once_and_only_at_the_beginning() -> None:
+    """What follows it is the text, whatever it is."""
+    assert decoded(b"\xef\xbb\xbf\xef\xbb\xbfa\xef\xbb\xbf") == "\ufeffa\ufeff"
+    assert decoded(b"") == ""
+    assert decoded(b"\xef\xbb\xbf") == ""
+    for broken in (b"\xff", b"\xff\xfea", b"\xef\xbb\xbf\xff"):
+        with pytest.raises(UnicodeDecodeError):
+            decoded(broken)
+
+
+def test_a_folder_is_called_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows says "Permission denied" of one, which sends people to the wrong place."""
+    with pytest.raises(IsADirectoryError, match="it is a folder, not a file"):
+        read_input(tmp_path, 10)
+
+    def windows(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    file = tmp_path / "file"
+    file.write_bytes(b"0123456789ab")
+    assert read_input(file, 10) == b"0123456789a"
+    monkeypatch.setattr(Path, "open", windows)
+    with pytest.raises(IsADirectoryError, match="it is a folder, not a file"):
+        read_input(tmp_path, 10)
+    with pytest.raises(PermissionError, match="Permission denied"):
+        read_input(file, 10)
+    with pytest.raises(Unavailable, match="it is a folder, not a file"):
+        fetch(Outside("file", str(tmp_path), "${file:…}"), {})
+
+
+def test_no_other_module_knows_of_byte_order_marks() -> None:
+    """The manifest's parser alone, which counts columns, takes one off on its own; answers of servers are no files."""
+    package = Path(aftrun.__file__).parent
+    others = {
+        f"{path.relative_to(package).as_posix()}"
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in ("utf-8-sig", "utf-16", b"\xef\xbb\xbf", b"\xff\xfe")
+    }
+    assert others == {
+        "client/body.py",
+        "manifest/parse/nodes.py",
+        "manifest/parse/syntax.py",
+        "service/execution.py",  # loads codecs before the first request
+    }
