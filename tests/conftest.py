@@ -33,6 +33,16 @@ for _number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
+
+@pytest.fixture(scope="session", autouse=True)
+def user_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The user's data folder of these tests, so that they leave none of their own behind."""
+    folder = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(folder))
+        yield folder
+
+
 SKIPPED_IN_CI = (
     "tests/unit/manifest/parse/test_source.py::test_a_million_keys",  # runs where `AFTRUN_TEST_EFFORT` is `long`
 )
@@ -85,7 +95,16 @@ class Done:
 
 def clean_environ(**extra: str) -> dict[str, str]:
     """The environment of a person who has set nothing up: no keys, no flags, no CI."""
-    keep = {"PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT", "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"}
+    keep = {
+        "PATH",
+        "HOME",
+        "XDG_DATA_HOME",
+        "LANG",
+        "TMPDIR",
+        "SYSTEMROOT",
+        "COVERAGE_PROCESS_CONFIG",
+        "COVERAGE_PROCESS_START",
+    }
     environ = {key: value for key, value in os.environ.items() if key in keep}
     return {**environ, "NO_PROXY": "*", **extra}
 

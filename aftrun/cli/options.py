@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import complete
-from aftrun.cli.choices import Ci, Output
+from aftrun.cli.choices import DEFAULT_STATE_DIR, Ci, Output
 from aftrun.cli.flags import Completer, argument, flag
 from aftrun.domain.errors import UsageError
 from aftrun.report.registry import FORMATS
@@ -21,7 +21,6 @@ Files = Annotated[
         complete=complete.manifests,
     ),
 ]
-StateDir = Annotated[Path, flag("--state-dir", help="Where runs are recorded.", metavar="DIR")]
 EnvFiles = Annotated[
     list[Path] | None,
     flag(
@@ -61,6 +60,30 @@ LiveRun = Annotated[str | None, _run(complete.live_runs, "the one that is under 
 Last = Annotated[str | None, flag("--last", help="Only runs started within this time, such as 7d.", metavar="D")]
 OfManifest = Annotated[str | None, flag("--manifest", help="Only runs of the manifest of this name.", metavar="NAME")]
 OutputFormat = Annotated[Output, flag("--output", "-o", help="What to print at the end.")]
+
+
+@dataclass(frozen=True, slots=True)
+class StateFlags:
+    """Where the record is, and whether to believe it."""
+
+    state_dir: Annotated[Path, flag("--state-dir", help="Where runs are recorded.", metavar="DIR")] = DEFAULT_STATE_DIR
+    trust_state: Annotated[
+        bool,
+        flag(
+            "--trust-state",
+            help="Accept the state folder as your own, although aftrun did not make it here for you: it comes out of "
+            "a cache, say, or was moved.",
+        ),
+    ] = False
+
+    @property
+    def folder(self) -> Path:
+        """The state folder, accepted where that was said. Whoever opens it makes sure that it may be opened."""
+        if self.trust_state:
+            from aftrun.run.store.folder import accept  # noqa: PLC0415  # only for this flag
+
+            accept(self.state_dir)
+        return self.state_dir
 
 
 @dataclass(frozen=True, slots=True)

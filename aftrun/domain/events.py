@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from aftrun.domain import runids
 from aftrun.domain.errors import StateError
 from aftrun.domain.model import Json, Outcome
 
@@ -367,19 +368,33 @@ def to_json(event: Event) -> dict[str, Json]:
 
 
 def _decode(name: str, hint: Any, value: Any) -> Any:
+    """A field from JSON.
+
+    Raises:
+        TypeError: it is of another type: somebody else wrote it, and whoever reads the event relies on its types.
+        ValueError: it is no instant, or no word that stands there.
+    """
     if name in _INSTANTS:
         return parse_instant(value)
+    if hint is str or hint is bool:  # most fields
+        return _of_type(hint, value)
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
     if typing.get_origin(hint) is tuple:
         item = typing.get_args(hint)[0]
-        return tuple(_decode("", item, each) for each in value)
+        return tuple(_decode("", item, each) for each in _of_type(list, value))
     if dataclasses.is_dataclass(hint):
-        return _build(typing.cast("type[Any]", hint), value)
+        return _build(typing.cast("type[Any]", hint), _of_type(dict, value))
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return hint(value)
     if hint is float:
-        return float(value)
+        return float(_of_type((int, float), value))
+    return _of_type(dict if typing.get_origin(hint) is not None else hint, value)
+
+
+def _of_type(kind: Any, value: Any) -> Any:
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError(f"{type(value).__name__} where {getattr(kind, '__name__', 'a number')} belongs")
     return value
 
 
@@ -395,10 +410,13 @@ def from_json(data: Any) -> Event:
     """
     try:
         cls = _CLASSES[data["type"]]
-        return typing.cast("Event", _build(cls, data))
-    except (KeyError, TypeError, ValueError) as error:
+        event = typing.cast("Event", _build(cls, data))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         kind = data.get("type") if isinstance(data, Mapping) else None
         raise StateError(
             f"the record of the run holds an event that this version cannot read: {kind!r} ({error})",
             hint="it was written by another version of aftrun, or the file is damaged",
         ) from error
+    if isinstance(event, RunStarted):
+        runids.checked(event.run)
+    return event

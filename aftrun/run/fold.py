@@ -28,6 +28,7 @@ from aftrun.domain.events import (
     Warned,
 )
 from aftrun.domain.model import Attempt, FileRef, JobResult, Outcome, RunReport, State
+from aftrun.domain.text import brief
 from aftrun.domain.values import Origin
 
 
@@ -100,7 +101,7 @@ class ReportBuilder:
             case RunResumed():
                 self._ended_at, self._outcome, self._exit_code = None, "running", None
                 for key in event.again or ():
-                    self._jobs[key] = _open_again(self._jobs[key])
+                    self._jobs[key] = _open_again(self._named(key))
             case RunEnded():
                 self._ended_at, self._outcome, self._exit_code = event.at, event.outcome, event.exit_code
             case Interrupted():
@@ -108,9 +109,12 @@ class ReportBuilder:
             case Warned():
                 self._warnings.append(event.message)
             case _:
-                if event.job not in self._jobs:
-                    raise StateError(f"the record of the run speaks of a job that it never named: {event.job!r}")
-                self._jobs[event.job] = _advance(self._jobs[event.job], event)
+                self._jobs[event.job] = _advance(self._named(event.job), event)
+
+    def _named(self, key: str) -> JobResult:
+        if key not in self._jobs:
+            raise StateError(f"the record of the run speaks of a job that it never named: {brief(key)!r}")
+        return self._jobs[key]
 
     def report(self) -> RunReport:
         """The report so far.

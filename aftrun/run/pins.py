@@ -6,10 +6,8 @@ itself: without that key nobody can try out guesses, and equal values in two fol
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from aftrun.domain import zones
 from aftrun.domain.errors import StateError
 from aftrun.domain.events import Accepted, Event, RunResumed, RunStarted
 from aftrun.domain.model import Json
-from aftrun.system.files import read_regular
+from aftrun.system.files import make_once, read_regular
 
 KEY_FILE = "digest.key"
 _LENGTH = 32
@@ -51,29 +49,11 @@ def make_key(state_dir: Path) -> bytes:
         StateError: it cannot be read or written.
     """
     path = state_dir / KEY_FILE
-    there = _read(path)
-    if there is not None and len(there) == _LENGTH:
-        return there
-    new = path.with_name(f".{KEY_FILE}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-        try:
-            os.write(file, secrets.token_bytes(_LENGTH))
-            os.fsync(file)
-        finally:
-            os.close(file)
-        if there is not None:  # it is damaged: what it pinned cannot be compared any more
-            new.replace(path)
-        else:
-            with contextlib.suppress(FileExistsError):  # another process was faster, and its key is as good
-                os.link(new, path)
+        found = make_once(path, secrets.token_bytes(_LENGTH))  # a damaged one pinned what cannot be compared any more
     except OSError as error:
         raise StateError(f"cannot write {path}: {error.strerror or error}", hint="make it writable") from error
-    finally:
-        with contextlib.suppress(OSError):  # it has been moved, or was never made
-            new.unlink()
-    found = read_key(state_dir)
-    if found is None:
+    if len(found) != _LENGTH:
         raise StateError(f"cannot use {path}: it is damaged", hint="remove it")
     return found
 

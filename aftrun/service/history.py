@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aftrun.domain import zones
-from aftrun.domain.errors import ExitCode, StateError, UnderWay, UsageError
+from aftrun.domain.errors import ExitCode, ManifestError, StateError, UnderWay, UsageError
 from aftrun.domain.events import Event, RunStarted, SubmitIntended
 from aftrun.domain.model import JobResult, Json, RunReport
 from aftrun.manifest import bind, load_all
+from aftrun.manifest.redact import without_keys
 from aftrun.report import json as json_report
 from aftrun.run.fold import ReportBuilder
 from aftrun.run.pins import changes, read_key
 from aftrun.run.render import outputs_of
 from aftrun.run.select import dependants, may_be_running, to_read_again, to_retry
+from aftrun.run.store.folder import run_folder
 from aftrun.run.store.lock import held
 from aftrun.run.store.record import Log, Retry, RunRow
-from aftrun.run.store.restore import open_record, read_run, run_folder
+from aftrun.run.store.restore import open_record, read_run
 from aftrun.service.options import RunOptions
 from aftrun.service.prepare import PreparedRun, prepare, prepare_run
 from aftrun.service.report_file import Finished
@@ -89,6 +91,26 @@ def _kept_files(log: Log, past: PastRun) -> tuple[tuple[str, bytes], ...]:
     if not stored:
         raise StateError(f"the record of run {past.row.id} holds no manifests, so it cannot be resumed")
     return stored
+
+
+def edited(log: Log, past: PastRun) -> tuple[str, ...]:
+    """What is not on disk as the run has it, a sentence for each manifest: the run goes by its own copy.
+
+    Raises:
+        StateError: the record cannot be read.
+    """
+    found = []
+    for path, content in _kept_files(log, past):
+        if path in ("-", "start") or content.startswith(b"# aftrun: the same file as "):
+            continue  # standard input, flags, or a second name of another one
+        try:
+            now = without_keys(path, read_regular(Path(path)))
+        except (OSError, ManifestError, ValueError):
+            found.append(f"{path} cannot be read any more; the run goes by its own copy")
+            continue
+        if now != content:
+            found.append(f"{path} has changed since the run began; the run goes by its own copy")
+    return tuple(found)
 
 
 def _setup(
@@ -285,7 +307,7 @@ def prune(log: Log, state_dir: Path, before: str) -> list[str]:
     """
     gone = log.prune(before)
     for run in gone:
-        folder = state_dir / "runs" / run
+        folder = run_folder(state_dir, run)
         try:
             shutil.rmtree(folder)
         except FileNotFoundError:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 
 from aftrun.domain.errors import StateError
 from aftrun.domain.model import Json
@@ -58,7 +58,45 @@ class RunOptions:
                     hint="use the version of aftrun that started it",
                 )
             known[name] = _frozen(value) if isinstance(value, list) else value
-        return cls(**known)  # type: ignore[arg-type]  # written by to_json
+        made = cls(**known)  # type: ignore[arg-type]  # checked below
+        if (wrong := made._unlike()) is not None:
+            raise StateError(
+                f"the record says that the run was started with {wrong}, in a form that aftrun never writes",
+                hint="the state folder is damaged, or was not written by aftrun: use another --state-dir",
+            )
+        return made
+
+    def _unlike(self) -> str | None:
+        """A field that holds what nothing that `to_json` wrote can hold; None where there is none."""
+        for each in fields(self):
+            value = getattr(self, each.name)
+            default = each.default_factory() if callable(each.default_factory) else each.default
+            if each.name == "variables":
+                fits = isinstance(value, tuple) and all(
+                    isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(text, str) for text in pair)
+                    for pair in value
+                )
+            elif each.name == "inherited":
+                fits = isinstance(value, Mapping) and all(isinstance(item, Mapping) for item in value.values())
+            elif isinstance(default, tuple):
+                fits = isinstance(value, tuple) and all(isinstance(text, str) for text in value)
+            elif isinstance(default, bool | str):
+                fits = isinstance(value, type(default))
+            else:
+                fits = value is None or _OPTIONAL[each.name](value)
+            if not fits:
+                return each.name
+        return None
+
+
+_OPTIONAL: Mapping[str, Callable[[object], bool]] = {
+    "url": lambda value: isinstance(value, str),
+    "ca_file": lambda value: isinstance(value, str),
+    "max_parallel": lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
+    "fail_fast": lambda value: isinstance(value, bool),
+    "timeout": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+}
+"""What the fields hold that may be None."""
 
 
 def _plain(value: object) -> Json:

@@ -17,11 +17,12 @@ from aftrun.run.pins import Elsewhere, elsewhere, make_key, pins, read_key
 from aftrun.run.ports import Clock, Journal
 from aftrun.run.select import to_read_again
 from aftrun.run.store import journal_file
+from aftrun.run.store.folder import run_folder
 from aftrun.run.store.journal import MemoryJournal, RunJournal
 from aftrun.run.store.journal_file import Head, JournalFile
 from aftrun.run.store.lock import RunLock
 from aftrun.run.store.record import Log, StoredFile, process_name
-from aftrun.run.store.restore import recover, run_folder
+from aftrun.run.store.restore import recover
 from aftrun.run.verdict import NAMES
 from aftrun.service.prepare import PreparedRun
 

@@ -13,10 +13,11 @@ from aftrun.domain.model import RunReport
 from aftrun.run.fold import ReportBuilder
 from aftrun.run.ports import Clock, Listener, SystemClock
 from aftrun.run.store import journal_file
+from aftrun.run.store.folder import run_folder
 from aftrun.run.store.journal_file import Tail
 from aftrun.run.store.lock import held
 from aftrun.run.store.record import Log
-from aftrun.run.store.restore import read_run, run_folder
+from aftrun.run.store.restore import read_run
 
 PAUSE = 0.25
 """Seconds between two looks at the record, each of which costs next to nothing while nothing is new."""

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from aftrun.domain.errors import UnderWay, UsageError
 from aftrun.domain.model import RunOutcome
+from aftrun.run.store.folder import run_folder
 from aftrun.run.store.lock import holder
 from aftrun.run.store.record import Log, RunRow
-from aftrun.run.store.restore import run_folder
 
 GOES_ON = frozenset({RunOutcome.INTERRUPTED, RunOutcome.ERROR, RunOutcome.STATE_ERROR, RunOutcome.STOPPED})
 """What a run is counted as that came to no end of its own, so that `resume` can go on with it."""

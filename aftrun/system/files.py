@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import stat
 import tempfile
 import time
@@ -73,6 +74,41 @@ def open_regular(path: Path, mode: str) -> BinaryIO:
         file.close()
         raise NotAFileError(errno.EINVAL, "it is not a regular file", str(path))
     return file
+
+
+def make_once(path: Path, content: bytes) -> bytes:
+    """What is in a file, which is made now where there is none: whole or not at all, and for its owner's eyes only.
+
+    Where several processes make it at once, all get what the fastest wrote. A file of another length than `content` is
+    damaged, and made anew. Missing folders are made.
+
+    Raises:
+        OSError: it can neither be read nor written.
+    """
+    there = None
+    try:
+        there = read_regular(path)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if there is not None and len(there) == len(content):
+        return there
+    new = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        try:
+            os.write(file, content)
+            os.fsync(file)
+        finally:
+            os.close(file)
+        if there is not None:
+            new.replace(path)
+        else:
+            with contextlib.suppress(FileExistsError):  # another process was faster, and its content is as good
+                os.link(new, path)
+    finally:
+        with contextlib.suppress(OSError):  # it has been moved, or was never made
+            new.unlink()
+    return read_regular(path)
 
 
 _spare: list[int] = []

@@ -14,6 +14,7 @@ from aftrun import Client
 from aftrun.domain.model import Json
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import ROOT, Run
+from tests.records import copied
 
 Start = Callable[..., Sandbox]
 
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.parametrize("version", VERSIONS)
 
 def again(version: str, name: str, folder: Path) -> str:
     """A copy of a folder, as this folder's own record; returns the id of its oldest run."""
-    shutil.copytree(STATES / version / name, folder / ".aftrun")
+    copied(STATES / version / name, folder / ".aftrun")
     return min(path.name for path in (folder / ".aftrun" / "runs").iterdir())
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from aftrun.cli import options
-from aftrun.cli.choices import DEFAULT_STATE_DIR, Output
+from aftrun.cli.choices import Output
 from aftrun.cli.flags import flag
 
 
@@ -41,9 +41,9 @@ def apply(
     server: options.ServerFlags,
     view: options.ViewFlags,
     ending: options.ReportFlags,
+    state: options.StateFlags,
     var: options.Variables = None,
     env_file: options.EnvFiles = None,
-    state_dir: options.StateDir = DEFAULT_STATE_DIR,
     dry_run: options.DryRun = False,
     sandbox: options.WithSandbox = False,
 ) -> int:
@@ -86,4 +86,4 @@ def apply(
     with sandbox_for(sandbox) as server_here:
         manifests = prepare(loaded.manifests, chosen, server_here)
         setup = prepare_run(manifests, bind_all(manifests, environ, loaded), chosen)
-        return carry_out(setup, state_dir, view, ending, files=loaded.files)
+        return carry_out(setup, state.folder, view, ending, files=loaded.files)

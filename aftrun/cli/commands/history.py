@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options
 from aftrun.cli.boundary import Form, colour, emit, say
-from aftrun.cli.choices import DEFAULT_STATE_DIR, ListFormat
+from aftrun.cli.choices import ListFormat
 from aftrun.cli.flags import flag
 from aftrun.cli.running import duration
 from aftrun.domain.events import instant
@@ -42,6 +42,7 @@ def _row_data(row: RunRow, counts: dict[str, int]) -> dict[str, Json]:
 
 
 def history(
+    state: options.StateFlags,
     status: Annotated[
         list[RunOutcome] | None,
         flag("--status", help="Only runs with this outcome (repeatable).", many=RunOutcome),
@@ -54,22 +55,21 @@ def history(
         str | None,
         flag("--prune", help="Forget runs that ended longer ago than this, such as 90d.", metavar="D"),
     ] = None,
-    state_dir: options.StateDir = DEFAULT_STATE_DIR,
 ) -> int:
     """List past runs, the newest first. Nothing is ever forgotten but by --prune."""
     from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.service import which  # noqa: PLC0415  # the same
 
-    if not past.on_record(state_dir):
+    if not past.on_record(state.folder):
         # No history is a short history, not a mistake.
         if form is ListFormat.JSON and prune is None:
             emit("[]\n", Form.JSON)
-        say(f"no run is on record in {state_dir}")
+        say(f"no run is on record in {state.folder}")
         return 0
-    with past.open_log(state_dir, say) as log:
+    with past.open_log(state.folder, say) as log:
         if prune is not None:
             before = instant(time.time() - (duration(prune, "--prune") or 0.0))
-            gone = past.prune(log, state_dir, before)
+            gone = past.prune(log, state.folder, before)
             say(f"forgot {len(gone)} run{'' if len(gone) == 1 else 's'} that ended before {before}")
             return 0
         found = which.runs(log, since=since(last), manifest=manifest)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from aftrun.cli import options
 from aftrun.cli.boundary import report_failure, say
-from aftrun.cli.choices import DEFAULT_STATE_DIR, Output
+from aftrun.cli.choices import Output
 from aftrun.domain.errors import ExitCode
 
 
 def report(
     reports: options.ReportPaths,
+    state: options.StateFlags,
     run: options.Run = None,
     output: options.OutputFormat = Output.TABLE,
-    state_dir: options.StateDir = DEFAULT_STATE_DIR,
 ) -> int:
     """Write the reports of a past run again, in any format.
 
@@ -24,7 +24,7 @@ def report(
     from aftrun.service import which  # noqa: PLC0415  # the same
 
     paths = reports.by_format()
-    with past.open_log(state_dir, say) as log:
+    with past.open_log(state.folder, say) as log:
         found = past.read(log, which.find(which.runs(log), run))
     errors = outputs.write_reports(found.report, paths)
     codes = [report_failure(error) for error in errors]

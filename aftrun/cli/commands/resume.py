@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options
 from aftrun.cli.boundary import say
-from aftrun.cli.choices import DEFAULT_STATE_DIR
 from aftrun.cli.flags import flag
 from aftrun.cli.running import carry_out, conclude
 
@@ -27,13 +26,13 @@ def resume(
     tls: options.TlsFlags,
     view: options.ViewFlags,
     ending: options.ReportFlags,
+    state: options.StateFlags,
     run: options.OpenRun = None,
     accept_changes: Annotated[
         bool,
         flag("--accept-changes", help="Go on although a server, a value from outside or the time zone is another now."),
     ] = False,
     env_file: options.EnvFiles = None,
-    state_dir: options.StateDir = DEFAULT_STATE_DIR,
 ) -> int:
     """Resume a run that was interrupted or killed.
 
@@ -47,10 +46,10 @@ def resume(
 
     ending = ending.beside(view)
     environ = with_env_files(os.environ, env_file or ())
-    with past.open_log(state_dir, say, thorough=True) as log:
+    with past.open_log(state.folder, say, thorough=True) as log:
         row = which.to_resume(log, run)
         found = past.read(log, row)
-        ended = past.unreported(found, state_dir)
+        ended = past.unreported(found, state.folder)
         if ended is not None:
             say(f"run {row.id} had ended, but was killed before its report said so; the report is up to date now")
             return conclude(ended, ending)
@@ -58,6 +57,10 @@ def resume(
         setup = past.resume_setup(log, found, environ, accept_changes=accept_changes)
         if found.start.pins is None:
             say("warning: the run was begun by an older aftrun, so it cannot be checked that values are as they were")
+        for line in past.edited(log, found):
+            say(f"warning: {line}")
+        if not view.quiet:
+            say(f"resuming run {row.id} on {', '.join(dict.fromkeys(setup.shown_urls))}")
         for change in setup.changes:
             say(f"accepted: {change}")
-    return carry_out(setup, state_dir, view, ending, resume=True)
+    return carry_out(setup, state.folder, view, ending, resume=True)

@@ -8,7 +8,6 @@ from typing import Annotated
 
 from aftrun.cli import options
 from aftrun.cli.boundary import say
-from aftrun.cli.choices import DEFAULT_STATE_DIR
 from aftrun.cli.commands.resume import with_tls
 from aftrun.cli.flags import flag
 from aftrun.cli.running import carry_out, sandbox_for
@@ -18,6 +17,7 @@ def retry(
     tls: options.TlsFlags,
     view: options.ViewFlags,
     ending: options.ReportFlags,
+    state: options.StateFlags,
     run: options.BadRun = None,
     include_unknown: Annotated[
         bool,
@@ -27,7 +27,6 @@ def retry(
         bool, flag("--again", help="Although the run has been retried already, and that one succeeded.")
     ] = False,
     env_file: options.EnvFiles = None,
-    state_dir: options.StateDir = DEFAULT_STATE_DIR,
 ) -> int:
     """Start a new run of just the jobs that did not succeed, and of those that need them.
 
@@ -40,7 +39,7 @@ def retry(
 
     ending = ending.beside(view)
     environ = with_env_files(os.environ, env_file or ())
-    with past.open_log(state_dir, say, thorough=True) as log:
+    with past.open_log(state.folder, say, thorough=True) as log:
         found = past.read(log, which.to_retry(log, run))
         wanted = found.row.id
         found, place = past.to_retry_now(log, found, again=again)
@@ -50,7 +49,10 @@ def retry(
         with sandbox_for(chosen.sandbox) as server:
             setup, stored = past.retry_setup(log, found, chosen, environ, server)
             setup = replace(setup, retry=place)
+            for line in past.edited(log, found):
+                say(f"warning: {line}")
             if not view.quiet:
-                say(f"retry of run {found.row.id}: {len(chosen.only)} of {len(found.report.jobs)} jobs")
-            code = carry_out(setup, state_dir, view, ending, files=stored)
+                urls = ", ".join(dict.fromkeys(setup.shown_urls))
+                say(f"retry of run {found.row.id}: {len(chosen.only)} of {len(found.report.jobs)} jobs on {urls}")
+            code = carry_out(setup, state.folder, view, ending, files=stored)
     return code

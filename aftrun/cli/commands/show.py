@@ -9,7 +9,7 @@ from typing import Annotated
 
 from aftrun.cli import options
 from aftrun.cli.boundary import Form, colour, emit, say
-from aftrun.cli.choices import DEFAULT_STATE_DIR, ListFormat
+from aftrun.cli.choices import ListFormat
 from aftrun.cli.commands.history import since
 from aftrun.cli.flags import flag
 from aftrun.domain.model import Outcome
@@ -17,6 +17,7 @@ from aftrun.domain.text import dumps
 
 
 def show(
+    state: options.StateFlags,
     run: options.Run = None,
     status: Annotated[
         list[Outcome] | None,
@@ -25,14 +26,13 @@ def show(
     last: options.Last = None,
     manifest: options.OfManifest = None,
     form: Annotated[ListFormat, flag("--format", help="How to show it.")] = ListFormat.TABLE,
-    state_dir: options.StateDir = DEFAULT_STATE_DIR,
 ) -> int:
     """Show one run, job by job, with each job's time beside its usual one."""
     from aftrun.report import json as json_report  # noqa: PLC0415  # the same
     from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.service import which  # noqa: PLC0415  # the same
 
-    with past.open_log(state_dir, say) as log:
+    with past.open_log(state.folder, say) as log:
         row = which.find(which.runs(log, since=since(last), manifest=manifest), run)
         found = past.read(log, row)
         open_still = which.can_go_on(log, row)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import say
-from aftrun.cli.choices import DEFAULT_STATE_DIR, Output
+from aftrun.cli.choices import Output
 from aftrun.cli.flags import flag
 from aftrun.cli.running import bind_all, carry_out, duration, sandbox_for
 from aftrun.domain.errors import UsageError
@@ -54,6 +54,7 @@ def start(
     server: options.ServerFlags,
     view: options.ViewFlags,
     ending: options.ReportFlags,
+    state: options.StateFlags,
     host: Annotated[
         str | None, flag("--host", help="The server; default 127.0.0.1:44399.", metavar="HOST:PORT")
     ] = None,
@@ -65,7 +66,6 @@ def start(
         str | None,
         flag("--timeout", help="How long the job may take from its acceptance; default 24h.", metavar="D"),
     ] = None,
-    state_dir: options.StateDir = DEFAULT_STATE_DIR,
     dry_run: Annotated[bool, flag("--dry-run", help="Show the request and send nothing.")] = False,
     sandbox: options.WithSandbox = False,
 ) -> int:
@@ -103,7 +103,7 @@ def start(
         manifests = prepare(loaded.manifests, chosen, server_here)
         environ = key.environ(chosen.url or "https://127.0.0.1:44399", needed=not sandbox)
         setup = prepare_run(manifests, bind_all(manifests, environ, loaded), chosen)
-        return carry_out(setup, state_dir, view, ending, files=loaded.files)
+        return carry_out(setup, state.folder, view, ending, files=loaded.files)
 
 
 def manifest_text(job: JobFlags, key: serverflags.KeyFlags) -> str:

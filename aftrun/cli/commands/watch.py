@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from aftrun.cli import options
 from aftrun.cli.boundary import say
-from aftrun.cli.choices import DEFAULT_STATE_DIR
 from aftrun.cli.running import conclude, record_flag, signals
 
 if TYPE_CHECKING:
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 def watch(
     view: options.ViewFlags,
     ending: options.ReportFlags,
+    state: options.StateFlags,
     run: options.LiveRun = None,
-    state_dir: options.StateDir = DEFAULT_STATE_DIR,
 ) -> int:
     """Follow a run that another process carries out, live, to its end.
 
@@ -30,7 +29,7 @@ def watch(
     from aftrun.service import which  # noqa: PLC0415  # the same
 
     ending = ending.beside(view)
-    with past.open_log(state_dir, say) as log:
+    with past.open_log(state.folder, say) as log:
         return follow(log, which.to_watch(log, run), view, ending)
 
 
@@ -44,7 +43,7 @@ def follow(log: Log, row: RunRow, view: options.ViewFlags, ending: options.Repor
     from aftrun.cli.view.observers import RunObservers, Subject  # noqa: PLC0415  # the same
     from aftrun.domain.model import RunOutcome  # noqa: PLC0415  # the same
     from aftrun.report.facts import labels  # noqa: PLC0415  # the same
-    from aftrun.run.store.restore import run_folder  # noqa: PLC0415  # the same
+    from aftrun.run.store.folder import run_folder  # noqa: PLC0415  # the same
     from aftrun.service import history as past  # noqa: PLC0415  # the same
     from aftrun.service import which  # noqa: PLC0415  # the same
     from aftrun.service.report_file import Finished  # noqa: PLC0415  # the same

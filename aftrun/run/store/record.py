@@ -9,17 +9,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sqlite3
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from aftrun.domain.errors import StateError, UnderWay, UsageError
 from aftrun.domain.events import FORMAT, Event, JobEnded, RunEnded, RunResumed, RunStarted, from_json, instant
-from aftrun.domain.model import Json
+from aftrun.domain.model import Json, RunOutcome
+from aftrun.domain.runids import checked, is_run_id
+from aftrun.run.store import folder as state_folder
+from aftrun.run.store.folder import run_folder
 from aftrun.run.store.journal_file import encode
 from aftrun.run.store.lock import held
 from aftrun.run.store.record_errors import Damaged, explain
@@ -79,6 +83,8 @@ _MIGRATIONS: dict[int, str] = {}
 """From version N to N + 1. A database is brought up to date, one step at a time, when it is opened for writing."""
 
 _LEAVE = "leave the state folder to aftrun while runs are under way; `aftrun resume` puts it in order afterwards"
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 
 BUSY_SECONDS = 600.0
 """How long to wait for a file that another program has locked: a backup may take its time."""
@@ -143,9 +149,11 @@ class Log:
 
         Raises:
             StateError: it cannot be opened, or was written by a newer aftrun.
+            UsageError: the folder is not this user's own.
         """
         self.path = folder / "state.db"
         self._waiting, self._hurried = waiting, hurried
+        state_folder.check(folder)
         if create:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -154,6 +162,11 @@ class Log:
                     f"cannot make the state folder {folder}: {error.strerror or error}",
                     hint="make its parent writable, or use another --state-dir",
                 ) from error
+            if why := state_folder.claim(folder):
+                waiting(
+                    f"warning: {folder} cannot be marked as yours ({why}), so that the next command will ask for "
+                    "--trust-state; make that writable, or set XDG_DATA_HOME to a folder that is kept"
+                )
         elif not self.path.exists():
             raise StateError(
                 f"there is no state file {self.path}", hint="no run has been recorded here: see --state-dir"
@@ -189,7 +202,7 @@ class Log:
         rows: list[RunRow] = []
         with log:
             with contextlib.suppress(StateError):  # nothing of it can be read
-                rows = log.runs()
+                rows = log._run_rows(lambda _: None)  # noqa: SLF001  # the same
             for row in rows:
                 try:
                     yield row, log.events(row.id), log.files(row.id)
@@ -345,7 +358,7 @@ class Log:
                     f"run {each} is being retried by another process, as run {taken}",
                     hint=f"`aftrun show {taken}` shows it; nothing was sent",
                 )
-            if held(self.path.parent / "runs" / each) or self.count(each) != number:
+            if held(run_folder(self.path.parent, each)) or self.count(each) != number:
                 raise UnderWay(
                     f"run {each} has been resumed by another process", hint="wait until it has ended, and try again"
                 )
@@ -394,7 +407,7 @@ class Log:
             of = json.loads(found[0]).get("retry_of") if found is not None else None
         except (AttributeError, TypeError, ValueError) as error:
             raise Damaged(f"the state file {self.path} is damaged: its list of runs cannot be read") from error
-        return of if isinstance(of, str) and of else None
+        return checked(of) if of else None
 
     def count(self, run: str) -> int:
         """How many events of a run are in the file now, whoever wrote them.
@@ -415,12 +428,12 @@ class Log:
             if self._execute("SELECT 1 FROM sqlite_master WHERE name = 'retries'").fetchone():
                 found = self._execute("SELECT run FROM retries WHERE of = ?", (run,)).fetchone()
                 if found is not None and self._execute("SELECT 1 FROM runs WHERE id = ?", (found[0],)).fetchone():
-                    return str(found[0])
+                    return checked(found[0])
             # Those of version 0.1, and of a state file that was made anew, are told by their options alone.
             mark = json.dumps({"retry_of": run})[1:-1]
             query = "SELECT id FROM runs WHERE instr(options, ?) > 0 ORDER BY started_at DESC, id DESC LIMIT 1"
             found = self._execute(query, (mark,)).fetchone()
-        return None if found is None else str(found[0])
+        return None if found is None else checked(found[0])
 
     def _begin(self, start: RunStarted, files: Iterable[StoredFile], options: Mapping[str, Json]) -> None:
         names = json.dumps([source.name for source in start.sources])
@@ -525,18 +538,26 @@ class Log:
         Raises:
             StateError: they cannot be read.
         """
+
+        def refuse(error: Exception) -> None:
+            raise Damaged(f"the state file {self.path} is damaged: its list of runs cannot be read") from error
+
+        return self._run_rows(refuse)
+
+    def _run_rows(self, bad: Callable[[Exception], None]) -> list[RunRow]:
+        """The same; `bad` hears of each row that is none, which is left out unless it raises."""
         with self._explained():
             found = self._execute(
                 "SELECT id, started_at, ended_at, outcome, exit_code, manifests, jobs, options FROM runs "
                 "ORDER BY started_at DESC, id DESC"
             ).fetchall()
-        try:
-            return [
-                RunRow(row[0], row[1], row[2], row[3], row[4], tuple(json.loads(row[5])), row[6], json.loads(row[7]))
-                for row in found
-            ]
-        except (TypeError, ValueError) as error:
-            raise Damaged(f"the state file {self.path} is damaged: its list of runs cannot be read") from error
+        rows = []
+        for row in found:
+            try:
+                rows.append(_run_row(row))
+            except (TypeError, ValueError, RecursionError) as error:
+                bad(error)
+        return rows
 
     def events(self, run: str) -> list[Event]:
         """Every event of a run, in order. Nothing is skipped: what cannot be read is an error.
@@ -658,8 +679,37 @@ class Log:
             found = self._execute(
                 "SELECT id FROM runs WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY id", (before,)
             ).fetchall()
+            gone = [checked(row[0]) for row in found]
             self._db.executemany("DELETE FROM runs WHERE id = ?", found)
-        return [row[0] for row in found]
+        return gone
+
+
+def _run_row(row: Sequence[Any]) -> RunRow:
+    """A row of the list of runs, whose columns can hold anything whatever the table says.
+
+    Raises:
+        ValueError: it does not hold what aftrun writes there.
+    """
+    run, started_at, ended_at, outcome, exit_code, manifests, jobs, options = row
+    names, chosen = json.loads(manifests), json.loads(options)
+    fits = (
+        is_run_id(run)
+        and _is_instant(started_at)
+        and (ended_at is None or _is_instant(ended_at))
+        and outcome in set(RunOutcome)
+        and (exit_code is None or isinstance(exit_code, int))
+        and isinstance(names, list)
+        and all(isinstance(name, str) for name in names)
+        and isinstance(jobs, int)
+        and isinstance(chosen, dict)
+    )
+    if not fits:
+        raise ValueError(f"not a run as aftrun records it: {run!r}")
+    return RunRow(run, started_at, ended_at, outcome, exit_code, tuple(names), jobs, chosen)
+
+
+def _is_instant(value: object) -> bool:
+    return isinstance(value, str) and _INSTANT.fullmatch(value) is not None
 
 
 def _path_in(path: str) -> str | bytes:

@@ -11,7 +11,10 @@ from pathlib import Path
 
 from aftrun.domain.errors import StateError
 from aftrun.domain.events import Accepted, Event, RunStarted, Warned
+from aftrun.domain.runids import is_run_id
+from aftrun.run.store import folder as state_folder
 from aftrun.run.store import journal_file, wal
+from aftrun.run.store.folder import run_folder
 from aftrun.run.store.journal_file import Head, JournalFile, Lines
 from aftrun.run.store.lock import held
 from aftrun.run.store.reconcile import Reconciled, Witness, from_report, reconcile
@@ -20,11 +23,6 @@ from aftrun.run.store.record_errors import Damaged
 from aftrun.system.files import read_regular
 
 Say = Callable[[str], None]
-
-
-def run_folder(state_dir: Path, run: str) -> Path:
-    """Where the files of one run are."""
-    return state_dir / "runs" / run
 
 
 def read_run(log: Log, run: str) -> Reconciled:
@@ -120,8 +118,11 @@ def open_record(state_dir: Path, say: Say, *, thorough: bool = False) -> Log:
 
     Raises:
         StateError: it cannot be opened, or is damaged while somebody works on a run.
+        UsageError: the folder is not this user's own.
     """
-    journals = sorted((state_dir / "runs").glob(f"*/{journal_file.NAME}"))
+    state_folder.check(state_dir)
+    found = sorted((state_dir / "runs").glob(f"*/{journal_file.NAME}"))
+    journals = [path for path in found if is_run_id(path.parent.name)]
     damage = ""
     doubt = _doubt(state_dir) if thorough else ""
     try:

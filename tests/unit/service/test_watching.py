@@ -24,11 +24,12 @@ from aftrun.domain.events import (
 from aftrun.domain.model import Outcome
 from aftrun.run.fold import ReportBuilder, fold
 from aftrun.run.store import journal_file
+from aftrun.run.store.folder import run_folder
 from aftrun.run.store.journal import RunJournal
 from aftrun.run.store.journal_file import Head, JournalFile, event_line
 from aftrun.run.store.lock import RunLock
 from aftrun.run.store.record import Log
-from aftrun.run.store.restore import recover, run_folder
+from aftrun.run.store.restore import recover
 from aftrun.service.watching import RunWatcher, Watched, WatchEnd
 
 RUN = "r0"

@@ -13,9 +13,9 @@ from aftrun.domain.errors import AftrunError, UnderWay, UsageError
 from aftrun.domain.events import JobHeader, RunEnded, RunStarted, Source
 from aftrun.domain.model import Json, RunOutcome
 from aftrun.run.store import lock
+from aftrun.run.store.folder import run_folder
 from aftrun.run.store.lock import RunLock, held, holder
 from aftrun.run.store.record import Log
-from aftrun.run.store.restore import run_folder
 from aftrun.service import which
 
 HEADER = JobHeader("m/a", "a", "m", "https://s", "m.yaml", 1, 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -29,10 +28,12 @@ from aftrun.domain.events import (
 from aftrun.domain.model import Outcome
 from aftrun.run.fold import ReportBuilder
 from aftrun.run.store import journal_file, wal
+from aftrun.run.store.folder import run_folder
 from aftrun.run.store.journal_file import Head, decode, encode, event_line, head_line
 from aftrun.run.store.reconcile import Witness, from_report, reconcile
 from aftrun.run.store.record import Log, StoredFile
-from aftrun.run.store.restore import open_record, recover, run_folder
+from aftrun.run.store.restore import open_record, recover
+from tests.records import copied
 
 AT = 1_767_225_600.0
 NAMES = ("done", "failed", "watched", "sent", "deferred", "waiting", "idle")
@@ -234,7 +235,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def closed(killed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, its log brought into the database."""
     folder = tmp_path_factory.mktemp("closed") / "state"
-    shutil.copytree(killed, folder)
+    copied(killed, folder)
     Log(folder).close()
     return folder
 
@@ -303,7 +304,7 @@ def test_one_damaged_file_of_a_real_record(
         return  # a record that was closed has no write-ahead log
     for number in range(24 if way in ("flip", "cut") else 1):
         folder = tmp_path / str(number)
-        shutil.copytree(source, folder)
+        copied(source, folder)
         DAMAGE[way](folder / name, number / 24)
         events, said = resumed(folder)
         assert ids(events) == IDS, number
@@ -322,7 +323,7 @@ def test_killed_while_the_record_is_put_in_order(
 ) -> None:
     """The state file has lost its newest part, and the journal half a line: what each has is there until both are."""
     folder = tmp_path / "state"
-    shutil.copytree(killed, folder)
+    copied(killed, folder)
     cut(folder / "state.db-wal", 0.5)
     with (folder / JOURNAL).open("ab") as file:
         file.write(b'{"seq":99,"ev')
@@ -345,7 +346,7 @@ def test_both_files_of_a_real_record_damaged(database: str, journal: str, killed
     """Half of each: every id that is left is kept, no job that was sent is sent again, and it is said."""
     for number in range(6, 23, 4):
         folder = tmp_path / str(number)
-        shutil.copytree(killed, folder)
+        copied(killed, folder)
         DAMAGE[database](folder / "state.db-wal", number / 24)
         DAMAGE[journal](folder / JOURNAL, 1 - number / 48 + 0.001)
         before = decode((folder / JOURNAL).read_bytes())

@@ -27,6 +27,7 @@ from aftrun.domain.events import (
     Warned,
 )
 from aftrun.domain.model import Outcome
+from aftrun.run.store import folder as state_folder
 from aftrun.run.store import record as log_module
 from aftrun.run.store.journal import MemoryJournal, RunJournal
 from aftrun.run.store.record import SCHEMA_VERSION, Log, StoredFile, process_name
@@ -231,6 +232,7 @@ def test_an_older_file_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest
 def test_a_damaged_file_is_an_error_that_says_so(tmp_path: Path, content: bytes) -> None:
     """Never overwritten, never half read."""
     (tmp_path / "state.db").write_bytes(content)
+    state_folder.accept(tmp_path)
     with pytest.raises(StateError, match=r"is damaged|cannot use") as caught:
         Log(tmp_path)
     assert str(tmp_path / "state.db") in caught.value.message
@@ -274,6 +276,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     """A folder stands where the file should be."""
     (tmp_path / "state.db").mkdir()
+    state_folder.accept(tmp_path)
     with pytest.raises(StateError, match="cannot be written"):
         Log(tmp_path)
 

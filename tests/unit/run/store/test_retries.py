@@ -10,9 +10,9 @@ import pytest
 from aftrun.domain.errors import UnderWay, UsageError
 from aftrun.domain.events import AttemptEnded, JobEnded, JobHeader, Reason, RunEnded, RunStarted, SubmitIntended
 from aftrun.domain.model import Outcome
+from aftrun.run.store.folder import run_folder
 from aftrun.run.store.lock import RunLock
 from aftrun.run.store.record import Log, Retry
-from aftrun.run.store.restore import run_folder
 from aftrun.service.history import read, to_retry_now
 from aftrun.service.which import find
 
