@@ -14,6 +14,7 @@ import tools.commands as tools
 from aftrun.manifest.check import pages
 from aftrun.manifest.check.diagnostics import CODES
 from aftrun.system.resources import schema_text
+from docs import schema as schemas
 from docs.tables import Reader, cell, code, page, prose, slug, table
 
 DOCS = Path(__file__).parent
@@ -267,6 +268,7 @@ def diagnostics() -> str:
 
 
 PAGES = {
+    "../schemas/manifest.schema.json": schemas.manifest,
     "reference/commands.md": commands,
     "reference/manifest.md": manifest,
     "reference/report.md": report,
@@ -274,7 +276,7 @@ PAGES = {
     "reference/scenario.md": scenario,
     "diagnostics.md": diagnostics,
 }
-"""All that is written here, by its path under docs/."""
+"""All that is written here, by its path from docs/. The schema is first: pages are made of it."""
 
 
 def main() -> None:
@@ -283,7 +285,7 @@ def main() -> None:
         path, text = DOCS / name, make()
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
-            sys.stdout.write(f"wrote {path.relative_to(DOCS.parent)}\n")
+            sys.stdout.write(f"wrote {path.resolve().relative_to(DOCS.parent)}\n")
 
 
 if __name__ == "__main__":

@@ -15,18 +15,15 @@ from typing import Protocol
 from aftrun.domain.errors import Problem
 from aftrun.domain.text import brief
 from aftrun.manifest.build.fields import Fields
-from aftrun.manifest.check import schema
+from aftrun.manifest.check import layout, schema
 from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode, Source
 from aftrun.manifest.parse.source import documents
 
 MAX_FILES = 100
 
-_DEEPER = {"": ("server", "servers", "vars", "defaults", "strategy", "notify"), "defaults": ("params",)}
-_OF_THE_FILE = frozenset({"version", "name", "description", "include"})
-_NOT_OF_THE_JOB = frozenset({"version", "server"})
-_NOT_OF_A_SINGLE_JOB = frozenset({"needs", "when", "matrix"})
-"""The schema refuses them there; nothing more need be said about what they hold."""
+_DEEPER = {"defaults": ("params",)}
+"""Below the manifest's own keys: what is merged by key again. All else that a file says replaces what it includes."""
 
 
 class Reader(Protocol):
@@ -50,7 +47,8 @@ def _merged(under: MapNode, over: MapNode, where: str) -> MapNode:
     values = {key.text: value for key, value in under.pairs()}
     for key, value in over.pairs():
         old = values.get(key.text)
-        deeper = key.text in _DEEPER.get(where, ()) or where == "servers"
+        merged = _DEEPER.get(where, ()) if where else layout.mappings("manifest")
+        deeper = where == "servers" or key.text in merged
         if deeper and isinstance(old, MapNode) and isinstance(value, MapNode):
             value = _merged(old, value, key.text if where != "servers" else "server")  # noqa: PLW2901 - it is the value
         keys[key.text] = key
@@ -62,8 +60,10 @@ def as_many(document: MapNode) -> MapNode:
     """The one-job form as a list of one job; the other form as it is."""
     if not schema.is_single(document):
         return document
-    job = [(key, value) for key, value in document.pairs() if key.text not in _NOT_OF_THE_JOB | _NOT_OF_A_SINGLE_JOB]
-    rest = [(key, value) for key, value in document.pairs() if key.text in _NOT_OF_THE_JOB]
+    # What has no meaning in a single job the schema has refused; nothing more need be said about what it holds.
+    beside, refused = layout.beside_the_job(), layout.of_many_jobs()
+    job = [(key, value) for key, value in document.pairs() if key.text not in beside | refused]
+    rest = [(key, value) for key, value in document.pairs() if key.text in beside]
     node = document.copy(tuple(key for key, _ in job), tuple(value for _, value in job))
     place = (document.source, document.line, document.column, document.end_line, document.end_column)
     key = ScalarNode(*place, "jobs", True)
@@ -99,7 +99,7 @@ class Includer:
             if included is None:
                 continue
             inner, inner_jobs = self._merge(included, (*trail, included.source.path))
-            inner = _without(inner, _OF_THE_FILE)
+            inner = _without(inner, layout.of_the_file())
             base = inner if base is None else _merged(base, inner, "")
             jobs += inner_jobs
         own = document.get("jobs")

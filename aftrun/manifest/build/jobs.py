@@ -5,6 +5,7 @@ Nodes are let go as soon as their job is built: with 100,000 jobs, tree and jobs
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +15,7 @@ from aftrun.domain.text import brief
 from aftrun.manifest.build.fields import Axes, Fields, mapping
 from aftrun.manifest.build.graph import Draft
 from aftrun.manifest.build.matrix import NO_MATRIX, Combination, combinations, copy_name
-from aftrun.manifest.check import lint
+from aftrun.manifest.check import layout, lint
 from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.parse import scalars
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode
@@ -25,10 +26,21 @@ LONGEST_NAME = 200
 
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029/]")
 _RETRY_ON = ("failed", "rejected", "undelivered", "cancelled")
-_SETTLED_PER_COPY = frozenset(
-    {"description", "server", "wait", "timeout", "queueTimeout", "retry", "onAmbiguous", "expect", "outputs",
-     "allowFailure", "concurrency", "correlation"}
-)  # fmt: skip
+_READ_APART = frozenset(
+    {"name", "needs", *(selector.value for selector in Selector), "params", "matrix", "tags", "when"}
+)
+"""Keys of a job that take no references, or keep them until the run. All others are settled, for each copy."""
+
+
+@functools.cache
+def settled_keys() -> frozenset[str]:
+    """The keys of a job that are expanded now, for each copy of the job."""
+    return frozenset(layout.keys("job")) - _READ_APART
+
+
+def attribute(key: str) -> str:
+    """The field of `Job` that a key sets: `queueTimeout` sets `queue_timeout`."""
+    return re.sub("[A-Z]", lambda found: "_" + found.group().lower(), key)
 
 
 def _selected(node: MapNode) -> tuple[Selector, Node] | None:
@@ -189,38 +201,35 @@ class Jobs:
     def _read(self, node: MapNode, axes: Axes, skip: frozenset[str] = frozenset()) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, value in node.items():
-            if name in _SETTLED_PER_COPY and name not in skip:
-                attribute, result = self._field(name, value, axes)
+            if name in settled_keys() and name not in skip:
+                result = self._field(name, value, axes)
                 if result is not None:
-                    found[attribute] = result
+                    found[attribute(name)] = result
         return found
 
-    def _field(self, name: str, node: Node, axes: Axes) -> tuple[str, Any]:
+    def _field(self, name: str, node: Node, axes: Axes) -> Any:
+        """The value of a settled field; one that is not named here is text that people see."""
         fields, what = self.fields, f"{name!r}"
         match name:
-            case "timeout":
-                return "timeout", fields.duration(node, what, axes)
-            case "queueTimeout":
-                return "queue_timeout", fields.duration(node, what, axes)
-            case "wait":
-                return "wait", fields.flag(node, what, axes)
-            case "allowFailure":
-                return "allow_failure", fields.flag(node, what, axes)
+            case "timeout" | "queueTimeout":
+                return fields.duration(node, what, axes)
+            case "wait" | "allowFailure":
+                return fields.flag(node, what, axes)
             case "retry":
-                return "retry", self._retry(mapping(node), axes)
+                return self._retry(mapping(node), axes)
             case "onAmbiguous":
                 word = fields.choice(node, what, tuple(OnAmbiguous), axes)
-                return "on_ambiguous", OnAmbiguous(word) if word else None
+                return OnAmbiguous(word) if word else None
             case "expect":
                 items = node.items if isinstance(node, ListNode) else (node,)
-                found = (fields.jmespath(item, "'expect'", axes) for item in items)
-                return "expect", tuple(text for text in found if text)
+                found = (fields.jmespath(item, what, axes) for item in items)
+                return tuple(text for text in found if text)
             case "outputs":
-                return "outputs", self._outputs(mapping(node), axes)
+                return self._outputs(mapping(node), axes)
             case "server":
-                return "server", self._server(node, axes)
+                return self._server(node, axes)
             case _:
-                return name, fields.shown(node, what, axes)
+                return fields.shown(node, what, axes)
 
     def _server(self, node: Node, axes: Axes) -> str | None:
         name = self.fields.shown(node, "'server'", axes)

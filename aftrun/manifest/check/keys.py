@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from aftrun.domain.model import Selector
 from aftrun.domain.text import brief, did_you_mean
+from aftrun.manifest.check import layout
 from aftrun.manifest.check.diagnostics import Findings
+from aftrun.manifest.check.layout import Schema
 from aftrun.manifest.parse.nodes import MapNode, ScalarNode
-from aftrun.system.schemas import validator
 
 SELECTORS = tuple(selector.value for selector in Selector)
 _MOST_GUESSES = 50
 """Unknown keys of one mapping that get a "did you mean": guessing takes time."""
-
-Schema = Mapping[str, Any]
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
@@ -31,15 +29,14 @@ def misspelt_selector(node: MapNode) -> ScalarNode | None:
     if any(name in SELECTORS for name in node.names):
         return None
     meant = {f"did you mean {name!r}?" for name in SELECTORS}
-    of_jobs = validator("manifest", "job").schema["properties"]
-    known = [*of_jobs, *(name for name in ("jobs", "servers", "include", "vars") if name not in of_jobs)]
+    known = dict.fromkeys([*layout.keys("job"), *layout.keys("manifest")])
     for name in node.names[:_MOST_GUESSES]:
         if name not in known and not name.startswith("x-") and _nearest(name, known) in meant:
             return node.key(name)
     return None
 
 
-_ELSEWHERE = (("strategy", "strategy"), ("server", "server"), ("tls", "server.tls"), ("retry", "retry"))
+_OF_YOUR_OWN = "keys of your own begin with x-"
 
 
 def unknown_keys(node: MapNode, schema: Schema, title: str, findings: Findings, defs: Schema) -> None:
@@ -72,20 +69,19 @@ def unknown_keys(node: MapNode, schema: Schema, title: str, findings: Findings, 
             message = f"a manifest has either a list of jobs or a script of its own, not both: {name!r} and 'jobs'"
             findings.error(key, "AFT021", message, "move it into jobs: as a job of its own")
             continue
-        hint = _belongs(name, where, defs)
+        hint = _belongs(name, where) if defs is layout.parts() else _OF_YOUR_OWN
         if number < _MOST_GUESSES:
             guesses = (*known, *SELECTORS) if where == "Many jobs" and "jobs" not in node.names else known
             hint = _nearest(name, guesses) or hint
         findings.error(key, "AFT021", f"unknown key {brief(name)!r} in {inside}", hint)
 
 
-def _belongs(name: str, where: str, defs: Schema) -> str:
+def _belongs(name: str, where: str) -> str:
     """Where a key that exists elsewhere should stand."""
-    for part, place in _ELSEWHERE:
-        if name in defs.get(part, {}).get("properties", {}):
-            return f"it belongs under {place}"
-    if where == "Many jobs" and name in defs["job"]["properties"]:
-        return "it belongs to a job, or under defaults"
-    if where in ("Job", "Defaults") and name in defs["manifest"]["properties"]:
+    if where == "Many jobs" and name in layout.keys("job"):
+        return "it belongs to a job, or under defaults" if name in layout.keys("defaults") else "it belongs to a job"
+    if where in ("Job", "Defaults") and name in layout.keys("manifest"):
         return "it belongs to the manifest, beside jobs"
-    return "keys of your own begin with x-" if not where.startswith("Job info") else ""
+    if place := layout.place(name, "job" if where in ("Job", "Defaults", "One job") else "manifest"):
+        return f"it belongs under {place}"
+    return _OF_YOUR_OWN if not where.startswith("Job info") else ""

@@ -8,7 +8,8 @@ from typing import Any
 from aftrun.domain.text import brief, did_you_mean
 from aftrun.manifest.build.fields import DURATION
 from aftrun.manifest.check.diagnostics import Findings
-from aftrun.manifest.check.keys import SELECTORS, Schema, misspelt_selector, unknown_keys
+from aftrun.manifest.check.keys import SELECTORS, misspelt_selector, unknown_keys
+from aftrun.manifest.check.layout import Schema, unfold
 from aftrun.manifest.check.masking import looks_secret
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode
 
@@ -71,19 +72,9 @@ def _find(node: Node, path: Iterable[str | int]) -> tuple[Node, ScalarNode | Non
     return node, key, name
 
 
-def _unfold(schema: Schema, defs: Schema) -> Schema:
-    """Follow `$ref`s to the schema that says something."""
-    while "$ref" in schema:
-        target: Any = defs
-        for step in str(schema["$ref"]).removeprefix("#/$defs/").split("/"):
-            target = target[step]
-        schema = target
-    return schema
-
-
 def _expected(schema: Schema, defs: Schema) -> list[str]:
     """What a schema asks for, in words, alternatives apart."""
-    schema = _unfold(schema, defs)
+    schema = unfold(schema, defs)
     if schema.get("title") == "Reference":
         return []
     if schema.get("title") == "Duration":

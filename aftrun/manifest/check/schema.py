@@ -6,18 +6,14 @@ shape once: ten thousand jobs of one making cost one validation, and never more 
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Hashable, Iterable
-from typing import Any
 
-from aftrun.domain.model import Json, Selector
+from aftrun.domain.model import Json
 from aftrun.domain.text import did_you_mean
-from aftrun.manifest.check import keys, messages
+from aftrun.manifest.check import keys, layout, messages
 from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.parse import nodes, scalars
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode
-from aftrun.system.resources import schema_text
 from aftrun.system.schemas import validator
 
 FREE_TEXT = frozenset(
@@ -28,18 +24,10 @@ FREE_LISTS = frozenset({"needs", "tags", "expect"})
 """Fields of a job of which the schema asks only that they be text, or lists of text."""
 _LONGEST_SHAPE = 300
 
-_SELECTORS = tuple(selector.value for selector in Selector)
-_ONE_JOB = (*_SELECTORS, "params", "jobType")
-_MAKINGS = ("jobs", "include", *_SELECTORS)
+_OLD = "jobType"
+"""Of AFT! v3: what it meant to start is a job."""
+_MAKINGS = ("jobs", "include", *keys.SELECTORS)
 """The keys of which a manifest has at least one."""
-_MANY_JOBS = ("jobs", "include", "server", "servers", "vars", "defaults", "strategy", "notify")
-
-
-@functools.cache
-def schema() -> dict[str, Any]:
-    """The manifest's JSON Schema, as it ships."""
-    loaded: dict[str, Any] = json.loads(schema_text("manifest"))
-    return loaded
 
 
 def is_single(document: MapNode) -> bool:
@@ -47,7 +35,7 @@ def is_single(document: MapNode) -> bool:
     present = document.names
     if "jobs" in present:
         return False
-    return any(name in present for name in _ONE_JOB) and "include" not in present
+    return any(name in present for name in (*layout.one_job(), _OLD)) and "include" not in present
 
 
 def check(document: Node, findings: Findings) -> MapNode | None:
@@ -64,7 +52,7 @@ def check(document: Node, findings: Findings) -> MapNode | None:
     if misspelt or is_single(document):
         _report("single", _data(document), document, findings, "")
         return document
-    if not any(name in document.names for name in _MANY_JOBS):
+    if not any(name in document.names for name in layout.many_jobs()):
         messages.no_script(document, "the manifest", findings, also=" or a list of jobs")
     jobs = document.get("jobs")
     items = jobs.items if isinstance(jobs, ListNode) else ()
@@ -82,10 +70,9 @@ def check(document: Node, findings: Findings) -> MapNode | None:
 
 def _is_something_else(document: MapNode) -> bool:
     """Whether no key of a document has anything to do with manifests, not even as a slip of the pen."""
-    known = {name for part in ("manifest", "single", "job") for name in schema()["$defs"][part]["properties"]}
+    known = {_OLD, *(name for part in ("manifest", "single", "job") for name in layout.keys(part))}
     return bool(document.names) and not any(
-        name in known or name.startswith("x-") or name in _ONE_JOB or did_you_mean(name, _MAKINGS)
-        for name in document.names[:_MOST_KEYS]
+        name in known or name.startswith("x-") or did_you_mean(name, _MAKINGS) for name in document.names[:_MOST_KEYS]
     )
 
 
@@ -152,5 +139,5 @@ def _report(part: str, data: Json, node: Node, findings: Findings, title: str) -
     before = len(findings.problems)
     errors = list(validator("manifest", part).iter_errors(data))
     for error in errors:
-        messages.report(error, node, findings, title, schema()["$defs"])
+        messages.report(error, node, findings, title, layout.parts())
     return bool(errors) or len(findings.problems) > before

@@ -10,9 +10,9 @@ from jsonschema import Draft202012Validator  # the schema must hold for other pr
 
 from aftrun.domain.errors import ManifestError
 from aftrun.manifest import load_all
-from aftrun.manifest.check import schema
+from aftrun.manifest.check import layout, schema
 
-ROOT = schema.schema()
+ROOT = layout.schema()
 
 
 def _properties(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
