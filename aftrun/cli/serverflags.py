@@ -13,6 +13,7 @@ from aftrun.cli import complete, options
 from aftrun.cli.boundary import say
 from aftrun.cli.flags import flag
 from aftrun.domain import urls
+from aftrun.domain.environment import Environment
 from aftrun.domain.errors import UsageError
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE, ServerSpec
 
@@ -101,7 +102,7 @@ class KeyFlags:
             UsageError: it is `needed`, and there is none.
         """
         if self.api_key is not None:
-            return {**os.environ, DEFAULT_KEY_VARIABLE: self.api_key}
+            return Environment({DEFAULT_KEY_VARIABLE: self.api_key}, os.environ)
         if (
             not needed
             or self.api_key_file is not None
@@ -114,7 +115,7 @@ class KeyFlags:
 
             key = getpass.getpass(f"API key for {url}: ").strip()
             if key:
-                return {**os.environ, DEFAULT_KEY_VARIABLE: key}
+                return Environment({DEFAULT_KEY_VARIABLE: key}, os.environ)
         raise UsageError(
             f"there is no API key: {DEFAULT_KEY_VARIABLE} is not set",
             hint=f"export {DEFAULT_KEY_VARIABLE}=…, or use --api-key-file FILE or --api-key-keyring SERVICE/USER",
@@ -181,8 +182,7 @@ class TargetFlags:
         from aftrun.run.preview import url_of  # noqa: PLC0415  # with the rest of the machinery
 
         wanted = isinstance(spec.api_key, Template) and any(
-            each.name == DEFAULT_KEY_VARIABLE and each.source == "env" and each.default is None
-            for each in spec.api_key.outsides()
+            each.key == ("env", DEFAULT_KEY_VARIABLE) and each.default is None for each in spec.api_key.outsides()
         )
         return self.key.environ(url_of(spec).removesuffix(spec.submit_path), needed=wanted)
 

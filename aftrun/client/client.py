@@ -28,6 +28,7 @@ from aftrun.client.jobinfo import location as job_location
 from aftrun.client.transport import Oversize, Phase, Trace, Wire, pool_classes
 from aftrun.domain import jobids, urls
 from aftrun.domain.errors import UsageError
+from aftrun.domain.instants import seconds
 from aftrun.domain.model import Answer, Endpoint, Failure, FailureKind, JobInfo, Json, Reply, State
 from aftrun.domain.secrets import NOTHING_SECRET, Scrubber
 
@@ -156,7 +157,7 @@ def retry_after(value: str | None, now: float) -> float | None:
 def _http_date(value: str | None) -> float | None:
     """The epoch seconds of an HTTP date; None where it is none."""
     try:
-        return parsedate_to_datetime(value or "").timestamp()
+        return seconds(parsedate_to_datetime(value or ""))
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aftrun.domain import urls
+from aftrun.domain.environment import name_key
 from aftrun.domain.errors import UsageError
 
 
@@ -61,7 +62,7 @@ def _variable(environ: Mapping[str, str], name: str) -> tuple[str, str]:
     """Name and value of a proxy variable. Lower case wins, as in curl."""
     for spelling in (name, name.upper()):
         # In a CGI program HTTP_PROXY is the client's `Proxy:` header: an old way to redirect traffic.
-        if spelling == "HTTP_PROXY" and "REQUEST_METHOD" in environ:
+        if name_key(spelling) == "HTTP_PROXY" and "REQUEST_METHOD" in environ:
             continue
         value = environ.get(spelling, "").strip()
         if value:

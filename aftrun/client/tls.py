@@ -10,7 +10,6 @@ import socket
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from aftrun.client import proxy as proxies
 from aftrun.client import x509
 from aftrun.domain import urls
 from aftrun.domain.errors import UsageError
+from aftrun.domain.instants import at_utc
 from aftrun.domain.model import Endpoint
 from aftrun.system.inputs import decoded, mark_of, read_input
 
@@ -303,4 +303,4 @@ def peer_certificate(
 
 def day(at: float) -> str:
     """Epoch seconds as a date, UTC."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+    return at_utc(at).date().isoformat()

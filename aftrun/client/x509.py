@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from aftrun.client.text import clean
+from aftrun.domain.instants import seconds
 
 _SEQUENCE = 0x30
 _OCTETS = 0x04
@@ -101,7 +102,7 @@ def _instant(tag: int, content: bytes) -> float:
         raise ValueError("the certificate's validity is no time")
     if len(text) != len("YYYYMMDDHHMMSSZ") or text[-1] != "Z":
         raise ValueError("the certificate's validity is not as RFC 5280 wants it")
-    return datetime.fromisoformat(f"{text[:8]}T{text[8:]}").timestamp()
+    return seconds(datetime.fromisoformat(f"{text[:8]}T{text[8:]}"))
 
 
 def _alternative_names(extensions: bytes) -> Iterator[str]:

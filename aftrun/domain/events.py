@@ -13,12 +13,13 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
 from aftrun.domain import runids
 from aftrun.domain.errors import StateError
+from aftrun.domain.instants import at_utc, seconds
 from aftrun.domain.model import Json, Outcome
 
 FORMAT = 1
@@ -297,12 +298,12 @@ _CLASSES: dict[str, type[Any]] = {cls.type: cls for cls in typing.get_args(Event
 @functools.lru_cache(maxsize=8192)  # the events of a turn share their time, and reports are written again and again
 def instant(at: float) -> str:
     """Epoch seconds as RFC 3339 in UTC with milliseconds: `2026-01-02T03:04:05.678Z`."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return at_utc(at).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_instant(text: str) -> float:
     """The epoch seconds of an RFC 3339 instant, rounded to whole milliseconds."""
-    return round(datetime.fromisoformat(text).timestamp(), 3)
+    return round(seconds(datetime.fromisoformat(text)), 3)
 
 
 def _camel(name: str) -> str:

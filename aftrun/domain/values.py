@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from aftrun.domain.environment import name_key
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -43,8 +45,8 @@ class Outside:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What a binding is looked up by."""
-        return (self.source, self.name)
+        """What a binding is looked up by: equal for all spellings of one variable."""
+        return (self.source, name_key(self.name) if self.source == "env" else self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from aftrun.domain.instants import at_utc, at_zone, local_seconds, seconds
 
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)(?::(\d\d))?")
 _LINK = "zoneinfo/"
@@ -33,7 +35,7 @@ def zone(name: str) -> tzinfo | None:
 
 def local_name(at: float, environ: Mapping[str, str] = os.environ, link: Path = Path("/etc/localtime")) -> str:
     """The name of this machine's zone: IANA's where it can be told, or else its offset at `at` (epoch seconds)."""
-    local = datetime.fromtimestamp(at).astimezone()
+    local = at_zone(at, None)
     offset = local.isoformat()[-6:] if local.utcoffset() is not None else "+00:00"
     name = environ.get("TZ", "").removeprefix(":")
     if not name:
@@ -48,7 +50,7 @@ def local_name(at: float, environ: Mapping[str, str] = os.environ, link: Path = 
     except ValueError:
         return offset
     # The name is a guess until it gives the time that this machine's own clock gives.
-    if found is None or datetime.fromtimestamp(at, found).utcoffset() != local.utcoffset():
+    if found is None or at_zone(at, found).utcoffset() != local.utcoffset():
         return offset
     return name
 
@@ -60,7 +62,7 @@ def same_rules(one: str, other: str, at: float) -> bool:
         ValueError: this machine does not know one of them.
     """
     first, second = zone(one), zone(other)
-    days = (datetime.fromtimestamp(at, UTC) + timedelta(days=day) for day in range(-1, 400))
+    days = (at_utc(at) + timedelta(days=day) for day in range(-1, 400))
     return all(each.astimezone(first).utcoffset() == each.astimezone(second).utcoffset() for each in days)
 
 
@@ -70,17 +72,21 @@ def instants(local: datetime, where: tzinfo | None) -> tuple[float, ...]:
     Twice in the night in which the clock goes back. A time that does not exist, since the clock goes forward over it,
     is the first instant after the gap.
     """
-    first, second = (local.replace(tzinfo=where, fold=fold).timestamp() for fold in (0, 1))
+    first, second = (_seconds(local.replace(fold=fold), where) for fold in (0, 1))
     if first == second:
         return (first,)
     if first < second:
         return (first, second)
     low, high = int(second), int(first)  # before and behind the instant at which the offset changes (PEP 495)
-    before = datetime.fromtimestamp(low, where).astimezone(where).utcoffset()
+    before = at_zone(low, where).utcoffset()
     while high - low > 1:
         middle = (low + high) // 2
-        if datetime.fromtimestamp(middle, where).astimezone(where).utcoffset() == before:
+        if at_zone(middle, where).utcoffset() == before:
             low = middle
         else:
             high = middle
     return (float(high),)
+
+
+def _seconds(local: datetime, where: tzinfo | None) -> float:
+    return local_seconds(local) if where is None else seconds(local.replace(tzinfo=where))

@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from aftrun.domain.environment import Environment
 from aftrun.domain.errors import UsageError
 from aftrun.system.inputs import decoded, read_input
 
@@ -67,8 +68,4 @@ def with_env_files(environ: Mapping[str, str], paths: Sequence[str | Path]) -> M
     """
     if not paths:
         return environ
-    merged: dict[str, str] = {}
-    for path in paths:
-        merged.update(read_env_file(path))
-    merged.update(environ)
-    return merged
+    return Environment(environ, *(read_env_file(path) for path in reversed(paths)))

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from aftrun.domain.environment import Environment
 from aftrun.domain.errors import ManifestError, Problem
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE, Manifest, ServerSpec
 from aftrun.domain.values import Outside, Value, bound
@@ -91,7 +92,7 @@ def fetch(reference: Outside, environ: Mapping[str, str]) -> str | None:
         Unavailable: it is there, or may be, but cannot be had.
     """
     if reference.source == "env":
-        value = environ.get(reference.name)
+        value = Environment(environ).get(reference.name)
     elif reference.source == "file":
         value = _from_file(reference.name)
     else:
@@ -107,7 +108,7 @@ def missing(reference: Outside, *, empty: bool = False) -> tuple[str, str]:
     if reference.source == "env":
         message = f"the environment variable {name} is {'empty' if empty else 'not set'}"
         hint = f"set it before aftrun starts, put it in a file for --env-file, or give a default: ${{{name}:-…}}"
-        if name == DEFAULT_KEY_VARIABLE:
+        if reference.key == ("env", DEFAULT_KEY_VARIABLE):
             hint = KEY_HINT
     elif reference.source == "file":
         message = f"the file {name} {'is empty' if empty else 'does not exist'}"

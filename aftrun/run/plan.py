@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from aftrun.domain import zones
 from aftrun.domain.events import JobHeader
+from aftrun.domain.instants import at_zone, seconds
 from aftrun.domain.jobnames import job_key, job_labels
 from aftrun.domain.model import Job, Json, Manifest, Order, ServerSpec, Strategy
 from aftrun.domain.values import Inside, Value, preview
@@ -180,12 +181,12 @@ def finish_time(text: str, started_at: float, zone: str = "") -> float | None:
         return None
     if "-" not in text:
         where = zones.zone(zone)
-        start = datetime.fromtimestamp(started_at, where).replace(tzinfo=None)
+        start = at_zone(started_at, where).replace(tzinfo=None)
         hours, minutes = (int(part) for part in text.split(":"))
         then = start.replace(hour=hours, minute=minutes, second=0, microsecond=0, fold=0)
         times = (*zones.instants(then, where), *zones.instants(then + timedelta(days=1), where))
         return next(time for time in times if time > started_at)
-    return datetime.fromisoformat(text.upper()).timestamp()
+    return seconds(datetime.fromisoformat(text.upper()))
 
 
 def apply_overrides(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
+from aftrun.domain.instants import at_zone
 from aftrun.domain.model import Job, JobResult, Json, Param, ParamKind, Request, ServerSpec
 from aftrun.domain.secrets import MARK
 from aftrun.domain.values import Bindings, Inside, Text, Unbound, render
@@ -38,7 +38,7 @@ class RunFacts:
         return None
 
     def _time(self, form: str) -> str:
-        return datetime.fromtimestamp(self.started_at, zone(self.zone)).astimezone(zone(self.zone)).strftime(form)
+        return at_zone(self.started_at, zone(self.zone)).strftime(form)
 
 
 @dataclass(frozen=True, slots=True)

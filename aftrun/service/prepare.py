@@ -8,13 +8,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aftrun
 from aftrun.domain.errors import UsageError
 from aftrun.domain.events import RunStarted, Source
+from aftrun.domain.instants import at_zone
 from aftrun.domain.jobnames import job_key
 from aftrun.domain.model import Endpoint, Json, Manifest, ServerSpec, Tls
 from aftrun.domain.secrets import Scrubber
@@ -176,7 +176,7 @@ def make_scrubber(manifests: Sequence[Manifest], endpoints: Sequence[Endpoint], 
 
 def new_run_id(now: float) -> str:
     """Sorts by time, and two runs started in the same second still differ: `20260102-020000-7f3a`."""
-    return f"{datetime.fromtimestamp(now).astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return f"{at_zone(now, None):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 @dataclass(frozen=True, slots=True)

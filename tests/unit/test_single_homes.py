@@ -78,3 +78,63 @@ def test_one_module_says_what_a_job_is_called() -> None:
     ]
     assert others == []
     assert sum(map(names_a_job, ast.walk(ast.parse("f'{job.manifest}/{job.name}'\nf'{manifest.name}/{name}'")))) == 2
+
+
+def flattens(node: ast.AST) -> bool:
+    """Whether a plain dict is made of the environment, which on Windows then knows cases apart."""
+    match node:
+        case ast.Dict(keys=keys, values=values):
+            return any(key is None and is_environ(value) for key, value in zip(keys, values, strict=True))
+        case ast.Call(func=ast.Name(id="dict"), args=args):
+            return any(map(is_environ, args))
+        case ast.Call(func=ast.Attribute(value=value, attr="copy" | "update"), args=args):
+            return is_environ(value) or any(map(is_environ, args))
+        case ast.BinOp(op=ast.BitOr(), left=left, right=right):
+            return is_environ(left) or is_environ(right)
+        case ast.DictComp(generators=loops):
+            return any("environ" in ast.unparse(loop.iter) for loop in loops)
+    return False
+
+
+def is_environ(node: ast.AST) -> bool:
+    """Whether this is an environment, by its name."""
+    return ast.unparse(node).rpartition(".")[2].lstrip("_") == "environ"
+
+
+def test_nobody_makes_a_plain_dict_of_the_environment() -> None:
+    """`domain/environment` lays things over it, and under it."""
+    others = [
+        f"{name}:{node.lineno}"
+        for name, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.expr) and flattens(node)
+    ]
+    assert others == []
+    planted = "dict(os.environ)\n{**os.environ, 'a': b}\nos.environ | {}\nenviron.copy()\nx.update(self._environ)"
+    assert sum(map(flattens, ast.walk(ast.parse(planted)))) == 5
+
+
+def asks_c(node: ast.AST) -> bool:
+    """Whether the C library is asked for an instant, of which that of Windows knows only some."""
+    match node:
+        case ast.Attribute(attr="fromtimestamp" | "utcfromtimestamp" | "timestamp" | "mktime" | "ctime"):
+            return True
+        case ast.Call(func=ast.Attribute(attr="localtime" | "gmtime"), args=[_, *_]):
+            return True
+        case ast.Call(func=ast.Attribute(attr="astimezone"), args=[]):
+            return True
+    return False
+
+
+def test_one_module_makes_instants() -> None:
+    """The others raised at certificates that are valid until 9999, on Windows."""
+    others = [
+        f"{name}:{node.lineno}"
+        for name, tree in modules()
+        if name != "domain/instants.py"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.expr) and asks_c(node)
+    ]
+    assert others == []
+    planted = "datetime.fromtimestamp(1)\ndate.timestamp()\ntime.localtime(1)\ndate.astimezone()\ntime.localtime()"
+    assert sum(map(asks_c, ast.walk(ast.parse(planted)))) == 4

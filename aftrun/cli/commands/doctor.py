@@ -46,9 +46,7 @@ def doctor(
     flags = serverflags.TargetFlags(server, key)
     specs, hidden = _specs(files or [], flags, server_name)
     check_flags(len(specs), job)
-    environ = dict(os.environ)
-    if key.api_key is not None:
-        environ |= key.environ("", needed=False)
+    environ = key.environ("", needed=False)
     checkups = [Doctor(spec, environ, job_id=job, hidden=hidden).examine() for spec in specs]
     if form is TextFormat.JSON:
         emit(_as_json(checkups), Form.JSON)

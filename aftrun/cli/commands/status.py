@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import complete, options, serverflags
@@ -11,6 +10,7 @@ from aftrun.cli.choices import Output
 from aftrun.cli.flags import argument, flag
 from aftrun.domain import jobids
 from aftrun.domain.errors import ExitCode
+from aftrun.domain.instants import at_zone
 
 if TYPE_CHECKING:
     from aftrun.domain.model import JobInfo, JobInfoMap, Json
@@ -69,7 +69,7 @@ def exit_code(info: JobInfo) -> ExitCode:
 
 
 def _time(at: float | None) -> str:
-    return "" if at is None else datetime.fromtimestamp(at).astimezone().isoformat(sep=" ", timespec="seconds")
+    return "" if at is None else at_zone(at, None).isoformat(sep=" ", timespec="seconds")
 
 
 def as_text(info: JobInfo, job_id: str, url: str) -> str:

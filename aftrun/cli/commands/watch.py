@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +40,8 @@ def follow(log: Log, row: RunRow, view: options.ViewFlags, ending: options.Repor
     """
     from aftrun.cli.view import outputs  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.cli.view.observers import RunObservers, Subject  # noqa: PLC0415  # the same
+    from aftrun.domain.events import parse_instant  # noqa: PLC0415  # the same
+    from aftrun.domain.instants import at_zone  # noqa: PLC0415  # the same
     from aftrun.domain.model import RunOutcome  # noqa: PLC0415  # the same
     from aftrun.report.facts import labels  # noqa: PLC0415  # the same
     from aftrun.run.store.folder import run_folder  # noqa: PLC0415  # the same
@@ -62,7 +63,7 @@ def follow(log: Log, row: RunRow, view: options.ViewFlags, ending: options.Repor
         watcher = RunWatcher(log, row.id, views=observers.views, streams=observers.streams)
         with signals(watcher.interrupt, again, drawn=observers.drawn):
             if not view.quiet and (who := which.worker(log, row)):
-                begun = f"{datetime.fromisoformat(row.started_at).astimezone():%Y-%m-%d %H:%M:%S}"
+                begun = f"{at_zone(parse_instant(row.started_at), None):%Y-%m-%d %H:%M:%S}"
                 ended = sum(job.outcome is not None for job in so_far.jobs)
                 say(f"run {row.id}, begun {begun}: {ended} of {len(so_far.jobs)} jobs have ended; {who} works on it")
             watched = watcher.run()

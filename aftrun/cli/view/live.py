@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from aftrun.cli.view.progress import COLOURS, MARKS
@@ -30,6 +29,7 @@ from aftrun.domain.events import (
     SubmitDeferred,
     Warned,
 )
+from aftrun.domain.instants import at_zone
 from aftrun.domain.model import JobResult, Outcome, State
 from aftrun.domain.text import clean, clip, one_line
 from aftrun.run.fold import ReportBuilder
@@ -241,7 +241,7 @@ class LiveView:
     def _say(self, at: float, text: str, colour: str = "") -> None:
         from rich.text import Text  # noqa: PLC0415  # as above
 
-        clock = datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
+        clock = at_zone(at, None).strftime("%H:%M:%S")
         line = Text(f"{clock} ", style="dim")
         # The first line is the cause, the others the remedy, indented.
         line.append(clip(clean(text), _MESSAGE).replace("\n", "\n" + " " * 14), style=_STYLES.get(colour, "not dim"))
@@ -255,7 +255,7 @@ class LiveView:
         good = event.outcome in (Outcome.SUCCEEDED, Outcome.SUBMITTED, Outcome.SKIPPED)
         place = "" if good else f" ({clean(str(job.origin))})"
         why = f": {clip(clean(event.message), _MESSAGE)}".replace("\n", "\n" + " " * 14) if event.message else ""
-        clock = datetime.fromtimestamp(event.at).astimezone().strftime("%H:%M:%S")
+        clock = at_zone(event.at, None).strftime("%H:%M:%S")
         label = one_line(self._labels.get(event.job, event.job))
         line = Text(f"{clock} ", style="dim")
         line.append(f"{mark:>4}", style=f"not dim {_STYLES[COLOURS[mark]]}")
@@ -332,7 +332,7 @@ class LiveView:
         if end - now < 1:
             return "any moment"
         left = f"~{_whole(end - now)} left"
-        return left if short else f"{left}, ends {datetime.fromtimestamp(end).astimezone():%H:%M:%S}"
+        return left if short else f"{left}, ends {at_zone(end, None):%H:%M:%S}"
 
     def _next(self, key: str, job: Active, now: float) -> str:
         """What is done about it next."""

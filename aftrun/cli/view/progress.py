@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 
 from aftrun.domain.durations import human_duration
 from aftrun.domain.events import (
@@ -18,6 +17,7 @@ from aftrun.domain.events import (
     SubmitIntended,
     Warned,
 )
+from aftrun.domain.instants import at_zone
 from aftrun.domain.model import Outcome, State
 from aftrun.domain.text import clean
 from aftrun.run.fold import ReportBuilder
@@ -69,7 +69,7 @@ class Lines:
         """Hear one event."""
         text = self._text(event, folder)
         if text:
-            at = datetime.fromtimestamp(event.at).astimezone().strftime("%H:%M:%S")
+            at = at_zone(event.at, None).strftime("%H:%M:%S")
             self._say(f"{paint(at, '2', colour=self._colour)} {text}")
 
     def _text(self, event: Event, folder: ReportBuilder) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 from aftrun.cli.view.progress import COLOURS, MARKS, paint
 from aftrun.domain.durations import human_duration
+from aftrun.domain.events import parse_instant
+from aftrun.domain.instants import at_zone
 from aftrun.domain.model import JobResult, Outcome, RunReport
 from aftrun.domain.text import joined, one_line
 from aftrun.report.facts import labels
@@ -105,7 +106,7 @@ def summary(report: RunReport, *, colour: bool) -> str:
 
 def _local(text: str) -> str:
     """An RFC 3339 instant as local time, to the second."""
-    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return at_zone(parse_instant(text), None).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def history(rows: Sequence[RunRow], counts: Mapping[str, Mapping[str, int]], *, colour: bool) -> str:
@@ -114,8 +115,8 @@ def history(rows: Sequence[RunRow], counts: Mapping[str, Mapping[str, int]], *, 
     for row in rows:
         took = ""
         if row.ended_at is not None:
-            span = datetime.fromisoformat(row.ended_at) - datetime.fromisoformat(row.started_at)
-            took = human_duration(span.total_seconds())
+            span = parse_instant(row.ended_at) - parse_instant(row.started_at)
+            took = human_duration(span)
         ends = counts.get(row.id, {})
         open_jobs = row.jobs - sum(ends.values())
         words = [f"{count} {word}" for word, count in sorted(ends.items(), key=lambda end: -end[1])]
@@ -137,7 +138,7 @@ def history(rows: Sequence[RunRow], counts: Mapping[str, Mapping[str, int]], *, 
 def details(report: RunReport) -> str:
     """What a run was made from, above its table."""
     lines = [f"run      {report.id}" + (" (sandbox)" if report.sandbox else "")]
-    lines.append(f"started  {datetime.fromtimestamp(report.started_at).astimezone():%Y-%m-%d %H:%M:%S %z}")
+    lines.append(f"started  {at_zone(report.started_at, None):%Y-%m-%d %H:%M:%S %z}")
     lines += [f"from     {file.path} (sha256 {file.sha256[:12]})" for file in report.manifests]
     git = dict(report.git)
     if git:

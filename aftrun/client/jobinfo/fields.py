@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from aftrun.domain.instants import seconds
+
 _EPOCH_UNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9))
 """A number below the first is in units of which the second make a second: s, ms, µs, ns."""
 _EARLIEST, _LATEST = 3.15e8, 7.26e9  # 1980 to 2200: zero times (`0001-01-01`, 0) mean "not yet"
@@ -83,7 +85,7 @@ def instant(value: Any) -> float | None:
         elif len(value) >= 20:
             try:
                 parsed = datetime.fromisoformat(value)
-                at = parsed.timestamp() if parsed.tzinfo is not None else None  # a time without zone is no instant
+                at = seconds(parsed) if parsed.tzinfo is not None else None  # a time without zone is no instant
             except (ValueError, OverflowError):
                 return None
     if isinstance(value, int | float) and not isinstance(value, bool):
