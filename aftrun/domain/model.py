@@ -224,6 +224,13 @@ class Job:
     concurrency: str = ""
     correlation: str = ""
     """Name of the param that aftrun fills with `<run id>/<job>/<attempt>`; empty: none."""
+    once: Value = ""
+    """The key under which it succeeds at most once, over all runs on record; empty: it has none. Nothing of it comes
+    from outside, but through `vars`."""
+
+    def values(self) -> tuple[Value, ...]:
+        """Everything in it that may hold references until the run."""
+        return (self.script.value, *(param.value for param in self.params), self.once)
 
 
 @dataclass(frozen=True, slots=True)

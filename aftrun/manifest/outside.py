@@ -155,9 +155,7 @@ def _values(manifest: Manifest) -> Iterator[Value]:
     for _, value in manifest.vars:
         yield value
     for job in manifest.jobs:
-        yield job.script.value
-        for param in job.params:
-            yield param.value
+        yield from job.values()
     yield from manifest.notify.urls
 
 

@@ -202,7 +202,7 @@ def _check_references(kept: Sequence[Manifest], index: _Index) -> None:
     for manifest in kept:
         names = {job.name for job in manifest.jobs}
         for job in manifest.jobs:
-            for value in (job.script.value, *(param.value for param in job.params)):
+            for value in job.values():
                 for reference in value.insides() if isinstance(value, Template) else ():
                     if reference.path[0] == "jobs" and reference.path[1] not in names:
                         where = f"{reference.origin}: " if reference.origin else ""

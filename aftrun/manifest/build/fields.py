@@ -58,6 +58,11 @@ class Fields:
         place = node.places()
         return expand.parse(node.text, report, place, node.source.folder)
 
+    def kept_shown(self, node: Node | None, what: str) -> Value | None:
+        """A kept field that people see: from outside it can come through `vars` alone, which says so."""
+        value = self.value(node)
+        return None if node is not None and self._shows_outside(value, node, what) else value
+
     def early(self, node: Node | None) -> Value | None:
         """A kept field that is needed before any job is at hand: `${{ vars.x }}` become what they stand for."""
         value = self.value(node)
@@ -119,16 +124,19 @@ class Fields:
     def shown(self, node: Node | None, what: str, axes: Axes | None = None) -> str | None:
         """A settled field whose text people see: from outside it can come through `vars` alone, which says so."""
         if isinstance(node, ScalarNode) and "$" in node.text and not node.is_null:
-            value = self._parsed(node)
-            outsides = value.outsides() if isinstance(value, Template) else ()
-            for reference in outsides:
-                message = f"{what} cannot hold a reference to the outside, since it is shown"
-                hint = 'write the text itself; or declare what may be shown, vars: {x: "${…}"}, and write ${{ vars.x }}'
-                origin = reference.origin or node.origin
-                self.findings.error_at(origin, "AFT041", message, hint, width=len(reference.text))
-            if outsides:
+            if self._shows_outside(self._parsed(node), node, what):
                 return None
         return self.text(node, axes)
+
+    def _shows_outside(self, value: Value | None, node: Node, what: str) -> bool:
+        """Whether a field that is shown holds a reference to the outside, which is then reported."""
+        outsides = value.outsides() if isinstance(value, Template) else ()
+        for reference in outsides:
+            message = f"{what} cannot hold a reference to the outside, since it is shown"
+            hint = 'write the text itself; or declare what may be shown, vars: {x: "${…}"}, and write ${{ vars.x }}'
+            origin = reference.origin or node.origin
+            self.findings.error_at(origin, "AFT041", message, hint, width=len(reference.text))
+        return bool(outsides)
 
     def text(self, node: Node | None, axes: Axes | None = None) -> str | None:
         """A settled field. None where it is absent, or not known while nothing from outside is."""

@@ -186,7 +186,7 @@ class Graph:
 
         `first` holds one built copy of each job, for the outputs that it declares.
         """
-        templates = [v for v in (job.script.value, *(param.value for param in job.params)) if isinstance(v, Template)]
+        templates = [value for value in job.values() if isinstance(value, Template)]
         if not templates:
             return
         axes = dict(job.matrix)

@@ -12,6 +12,7 @@ from typing import Any
 
 from aftrun.domain.model import Job, OnAmbiguous, Outcome, Param, ParamKind, Retry, Script, Selector, When
 from aftrun.domain.text import brief
+from aftrun.domain.values import Value
 from aftrun.manifest.build.fields import Axes, Fields, mapping
 from aftrun.manifest.build.graph import Draft
 from aftrun.manifest.build.matrix import NO_MATRIX, Combination, combinations, copy_name
@@ -74,6 +75,8 @@ class Jobs:
         self.defaults = defaults
         self.server_names = server_names
         self.default_params = self._params(mapping(defaults.get("params")) if defaults else None)
+        self.default_once: Value = ""
+        self.default_once = self._once(defaults)
         self._common: dict[str, Any] | None = None
 
     # Names
@@ -142,6 +145,7 @@ class Jobs:
         )
         lint.job(node, self.findings)
         constant = self._constant(node)
+        once = self._once(node) or self.default_once
         origin = node.origin
         matrix = combos is not NO_MATRIX
         for combo, name in zip(combos, draft.names, strict=True):
@@ -151,11 +155,19 @@ class Jobs:
                 script=script,
                 origin=origin,
                 params=params,
+                once=once,
                 matrix=combo,
                 template=draft.name if matrix else "",
                 **constant,
                 **settled,
             )
+
+    def _once(self, node: MapNode | None) -> Value:
+        found = node.get("once") if node is not None else None
+        value = self.fields.kept_shown(found, "'once'") or ""
+        if found is not None and not self.default_once:  # a key of its own for each run is the way out of `defaults`
+            lint.once(found, value, self.findings)
+        return value
 
     def _params(self, node: MapNode | None) -> dict[str, Param]:
         found: dict[str, Param] = {}

@@ -67,6 +67,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "AFT110": "param filled twice",
         "AFT111": "job that can never run",
         "AFT112": "outputs of a job that is not waited for",
+        "AFT113": "once key that is new in every run",
     }
 )
 """Every code with its title. Codes are stable; from AFT100 on they are warnings."""

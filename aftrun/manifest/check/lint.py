@@ -7,7 +7,7 @@ from typing import Protocol
 
 from aftrun.domain.model import Job, When
 from aftrun.domain.text import brief, did_you_mean
-from aftrun.domain.values import Value
+from aftrun.domain.values import Template, Value
 from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.check.masking import looks_secret
 from aftrun.manifest.parse.nodes import MapNode, Node, ScalarNode
@@ -32,6 +32,15 @@ def param(name: str, node: ScalarNode, value: Value, findings: Findings) -> None
         message = f"param {brief(name)!r} looks like a secret, and its value stands in the manifest"
         hint = f'write {brief(name)}: "${{{brief(variable)}}}" and set that variable; its value is then never shown'
         findings.warning(node, "AFT105", message, hint)
+
+
+def once(node: Node, value: Value | None, findings: Findings) -> None:
+    """A key under which nothing is ever found again."""
+    for part in value.insides() if isinstance(value, Template) else ():
+        if part.path == ("run", "id") or (part.path == ("run", "started") and not part.format):
+            message = f"{part.text} is new in every run, so no run finds what an earlier one has done under this key"
+            hint = "use what stays the same, such as ${{ run.date }}"
+            findings.warning(node, "AFT113", message, hint)
 
 
 def unknown_server(node: Node, name: str, known: Sequence[str], findings: Findings) -> None:

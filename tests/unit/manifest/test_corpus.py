@@ -44,11 +44,12 @@ def _job(job: Job) -> Json:
     }
     names = (
         "needs", "tags", "matrix", "template", "server", "when", "wait", "timeout", "queue_timeout", "retry",
-        "on_ambiguous", "expect", "outputs", "allow_failure", "concurrency", "correlation", "description",
+        "on_ambiguous", "expect", "outputs", "allow_failure", "concurrency", "correlation", "once", "description",
     )  # fmt: skip
     for name in names:
         value = getattr(job, name)
         if value != getattr(default, name):
+            value = _text(value) if name == "once" else value
             result[name] = value if isinstance(value, str | int | float) else json.loads(_plain(value))
     return result
 

@@ -356,6 +356,8 @@ def test_old_spelling_of_texts_in_conditions() -> None:
         "servers: {a: {}}\njobs: [{scriptName: x, server: '${S}'}]",
         *(f"scriptName: x\n{field}: '${{S}}'" for field in ("description", "correlation", "concurrency", "expect")),
         "scriptName: x\noutputs: {o: '${S}'}",
+        "scriptName: x\nonce: '${S}'",
+        "defaults: {once: '${{ run.date }} ${S:-x}'}\njobs: [{scriptName: x}, {name: y, scriptName: x}]",
     ],
 )
 def test_what_is_shown_takes_nothing_from_outside(content: str) -> None:
