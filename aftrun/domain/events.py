@@ -15,13 +15,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from aftrun.domain import runids
 from aftrun.domain.errors import StateError
 from aftrun.domain.instants import at_utc, seconds
 from aftrun.domain.model import Json, Outcome
 
+_T = TypeVar("_T")
 FORMAT = 1
 """Version of the JSON form. It rises when an old reader could misread a new event."""
 
@@ -66,6 +67,8 @@ class Reason(StrEnum):
     """Skipped: aftrun could no longer write its state."""
     VALUE = "value"
     """Rejected by aftrun itself: a value from another job was not there."""
+    ONCE = "once"
+    """Not sent: an earlier attempt under the job's `once` decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,26 @@ class RunResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class Once:
+    """What a job with `once` is known by on record, over all runs. Nothing in it is a value from outside."""
+
+    identity: str
+    """A keyed digest of server, manifest, job and key."""
+    key: str
+    """The expanded key, as it may be shown."""
+    server: str
+    """The server's URL, as it may be shown."""
+    mark: str
+    """Which state folder's key made the digests."""
+    number: int = 1
+    """Which submission under this identity it is, counted from 1."""
+    made_of: Mapping[str, Json] = field(default_factory=dict)
+    """A keyed digest of the script and of each param, as written: what changes with every run is left out."""
+    again: bool | None = None
+    """A person asked for it whatever is on record."""
+
+
+@dataclass(frozen=True, slots=True)
 class SubmitIntended:
     """A POST is about to leave. Durable before it does; if nothing follows, its fate is unknown."""
 
@@ -149,7 +172,47 @@ class SubmitIntended:
     job: str
     attempt: int
     request: Mapping[str, Json] = field(default_factory=dict)
+    once: Once | None = None
+    """Of a job with `once`. Only one process gets such an intent on record: see `record`."""
     type: ClassVar[str] = "submitIntended"
+
+
+class Action(StrEnum):
+    """What becomes of a job with `once` that is not submitted, since the record holds an earlier attempt."""
+
+    UP_TO_DATE = "upToDate"
+    """That one succeeded."""
+    FOLLOW = "follow"
+    """That one was accepted, and its status is read to its end."""
+    DOUBT = "doubt"
+    """Nobody knows what became of that one: a person must look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Converged:
+    """The record holds an earlier attempt under the job's `once`, and nothing is sent."""
+
+    at: float
+    job: str
+    attempt: int
+    """The number that the attempt has in this run."""
+    action: Action
+    run: str
+    """The run that made the earlier attempt."""
+    of_attempt: int
+    """The number that it has there."""
+    once: Once
+    job_id: str | None = None
+    id_field: str | None = None
+    accepted_at: float | None = None
+    outcome: Outcome | None = None
+    """How the earlier attempt ended, where that is on record."""
+    since: float | None = None
+    """When that was."""
+    outputs: Mapping[str, Json] = field(default_factory=dict)
+    differs: tuple[str, ...] | None = None
+    """Names of the script and params that were others then."""
+    type: ClassVar[str] = "converged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +310,24 @@ class JobEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """A person found out what became of a job whose end nobody saw. What was seen stays as it is."""
+
+    at: float
+    job: str
+    outcome: Outcome
+    """`succeeded` or `failed`."""
+    by: str
+    """Who says so: `user@host`."""
+    note: str = ""
+    run_outcome: str | None = None
+    """What the run comes to with it, where it has ended."""
+    exit_code: int | None = None
+    """The same as an exit code."""
+    type: ClassVar[str] = "settled"
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something a person should know that changes no outcome. `job` is empty where it is about the run."""
 
@@ -281,12 +362,14 @@ Event = (
     | RunResumed
     | SubmitIntended
     | SubmitDeferred
+    | Converged
     | Accepted
     | StateSeen
     | LookFailed
     | AttemptEnded
     | RetryPlanned
     | JobEnded
+    | Settled
     | Warned
     | Interrupted
     | RunEnded
@@ -323,7 +406,7 @@ def _fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:
     return _layouts[cls]
 
 
-_INSTANTS = {"at", "server_started_at", "server_ended_at"}
+_INSTANTS = {"at", "server_started_at", "server_ended_at", "accepted_at", "since"}
 _PLAIN = (str, int, float, bool)
 
 
@@ -368,6 +451,11 @@ def to_json(event: Event) -> dict[str, Json]:
     return _object(event, {"type": event.type})
 
 
+def as_json(value: Any) -> dict[str, Json]:
+    """A frozen dataclass that is made as events are, as a JSON object; absent optional values are left out."""
+    return _object(value, {})
+
+
 def _decode(name: str, hint: Any, value: Any) -> Any:
     """A field from JSON.
 
@@ -401,6 +489,15 @@ def _of_type(kind: Any, value: Any) -> Any:
 
 def _build(cls: type[Any], data: Mapping[str, Any]) -> Any:
     return cls(**{attr: _decode(attr, hint, data[key]) for attr, key, hint in _fields(cls) if key in data})
+
+
+def made_from(cls: type[_T], data: Mapping[str, Any]) -> _T:
+    """What `as_json` made `data` from.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
+    return typing.cast("_T", _build(cls, data))
 
 
 def from_json(data: Any) -> Event:

@@ -35,6 +35,13 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
     SUBMITTED = "submitted"
     """Accepted, and with `wait: false` that was all that was asked for."""
+    UP_TO_DATE = "upToDate"
+    """An earlier run has done it, under the same `once`: nothing was sent."""
+
+    @property
+    def well(self) -> bool:
+        """Whether it counts as a success, for the run and for the jobs that need it."""
+        return self in (Outcome.SUCCEEDED, Outcome.SUBMITTED, Outcome.UP_TO_DATE)
 
 
 class RunOutcome(StrEnum):
@@ -429,6 +436,29 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """The attempt of another run that a job with `once` went by, instead of being submitted."""
+
+    run: str
+    attempt: int
+    action: str
+    """See `events.Action`."""
+    since: float | None = None
+    """When it was accepted, or, where it has ended, when it had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a person found out of a job whose end nobody saw."""
+
+    outcome: Outcome
+    """`succeeded` or `failed`."""
+    at: float
+    by: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class JobResult:
     """Everything that was seen of one job. `outcome` is None while it has not ended."""
 
@@ -455,6 +485,15 @@ class JobResult:
     tags: tuple[str, ...] = ()
     outputs: tuple[tuple[str, Json], ...] = ()
     description: str = ""
+    once: str = ""
+    """The expanded key of `once`; empty where the job has none, or its turn has not come."""
+    earlier: Earlier | None = None
+    settled: Settlement | None = None
+
+    @property
+    def verdict(self) -> Outcome | None:
+        """The outcome that counts: what a person has settled, else what was seen; None while there is neither."""
+        return self.outcome if self.settled is None else self.settled.outcome
 
     @property
     def key(self) -> str:
@@ -485,6 +524,8 @@ class RunReport:
     git: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     sandbox: bool = False
+    settled: tuple[str, int] | None = None
+    """Outcome and exit code with what people have settled of its jobs since it ended; None: they have not."""
 
     @property
     def duration(self) -> float | None:

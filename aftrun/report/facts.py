@@ -31,6 +31,7 @@ class Kind(StrEnum):
 _KINDS = {
     Outcome.SUCCEEDED: Kind.PASSED,
     Outcome.SUBMITTED: Kind.PASSED,
+    Outcome.UP_TO_DATE: Kind.PASSED,
     Outcome.FAILED: Kind.FAILURE,
     Outcome.CANCELLED: Kind.FAILURE,
     Outcome.REJECTED: Kind.ERROR,
@@ -43,10 +44,11 @@ _KINDS = {
 
 def kind(job: JobResult) -> Kind:
     """How the job counts. One that has not ended is an error: nobody saw it succeed."""
-    if job.outcome is None:
+    outcome = job.verdict
+    if outcome is None:
         return Kind.ERROR
-    found = _KINDS[job.outcome]
-    if job.allow_failure and found in (Kind.FAILURE, Kind.ERROR) and job.outcome is not Outcome.UNKNOWN:
+    found = _KINDS[outcome]
+    if job.allow_failure and found in (Kind.FAILURE, Kind.ERROR) and outcome is not Outcome.UNKNOWN:
         return Kind.ALLOWED
     return found
 

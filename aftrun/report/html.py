@@ -30,6 +30,7 @@ _TEXT = 20_000
 TONES = {
     "succeeded": "ok",
     "submitted": "info",
+    "upToDate": "ok",
     "failed": "bad",
     "rejected": "bad",
     "undelivered": "bad",
@@ -45,7 +46,7 @@ TONES = {
 }
 """The colour of each word; the word itself and a shape always stand beside it."""
 
-WORDS = {"timedOut": "timed out", "stateError": "state not written"}
+WORDS = {"timedOut": "timed out", "stateError": "state not written", "upToDate": "up to date"}
 """Outcomes as people write them, where that differs."""
 
 
@@ -63,7 +64,7 @@ def _attempt(attempt: Attempt, start: float) -> list[Json]:
     """Times in seconds after the start of the run, then outcome, id, exit code, message, state and tries."""
 
     def after(at: float | None) -> float | None:
-        return None if at is None else round(at - start, 3)
+        return None if at is None else round(max(0.0, at - start), 3)  # one that is followed began in another run
 
     running = attempt.running_at
     if running is None and attempt.server_started_at is not None and attempt.accepted_at is not None:
@@ -71,7 +72,7 @@ def _attempt(attempt: Attempt, start: float) -> list[Json]:
         latest = attempt.ended_at if attempt.ended_at is not None else attempt.server_started_at
         running = min(max(attempt.server_started_at, attempt.accepted_at), latest)
     return [
-        after(attempt.submitted_at),
+        after(attempt.accepted_at if attempt.submitted_at is None else attempt.submitted_at),
         after(attempt.accepted_at),
         after(running),
         after(attempt.ended_at),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from aftrun.domain.events import instant
-from aftrun.domain.model import Attempt, JobResult, Json, RunReport
+from aftrun.domain.model import Attempt, Earlier, JobResult, Json, RunReport, Settlement
 
 VERSION = 1
 
@@ -38,6 +38,22 @@ def _attempt(attempt: Attempt) -> dict[str, Json]:
     }
 
 
+def _earlier(found: Earlier | None) -> dict[str, Json] | None:
+    if found is None:
+        return None
+    return {"run": found.run, "attempt": found.attempt, "action": found.action, "since": _at(found.since)}
+
+
+def _verdict(found: tuple[str, int] | None) -> dict[str, Json] | None:
+    return None if found is None else {"outcome": found[0], "exitCode": found[1]}
+
+
+def _settled(found: Settlement | None) -> dict[str, Json] | None:
+    if found is None:
+        return None
+    return {"outcome": found.outcome.value, "at": instant(found.at), "by": found.by, "note": found.note}
+
+
 def _job(job: JobResult) -> dict[str, Json]:
     return {
         "name": job.name,
@@ -56,6 +72,9 @@ def _job(job: JobResult) -> dict[str, Json]:
         "message": job.message,
         "needs": list(job.needs),
         "outputs": dict(job.outputs),
+        "once": job.once or None,
+        "earlier": _earlier(job.earlier),
+        "settled": _settled(job.settled),
         "startedAt": _at(job.started_at),
         "endedAt": _at(job.ended_at),
         "durationSeconds": _seconds(job.duration),
@@ -78,6 +97,7 @@ def to_data(report: RunReport) -> dict[str, Json]:
             "aftrun": report.aftrun,
             "git": dict(report.git) or None,
             "sandbox": report.sandbox,
+            "settled": _verdict(report.settled),
             "warnings": list(report.warnings),
         },
         "summary": {"total": len(report.jobs), **report.counts()},

@@ -12,7 +12,9 @@ from dataclasses import replace
 from aftrun.domain.errors import StateError
 from aftrun.domain.events import (
     Accepted,
+    Action,
     AttemptEnded,
+    Converged,
     Event,
     Interrupted,
     JobEnded,
@@ -22,12 +24,13 @@ from aftrun.domain.events import (
     RunEnded,
     RunResumed,
     RunStarted,
+    Settled,
     StateSeen,
     SubmitDeferred,
     SubmitIntended,
     Warned,
 )
-from aftrun.domain.model import Attempt, FileRef, JobResult, Outcome, RunReport, State
+from aftrun.domain.model import Attempt, Earlier, FileRef, JobResult, Outcome, RunReport, Settlement, State
 from aftrun.domain.text import brief
 from aftrun.domain.values import Origin
 
@@ -77,6 +80,7 @@ class ReportBuilder:
         self._ended_at: float | None = None
         self._outcome = "running"
         self._exit_code: int | None = None
+        self._settled: tuple[str, int] | None = None
         for event in events:
             self.feed(event)
 
@@ -100,6 +104,7 @@ class ReportBuilder:
                 self._jobs = {header.key: _result(header) for header in event.jobs}
             case RunResumed():
                 self._ended_at, self._outcome, self._exit_code = None, "running", None
+                self._settled = None
                 for key in event.again or ():
                     self._jobs[key] = _open_again(self._named(key))
             case RunEnded():
@@ -109,7 +114,9 @@ class ReportBuilder:
             case Warned():
                 self._warnings.append(event.message)
             case _:
-                self._jobs[event.job] = _advance(self._named(event.job), event)
+                self._jobs[event.job] = _next(self._named(event.job), event)
+                if isinstance(event, Settled) and event.run_outcome is not None and event.exit_code is not None:
+                    self._settled = (event.run_outcome, event.exit_code)
 
     def _named(self, key: str) -> JobResult:
         if key not in self._jobs:
@@ -137,13 +144,44 @@ class ReportBuilder:
             git=tuple((key, str(value)) for key, value in start.git.items()),
             warnings=tuple(self._warnings),
             sandbox=start.sandbox,
+            settled=self._settled,
         )
 
 
-JobEvent = SubmitIntended | SubmitDeferred | Accepted | StateSeen | LookFailed | AttemptEnded | RetryPlanned | JobEnded
+RunEvent = SubmitIntended | SubmitDeferred | Accepted | StateSeen | LookFailed | AttemptEnded | RetryPlanned | JobEnded
+JobEvent = RunEvent | Converged | Settled
 
 
-def _advance(job: JobResult, event: JobEvent) -> JobResult:
+def _converged(job: JobResult, event: Converged) -> JobResult:
+    """A job that goes by the attempt of another run: its id and outputs, and its times where it is followed."""
+    since = event.since if event.since is not None else event.accepted_at
+    earlier = Earlier(event.run, event.of_attempt, event.action.value, since)
+    job = replace(job, once=event.once.key, earlier=earlier, job_id=event.job_id, outputs=tuple(event.outputs.items()))
+    if event.action is not Action.FOLLOW:
+        return job
+    changes = {"accepted_at": event.accepted_at, "job_id": event.job_id, "id_field": event.id_field or "", "tries": 0}
+    started = event.accepted_at if job.started_at is None else job.started_at
+    return _with_attempt(job, event.attempt, changes, phase="accepted", started_at=started)
+
+
+def _settle(job: JobResult, event: Settled) -> JobResult:
+    """What a person found out stands above what was seen, in every report."""
+    settled = Settlement(event.outcome, event.at, event.by, event.note)
+    note = f": {event.note}" if event.note else ""
+    said = f"settled as {event.outcome.value} by {event.by}{note}"
+    return replace(job, settled=settled, message=f"{said}\n{job.message}" if job.message else said)
+
+
+def _next(job: JobResult, event: JobEvent) -> JobResult:
+    match event:
+        case Converged():
+            return _converged(job, event)
+        case Settled():
+            return _settle(job, event)
+    return _advance(job, event)
+
+
+def _advance(job: JobResult, event: RunEvent) -> JobResult:
     """One job, one event further."""
     match event:
         case SubmitIntended():
@@ -157,6 +195,7 @@ def _advance(job: JobResult, event: JobEvent) -> JobResult:
                 phase="submitting",
                 request=event.request,
                 started_at=event.at if job.started_at is None else job.started_at,
+                once=job.once if event.once is None else event.once.key,
             )
         case SubmitDeferred():
             return _with_attempt(job, event.attempt, {"message": event.message}, phase="deferred")

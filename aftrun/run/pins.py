@@ -58,7 +58,8 @@ def make_key(state_dir: Path) -> bytes:
     return found
 
 
-def _digest(key: bytes, *parts: str) -> str:
+def keyed(key: bytes, *parts: str) -> str:
+    """The keyed digest of some texts, hex."""
     text = "\0".join(parts).encode("utf-8", "surrogatepass")
     return hmac.new(key, text, hashlib.sha256).hexdigest()
 
@@ -71,10 +72,10 @@ def reference(source: str, name: str) -> str:
 def pins(key: bytes, values: Mapping[tuple[str, str], str | None], urls: Sequence[str]) -> dict[str, Json]:
     """The digests of values from outside, by reference (null where a default served), and of the servers' URLs."""
     found: dict[str, Json] = {
-        reference(*place): None if value is None else _digest(key, *place, value)
+        reference(*place): None if value is None else keyed(key, *place, value)
         for place, value in sorted(values.items(), key=lambda item: item[0])
     }
-    return {"key": _digest(key, "aftrun"), "values": found, "servers": [_digest(key, "server", url) for url in urls]}
+    return {"key": keyed(key, "aftrun"), "values": found, "servers": [keyed(key, "server", url) for url in urls]}
 
 
 def changes(
@@ -151,16 +152,16 @@ def _same_servers(then: RunStarted | RunResumed, key: bytes | None, urls: Sequen
     """Of each server, whether it is at the URL that it had in that process."""
     pinned = then.pins or {}
     digests = pinned.get("servers")
-    if not isinstance(digests, list) or key is None or _digest(key, "aftrun") != pinned.get("key"):
+    if not isinstance(digests, list) or key is None or keyed(key, "aftrun") != pinned.get("key"):
         return tuple(url == shown for url, shown in zip(urls, then.servers or urls, strict=False))
-    return tuple(_digest(key, "server", url) == digest for url, digest in zip(urls, digests, strict=False))
+    return tuple(keyed(key, "server", url) == digest for url, digest in zip(urls, digests, strict=False))
 
 
 def _values(pinned: Mapping[str, Json], key: bytes | None, values: Mapping[tuple[str, str], str | None]) -> list[str]:
     then, mark = pinned.get("values"), pinned.get("key")
     if not isinstance(then, Mapping) or not then:
         return []
-    if key is None or _digest(key, "aftrun") != mark:
+    if key is None or keyed(key, "aftrun") != mark:
         return [f"{KEY_FILE} of the state folder is missing or another one, so no value from outside can be compared"]
     found = []
     for place, value in sorted(values.items(), key=lambda item: item[0]):
@@ -172,7 +173,7 @@ def _values(pinned: Mapping[str, Json], key: bytes | None, values: Mapping[tuple
             found.append(f"${{{name}}} had a value, and now has none: its default would serve")
         elif value is not None and digest is None:
             found.append(f"${{{name}}} had no value, so that its default served, and now has one")
-        elif value is not None and not hmac.compare_digest(str(digest), _digest(key, *place, value)):
+        elif value is not None and not hmac.compare_digest(str(digest), keyed(key, *place, value)):
             found.append(f"${{{name}}} has another value")
     return found
 

@@ -272,7 +272,7 @@ def is_bad(outcome: Outcome, reason: Reason, *, allow_failure: bool) -> bool:
     `allowFailure` forgives what is known. It does not forgive `unknown`, since unknown is never taken for an end,
     nor a job that was never run because its own needs went wrong.
     """
-    if outcome in (Outcome.SUCCEEDED, Outcome.SUBMITTED):
+    if outcome.well:
         return False
     if outcome is Outcome.SKIPPED:
         return reason is not Reason.NOT_NEEDED

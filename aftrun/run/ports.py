@@ -29,8 +29,10 @@ class JobApi(Protocol):
 class Journal(Protocol):
     """The durable record of a run."""
 
-    def append(self, events: Sequence[Event]) -> None:
-        """Record events, in order; they are durable when this returns.
+    def append(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Record events, in order; they are durable when this returns. Returns those that are.
+
+        All are, but for intents of jobs with `once` that another process has submitted meanwhile.
 
         Raises:
             StateError: they could not be recorded.

@@ -34,28 +34,32 @@ class Recorder:
         """Collect events for the next `flush`."""
         self._events.extend(events)
 
-    def flush(self, lost: Loss) -> None:
+    def flush(self, lost: Loss) -> Sequence[Event]:
         """Make the collected events durable, then tell them; after the first failure, as durable as can be.
+
+        Returns what is not on record, and was not told: intents of jobs that another process has submitted meanwhile.
 
         Raises:
             Exception: a bug, in the record or in a listener. Events that are not on record are still collected.
         """
         if not self._events:
-            return
-        events = self._events
+            return ()
+        before = self._events
+        events: Sequence[Event] = before
         if self.error is None:
             try:
-                self._journal.append(events)
+                events = self._journal.append(events)
             except StateError as error:
                 self.error = error
                 self._events = []
-                before = events
                 events = lost(error, before)
                 self._journal.keep([event for event in events if event not in before])
         else:
             self._journal.keep(events)
+        refused = [] if len(events) == len(before) else [event for event in before if event not in events]
         self._events = []
         self.tell(events)
+        return refused if self.error is None else ()
 
     def flush_apart(self) -> None:
         """As `flush`, when something has failed already: one event at a time, so that none goes down with another."""

@@ -64,7 +64,7 @@ class Verdict:
 
 def _code(job: JobResult, *, any_created: bool) -> ExitCode:
     """The exit code that one job on its own would give."""
-    outcome = job.outcome
+    outcome = job.verdict
     if outcome is None:
         return ExitCode.UNKNOWN
     reason = Reason(job.reason) if job.reason else Reason.DONE

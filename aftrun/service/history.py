@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 
 from aftrun.domain import zones
 from aftrun.domain.errors import ExitCode, ManifestError, StateError, UnderWay, UsageError
-from aftrun.domain.events import Event, RunStarted, SubmitIntended
+from aftrun.domain.events import Event, RunStarted, SubmitIntended, parse_instant
 from aftrun.domain.model import JobResult, Json, RunReport
 from aftrun.manifest import bind, load_all
 from aftrun.manifest.redact import without_keys
 from aftrun.report import json as json_report
+from aftrun.run.converge import is_open
 from aftrun.run.fold import ReportBuilder
 from aftrun.run.pins import changes, read_key
 from aftrun.run.render import outputs_of
 from aftrun.run.select import dependants, may_be_running, to_read_again, to_retry
+from aftrun.run.store import once_file
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.lock import held
 from aftrun.run.store.record import Log, Retry, RunRow
@@ -299,13 +301,36 @@ def retry_setup(
     return _setup(stored, options, environ, sandbox=sandbox), stored
 
 
-def prune(log: Log, state_dir: Path, before: str) -> list[str]:
-    """Forget the runs that ended before an RFC 3339 instant (UTC), with their folders. Returns their ids.
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What `prune` did."""
+
+    runs: tuple[str, ...]
+    """Ids of the runs that are forgotten."""
+    kept: int
+    """Keys of `once` that these and earlier ones leave behind, so that what they did is not done again."""
+    forgotten: int
+    """Keys of `once` that are forgotten too."""
+
+
+def prune(log: Log, state_dir: Path, before: str, *, forget_once: bool = False) -> Pruned:
+    """Forget the runs that ended before an RFC 3339 instant (UTC), with their folders.
+
+    What jobs with `once` came to stays on record, unless `forget_once` says otherwise; and so do runs that hold a job
+    with `once` whose end nobody saw, in any case: it has to be settled there.
 
     Raises:
         StateError: the record or a folder could not be changed.
     """
-    gone = log.prune(before)
+    gone = log.ended_before(before)
+    known = {row.id for row in log.runs()} - set(gone)
+    attempts = log.attempts()
+    at = parse_instant(before)
+    old = [each for each in attempts if not is_open(each) and (each.ended_at or each.at) < at] if forget_once else []
+    forgotten = {each.once.identity for each in old}
+    left = [each for each in attempts if each.once.identity not in forgotten and each.run not in known]
+    once_file.write(state_dir, left)  # first: whoever is killed in between has it twice, not never
+    log.forget(gone, forgotten)
     for run in gone:
         folder = run_folder(state_dir, run)
         try:
@@ -314,7 +339,7 @@ def prune(log: Log, state_dir: Path, before: str) -> list[str]:
             continue  # somebody tidied up by hand
         except OSError as error:
             raise StateError(f"cannot remove {folder}: {error.strerror or error}") from error
-    return gone
+    return Pruned(tuple(gone), len(left), len(forgotten))
 
 
 def medians(

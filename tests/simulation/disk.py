@@ -78,7 +78,7 @@ class _Database:
         if self.gone:
             raise StateError(f"state.db was {self.gone} while the run was under way")
 
-    def append(self, _run: str, events: Sequence[Event], *, first: int, patience: float | None = None) -> None:
+    def append(self, _run: str, events: Sequence[Event], *, first: int, patience: float | None = None) -> list[Event]:
         world = self._files.world
         if world.time < self.locked_until:
             limit = BUSY_SECONDS if patience is None else patience
@@ -89,6 +89,7 @@ class _Database:
         self._files.write("state file")
         self.events.update(enumerate(events, first))
         self._files.step("after a write to the state file")
+        return list(events)
 
 
 class _Journal:
@@ -170,16 +171,17 @@ class SimDisk:
         """A process begins to write."""
         self._record = RunJournal(cast("Any", self.database), run, self.journal)
 
-    def append(self, events: Sequence[Event]) -> None:
+    def append(self, events: Sequence[Event]) -> Sequence[Event]:
         """The scheduler's `Journal`."""
         assert events, "an empty batch costs a write for nothing"
         assert self._record is not None
         try:
-            self._record.append(events)
+            written = self._record.append(events)
         except StateError:
             self._watcher.record_lost()
             raise
-        self._watcher.durable(events)
+        self._watcher.durable(written)
+        return written
 
     def keep(self, events: Sequence[Event]) -> None:
         """The scheduler's `Journal`, once a write has failed."""

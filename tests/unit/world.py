@@ -223,7 +223,7 @@ class SimJournal:
         """All that is on record."""
         return [event for batch in self.batches for event in batch]
 
-    def append(self, events: Sequence[Event]) -> None:
+    def append(self, events: Sequence[Event]) -> Sequence[Event]:
         """Record a batch, or fail."""
         assert events, "an empty batch costs a write for nothing"
         self._calls += 1
@@ -236,6 +236,7 @@ class SimJournal:
             assert self._error is not None
             self.world.trace.append(("crash" if isinstance(self._error, Crash) else "lost", None))
             raise self._error
+        return events
 
     def keep(self, events: Sequence[Event]) -> None:
         """There is no second file here."""

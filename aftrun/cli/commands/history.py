@@ -11,6 +11,7 @@ from aftrun.cli.boundary import Form, colour, emit, say
 from aftrun.cli.choices import ListFormat
 from aftrun.cli.flags import flag
 from aftrun.cli.running import duration
+from aftrun.domain.errors import UsageError
 from aftrun.domain.events import instant
 from aftrun.domain.model import RunOutcome
 from aftrun.domain.text import dumps
@@ -41,6 +42,10 @@ def _row_data(row: RunRow, counts: dict[str, int]) -> dict[str, Json]:
     }
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def history(
     state: options.StateFlags,
     status: Annotated[
@@ -55,6 +60,10 @@ def history(
         str | None,
         flag("--prune", help="Forget runs that ended longer ago than this, such as 90d.", metavar="D"),
     ] = None,
+    forget_once: Annotated[
+        bool,
+        flag("--forget-once", help="With --prune: forget also what jobs with `once` did, so that it is done again."),
+    ] = False,
 ) -> int:
     """List past runs, the newest first. Nothing is ever forgotten but by --prune."""
     from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
@@ -66,11 +75,18 @@ def history(
             emit("[]\n", Form.JSON)
         say(f"no run is on record in {state.folder}")
         return 0
+    if forget_once and prune is None:
+        raise UsageError("--forget-once goes with --prune", hint="say how old it must be: --prune 90d --forget-once")
     with past.open_log(state.folder, say) as log:
         if prune is not None:
             before = instant(time.time() - (duration(prune, "--prune") or 0.0))
-            gone = past.prune(log, state.folder, before)
-            say(f"forgot {len(gone)} run{'' if len(gone) == 1 else 's'} that ended before {before}")
+            done = past.prune(log, state.folder, before, forget_once=forget_once)
+            say(f"forgot {_count(len(done.runs), 'run')} that ended before {before}")
+            if done.forgotten:
+                say(f"forgot {_count(done.forgotten, 'key')} of `once` too: what was done under them can be done again")
+            if done.kept:
+                keys = _count(done.kept, "key")
+                say(f"kept {keys} of `once` of forgotten runs, so that what they did is not done again")
             return 0
         found = which.runs(log, since=since(last), manifest=manifest)
         rows = [row for row in found if not status or row.outcome in status]

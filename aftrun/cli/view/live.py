@@ -252,7 +252,7 @@ class LiveView:
 
         mark = MARKS[event.outcome]
         took = f" in {human_duration(job.duration)}" if job.duration is not None else ""
-        good = event.outcome in (Outcome.SUCCEEDED, Outcome.SUBMITTED, Outcome.SKIPPED)
+        good = event.outcome.well or event.outcome is Outcome.SKIPPED
         place = "" if good else f" ({clean(str(job.origin))})"
         why = f": {clip(clean(event.message), _MESSAGE)}".replace("\n", "\n" + " " * 14) if event.message else ""
         clock = at_zone(event.at, None).strftime("%H:%M:%S")
@@ -352,7 +352,7 @@ class LiveView:
         from rich.text import Text  # noqa: PLC0415  # as above
 
         done, total = self._ended.total(), max(1, self._total)
-        good = sum(self._ended[each] for each in (Outcome.SUCCEEDED, Outcome.SUBMITTED))
+        good = sum(self._ended[each] for each in Outcome if each.well)
         calm = self._ended[Outcome.SKIPPED]
         bad = done - good - calm
         running = sum(job.phase == "running" for job in self._active.values())

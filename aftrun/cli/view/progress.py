@@ -25,6 +25,7 @@ from aftrun.run.fold import ReportBuilder
 MARKS = {
     Outcome.SUCCEEDED: "ok",
     Outcome.SUBMITTED: "ok",
+    Outcome.UP_TO_DATE: "ok",
     Outcome.SKIPPED: "--",
     Outcome.FAILED: "FAIL",
     Outcome.REJECTED: "FAIL",
@@ -37,7 +38,7 @@ MARKS = {
 NO_FILE = ("start", "")
 """What stands for a manifest's path where flags or a program made the manifest: no place that anybody can look at."""
 
-WELL = (Outcome.SUCCEEDED, Outcome.SUBMITTED, Outcome.SKIPPED)
+WELL = (*(outcome for outcome in Outcome if outcome.well), Outcome.SKIPPED)
 """Ends that need nobody's attention; a job is skipped because of another one, which has it."""
 
 COLOURS = {"ok": "32", "--": "2", "FAIL": "31", "LATE": "33", "????": "35"}

@@ -123,9 +123,9 @@ class Fields:
 
     def shown(self, node: Node | None, what: str, axes: Axes | None = None) -> str | None:
         """A settled field whose text people see: from outside it can come through `vars` alone, which says so."""
-        if isinstance(node, ScalarNode) and "$" in node.text and not node.is_null:
-            if self._shows_outside(self._parsed(node), node, what):
-                return None
+        holds_reference = isinstance(node, ScalarNode) and "$" in node.text and not node.is_null
+        if isinstance(node, ScalarNode) and holds_reference and self._shows_outside(self._parsed(node), node, what):
+            return None
         return self.text(node, axes)
 
     def _shows_outside(self, value: Value | None, node: Node, what: str) -> bool:

@@ -10,8 +10,10 @@ from aftrun.domain.errors import StateError
 from aftrun.domain.events import Event, JobEnded, RunEnded, SubmitDeferred, SubmitIntended
 from aftrun.domain.model import Outcome
 from aftrun.run.store.journal_file import encode, event_line
+from aftrun.run.store.lock import held
 
 if TYPE_CHECKING:
+    from aftrun.run.converge import LastAttempt
     from aftrun.run.store.record import Log
 
 _PAST = 20
@@ -65,8 +67,10 @@ class RunJournal:
         """What the journal has and the state file has not, since that was locked: the last events before `_next`."""
         self._next = log.next_number(run)
 
-    def append(self, events: Sequence[Event]) -> None:
-        """Record events, in order; they are on disk when this returns.
+    def append(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Record events, in order; they are on disk when this returns. Returns those that are.
+
+        All are, but for intents of jobs with `once` that another process has submitted meanwhile.
 
         Raises:
             StateError: they could not be recorded in both files. What has happened is in those that can still be
@@ -75,11 +79,12 @@ class RunJournal:
         from aftrun.run.store.record import Busy  # noqa: PLC0415  # tests and simulations do without SQLite
 
         left = list(events)
+        early: list[Event] = []
         try:
             for check in self._checks:
                 check()
             try:
-                self._into_log(left, _PATIENCE if self._file is not None else None)
+                left = self._into_log(left, _PATIENCE if self._file is not None else None)
             except Busy:
                 # What has happened goes to the journal now; a POST waits until both files know of its intent.
                 early = [event for event in left if not isinstance(event, SubmitIntended | RunEnded)]
@@ -88,8 +93,8 @@ class RunJournal:
                 self._next += len(early)
                 left = [event for event in left if isinstance(event, SubmitIntended | RunEnded)]
                 if not left:
-                    return
-                self._into_log(left, None)
+                    return early
+                left = self._into_log(left, None)
         except StateError:
             self._keep(_happened(left))
             raise
@@ -102,15 +107,19 @@ class RunJournal:
             self._keep([SubmitDeferred(event.at, event.job, event.attempt, why) for event in intents])
             raise
         self._next += len(left)
+        return [*early, *left]
 
     def keep(self, events: Sequence[Event]) -> None:
         """Put what has happened where it can still be put, after `append` has failed. Never fails itself."""
         self._keep([*_happened(events), *(event for event in events if isinstance(event, RunEnded))])
 
-    def _into_log(self, events: Sequence[Event], patience: float | None) -> None:
+    def _into_log(self, events: Sequence[Event], patience: float | None) -> list[Event]:
+        """Write what is behind and these; returns those of them that may be on record."""
+        behind = len(self._behind)
         batch = [*self._behind, *events]
-        self._log.append(self._run, batch, first=self._next - len(self._behind), patience=patience)
+        written = self._log.append(self._run, batch, first=self._next - behind, patience=patience)
         self._behind = []
+        return written[behind:]  # what is behind has happened, so none of it is refused
 
     def _into_file(self, events: Sequence[Event]) -> None:
         if self._file is not None and events:
@@ -129,6 +138,26 @@ class RunJournal:
         except StateError:
             self._behind += events
         self._next += len(events)
+
+    def last_attempt(self, identity: str) -> LastAttempt | None:
+        """The newest submission of a job with `once`, by its identity.
+
+        Raises:
+            StateError: the state file cannot be read.
+        """
+        return self._log.last_attempt(identity)
+
+    def attempts_of(self, manifest: str, job: str, key: str) -> Sequence[LastAttempt]:
+        """The newest submissions of a job under a key of `once`, one for each server.
+
+        Raises:
+            StateError: the state file cannot be read.
+        """
+        return self._log.attempts_of(manifest, job, key)
+
+    def under_way(self, run: str) -> bool:
+        """Whether a process works on a run."""
+        return held(self._log.path.parent / "runs" / run)
 
     def past(self, job: str) -> tuple[float, ...]:
         """How long a job, by its key, took when it last succeeded in other runs of the same kind, seconds."""
@@ -159,9 +188,10 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.events: list[Event] = []
 
-    def append(self, events: Sequence[Event]) -> None:
+    def append(self, events: Sequence[Event]) -> Sequence[Event]:
         """Keep the events."""
         self.events.extend(events)
+        return events
 
     def keep(self, events: Sequence[Event]) -> None:
         """Nothing fails here."""

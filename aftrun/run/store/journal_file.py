@@ -54,7 +54,8 @@ class Lines:
     """How many events it seems to have held, whether they can still be read or not."""
 
 
-def _line(text: str) -> str:
+def checked_line(text: str) -> str:
+    """A line with its checksum; `text` is a JSON object in ASCII without the brace at its end."""
     return f'{text}{_SUM}{_sum(text)}"}}\n'
 
 
@@ -65,12 +66,12 @@ def _sum(text: str) -> str:
 def head_line(head: Head) -> str:
     """The first line of a journal."""
     files = [[path, base64.b64encode(content).decode("ascii")] for path, content in head.files]
-    return _line('{"head":' + json.dumps({"run": head.run, "options": dict(head.options), "files": files}))
+    return checked_line('{"head":' + json.dumps({"run": head.run, "options": dict(head.options), "files": files}))
 
 
 def event_line(number: int, body: str) -> str:
     """The line of one event. `body` is its JSON, in ASCII."""
-    return _line(f'{_BEGINNING.decode()}{number},"event":{body}')
+    return checked_line(f'{_BEGINNING.decode()}{number},"event":{body}')
 
 
 def decode(data: bytes) -> Lines:
@@ -85,7 +86,7 @@ def decode(data: bytes) -> Lines:
     lines = data.split(b"\n")
     tail = lines.pop()
     for raw in lines:
-        item = _item(raw)
+        item = checked_item(raw)
         if item is None:
             damaged += 1
         elif "head" in item:
@@ -104,7 +105,7 @@ def decode(data: bytes) -> Lines:
     return Lines(head, events, damage, max(length, max(events, default=-1) + 1))
 
 
-def _item(raw: bytes) -> dict[str, Any] | None:
+def checked_item(raw: bytes) -> dict[str, Any] | None:
     """A line as an object, or None where its checksum says that it is not what was written."""
     try:
         text = raw.decode("ascii")

@@ -19,11 +19,23 @@ from pathlib import Path
 from typing import Any, Self
 
 from aftrun.domain.errors import StateError, UnderWay, UsageError
-from aftrun.domain.events import FORMAT, Event, JobEnded, RunEnded, RunResumed, RunStarted, from_json, instant
+from aftrun.domain.events import (
+    FORMAT,
+    Event,
+    JobEnded,
+    RunEnded,
+    RunResumed,
+    RunStarted,
+    Settled,
+    from_json,
+    instant,
+)
 from aftrun.domain.model import Json, RunOutcome
 from aftrun.domain.runids import checked, is_run_id
+from aftrun.run.converge import LastAttempt
 from aftrun.run.store import folder as state_folder
 from aftrun.run.store.folder import run_folder
+from aftrun.run.store.identities import Identities
 from aftrun.run.store.journal_file import encode
 from aftrun.run.store.lock import held
 from aftrun.run.store.record_errors import Damaged, explain
@@ -153,6 +165,8 @@ class Log:
         """
         self.path = folder / "state.db"
         self._waiting, self._hurried = waiting, hurried
+        self.identities = Identities(self._execute)
+        """What is known of jobs with `once`. To be written through this class."""
         state_folder.check(folder)
         if create:
             try:
@@ -189,18 +203,29 @@ class Log:
         self._size = 0
 
     @classmethod
-    def readable_runs(cls, path: Path) -> Iterator[tuple[RunRow, list[Event], list[StoredFile]]]:
-        """The runs of a damaged state file that can still be read whole; it is not changed."""
+    @contextlib.contextmanager
+    def _damaged(cls, path: Path) -> Iterator[Self | None]:
+        """A state file that is damaged, open for reading; None where not even that can be done."""
         log = cls.__new__(cls)
         log.path = path
         log._waiting, log._hurried = lambda _: None, lambda: False  # noqa: SLF001  # one of its own kind
+        log.identities = Identities(log._execute)  # noqa: SLF001  # the same
         try:
             where = f"{path.absolute().as_uri()}?mode=ro"
             log._db = sqlite3.connect(where, uri=True, isolation_level=None)  # noqa: SLF001  # the same
         except sqlite3.Error:
+            yield None
             return
-        rows: list[RunRow] = []
         with log:
+            yield log
+
+    @classmethod
+    def readable_runs(cls, path: Path) -> Iterator[tuple[RunRow, list[Event], list[StoredFile]]]:
+        """The runs of a damaged state file that can still be read whole; it is not changed."""
+        rows: list[RunRow] = []
+        with cls._damaged(path) as log:
+            if log is None:
+                return
             with contextlib.suppress(StateError):  # nothing of it can be read
                 rows = log._run_rows(lambda _: None)  # noqa: SLF001  # the same
             for row in rows:
@@ -208,6 +233,15 @@ class Log:
                     yield row, log.events(row.id), log.files(row.id)
                 except StateError:
                     continue  # this one is lost, the next may not be
+
+    @classmethod
+    def readable_attempts(cls, path: Path) -> list[LastAttempt]:
+        """What a damaged state file still tells of jobs with `once`; it is not changed."""
+        with cls._damaged(path) as log:
+            try:
+                return [] if log is None else [last for last in log.identities.all() if last.readable]
+            except (sqlite3.Error, StateError):
+                return []
 
     def __enter__(self) -> Self:
         return self
@@ -315,6 +349,7 @@ class Log:
             yield
             self._execute("COMMIT", patience=patience)
         except BaseException:
+            self.identities.reset()
             with contextlib.suppress(sqlite3.Error):  # the first error is the one to report
                 self._db.execute("ROLLBACK")
             raise
@@ -448,8 +483,10 @@ class Log:
 
     def append(
         self, run: str, events: Sequence[Event], *, first: int | None = None, patience: float | None = None
-    ) -> None:
-        """Record events of a run; they are on disk when this returns.
+    ) -> list[Event]:
+        """Record events of a run; they are on disk when this returns. Returns those that are.
+
+        All are, but for intents of jobs with `once` that another process has submitted meanwhile.
 
         `first` is the number of the first of them; None: behind those on record. `patience` is how long to wait for
         other programs that have the file locked, seconds; None: as usual.
@@ -459,11 +496,13 @@ class Log:
             StateError: they could not be recorded; none of them was.
         """
         if not events:
-            return
+            return []
         with self._explained(), self._transaction(patience):
-            first = self._insert(run, events, first)
-            self._follow(run, events)
-        self._sequence[run] = first + len(events)
+            admitted = self.identities.admit(run, events)
+            first = self._insert(run, admitted, first)
+            self._follow(run, admitted)
+        self._sequence[run] = first + len(admitted)
+        return admitted
 
     def _follow(self, run: str, events: Sequence[Event]) -> None:
         """Let the tables that lists are read from follow the events."""
@@ -481,6 +520,18 @@ class Log:
                 self._db.execute(
                     "UPDATE runs SET ended_at = NULL, outcome = 'running', exit_code = NULL WHERE id = ?", (run,)
                 )
+            elif isinstance(event, Settled):
+                self._db.execute(
+                    "INSERT INTO ends (run, job, outcome) VALUES (?1, ?2, ?3) "
+                    "ON CONFLICT (job, run) DO UPDATE SET outcome = ?3",
+                    (run, event.job, event.outcome.value),
+                )
+                settled = (event.run_outcome, event.exit_code, run)
+                self._db.execute(
+                    "UPDATE runs SET outcome = COALESCE(?1, outcome), exit_code = COALESCE(?2, exit_code) "
+                    "WHERE id = ?3 AND ended_at IS NOT NULL",
+                    settled,
+                )
 
     def restore(
         self, start: RunStarted, others: Sequence[Event], files: Iterable[StoredFile], options: Mapping[str, Json]
@@ -497,6 +548,7 @@ class Log:
             self._sequence[run] = 0
             self._insert(run, events)
             self._follow(run, events)
+            self.identities.replay(run, events)
         self._sequence[run] = len(events)
 
     def next_number(self, run: str) -> int:
@@ -669,19 +721,64 @@ class Log:
         with self._explained():
             return self._execute("SELECT 1 FROM runs WHERE id <> ? LIMIT 1", (run,)).fetchone() is None
 
-    def prune(self, before: str) -> list[str]:
-        """Forget runs that ended before an RFC 3339 instant (UTC, as stored). Returns their ids.
+    def last_attempt(self, identity: str) -> LastAttempt | None:
+        """The newest submission of a job with `once`, by its identity.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        with self._explained():
+            return self.identities.last(identity)
+
+    def attempts_of(self, manifest: str, job: str, key: str) -> list[LastAttempt]:
+        """The newest submissions of a job under a key of `once`, one for each server.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        with self._explained():
+            return self.identities.of_job(manifest, job, key)
+
+    def keep_attempts(self, attempts: Iterable[LastAttempt]) -> None:
+        """Take submissions that are known from elsewhere, where nothing newer is on record.
 
         Raises:
             StateError: the file cannot be written.
         """
         with self._explained(), self._transaction():
+            self.identities.put(attempts)
+
+    def ended_before(self, before: str) -> list[str]:
+        """The runs that ended before an RFC 3339 instant (UTC, as stored), but for those of open submissions.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        with self._explained():
             found = self._execute(
                 "SELECT id FROM runs WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY id", (before,)
             ).fetchall()
-            gone = [checked(row[0]) for row in found]
-            self._db.executemany("DELETE FROM runs WHERE id = ?", found)
-        return gone
+            still = self.identities.open_runs()
+        return [checked(row[0]) for row in found if row[0] not in still]
+
+    def attempts(self) -> list[LastAttempt]:
+        """The newest submission under each identity of `once`, whichever run made it.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        with self._explained():
+            return self.identities.all()
+
+    def forget(self, runs: Iterable[str], identities: Iterable[str] = ()) -> None:
+        """Forget runs, and identities of `once`, so that their jobs are submitted again.
+
+        Raises:
+            StateError: the file cannot be written.
+        """
+        with self._explained(), self._transaction():
+            self.identities.forget(identities)
+            self._db.executemany("DELETE FROM runs WHERE id = ?", [(run,) for run in runs])
 
 
 def _run_row(row: Sequence[Any]) -> RunRow:

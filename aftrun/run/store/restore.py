@@ -13,7 +13,7 @@ from aftrun.domain.errors import StateError
 from aftrun.domain.events import Accepted, Event, RunStarted, Warned
 from aftrun.domain.runids import is_run_id
 from aftrun.run.store import folder as state_folder
-from aftrun.run.store import journal_file, wal
+from aftrun.run.store import journal_file, once_file, wal
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.journal_file import Head, JournalFile, Lines
 from aftrun.run.store.lock import held
@@ -141,6 +141,7 @@ def open_record(state_dir: Path, say: Say, *, thorough: bool = False) -> Log:
         log = _rebuild(state_dir, damage, say)
     log.doubt = doubt
     try:
+        _recall(log, say)
         known = {row.id for row in log.runs()}
         for path in journals:
             if path.parent.name not in known and not held(path.parent):
@@ -188,7 +189,17 @@ def _rebuild(state_dir: Path, damage: str, say: Say) -> Log:
         start = events[0] if events else None
         if row.id not in journals and isinstance(start, RunStarted):
             log.restore(start, events[1:], files, row.options)
+    log.keep_attempts(Log.readable_attempts(aside))
     return log
+
+
+def _recall(log: Log, say: Say) -> None:
+    """What pruned runs did of jobs with `once`, where the state file has been made anew."""
+    kept, bad = once_file.read(log.path.parent)
+    if bad:
+        say(f"warning: {bad} line{'' if bad == 1 else 's'} of {log.path.parent / once_file.NAME} cannot be read")
+    if kept and log.last_attempt(kept[0].once.identity) is None:
+        log.keep_attempts(kept)
 
 
 def _import(log: Log, path: Path, say: Say) -> None:

@@ -20,10 +20,29 @@ from tests.unit.report_samples import NASTY, START
 
 SCHEMA: dict[str, Any] = json.loads(schema_text("event"))
 HEADER = events.JobHeader("m/a", "a", "m", "https://h", "m.yaml", 1, 1, {"scriptName": "S"}, ("m/b",), tags=("t",))
+ONCE = events.Once("0" * 32, "2026-01-02", "https://h", "1" * 16, 2, {"script": "ab"}, again=True)
 ALL: tuple[events.Event, ...] = (
     events.RunStarted(START, "r1", (HEADER,), (events.Source("m.yaml", "0" * 64, "m"),), "0.1.0", {"commit": "c"}),
     events.RunResumed(START, 7, "host"),
     events.SubmitIntended(START, "m/a", 1, {"scriptName": "S"}),
+    events.SubmitIntended(START, "m/a", 1, {"scriptName": "S"}, ONCE),
+    events.Converged(START, "m/a", 1, events.Action.DOUBT, "r0", 1, ONCE),
+    events.Converged(
+        at=START,
+        job="m/a",
+        attempt=1,
+        action=events.Action.FOLLOW,
+        run="r0",
+        of_attempt=2,
+        once=ONCE,
+        job_id="42",
+        id_field="id",
+        accepted_at=START,
+        outcome=Outcome.UNKNOWN,
+        since=START,
+        outputs={"n": 1},
+        differs=("script",),
+    ),
     events.SubmitDeferred(START, "m/a", 1, "no route", 0.25),
     events.Accepted(START, "m/a", 1, "42", "queued"),
     events.StateSeen(START, "m/a", 1, "Running", "running"),
@@ -32,6 +51,8 @@ ALL: tuple[events.Event, ...] = (
     events.AttemptEnded(START, "m/a", 1, Outcome.SUCCEEDED, events.Reason.DONE),
     events.RetryPlanned(START, "m/a", 2, 10.0, "again"),
     events.JobEnded(START, "m/a", Outcome.SKIPPED, events.Reason.NEEDS, "no"),
+    events.Settled(START, "m/a", Outcome.FAILED, "jo@box"),
+    events.Settled(START, "m/a", Outcome.SUCCEEDED, "jo@box", "seen in the log", "succeeded", 0),
     events.Warned(START, "look"),
     events.Interrupted(START, 2),
     events.RunEnded(START, "failed", 1),

@@ -395,10 +395,11 @@ def test_a_submission_that_was_to_be_tried_again_is_not_after_finish_by(phase: s
 class SlowJournal(SimJournal):
     """Each write takes two seconds."""
 
-    def append(self, events: Sequence[Event]) -> None:
+    def append(self, events: Sequence[Event]) -> Sequence[Event]:
         """Record a batch, and let time pass."""
         super().append(events)
         self.world.advance(self.world.time + 2.0)
+        return events
 
 
 def test_a_rate_that_opens_while_the_record_is_written_is_not_missed() -> None:

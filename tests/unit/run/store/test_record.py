@@ -162,8 +162,9 @@ def test_prune_forgets_ended_runs_with_all_they_had(tmp_path: Path) -> None:
         begin(tmp_path, "running").close()
         begin(tmp_path, "new").close()
         log.append("new", [RunEnded(1_800_000_000.0, "failed", 1)])
-        assert log.prune("2026-06-01T00:00:00.000Z") == ["old"]
-        assert log.prune("2026-06-01T00:00:00.000Z") == []
+        assert log.ended_before("2026-06-01T00:00:00.000Z") == ["old"]
+        log.forget(["old"])
+        assert log.ended_before("2026-06-01T00:00:00.000Z") == []
         assert [row.id for row in log.runs()] == ["running", "new"]
         assert (log.events("old"), log.files("old")) == ([], [])
         assert len(log.events("new")) == 2
