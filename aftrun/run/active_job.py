@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from aftrun.domain.durations import format_duration
-from aftrun.domain.events import Reason
+from aftrun.domain.events import Once, Reason
 from aftrun.domain.model import Outcome, Request, State
 from aftrun.run.claims import Claim
 from aftrun.run.plan import Task
@@ -20,6 +20,8 @@ class Phase(Enum):
 
     IDLE = "idle"
     """Not started; the gate has it."""
+    WAIT = "wait"
+    """Another process has its POST under way; the record is asked again when it is due."""
     SUBMIT = "submit"
     """Its POST is due or in flight."""
     WATCH = "watch"
@@ -31,7 +33,7 @@ class Phase(Enum):
     @property
     def may_submit(self) -> bool:
         """A POST of the job is due, now or later."""
-        return self in (Phase.SUBMIT, Phase.BACKOFF)
+        return self in (Phase.WAIT, Phase.SUBMIT, Phase.BACKOFF)
 
 
 @dataclass(slots=True)
@@ -46,6 +48,10 @@ class ActiveJob:
     submit_until: float = math.inf
     resubmit_until: float = math.inf
     request: Request | None = None
+    once: Once | None = None
+    """What goes on record with the intent of a job with `once`."""
+    gone_by: tuple[str, int] | None = None
+    """Run and number of the attempt of another run whose id this job has."""
     job_id: str = ""
     id_field: str = ""
     """Where the id was read from."""

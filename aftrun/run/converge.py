@@ -7,10 +7,13 @@ of what a new run does about it.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 
+from aftrun.domain import zones
 from aftrun.domain.events import (
     Accepted,
     AttemptEnded,
@@ -202,10 +205,37 @@ def is_open(last: LastAttempt) -> bool:
     return decide(last, wait=True, under_way=lambda: True) in (Move.FOLLOW, Move.WAIT, Move.DOUBT)
 
 
-def why_in_doubt(last: LastAttempt) -> str:
+def _at(instant: float | None, zone: str) -> str:
+    if instant is None:
+        return "an unknown time"
+    return f"{datetime.fromtimestamp(instant, zones.zone(zone)).astimezone(zones.zone(zone)):%Y-%m-%d %H:%M:%S}"
+
+
+def up_to_date(last: LastAttempt, zone: str = "") -> str:
+    """Since when a job is up to date, and what has done it, for people. `zone` is the run's, see `domain.zones`."""
+    which = f" as job {last.job_id}" if last.job_id else ""
+    by = f", settled by {last.settled_by}" if last.settled_by else ""
+    return f"up to date since {_at(last.ended_at, zone)}: run {last.run} did it{which}{by}"
+
+
+def why_in_doubt(last: LastAttempt, once: Once) -> str:
     """Why nobody knows what became of an attempt, for people."""
+    if not last.readable and last.once.mark and last.once.mark != once.mark:
+        return (
+            f"run {last.run} sent it, and it cannot be told whether to this server: digest.key of the state folder is "
+            "another one now"
+        )
     if not last.readable:
-        return "the record of its last attempt is damaged"
-    if last.outcome is Outcome.UNKNOWN and last.job_id:
-        return f"the end of job {last.job_id}, sent by run {last.run}, is unknown"
-    return f"run {last.run} sent it, and the answer is not on record"
+        return "an earlier run sent it, and the record of that is damaged"
+    if last.job_id:
+        return f"run {last.run} had it accepted as job {last.job_id}, whose end is unknown"
+    return f"run {last.run} sent it, and its answer is not on record: the job may or may not have been created"
+
+
+def in_doubt(last: LastAttempt, once: Once, run: str) -> str:
+    """The same with the remedy. `run` is the one in which it is said."""
+    remedy = [f"check on the server; then: aftrun settle {run} {shlex.quote(last.job)} succeeded (or failed)"]
+    if last.readable and last.job_id:
+        remedy.append(f"or read its status again: aftrun resume {last.run}")
+    remedy.append("or send it all the same: --again")
+    return "\n".join((f"not sent: {why_in_doubt(last, once)}", *remedy))

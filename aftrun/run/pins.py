@@ -15,7 +15,7 @@ from pathlib import Path
 
 from aftrun.domain import zones
 from aftrun.domain.errors import StateError
-from aftrun.domain.events import Accepted, Event, RunResumed, RunStarted
+from aftrun.domain.events import Accepted, Converged, Event, RunResumed, RunStarted
 from aftrun.domain.model import Json
 from aftrun.system.files import make_once, read_regular
 
@@ -128,23 +128,23 @@ def elsewhere(
     """
     began: RunStarted | None = None
     current: RunStarted | RunResumed | None = None
-    newest: dict[str, tuple[Accepted, RunStarted | RunResumed | None]] = {}
+    newest: dict[str, tuple[str, int, str, RunStarted | RunResumed | None]] = {}
     for event in events:
         if isinstance(event, RunStarted):
             began = current = event
         elif isinstance(event, RunResumed):
             current = began if event.servers is None else event
-        elif isinstance(event, Accepted):
+        elif isinstance(event, Accepted | Converged) and event.job_id is not None:
             newest.pop(event.job, None)
-            newest[event.job] = (event, current)
+            newest[event.job] = (event.job, event.attempt, event.job_id, current)
     found: list[Elsewhere] = []
-    for event, then in newest.values():
-        number = servers[event.job]
+    for job, attempt, job_id, then in newest.values():
+        number = servers[job]
         if then is None or then.servers is None or number >= len(then.servers):
             continue  # of an older aftrun, which kept no servers
         if not _same_servers(then, key, urls)[number]:
             shown = then.servers[number]
-            found.append(Elsewhere(event.job, event.attempt, event.job_id, number, None if "${" in shown else shown))
+            found.append(Elsewhere(job, attempt, job_id, number, None if "${" in shown else shown))
     return tuple(found)
 
 

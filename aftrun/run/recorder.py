@@ -67,9 +67,9 @@ class Recorder:
         for event in events:
             try:
                 if self.error is None:
-                    self._journal.append([event])
-                else:
-                    self._journal.keep([event])
+                    self.tell(self._journal.append([event]))
+                    continue
+                self._journal.keep([event])
                 self.tell([event])
             except StateError as error:
                 self.error = error

@@ -55,8 +55,12 @@ def outputs_of(job: JobResult) -> JobOutputs:
     An output that held a secret is on record without it, so it is not at hand any more: better no value than a wrong
     one.
     """
-    kept = {name: value for name, value in job.outputs if MARK not in as_text(value)}
-    return JobOutputs(job.job_id, kept)
+    return kept_outputs(job.job_id, dict(job.outputs))
+
+
+def kept_outputs(job_id: str | None, outputs: Mapping[str, Json]) -> JobOutputs:
+    """What stands on record as a job's outputs, as far as it is what the job handed on."""
+    return JobOutputs(job_id, {name: value for name, value in outputs.items() if MARK not in as_text(value)})
 
 
 def as_text(value: Json) -> str:

@@ -244,10 +244,22 @@ class Scheduler:
             if not self._signal:
                 self._check_finish()  # here, since a manifest that has only just begun may be too late already
                 self._pick()
-        self._recorder.flush(self._lose_state)
+        refused = self._recorder.flush(self._lose_state)
+        if refused:
+            self._take_back(refused)
         while self._calls:
             self._pool.start(*self._calls[0])
             self._calls.popleft()
+
+    def _take_back(self, refused: Sequence[Event]) -> None:
+        """Some jobs were sent by another process in the same instant: their POSTs do not leave."""
+        keys = {event.job for event in refused if isinstance(event, SubmitIntended)}
+        gone = [self._by_key[key] for key in sorted(keys)]
+        indices = {active.task.index for active in gone}
+        self._calls = deque(call for call in self._calls if not (call[0].submits and call[0].index in indices))
+        for active in gone:
+            self._answered(active, submits=True)
+            self._follow(active, self._steps.refused(active))
 
     def _advance(self) -> None:
         """Let skips take effect, which may cause more, and begin the next manifest when one has ended."""
@@ -327,6 +339,14 @@ class Scheduler:
                 return True
         return False
 
+    def _converges(self, active: ActiveJob) -> bool:
+        """Whether the record holds an earlier attempt of the job that decides, so that nothing is sent."""
+        step = self._steps.converge(active)
+        if step is None:
+            return False
+        self._follow(active, step)
+        return True
+
     def _pick_new(self, servers: Sequence[int]) -> bool:
         """Start a job that nobody has begun, if one may start."""
         task = self._gate.next(servers)
@@ -338,7 +358,9 @@ class Scheduler:
         return True
 
     def _prepare(self, active: ActiveJob) -> bool:
-        """Begin a new attempt where one is due. False where it could not even be begun."""
+        """Begin a new attempt where one is due. False where it is not to be, or could not even be begun."""
+        if self._converges(active):
+            return False
         if active.phase is not Phase.SUBMIT:
             step = self._steps.begin(active)
             if step.end is not None:
@@ -430,12 +452,12 @@ class Scheduler:
                 heapq.heappush(self._heap, (finish, 0, _NO_JOB))
         under_way: list[tuple[ActiveJob, JobResult]] = []
         for active, seen in zip(self._jobs, self._builder.jobs().values(), strict=True):
-            active.may_run_on = any(runs_on(each.outcome) for each in seen.attempts)
+            active.may_run_on = seen.settled is None and any(runs_on(each.outcome) for each in seen.attempts)
             self._steps.recall(active, seen)
-            if seen.outcome is not None:
+            if seen.verdict is not None:
                 active.phase = Phase.ENDED
                 active.outputs = outputs_of(seen)
-                mark = _mark(active, seen.outcome, Reason(seen.reason))
+                mark = _mark(active, seen.verdict, Reason(seen.reason) if seen.reason else Reason.DONE)
                 self._gate.adopt(active.task.index, mark, seen=not active.may_run_on)
             elif seen.attempts:
                 self._gate.adopt(active.task.index, None)

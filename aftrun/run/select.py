@@ -245,13 +245,15 @@ def to_retry(jobs: Sequence[JobResult]) -> set[str]:
     return {
         job.key
         for job in jobs
-        if job.outcome is None
-        or is_bad(job.outcome, Reason(job.reason) if job.reason else Reason.DONE, allow_failure=False)
+        if job.verdict is None
+        or is_bad(job.verdict, Reason(job.reason) if job.reason else Reason.DONE, allow_failure=False)
     }
 
 
 def may_be_running(job: JobResult) -> bool:
-    """Whether a new submission could run the job twice: nobody saw the end of an earlier one."""
+    """Whether a new submission could run the job twice: nobody saw the end of an earlier one, or found it out."""
+    if job.settled is not None:
+        return False
     if job.outcome in (Outcome.UNKNOWN, Outcome.TIMED_OUT):
         return True
     return job.outcome is None and job.phase in ("submitting", "accepted", "running")
@@ -265,7 +267,9 @@ def to_read_again(jobs: Sequence[JobResult]) -> tuple[str, ...]:
 
     With them all that was skipped, since it may have been for their sake; what still has to be skipped will be.
     """
-    unknown = [job for job in jobs if job.outcome is Outcome.UNKNOWN and job.attempts and job.attempts[-1].job_id]
+    unknown = [
+        job for job in jobs if job.verdict is Outcome.UNKNOWN and job.attempts and job.attempts[-1].job_id is not None
+    ]
     if not unknown:
         return ()
     skipped = [job for job in jobs if job.outcome is Outcome.SKIPPED and job.reason in _COULD_RUN]

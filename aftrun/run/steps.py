@@ -12,9 +12,12 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from aftrun.domain.durations import format_duration
+from aftrun.domain.errors import StateError
 from aftrun.domain.events import (
     Accepted,
+    Action,
     AttemptEnded,
+    Converged,
     Event,
     LookFailed,
     Reason,
@@ -26,15 +29,17 @@ from aftrun.domain.events import (
 )
 from aftrun.domain.model import JobResult, Json, Outcome, Reply, State
 from aftrun.domain.secrets import NOTHING_SECRET, Scrubber
-from aftrun.domain.values import Bindings, Unbound
+from aftrun.domain.values import Bindings, Inside, Unbound
 from aftrun.run import policy, polling
 from aftrun.run.active_job import ActiveJob, Phase
 from aftrun.run.claims import Claim, Claims
+from aftrun.run.converge import LastAttempt, Move, differing, in_doubt, up_to_date
 from aftrun.run.expect import search, unmet
+from aftrun.run.once import Convergence
 from aftrun.run.plan import Plan, finish_time
 from aftrun.run.policy import Blind, Created, Ended, Going, NotProcessed, ReadDecision
 from aftrun.run.ports import Clock, Deadlines, SteadyClock
-from aftrun.run.render import JobOutputs, RunFacts, as_text, lookup_for, make_request, outputs_of
+from aftrun.run.render import JobOutputs, RunFacts, as_text, kept_outputs, lookup_for, make_request, outputs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,15 @@ class Step:
     end: Ended | None = None
     shared: tuple[int, ...] = ()
     """Other jobs under way (by index) that the server gave the same id: their ends cannot be told any more either."""
+
+
+_ASK_AGAIN = 0.2
+"""How long to wait for the id that another process is about to be told, before the record is asked again, seconds."""
+
+
+def _without_value(error: Unbound) -> Step:
+    message = f"{error} has no value, since the job that it names handed nothing of that name on; nothing was sent"
+    return Step(end=Ended(Outcome.REJECTED, Reason.VALUE, message))
 
 
 class Steps:
@@ -63,11 +77,13 @@ class Steps:
         inherited: Callable[[int, str], JobOutputs | None] = lambda _stage, _name: None,
         past: Callable[[str], Sequence[float]] = lambda _key: (),
         places: Sequence[str] = (),
+        convergence: Convergence | None = None,
     ) -> None:
         """`inherited` tells, by stage and name, what jobs hand on that are not in the plan since they ran before.
 
         `past` tells how long a job, by its key, took in past runs, seconds. `places` says of each server of the plan
-        where its ids are unique (`claims.place`); without, each is its own.
+        where its ids are unique (`claims.place`); without, each is its own. `convergence` asks the record about jobs
+        with `once`; without, they are sent as all others.
         """
         self.plan = plan
         self.jobs = tuple(ActiveJob(task) for task in plan.tasks)
@@ -81,6 +97,7 @@ class Steps:
         self._by_name = {(active.task.stage, active.task.job.name): active for active in self.jobs}
         self._inherited = inherited
         self._past = past
+        self._convergence = convergence
         self._places = tuple(places) or tuple(map(str, range(len(plan.servers))))
         self._claims = Claims()
 
@@ -97,22 +114,109 @@ class Steps:
         server = self.plan.servers[task.server]
         now = self.clock.monotonic()
         active.begin_attempt(min(now + server.submit_timeout, self.finishes[task.stage]))
-        lookup = lookup_for(task, self._facts, self._bindings, lambda name: self._outputs_of(task.stage, name))
+        lookup = self._lookup(active)
         correlation = f"{self._facts.id}/{task.label}/{active.attempt}"
         try:
             request = make_request(task.job, server, self._bindings, lookup, correlation)
         except Unbound as error:
             active.attempt -= 1
-            message = (
-                f"{error} has no value, since the job that it names handed nothing of that name on; nothing was sent"
-            )
-            return Step(end=Ended(Outcome.REJECTED, Reason.VALUE, message))
+            return _without_value(error)
         # What another job handed on can echo a secret.
         shown = {
             name: self._scrubbed(value) if isinstance(value, dict) else value for name, value in request.shown.items()
         }
         active.request = replace(request, shown=self._scrubbed(shown))
         return Step(due=now)
+
+    def _lookup(self, active: ActiveJob) -> Callable[[Inside], str | None]:
+        task = active.task
+        return lookup_for(task, self._facts, self._bindings, lambda name: self._outputs_of(task.stage, name))
+
+    def converge(self, active: ActiveJob) -> Step | None:
+        """What becomes of a job that is about to be sent, where the record holds an earlier attempt; None: it is sent.
+
+        See `converge.decide`. Only a job with `once` has any.
+        """
+        task = active.task
+        if self._convergence is None or not task.job.once:
+            return None
+        attempt = active.attempt + (active.phase is not Phase.SUBMIT)
+        manifest = self.plan.stages[task.stage].name
+        try:
+            once = self._convergence.identify(task, manifest, self._lookup(active))
+            if once is None:
+                message = "its `once` comes to an empty key, under which it would never run again; nothing was sent"
+                return Step(end=Ended(Outcome.REJECTED, Reason.VALUE, message))
+            found = self._convergence.ask(task, once, attempt, active.gone_by)
+        except Unbound as error:
+            return _without_value(error)
+        except StateError as error:
+            message = f"not started, since the record cannot tell whether it was done before: {error.message}"
+            return Step(end=Ended(Outcome.SKIPPED, Reason.STATE, message))
+        active.once = found.once
+        if found.move is Move.SUBMIT or found.last is None:
+            return None
+        if found.move is Move.WAIT:
+            active.phase = Phase.WAIT if active.phase is not Phase.SUBMIT else active.phase
+            return Step(due=self.clock.monotonic() + _ASK_AGAIN)
+        return self._converged(active, attempt, found.move, found.last)
+
+    def _converged(self, active: ActiveJob, attempt: int, move: Move, last: LastAttempt) -> Step:
+        """A job goes by an attempt of another run."""
+        assert active.once is not None, "it was asked about"  # noqa: S101  # for the type checker
+        differs = differing(last, active.once)
+        event = Converged(
+            self.clock.now(),
+            active.task.key,
+            attempt,
+            Action(move.value),
+            last.run,
+            last.attempt,
+            replace(last.once, made_of={}, again=None) if last.readable else active.once,
+            job_id=last.job_id,
+            id_field=last.id_field,
+            accepted_at=last.accepted_at,
+            outcome=last.outcome,
+            since=last.ended_at,
+            outputs=last.outputs,
+            differs=differs or None,
+        )
+        events: tuple[Event, ...] = (event,)
+        if differs and move is not Move.DOUBT:
+            what = ", ".join(differs)
+            message = (
+                f"{active.task.job.name}: {what} {'is' if len(differs) == 1 else 'are'} not what run {last.run} sent "
+                f"under the same `once`; nothing is sent again\nto send it all the same: --again"
+            )
+            events += (Warned(event.at, self._scrubber.scrub(message), active.task.key),)
+        active.outputs = kept_outputs(last.job_id, last.outputs)
+        if move is Move.UP_TO_DATE:
+            return Step(events, end=Ended(Outcome.UP_TO_DATE, Reason.ONCE, up_to_date(last, self._facts.zone)))
+        if move is Move.DOUBT:
+            active.may_run_on = True
+            return Step(events, end=Ended(Outcome.UNKNOWN, Reason.ONCE, in_doubt(last, active.once, self._facts.id)))
+        return self._go_by(active, last, events)
+
+    def _go_by(self, active: ActiveJob, last: LastAttempt, events: tuple[Event, ...]) -> Step:
+        """Read the status of the job that another run had accepted, to its end."""
+        now, wall = self.clock.monotonic(), self.clock.now()
+        if active.phase is not Phase.SUBMIT:
+            active.begin_attempt(math.inf)
+        active.phase = Phase.WATCH
+        active.gone_by = (last.run, last.attempt)
+        active.job_id, active.id_field = last.job_id or "", last.id_field or ""
+        active.accepted = now - max(0.0, wall - (last.accepted_at or wall))
+        active.outputs = JobOutputs(active.job_id)
+        place = self._places[active.task.server]
+        self._claims.add(place, active.job_id, Claim(active.task.index, active.attempt, active.task.job.name))
+        shared = self._shared(active)
+        if shared is not None:
+            return replace(shared, events=(*events, *shared.events))
+        if not active.task.job.wait:
+            over = self.attempt_over(active, Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"))
+            return Step((*events, *over.events), end=over.end)
+        self._plan_polls(active)
+        return Step(events, due=now)
 
     def too_late(self, active: ActiveJob) -> Step | None:
         """What becomes of a job whose next submission is due and whose `finishBy` has passed; None: it may be sent.
@@ -121,8 +225,11 @@ class Steps:
         """
         if self.clock.monotonic() < self.finishes[active.task.stage]:
             return None
-        if active.phase is Phase.BACKOFF and active.last is not None:
+        if active.phase in (Phase.BACKOFF, Phase.WAIT) and active.last is not None:
             return Step(end=active.last)
+        if active.phase is Phase.WAIT:
+            message = "not started before finishBy: another run has it under way"
+            return Step(end=Ended(Outcome.SKIPPED, Reason.FINISH_BY, message))
         message = "given up at finishBy, no job was created"
         return self.attempt_over(active, Ended(Outcome.UNDELIVERED, Reason.UNREACHABLE, message))
 
@@ -130,7 +237,14 @@ class Steps:
         """The POST is about to leave."""
         active.tries += 1
         shown = {} if active.request is None else active.request.shown
-        return SubmitIntended(self.clock.now(), active.task.key, active.attempt, shown)
+        return SubmitIntended(self.clock.now(), active.task.key, active.attempt, shown, active.once)
+
+    def refused(self, active: ActiveJob) -> Step:
+        """The intent is not on record, since another process has sent the job meanwhile: the record is asked again."""
+        active.tries -= 1
+        if not active.tries:  # nothing of this attempt is on record, so it has not begun
+            active.phase, active.attempt = Phase.WAIT, active.attempt - 1
+        return Step(due=self.clock.monotonic())
 
     def submitted(self, active: ActiveJob, reply: Reply) -> Step:
         """The POST has been answered, or has failed."""
@@ -391,6 +505,8 @@ class Steps:
         now, wall = self.clock.monotonic(), self.clock.now()
         active.attempt, active.tries = attempt.number, attempt.tries
         active.job_id, active.id_field = attempt.job_id or "", attempt.id_field
+        if seen.earlier is not None and seen.earlier.action == Action.FOLLOW:
+            active.gone_by = (seen.earlier.run, seen.earlier.attempt)
         active.outputs = outputs_of(seen)
         if seen.phase == "submitting":
             message = f"aftrun was stopped between sending the request and its answer\n{policy.MAY_EXIST}"

@@ -14,6 +14,7 @@ from aftrun.domain.errors import ExitCode
 from aftrun.domain.model import RunReport
 from aftrun.run import expect
 from aftrun.run.claims import place
+from aftrun.run.once import Convergence
 from aftrun.run.plan import Plan
 from aftrun.run.pool import ThreadPool
 from aftrun.run.ports import Clock, JobApi, Listener, Pool, SystemClock
@@ -46,8 +47,16 @@ def pool_size(plan: Plan) -> int:
     return max((min(stage.strategy.slots, stage.count) for stage in plan.stages), default=1)
 
 
-def make_steps(setup: PreparedRun, clock: Clock, past: Callable[[str], Sequence[float]] = lambda _key: ()) -> Steps:
-    """The jobs of a run, and its rules. `past` tells how long a job, by its key, took in past runs, seconds."""
+def make_steps(
+    setup: PreparedRun,
+    clock: Clock,
+    past: Callable[[str], Sequence[float]] = lambda _key: (),
+    convergence: Convergence | None = None,
+) -> Steps:
+    """The jobs of a run, and its rules. `past` tells how long a job, by its key, took in past runs, seconds.
+
+    `convergence` asks the record about jobs with `once`.
+    """
     return Steps(
         setup.plan,
         setup.facts,
@@ -58,6 +67,7 @@ def make_steps(setup: PreparedRun, clock: Clock, past: Callable[[str], Sequence[
         inherited=setup.inherited,
         past=past,
         places=[place(each.url) for each in setup.endpoints],
+        convergence=convergence,
     )
 
 
@@ -136,7 +146,7 @@ class RunExecution:
     ) -> Scheduler:
         """The scheduler, which signals reach from now on."""
         self._scheduler = Scheduler(
-            make_steps(self.setup, self._clock, recording.past),
+            make_steps(self.setup, self._clock, recording.past, recording.convergence),
             self._through(clients),
             recording.journal,
             pool,

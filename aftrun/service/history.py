@@ -246,7 +246,8 @@ def retry_options(past: PastRun, *, include_unknown: bool) -> RunOptions:
             handed = outputs_of(job)
             inherited[each] = {"id": handed.id, "outputs": dict(handed.outputs or {})}
     ordered = tuple(each for each in jobs if each in only)
-    return replace(past.options, only=ordered, retry_of=past.row.id, inherited=inherited)
+    risked = tuple(sorted(each for each in again if may_be_running(jobs[each])))
+    return replace(past.options, only=ordered, retry_of=past.row.id, inherited=inherited, again=risked)
 
 
 def to_retry_now(log: Log, past: PastRun, *, again: bool = False) -> tuple[PastRun, Retry]:

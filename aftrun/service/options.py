@@ -33,6 +33,8 @@ class RunOptions:
     inherited: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     """What jobs of the retried run handed on, by key: `{"id": …, "outputs": {…}}`."""
     sandbox: bool = False
+    again: tuple[str, ...] = ()
+    """Keys of jobs with `once` that run whatever is on record, or `once.ALL`."""
 
     def to_json(self) -> dict[str, Json]:
         """As a JSON object, without what was left as it is."""

@@ -204,6 +204,11 @@ class PreparedRun:
         """Whether it runs against the sandbox, not a real server."""
         return self.options.sandbox
 
+    @property
+    def has_once(self) -> bool:
+        """Whether a job of it has `once`."""
+        return any(task.job.once for task in self.plan.tasks)
+
     def inherited(self, stage: int, name: str) -> JobOutputs | None:
         """What a job of the run that is being retried handed on, where that job does not run again."""
         found = self.options.inherited.get(job_key(self.plan.stages[stage].name, name))

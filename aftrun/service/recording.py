@@ -13,6 +13,7 @@ from aftrun.domain.errors import ExitCode, StateError
 from aftrun.domain.events import AttemptEnded, Event, JobEnded, Reason, RunEnded, RunResumed, RunStarted, Warned
 from aftrun.domain.model import JobResult, Outcome
 from aftrun.run.fold import ReportBuilder
+from aftrun.run.once import Convergence
 from aftrun.run.pins import Elsewhere, elsewhere, make_key, pins, read_key
 from aftrun.run.ports import Clock, Journal
 from aftrun.run.select import to_read_again
@@ -22,7 +23,7 @@ from aftrun.run.store.journal import MemoryJournal, RunJournal
 from aftrun.run.store.journal_file import Head, JournalFile
 from aftrun.run.store.lock import RunLock
 from aftrun.run.store.record import Log, StoredFile, process_name
-from aftrun.run.store.restore import recover
+from aftrun.run.store.restore import open_record, recover
 from aftrun.run.verdict import NAMES
 from aftrun.service.prepare import PreparedRun
 
@@ -43,6 +44,8 @@ class Recording:
     """What was on record before: of earlier processes that worked on the run."""
     past: Callable[[str], Sequence[float]] = lambda _key: ()
     """How long a job, by its key, took in past runs, seconds."""
+    convergence: Convergence | None = None
+    """What asks the record about jobs with `once`; None: they are sent as all others."""
     elsewhere: tuple[Elsewhere, ...] = ()
     """The jobs of earlier processes that are at another URL than their server's of now."""
 
@@ -105,7 +108,7 @@ class OnDisk:
         pid, host = process_name()
         run = setup.facts.id
         with (
-            Log(self.state_dir, create=not self.resume, waiting=say, hurried=hurried) as log,
+            self._log(setup, say, hurried) as log,
             RunLock(run_folder(self.state_dir, run), pid, host) as lock,
         ):
             history: tuple[Event, ...] = ()
@@ -126,7 +129,28 @@ class OnDisk:
                 opening = (start, *warnings)
             with contextlib.closing(file):
                 journal = RunJournal(log, run, file, sandbox=setup.sandbox, checks=(lock.check,))
-                yield Recording(journal, opening, history, journal.past, moved)
+                yield Recording(journal, opening, history, journal.past, self._convergence(setup, journal), moved)
+
+    def _convergence(self, setup: PreparedRun, journal: RunJournal) -> Convergence | None:
+        """What asks the record about jobs with `once`. A sandbox ends with its run, so that nothing is left of it."""
+        if setup.sandbox or not setup.has_once:
+            return None
+        return Convergence(
+            journal,
+            setup.facts.id,
+            make_key(self.state_dir),
+            tuple(_urls(setup)),
+            setup.shown_urls,
+            bindings=setup.bindings,
+            scrubber=setup.scrubber,
+            again=setup.options.again,
+        )
+
+    def _log(self, setup: PreparedRun, say: Callable[[str], None], hurried: Callable[[], bool]) -> Log:
+        """The state file. Where jobs have `once`, what it has lost is put back first: it might have been done."""
+        if self.resume or setup.sandbox or not setup.has_once:
+            return Log(self.state_dir, create=not self.resume, waiting=say, hurried=hurried)
+        return open_record(self.state_dir, say, create=True, hurried=hurried)
 
     def _start(self, setup: PreparedRun) -> RunStarted:
         """The first event of a new run."""

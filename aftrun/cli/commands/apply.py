@@ -32,6 +32,9 @@ class RunFlags:
         str | None,
         flag("--timeout", help="How long each job may take from its acceptance, such as 90s or 2h.", metavar="D"),
     ] = None
+    again: Annotated[
+        bool, flag("--again", help="Run jobs with `once` whatever the record says: done, under way or in doubt.")
+    ] = False
 
 
 def apply(
@@ -54,6 +57,7 @@ def apply(
     """
     from aftrun.cli.running import bind_all, carry_out, duration, load, sandbox_for  # noqa: PLC0415  # the same
     from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
+    from aftrun.run.once import ALL  # noqa: PLC0415  # the same
     from aftrun.service.options import RunOptions  # noqa: PLC0415  # the same
     from aftrun.service.prepare import prepare, prepare_run  # noqa: PLC0415  # --help needs none of this
 
@@ -75,6 +79,7 @@ def apply(
         select=choice.select,
         exclude=choice.exclude,
         sandbox=sandbox,
+        again=(ALL,) if run.again else (),
     )
     if dry_run:
         from aftrun.cli.commands.plan import PlanFormat, show_plan  # noqa: PLC0415  # only for this flag

@@ -10,7 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aftrun.domain.events import Accepted, Event, JobEnded, Reason, RunStarted, StateSeen, SubmitIntended, parse_instant
+from aftrun.domain.events import (
+    Accepted,
+    Converged,
+    Event,
+    JobEnded,
+    Reason,
+    RunStarted,
+    StateSeen,
+    SubmitIntended,
+    parse_instant,
+)
 from aftrun.domain.model import Outcome
 from aftrun.run.fold import ReportBuilder
 
@@ -110,7 +120,7 @@ def _following(events: list[Event]) -> list[Event]:
     sent: set[str] = set()
     result = []
     for event in events:
-        if isinstance(event, SubmitIntended | Accepted):
+        if isinstance(event, SubmitIntended | Converged | Accepted):
             sent.add(event.job)
         if not isinstance(event, StateSeen) or event.job in sent:
             result.append(event)
@@ -125,7 +135,7 @@ def _unheard(events: list[Event], named: Mapping[str, Accepted]) -> list[Event]:
     """Acceptances that only the report tells of, each with the intent that went before it."""
     if not events or not isinstance(events[0], RunStarted):
         return []
-    accepted = {(event.job, event.attempt) for event in events if isinstance(event, Accepted)}
+    accepted = {(event.job, event.attempt) for event in events if isinstance(event, Accepted | Converged)}
     intended = {(event.job, event.attempt) for event in events if isinstance(event, SubmitIntended)}
     known = {header.key for header in events[0].jobs}
     result: list[Event] = []

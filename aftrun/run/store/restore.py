@@ -111,10 +111,18 @@ def _stored(head: Head) -> list[StoredFile]:
     return [StoredFile(path, content) for path, content in head.files]
 
 
-def open_record(state_dir: Path, say: Say, *, thorough: bool = False) -> Log:
+def open_record(
+    state_dir: Path,
+    say: Say,
+    *,
+    thorough: bool = False,
+    create: bool = False,
+    hurried: Callable[[], bool] = lambda: False,
+) -> Log:
     """Open the record, putting it in order first where it is damaged or lacks runs that have a journal.
 
-    `thorough` reads all of the state file, to find damage that does not show at once.
+    `thorough` reads all of the state file, to find damage that does not show at once. `create` makes a record where
+    there is none. `hurried` is as for `Log`.
 
     Raises:
         StateError: it cannot be opened, or is damaged while somebody works on a run.
@@ -126,7 +134,7 @@ def open_record(state_dir: Path, say: Say, *, thorough: bool = False) -> Log:
     damage = ""
     doubt = _doubt(state_dir) if thorough else ""
     try:
-        log = Log(state_dir, create=bool(journals), waiting=say)
+        log = Log(state_dir, create=create or bool(journals), waiting=say, hurried=hurried)
         try:
             log.runs()
             damage = log.damage() if thorough else ""
@@ -138,7 +146,7 @@ def open_record(state_dir: Path, say: Say, *, thorough: bool = False) -> Log:
     except Damaged as error:
         damage = error.message
     if damage:
-        log = _rebuild(state_dir, damage, say)
+        log = _rebuild(state_dir, damage, say, hurried)
     log.doubt = doubt
     try:
         _recall(log, say)
@@ -163,7 +171,7 @@ def _doubt(state_dir: Path) -> str:
     return wal.damage(data)
 
 
-def _rebuild(state_dir: Path, damage: str, say: Say) -> Log:
+def _rebuild(state_dir: Path, damage: str, say: Say, hurried: Callable[[], bool]) -> Log:
     """A new state file in place of a damaged one, which is kept beside it."""
     path = state_dir / "state.db"
     for folder in sorted((state_dir / "runs").glob("*")):
@@ -183,7 +191,7 @@ def _rebuild(state_dir: Path, damage: str, say: Say) -> Log:
         raise StateError(f"cannot move {path} aside: {error.strerror or error}", hint="make it writable") from error
     say(f"warning: {damage}" if str(path) in damage else f"warning: the state file {path} is damaged: {damage}")
     say(f"  it is kept as {aside.name} and made anew from what can be read and from the journals of the runs")
-    log = Log(state_dir, waiting=say)
+    log = Log(state_dir, waiting=say, hurried=hurried)
     journals = {each.parent.name for each in (state_dir / "runs").glob(f"*/{journal_file.NAME}")}
     for row, events, files in Log.readable_runs(aside):
         start = events[0] if events else None
