@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import typing
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,17 +13,21 @@ from hypothesis import strategies as st
 from aftrun.domain.errors import StateError
 from aftrun.domain.events import (
     Accepted,
+    Action,
     AttemptEnded,
+    Converged,
     Event,
     Interrupted,
     JobEnded,
     JobHeader,
     LookFailed,
+    Once,
     Reason,
     RetryPlanned,
     RunEnded,
     RunResumed,
     RunStarted,
+    Settled,
     Source,
     StateSeen,
     SubmitDeferred,
@@ -69,6 +74,10 @@ HEADERS = st.builds(
 SOURCES = st.builds(Source, TEXT, TEXT, TEXT)
 OUTCOME = st.sampled_from(Outcome)
 REASON = st.sampled_from(Reason)
+ONCE = st.builds(
+    Once, TEXT, TEXT, TEXT, TEXT, COUNT, st.dictionaries(TEXT, TEXT, max_size=3), st.sampled_from([None, True])
+)
+MAYBE_TEXT = st.one_of(st.none(), TEXT)
 
 BUILDERS: dict[type[typing.Any], st.SearchStrategy[Event]] = {
     RunStarted: st.builds(
@@ -83,6 +92,12 @@ BUILDERS: dict[type[typing.Any], st.SearchStrategy[Event]] = {
     ),
     RunResumed: st.builds(RunResumed, AT, COUNT, TEXT),
     SubmitIntended: st.builds(SubmitIntended, AT, TEXT, COUNT, OBJECT),
+    Converged: st.builds(
+        Converged,
+        *(AT, TEXT, COUNT, st.sampled_from(Action), TEXT, COUNT, ONCE, MAYBE_TEXT, MAYBE_TEXT, MAYBE_AT),
+        *(st.one_of(st.none(), OUTCOME), MAYBE_AT, OBJECT, st.one_of(st.none(), TEXTS)),
+    ),
+    Settled: st.builds(Settled, AT, TEXT, OUTCOME, TEXT, TEXT, MAYBE_TEXT, st.one_of(st.none(), COUNT)),
     SubmitDeferred: st.builds(SubmitDeferred, AT, TEXT, COUNT, ANY_TEXT, FLOAT),
     Accepted: st.builds(Accepted, AT, TEXT, COUNT, TEXT, TEXT),
     StateSeen: st.builds(StateSeen, AT, TEXT, COUNT, TEXT, TEXT),
@@ -120,6 +135,8 @@ def test_no_event_is_forgotten() -> None:
 def test_events_come_back_equal(cls: type[typing.Any], data: st.DataObject) -> None:
     """Through JSON text, as the state file and `--events` write it; and nothing but JSON is in it."""
     event = data.draw(BUILDERS[cls])
+    if isinstance(event, SubmitIntended):
+        event = replace(event, once=data.draw(st.one_of(st.none(), ONCE)))
     text = json.dumps(to_json(event), allow_nan=True)
     back = from_json(json.loads(text))
     assert back == event

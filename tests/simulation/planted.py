@@ -95,7 +95,7 @@ BUGS: tuple[Bug, ...] = (
         "intent recorded after its POST",
         f"{_LOOP}._turn",
         (
-            ("self._recorder.flush(self._lose_state)", "pass"),
+            ("refused = self._recorder.flush(self._lose_state)", "refused = ()"),
             ("self._calls.popleft()", "self._calls.popleft(); self._recorder.flush(self._lose_state)"),
         ),
     ),

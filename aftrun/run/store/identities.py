@@ -81,7 +81,7 @@ class Identities:
 
     def of_job(self, manifest: str, job: str, key: str) -> list[LastAttempt]:
         """The newest submissions of a job under a key, on whatever server."""
-        return self._select("manifest = ? AND job = ? AND key = ?", (manifest, job, key))
+        return self._select("manifest = ? AND job = ? AND key = ?", (manifest, job, _ascii(key)))
 
     def all(self) -> list[LastAttempt]:
         """The newest submission under each identity."""
