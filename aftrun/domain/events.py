@@ -515,6 +515,6 @@ def from_json(data: Any) -> Event:
             f"the record of the run holds an event that this version cannot read: {kind!r} ({error})",
             hint="it was written by another version of aftrun, or the file is damaged",
         ) from error
-    if isinstance(event, RunStarted):
+    if isinstance(event, RunStarted | Converged):
         runids.checked(event.run)
     return event

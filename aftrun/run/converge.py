@@ -26,6 +26,7 @@ from aftrun.domain.events import (
     SubmitDeferred,
     SubmitIntended,
 )
+from aftrun.domain.jobnames import job_key
 from aftrun.domain.model import Json, Outcome
 
 _DEFINITE = frozenset({Outcome.SUCCEEDED, Outcome.FAILED, Outcome.REJECTED, Outcome.UNDELIVERED, Outcome.CANCELLED})
@@ -74,7 +75,7 @@ class LastAttempt:
     @property
     def key(self) -> str:
         """The job's key within a run."""
-        return f"{self.manifest}/{self.job}"
+        return job_key(self.manifest, self.job)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,13 +77,14 @@ REASON = st.sampled_from(Reason)
 ONCE = st.builds(
     Once, TEXT, TEXT, TEXT, TEXT, COUNT, st.dictionaries(TEXT, TEXT, max_size=3), st.sampled_from([None, True])
 )
+RUN = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,9}[A-Za-z0-9]", fullmatch=True)
 MAYBE_TEXT = st.one_of(st.none(), TEXT)
 
 BUILDERS: dict[type[typing.Any], st.SearchStrategy[Event]] = {
     RunStarted: st.builds(
         RunStarted,
         AT,
-        TEXT,
+        RUN,
         st.lists(HEADERS, max_size=3).map(tuple),
         st.lists(SOURCES, max_size=2).map(tuple),
         TEXT,
@@ -94,7 +95,7 @@ BUILDERS: dict[type[typing.Any], st.SearchStrategy[Event]] = {
     SubmitIntended: st.builds(SubmitIntended, AT, TEXT, COUNT, OBJECT),
     Converged: st.builds(
         Converged,
-        *(AT, TEXT, COUNT, st.sampled_from(Action), TEXT, COUNT, ONCE, MAYBE_TEXT, MAYBE_TEXT, MAYBE_AT),
+        *(AT, TEXT, COUNT, st.sampled_from(Action), RUN, COUNT, ONCE, MAYBE_TEXT, MAYBE_TEXT, MAYBE_AT),
         *(st.one_of(st.none(), OUTCOME), MAYBE_AT, OBJECT, st.one_of(st.none(), TEXTS)),
     ),
     Settled: st.builds(Settled, AT, TEXT, OUTCOME, TEXT, TEXT, MAYBE_TEXT, st.one_of(st.none(), COUNT)),

@@ -29,7 +29,7 @@ KEY_FILE = "state.key"
 """In the user's data folder."""
 _KEY_LENGTH = 32
 _MOST_MARKS = 100
-_PARTS = ("state.db", "state.db-wal", "state.db-shm", "state.db-journal", "runs", "digest.key")
+_PARTS = ("state.db", "state.db-wal", "state.db-shm", "state.db-journal", "runs", "once.ndjson", "digest.key")
 """What a record is made of. A folder that has none of these holds nothing that could be believed."""
 
 _accepted: set[str] = set()

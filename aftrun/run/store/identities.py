@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from aftrun.domain.errors import StateError
 from aftrun.domain.events import Converged, Event, Once, SubmitIntended, as_json, from_json, made_from
+from aftrun.domain.runids import is_run_id
 from aftrun.run.converge import LastAttempt, Submission, after, is_open, may_submit, submission, taken
 
 TABLES = """
@@ -57,7 +58,10 @@ def attempt_of(body: str) -> LastAttempt:
     Raises:
         KeyError, TypeError, ValueError: it is none.
     """
-    return made_from(LastAttempt, json.loads(body))
+    found = made_from(LastAttempt, json.loads(body))
+    if not is_run_id(found.run):
+        raise ValueError(f"not the id of a run: {found.run!r}")
+    return found
 
 
 class Identities:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from aftrun.domain.errors import StateError
 from aftrun.domain.events import Event, JobEnded, RunEnded, SubmitDeferred, SubmitIntended
 from aftrun.domain.model import Outcome
+from aftrun.run.store.folder import run_folder
 from aftrun.run.store.journal_file import encode, event_line
 from aftrun.run.store.lock import held
 
@@ -157,7 +158,7 @@ class RunJournal:
 
     def under_way(self, run: str) -> bool:
         """Whether a process works on a run."""
-        return held(self._log.path.parent / "runs" / run)
+        return held(run_folder(self._log.path.parent, run))
 
     def past(self, job: str) -> tuple[float, ...]:
         """How long a job, by its key, took when it last succeeded in other runs of the same kind, seconds."""

@@ -448,7 +448,7 @@ def test_only_an_open_fate_is_resubmitted_and_only_when_told(on: OnAmbiguous, re
 @pytest.mark.parametrize("reason", Reason)
 @pytest.mark.parametrize("outcome", Outcome)
 def test_is_bad(outcome: Outcome, reason: Reason, *, allow: bool) -> None:
-    """Good: succeeded, submitted, up to date, rightly skipped. allowFailure forgives the rest but unknown and skipped."""
+    """Good: succeeded, submitted, up to date, rightly skipped. allowFailure forgives all but unknown and skipped."""
     if outcome in (Outcome.SUCCEEDED, Outcome.SUBMITTED, Outcome.UP_TO_DATE):
         expected = False
     elif outcome is Outcome.SKIPPED:
