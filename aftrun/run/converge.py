@@ -10,7 +10,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from enum import StrEnum
 
 from aftrun.domain import zones
@@ -26,6 +25,7 @@ from aftrun.domain.events import (
     SubmitDeferred,
     SubmitIntended,
 )
+from aftrun.domain.instants import at_zone
 from aftrun.domain.jobnames import job_key
 from aftrun.domain.model import Json, Outcome
 
@@ -209,7 +209,7 @@ def is_open(last: LastAttempt) -> bool:
 def _at(instant: float | None, zone: str) -> str:
     if instant is None:
         return "an unknown time"
-    return f"{datetime.fromtimestamp(instant, zones.zone(zone)).astimezone(zones.zone(zone)):%Y-%m-%d %H:%M:%S}"
+    return f"{at_zone(instant, zones.zone(zone)):%Y-%m-%d %H:%M:%S}"
 
 
 def up_to_date(last: LastAttempt, zone: str = "") -> str:
