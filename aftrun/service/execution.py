@@ -131,9 +131,10 @@ class RunExecution:
         finally:
             pool.close()
             close_all(clients)
-        if report_file is not None and report_file.error is not None:
-            report_file.write(report)  # the connections are closed now, and somebody may have made room
-        written = None if report_file is None else report_file.error
+        written = None
+        if report_file is not None:
+            report_file.finish(report, self._say)  # the connections are closed now, and somebody may have made room
+            path, written = report_file.path, report_file.error
         errors = tuple(error for error in (scheduler.state_error, written) if error is not None)
         code = ExitCode(report.exit_code if report.exit_code is not None else ExitCode.BUG)
         if errors:

@@ -27,9 +27,9 @@ from aftrun.run.store.record import Log, Retry, RunRow
 from aftrun.run.store.restore import open_record, read_run
 from aftrun.service.options import RunOptions
 from aftrun.service.prepare import PreparedRun, prepare, prepare_run
-from aftrun.service.report_file import Finished
+from aftrun.service.report_file import Finished, write_last
 from aftrun.service.which import GOES_ON
-from aftrun.system.files import read_regular, write_atomic
+from aftrun.system.files import read_regular
 
 if TYPE_CHECKING:
     from aftrun.sandbox.server import Sandbox
@@ -143,7 +143,7 @@ def _setup(
     )
 
 
-def unreported(past: PastRun, state_dir: Path) -> Finished | None:
+def unreported(past: PastRun, state_dir: Path, say: Callable[[str], None]) -> Finished | None:
     """A run that has ended, but whose process was killed before its report said so; the report is brought up to date.
 
     None for all other runs.
@@ -160,8 +160,7 @@ def unreported(past: PastRun, state_dir: Path) -> Finished | None:
             return None
     except OSError:
         pass  # missing or unreadable is as stale as it gets
-    write_atomic(path, text, ours=True)
-    return Finished(past.report, ExitCode(past.report.exit_code), path)
+    return Finished(past.report, ExitCode(past.report.exit_code), write_last(path, past.report, say))
 
 
 def resume_setup(log: Log, past: PastRun, environ: Mapping[str, str], *, accept_changes: bool = False) -> PreparedRun:

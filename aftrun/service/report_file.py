@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from aftrun.domain.model import RunReport
 from aftrun.report import json as json_report
 from aftrun.run.fold import ReportBuilder
 from aftrun.run.ports import Clock
-from aftrun.system.files import write_atomic
+from aftrun.system.files import LASTING, InUse, write_atomic
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,51 @@ class ReportFile:
                 self._cost = self._written - now
 
     def write(self, report: RunReport) -> None:
-        """Write the report now. A failure is kept in `error`; a later success clears it."""
+        """Write the report now. A failure is kept in `error`; a later success clears it.
+
+        Nobody's jobs wait for whoever has the file open: it is written a little later.
+        """
+        pause, self._pause = self._pause, 0
         try:
-            write_atomic(self.path, json_report.render(report), ours=True)
+            write_atomic(self.path, json_report.render(report), ours=True, pauses=())
+            self.error = None
+        except InUse as error:
+            self.error, self._pause = error, pause
+        except StateError as error:
+            self.error = error
+
+    def finish(self, report: RunReport, say: Callable[[str], None]) -> None:
+        """Write what could not be written before, when nothing else is left to do: `path` is where it is then."""
+        if self.error is None:
+            return
+        try:
+            self.path = write_last(self.path, report, say)
             self.error = None
         except StateError as error:
             self.error = error
-        self._pause = 0
+
+
+def write_last(path: Path, report: RunReport, say: Callable[[str], None]) -> Path:
+    """Write the report of a run that has ended, which is whole on record; returns where it is.
+
+    While somebody has `path` open it is written beside it: a person who reads a report is no reason to call a run that
+    succeeded anything else.
+
+    Raises:
+        StateError: it could not be written.
+    """
+    text = json_report.render(report)
+    beside = path.with_name(f"{path.stem}-{report.id}{path.suffix}")
+    try:
+        write_atomic(path, text, ours=True, pauses=())
+    except InUse:
+        say(f"waiting, since another program has {path} open")
+        try:
+            write_atomic(path, text, ours=True, pauses=LASTING)
+        except InUse:
+            write_atomic(beside, text, ours=True)
+            say(f"warning: another program still has {path} open, so that file is behind; the report is {beside}")
+            return beside
+    with contextlib.suppress(OSError):  # what was written beside it earlier is behind now
+        beside.unlink(missing_ok=True)
+    return path

@@ -9,6 +9,7 @@ import secrets
 import stat
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -18,24 +19,41 @@ _ERRORS = "backslashreplace"
 """Half a surrogate pair (JSON and file names can hold one) becomes `\\ud800`: right in JSON, harmless elsewhere."""
 
 
-def write_atomic(path: Path, text: str, *, ours: bool = False) -> None:
+class InUse(StateError):
+    """Another program has a file open, and Windows replaces none that somebody has open without having said so."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"cannot write {path}: another program has it open",
+            hint="close it there (a viewer, an editor, a spreadsheet), and write it again",
+        )
+
+
+USUAL = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""Seconds to wait, one after another, for whoever has a file open: a virus scanner needs milliseconds."""
+LASTING = (*USUAL, *(0.5,) * 18)
+"""For what is written once, at the end: ten seconds, since a person may only just be looking at it."""
+
+
+def write_atomic(path: Path, text: str, *, ours: bool = False, pauses: Sequence[float] = USUAL) -> None:
     """Put `text` into `path`: all of it or, whatever happens, none of it. Missing folders are made.
 
     A device or a pipe, such as `/dev/stdout`, is written to as it is, since it cannot be replaced. In a folder that is
-    `ours` none is wanted, and what stands there makes way.
+    `ours` none is wanted, and what stands there makes way. `pauses` say how long to wait for whoever has the file open.
 
     Raises:
+        InUse: somebody has it open, still.
         StateError: it could not be written.
     """
     try:
         try:
-            _write(path, text, ours)
+            _write(path, text, ours, pauses)
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE) or not _spare:
                 raise
             os.close(_spare.pop())
             try:
-                _write(path, text, ours)
+                _write(path, text, ours, pauses)
             finally:
                 reserve()
     except OSError as error:
@@ -101,7 +119,7 @@ def make_once(path: Path, content: bytes) -> bytes:
         finally:
             os.close(file)
         if there is not None:
-            new.replace(path)
+            replace(new, path)
         else:
             with contextlib.suppress(FileExistsError):  # another process was faster, and its content is as good
                 os.link(new, path)
@@ -122,7 +140,7 @@ def reserve() -> None:
             _spare.append(os.open(os.devnull, os.O_RDONLY))
 
 
-def _write(path: Path, text: str, ours: bool) -> None:
+def _write(path: Path, text: str, ours: bool, pauses: Sequence[float]) -> None:
     if not ours and path.exists() and not path.is_file():
         with path.open("w", encoding="utf-8", errors=_ERRORS, newline="\n") as device:
             device.write(text)
@@ -135,7 +153,7 @@ def _write(path: Path, text: str, ours: bool) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(name).chmod(0o666 & ~_umask())
-        _replace(Path(name), path)
+        replace(Path(name), path, pauses)
     except BaseException:
         with contextlib.suppress(OSError):  # the first error is the one to report
             Path(name).unlink()
@@ -158,19 +176,30 @@ def identity(path: str | int) -> tuple[int | str, ...] | None:
     )  # a file system without inodes
 
 
-_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if os.name == "nt" else ()
-"""Seconds to wait before trying again: Windows replaces no file that somebody (a scanner, a viewer) has open."""
+_WAITS = os.name == "nt"
+"""Whether somebody who has a file open can keep it from being replaced."""
 
 
-def _replace(new: Path, path: Path) -> None:
-    for pause in _PAUSES:
+def replace(new: Path, path: Path, pauses: Sequence[float] = USUAL) -> None:
+    """Put a file in the place of another, once nobody has that one open any more.
+
+    Raises:
+        InUse: somebody still has, after all `pauses`.
+        OSError: it cannot be done.
+    """
+    for pause in pauses if _WAITS else ():
         try:
             new.replace(path)
         except PermissionError:
             time.sleep(pause)
         else:
             return
-    new.replace(path)
+    try:
+        new.replace(path)
+    except PermissionError as error:
+        if _WAITS and path.is_file() and os.access(path, os.W_OK):
+            raise InUse(path) from error
+        raise
 
 
 _cached_umask: int | None = None

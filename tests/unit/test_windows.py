@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import io
+import json
+import math
 import queue
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
 from aftrun.cli import boundary
 from aftrun.domain.errors import StateError, UsageError
 from aftrun.domain.model import Answer
-from aftrun.manifest import load
+from aftrun.manifest import bind, load
 from aftrun.manifest.build import expand
+from aftrun.report import rehearsal
 from aftrun.run import pool
-from aftrun.run.ports import Ticket
+from aftrun.run.ports import SystemClock, Ticket
+from aftrun.run.store.folder import run_folder
 from aftrun.sandbox.server import Sandbox
+from aftrun.service.execution import RunExecution
+from aftrun.service.options import RunOptions
+from aftrun.service.prepare import prepare, prepare_run
+from aftrun.service.recording import OnDisk
+from aftrun.service.report_file import ReportFile, write_last
 from aftrun.system import files
 from tests.conftest import Run, clean_environ, reach
 from tests.waiting import HANG
@@ -123,36 +132,115 @@ def test_pipes_get_utf_8_on_windows_and_consoles_what_python_chose() -> None:
     assert boundary.encoding(console, {}, "nt") is None
 
 
-def test_a_file_that_somebody_has_open_is_replaced_a_little_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A virus scanner or a viewer keeps a report for some milliseconds; that is no failure yet."""
-    real, refusals = Path.replace, [2]
+class Readers:
+    """Acts programs that have files open, as Windows lets them: nobody replaces such a file meanwhile."""
 
-    def held(self: Path, target: Path) -> Path:
-        if refusals[0]:
-            refusals[0] -= 1
-            raise PermissionError(13, "The process cannot access the file")
-        return real(self, target)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.open: dict[str, float] = {}
+        """How many more tries a file of this name is held for."""
+        self.tries = 0
+        real = Path.replace
 
-    monkeypatch.setattr(Path, "replace", held)
-    monkeypatch.setattr(files, "_PAUSES", (0.0, 0.0))
+        def replaced(path: Path, target: Path) -> Path:
+            self.tries += 1
+            left = self.open.get(Path(target).name, 0)
+            if left:
+                self.open[Path(target).name] = left - 1
+                raise PermissionError(13, "The process cannot access the file")
+            return real(path, target)
+
+        monkeypatch.setattr(Path, "replace", replaced)
+        monkeypatch.setattr(files, "_WAITS", True)
+        monkeypatch.setattr(time, "sleep", lambda _: None)
+
+
+@pytest.fixture
+def readers(monkeypatch: pytest.MonkeyPatch) -> Readers:
+    """Other programs."""
+    return Readers(monkeypatch)
+
+
+def test_a_file_that_somebody_has_open_is_replaced_a_little_later(tmp_path: Path, readers: Readers) -> None:
+    """A virus scanner keeps a report for some milliseconds; that is no failure yet."""
     path = tmp_path / "report.json"
+    path.write_text("old", encoding="utf-8")
+    readers.open["report.json"] = 2
     files.write_atomic(path, "new")
     assert path.read_text(encoding="utf-8") == "new"
 
 
-def test_a_file_that_stays_open_is_an_error_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Patience ends, nothing is left behind, and the message says which file."""
+def test_a_file_that_stays_open_is_an_error_with_its_cause(tmp_path: Path, readers: Readers) -> None:
+    """Patience ends, nothing is left behind, and the message says what to do, which is nothing about disks."""
+    path = tmp_path / "report.json"
+    path.write_text("old", encoding="utf-8")
+    readers.open["report.json"] = math.inf
+    with pytest.raises(files.InUse) as caught:
+        files.write_atomic(path, "new")
+    assert caught.value.diagnostics() == (
+        f"cannot write {path}: another program has it open",
+        "hint: close it there (a viewer, an editor, a spreadsheet), and write it again",
+    )
+    assert [each.name for each in tmp_path.iterdir()] == ["report.json"]
+    assert readers.tries == len(files.USUAL) + 1
+    assert sum(files.LASTING) > 9
 
-    def held(self: Path, target: Path) -> NoReturn:
-        raise PermissionError(13, "The process cannot access the file")
 
-    monkeypatch.setattr(Path, "replace", held)
-    monkeypatch.setattr(files, "_PAUSES", (0.0,))
-    with pytest.raises(StateError, match=r"report\.json: The process cannot access"):
+def test_what_may_not_be_replaced_at_all_is_no_matter_of_who_has_it_open(tmp_path: Path, readers: Readers) -> None:
+    """There is nothing to close where there is no file yet."""
+    readers.open["report.json"] = math.inf
+    with pytest.raises(StateError, match=r"report\.json: The process cannot access") as caught:
         files.write_atomic(tmp_path / "report.json", "new")
-    assert not list(tmp_path.iterdir())
+    assert not isinstance(caught.value, files.InUse)
+
+
+def test_no_job_waits_for_a_reader_of_the_report(tmp_path: Path, readers: Readers) -> None:
+    """While the run goes on it is tried once a turn, and again later; the error is gone once that works."""
+    path = tmp_path / "report.json"
+    path.write_text("old", encoding="utf-8")
+    readers.open["report.json"] = 1
+    kept = ReportFile(path, SystemClock())
+    kept.write(rehearsal.REPORT)
+    assert (readers.tries, type(kept.error)) == (1, files.InUse)
+    kept.write(rehearsal.REPORT)
+    assert (readers.tries, kept.error) == (2, None)
+    assert json.loads(path.read_text(encoding="utf-8"))["run"]["id"] == rehearsal.REPORT.id
+
+
+@pytest.mark.parametrize("tries", [1, 5, math.inf])
+def test_a_reader_costs_no_run_its_success(
+    sandbox: Callable[..., Sandbox], tmp_path: Path, readers: Readers, tries: float
+) -> None:
+    """The report is whole in the end: in its place, or beside it while somebody looks at that, and the run is 0."""
+    server = sandbox()
+    (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
+    (manifest,) = load.load_all([str(tmp_path / "m.yaml")]).manifests
+    options = RunOptions(url=server.url, fingerprints=(server.fingerprint,))
+    prepared = prepare([manifest], options)
+    setup = prepare_run(prepared, bind(prepared, {"AFT_API_KEY": server.api_key}), options)
+    state = tmp_path / "state"
+    place = run_folder(state, setup.facts.id) / "report.json"
+    said: list[str] = []
+
+    def begins(_: str) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("old", encoding="utf-8")
+        readers.open["report.json"] = tries
+
+    done = RunExecution(setup, OnDisk(state, ()), say=said.append).run(begins)
+    assert done.exit_code == 0
+    assert done.errors == ()
+    assert done.report_path is not None
+    assert json.loads(done.report_path.read_text(encoding="utf-8"))["run"]["outcome"] == "succeeded"
+    if tries == math.inf:
+        assert done.report_path.name == f"report-{setup.facts.id}.json"
+        assert said[-1] == (
+            f"warning: another program still has {place} open, so that file is behind; the report is {done.report_path}"
+        )
+        readers.open.clear()
+        assert write_last(place, done.report, said.append) == place
+        assert not done.report_path.exists()
+    else:
+        assert done.report_path == place
 
 
 def test_waiting_in_naps_loses_no_result_and_no_time(monkeypatch: pytest.MonkeyPatch) -> None:

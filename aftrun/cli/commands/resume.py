@@ -49,7 +49,7 @@ def resume(
     with past.open_log(state.folder, say, thorough=True) as log:
         row = which.to_resume(log, run)
         found = past.read(log, row)
-        ended = past.unreported(found, state.folder)
+        ended = past.unreported(found, state.folder, say)
         if ended is not None:
             say(f"run {row.id} had ended, but was killed before its report said so; the report is up to date now")
             return conclude(ended, ending)

@@ -16,7 +16,7 @@ from aftrun.domain.errors import StateError, UsageError
 from aftrun.domain.model import RunReport
 from aftrun.domain.values import Bindings, Value, nothing_inside, preview, render
 from aftrun.report import registry, rehearsal
-from aftrun.system.files import identity, write_atomic
+from aftrun.system.files import LASTING, identity, write_atomic
 
 STDOUT = Path("-")
 """Instead of a path: standard output, as everywhere."""
@@ -98,7 +98,7 @@ def write_reports(report: RunReport, paths: Mapping[str, Sequence[Path]]) -> lis
                 if path == STDOUT:
                     emit(text, _FORMS.get(name, Form.TEXT))
                 else:
-                    write_atomic(path, text)
+                    write_atomic(path, text, pauses=LASTING)
             except Exception as error:  # noqa: BLE001  # the same
                 errors.append(error)
     return errors
@@ -110,7 +110,7 @@ def write_metrics(report: RunReport, path: Path) -> list[StateError]:
 
     try:
         previous = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-        write_atomic(path, metrics.render(report, previous))
+        write_atomic(path, metrics.render(report, previous), pauses=LASTING)
     except StateError as error:
         return [error]
     except OSError as error:

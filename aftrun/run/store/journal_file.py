@@ -23,7 +23,7 @@ from aftrun.domain.errors import StateError
 from aftrun.domain.events import Event, from_json, to_json
 from aftrun.domain.model import Json
 from aftrun.run.store.lock import lock_file
-from aftrun.system.files import read_regular
+from aftrun.system.files import read_regular, replace
 
 NAME = "journal.ndjson"
 _SUM = ',"sum":"'
@@ -218,7 +218,7 @@ class JournalFile:
                 os.fsync(file)
             finally:
                 os.close(file)
-            new.replace(path)
+            replace(new, path)
             _sync_folder(path.parent)
         except OSError as error:
             with contextlib.suppress(OSError):  # the first error is the one to report
