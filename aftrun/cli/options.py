@@ -128,6 +128,10 @@ class TlsFlags:
             many=str,
         ),
     ] = ()
+    insecure_http: Annotated[
+        bool,
+        flag("--insecure-http", help="Take http:// to another machine. Anyone on the way can read key and params."),
+    ] = False
 
     @property
     def ca_file(self) -> str | None:

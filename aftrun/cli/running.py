@@ -42,11 +42,17 @@ def duration(text: str | None, flag: str = "--timeout") -> float | None:
         raise UsageError(f"{flag}: {error}") from error
 
 
-def load(files: list[str], variables: dict[str, str], environ: Mapping[str, str] | None) -> Loaded:
+def load(
+    files: list[str],
+    variables: dict[str, str],
+    environ: Mapping[str, str] | None,
+    *,
+    insecure_http: bool = False,
+) -> Loaded:
     """Read manifests, and say their warnings."""
     from aftrun.manifest import load_all  # noqa: PLC0415  # the parser is for commands that read manifests
 
-    loaded = load_all(files, environ=environ, stdin=sys.stdin.buffer, variables=variables)
+    loaded = load_all(files, environ=environ, stdin=sys.stdin.buffer, variables=variables, insecure_http=insecure_http)
     for note in loaded.notes:
         say(f"note: {note}")
     if loaded.warnings:
@@ -54,6 +60,12 @@ def load(files: list[str], variables: dict[str, str], environ: Mapping[str, str]
 
         say(render(loaded.warnings, loaded.files).rstrip("\n"))
     return loaded
+
+
+def warn(setup: PreparedRun) -> None:
+    """Say aloud what has to be said before anything is sent, where no event of a run says it."""
+    for text in setup.warnings():
+        say(f"warning: {text}")
 
 
 def bind_all(manifests: Sequence[Manifest], environ: Mapping[str, str], loaded: Loaded) -> dict[tuple[str, str], str]:

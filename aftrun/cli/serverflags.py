@@ -147,16 +147,13 @@ class TargetFlags:
             raise UsageError("--server-name needs --manifest FILE, which holds the servers")
         if self.key.given:
             spec = replace(spec, api_key=self.key.reference())
-        spec = override_of(self.flags).apply(spec)
-        if spec.tls.insecure:
-            say("warning: the certificate is NOT verified (--insecure): anyone on the way can read the API key")
-            say("  pin it instead; `aftrun trust URL` prints the line")
-        return spec
+        return override_of(self.flags).apply(spec)
 
     def _from_manifest(self) -> ServerSpec:
         from aftrun.cli.running import load  # noqa: PLC0415  # the parser is for commands that read manifests
 
-        manifest = load([str(self.manifest)], {}, os.environ).manifests[0]
+        plain = self.flags.tls.insecure_http
+        manifest = load([str(self.manifest)], {}, os.environ, insecure_http=plain).manifests[0]
         try:
             return manifest.server(self.server_name or "")
         except KeyError:
@@ -170,7 +167,8 @@ class TargetFlags:
         from aftrun.manifest import load_all  # noqa: PLC0415  # the parser is for commands that read manifests
         from aftrun.service.single_server import hidden_values  # noqa: PLC0415  # with the rest of the machinery
 
-        return hidden_values(load_all([str(self.manifest)], environ=os.environ).manifests, os.environ)
+        loaded = load_all([str(self.manifest)], environ=os.environ, insecure_http=self.flags.tls.insecure_http)
+        return hidden_values(loaded.manifests, os.environ)
 
     def environ(self, spec: ServerSpec) -> Mapping[str, str]:
         """The environment that the server's values come from.
@@ -200,6 +198,7 @@ def override_of(flags: options.ServerFlags) -> ServerOverride:
         ca_file=None if flags.tls.cacert is None else str(flags.tls.cacert),
         fingerprints=flags.tls.fingerprint,
         insecure=flags.insecure,
+        plain=flags.tls.insecure_http,
     )
     override.check()
     return override

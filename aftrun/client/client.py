@@ -22,7 +22,7 @@ import urllib3.exceptions
 
 from aftrun import __version__
 from aftrun.client import body as bodies
-from aftrun.client import failures, probe, proxy, text, tls
+from aftrun.client import failures, https_port, probe, proxy, text, tls
 from aftrun.client.jobinfo import info as jobinfo
 from aftrun.client.jobinfo import location as job_location
 from aftrun.client.transport import Oversize, Phase, Trace, Wire, pool_classes
@@ -190,7 +190,10 @@ class AftClient:
         self._clock = clock
         jobinfo.check(endpoint.job_info)
         parts = _checked_url(endpoint.url)
+        if not endpoint.plain and urls.in_clear(parts.origin):  # whoever checked it before, nothing leaves in clear
+            raise UsageError(f"{parts.origin}: {urls.IN_CLEAR}", hint=urls.PLAIN_HINT)
         self._host, self._port = parts.host, parts.port
+        self._plain = not parts.secure
         self._base = f"{parts.origin}{_quoted(parts.path)}"
         self._submit_path = _quoted(endpoint.submit_path)
         self._status_path = "{id}".join(map(_quoted, endpoint.status_path.split("{id}")))
@@ -294,6 +297,8 @@ class AftClient:
             problem = lost.message  # the status line alone has decided; only the explanation is lost
         else:
             said = jobinfo.error_message(value)
+        if self._plain and https_port.says_so(status, content):
+            return https_port.failure(f"{self._host}:{self._port}")
         good = 200 <= status < 300
         info = None
         created = good and method == "POST"
@@ -350,8 +355,19 @@ class AftClient:
             has_client_certificate=self._endpoint.cert_file is not None,
         )
         seen = self._look() if trace.phase is Phase.HANDSHAKE and failures.certificate_refused(error) else None
+        if self._plain and trace.phase in (Phase.SEND, Phase.ANSWER) and self._meets_tls(error, reused=trace.reused):
+            return https_port.failure(attempted.place)
         found = failures.failure(attempted, seen, self._pins)
         return replace(found, message=self._clean(found.message), hint=self._clean(found.hint))
+
+    def _meets_tls(self, error: BaseException, *, reused: bool) -> bool:
+        """Whether `http://` was answered by a port that speaks TLS alone, so that no request was read."""
+        if https_port.says_alert(error):
+            return True
+        silent = isinstance(error, ConnectionError | http.client.RemoteDisconnected)
+        if not silent or reused or self._proxy is not None:
+            return False
+        return https_port.refuses_plain(self._host, self._port, self._endpoint.connect_timeout)
 
     def _look(self) -> tls.PeerCertificate | None:
         """The certificate that was refused, from one more handshake; once, then from memory."""

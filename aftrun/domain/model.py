@@ -124,6 +124,8 @@ class Tls:
     insecure: bool = False
     cert_file: Value | None = None
     key_file: Value | None = None
+    plain: bool = False
+    """`http://` to another machine is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +315,8 @@ class Endpoint:
     ca_file: str | None = None
     fingerprints: tuple[str, ...] = ()
     insecure: bool = False
+    plain: bool = False
+    """`http://` to another machine is meant."""
     cert_file: str | None = None
     key_file: str | None = None
     connect_timeout: float = 10.0

@@ -112,6 +112,22 @@ def url_fault(text: str) -> str:
     return ""
 
 
+def in_clear(url: str) -> bool:
+    """Whether requests to this URL, which is one, leave this machine unencrypted, the key with them."""
+    place = parse_url(url)
+    return not (place.secure or place.loopback)
+
+
+IN_CLEAR = "http:// sends the API key and all params unencrypted: anyone on the way can read them, and change what runs"
+"""What is said of such a URL."""
+
+PLAIN_HINT = (
+    "use https://, and pin a self-signed certificate: aftrun trust URL; if it must be http://, say so with "
+    "--insecure-http, or server.tls: {plain: true}"
+)
+"""How to put it right, and how to insist."""
+
+
 def full_url(text: str) -> str:
     """A server as people name it: a URL, or `HOST` or `HOST:PORT` as `aft start --host` takes it, as a URL.
 

@@ -8,6 +8,7 @@ import urllib.parse
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from aftrun.domain import urls
 from aftrun.importer.found import FoundJob, Number, Scalar, Tls
 from aftrun.importer.marks import Mark, first_unknown, has_mark, joined, only_marks, sole
 from aftrun.importer.read import Imported
@@ -203,6 +204,8 @@ def _remarks(writer: _Writer, servers: dict[_Server, list[FoundJob]], text: str)
                 f"`aftrun trust {_trusted(server)}` and put the fingerprint that it prints under tls, below"
             )
             writer.remark(insecure[0].line, said)
+        if _in_clear(server):
+            writer.remark(jobs[0].line, f"{urls.IN_CLEAR}; use https:// if the server can")
     found = dict.fromkeys((line, _printable(writer.clean(said))) for line, said in sorted(writer.remarks))
     closing = []
     if len(imported.jobs) > 1:
@@ -214,6 +217,11 @@ def _remarks(writer: _Writer, servers: dict[_Server, list[FoundJob]], text: str)
     if variables:
         closing.append(f"set these variables before you run it: {', '.join(variables)}")
     return (*found, *((0, said) for said in closing))
+
+
+def _in_clear(server: _Server) -> bool:
+    found = urls.literal_host(server.url + "/")
+    return found is not None and found[0] == "http" and not urls.is_loopback(found[1])
 
 
 def _trusted(server: _Server) -> str:
@@ -251,6 +259,8 @@ def _server(writer: _Writer, server: _Server, jobs: Sequence[FoundJob], indent: 
     key_file = (tls.key_file or tls.cert_file) if tls.cert_file else ""
     named = (("caFile", tls.ca_file), ("certFile", tls.cert_file), ("keyFile", key_file))
     entries = [f"{key}: {scalar(writer.text(value))}" for key, value in named if value]
+    if _in_clear(server):
+        entries.append("plain: true # http:// to another machine, as it was; https:// if the server can")
     if entries:
         lines += [f"{indent}tls:", *(f"{indent}  {entry}" for entry in entries)]
     if any(job.tls.insecure for job in jobs):

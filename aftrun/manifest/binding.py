@@ -42,6 +42,8 @@ def bind(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> dict[tupl
 def _of_server(server: ServerSpec, values: Bindings) -> Iterator[Problem]:
     if isinstance(server.url, str) and (fault := urls.url_fault(server.url)):
         raise UsageError(f"the server's URL {server.url!r} is not usable: {fault}", hint=urls.URL_FORM)
+    if not server.tls.plain:
+        yield from _check(server.url, values, "the server's URL", _clear_fault, urls.PLAIN_HINT, code="AFT062")
     yield from _check(server.url, values, "the server's URL", urls.url_fault, urls.URL_FORM)
     yield from _check(server.api_key, values, "the API key", _key_fault, "copy it again from AFT!, API Keys")
     for pin in server.tls.fingerprints:
@@ -50,7 +52,13 @@ def _of_server(server: ServerSpec, values: Bindings) -> Iterator[Problem]:
         yield from _check(value, values, f"the header {name}", urls.header_value_fault, _HEADER_FORM)
 
 
-def _check(value: Value, values: Bindings, what: str, fault_of: Fault, hint: str) -> Iterator[Problem]:
+def _clear_fault(url: str) -> str:
+    return urls.IN_CLEAR if not urls.url_fault(url) and urls.in_clear(url) else ""
+
+
+def _check(
+    value: Value, values: Bindings, what: str, fault_of: Fault, hint: str, *, code: str = "AFT047"
+) -> Iterator[Problem]:
     """A problem where a value with references in it comes to something that cannot be used."""
     if not isinstance(value, Template) or value.insides():
         return  # what only the run knows cannot be checked now
@@ -62,10 +70,10 @@ def _check(value: Value, values: Bindings, what: str, fault_of: Fault, hint: str
     message = f"{what}, which comes from {names}, is not usable: {fault}"
     origin = references[0].origin
     if origin is None:
-        yield Problem("AFT047", message, "", hint=hint)
+        yield Problem(code, message, "", hint=hint)
     else:
         end = origin.column + len(references[0].text)
-        yield Problem("AFT047", message, origin.path, origin.line, origin.column, origin.line, end, hint=hint)
+        yield Problem(code, message, origin.path, origin.line, origin.column, origin.line, end, hint=hint)
 
 
 def _name(reference: Outside) -> str:

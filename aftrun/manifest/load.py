@@ -207,6 +207,7 @@ def load_all(
     stdin: BinaryIO | None = None,
     variables: Mapping[str, str] | None = None,
     read: Callable[[str], bytes] | None = None,
+    insecure_http: bool = False,
 ) -> Loaded:
     """Load the manifests of files, folders (`*.yaml`, `*.yml`, `*.json`, sorted) and `-` (standard input).
 
@@ -215,6 +216,7 @@ def load_all(
         environ: for `${…}` in fields that are needed before the run; None: those fields keep their defaults.
         stdin: what `-` stands for.
         variables: override `vars`; a name that no manifest declares is refused.
+        insecure_http: `http://` to another machine is meant, wherever it stands: a warning, not an error.
         read: gives the bytes of a file instead of the disk, or raises OSError; paths are then files, never folders.
 
     Raises:
@@ -223,7 +225,7 @@ def load_all(
     """
     noted = None if environ is None else Noted(environ)
     with _without_collector():
-        loaded = _load_all(paths, _Reader(stdin, read), noted, variables or {})
+        loaded = _load_all(paths, _Reader(stdin, read), noted, variables or {}, insecure_http=insecure_http)
     if noted is None:
         return loaded
     return replace(loaded, manifests=tuple(replace(each, taken=noted.used) for each in loaded.manifests))
@@ -242,7 +244,14 @@ def _without_collector() -> Iterator[None]:
         gc.enable()
 
 
-def _load_all(paths: Sequence[str], reader: _Reader, environ: Noted | None, variables: Mapping[str, str]) -> Loaded:
+def _load_all(
+    paths: Sequence[str],
+    reader: _Reader,
+    environ: Noted | None,
+    variables: Mapping[str, str],
+    *,
+    insecure_http: bool,
+) -> Loaded:
     findings = Findings()
     manifests: list[Manifest] = []
     nodes: list[MapNode] = []
@@ -289,6 +298,7 @@ def _load_all(paths: Sequence[str], reader: _Reader, environ: Noted | None, vari
                     problem for problem in findings.problems[before:] if problem.code not in _OF_ABSENT_NAMES
                 ]
     found = _named(manifests, nodes, findings)
+    findings.problems = list(map(_meant, findings.problems)) if insecure_http else findings.problems
     if findings.failed:
         raise ManifestError(_ordered(findings.problems, reader.files), files=tuple(reader.files.items()))
     for name in variables:
@@ -297,6 +307,13 @@ def _load_all(paths: Sequence[str], reader: _Reader, environ: Noted | None, vari
             raise UsageError(f"--var {name}: no manifest declares a variable of that name", hint=hint)
     warnings = _ordered(findings.problems, reader.files)
     return Loaded(found, warnings, tuple(reader.files.items()), tuple(notes))
+
+
+def _meant(problem: Problem) -> Problem:
+    """A problem where `http://` is meant."""
+    if problem.code != "AFT062":
+        return problem
+    return replace(problem, code="AFT108", severity=Severity.WARNING, hint="")
 
 
 def _ordered(problems: list[Problem], files: Mapping[str, bytes]) -> tuple[Problem, ...]:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from aftrun.client import probe, proxy
 from aftrun.domain import jobids, urls
-from aftrun.domain.errors import AftrunError, ExitCode, UsageError
+from aftrun.domain.errors import AftrunError, ExitCode, ManifestError, UsageError
 from aftrun.domain.model import Answer, Endpoint, Failure, JobInfo, Manifest, ServerSpec, State
 from aftrun.run import policy
 from aftrun.run.verdict import OBSTACLES, worst
@@ -129,7 +129,7 @@ class Doctor:
             place = urls.parse_url(endpoint.url)
             self._target.client().close()
         except AftrunError as error:
-            text = "; ".join(f"{each.text} has no value" for each in self._missing) or error.message
+            text = "; ".join(f"{each.text} has no value" for each in self._missing) or _words(error)
             yield _failed("settings", text, error.hint or "set the variables, then run this again", ExitCode.USAGE)
             return
         if stand_ins:
@@ -253,6 +253,13 @@ class Doctor:
             what = repr(reply.info.status) if reply.info.status else "no state that aftrun can find"
             return _failed("job info", f"the state cannot be read: the server says {what}", remedy, ExitCode.UNKNOWN)
         return Check("job info", Level.OK, f"readable: {reply.info.state.value}")
+
+
+def _words(error: AftrunError) -> str:
+    """What is wrong, in one line: of a manifest's problems the problems, not their number."""
+    if isinstance(error, ManifestError):
+        return "; ".join(f"{each.message} ({each.hint})" for each in error.problems)
+    return error.message
 
 
 def _key_only(spec: ServerSpec, missing: set[str]) -> set[str]:

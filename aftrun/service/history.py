@@ -131,7 +131,13 @@ def _setup(
             raise FileNotFoundError(2, "it is not among the files kept with the run", path)
         return contents[path]
 
-    loaded = load_all(options.paths, environ=environ, variables=dict(options.variables), read=content)
+    loaded = load_all(
+        options.paths,
+        environ=environ,
+        variables=dict(options.variables),
+        read=content,
+        insecure_http=options.insecure_http,
+    )
     manifests = prepare(loaded.manifests, options, sandbox)
     return prepare_run(
         manifests,

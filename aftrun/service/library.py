@@ -178,6 +178,7 @@ class Client:
         fingerprint: pins of the certificate, `sha256:…`, one or several.
         ca_file: trust this PEM file instead.
         insecure: do not verify the certificate at all.
+        plain: take `http://` to another machine, which sends key and params in clear.
         connect_timeout: seconds for the connection.
         read_timeout: seconds for the whole answer.
 
@@ -193,6 +194,7 @@ class Client:
         fingerprint: str | Sequence[str] = (),
         ca_file: str | os.PathLike[str] | None = None,
         insecure: bool = False,
+        plain: bool = False,
         connect_timeout: float = 10.0,
         read_timeout: float = 30.0,
     ) -> None:
@@ -205,6 +207,7 @@ class Client:
             fingerprints=pins,
             ca_file=None if ca_file is None else os.fspath(ca_file),
             insecure=insecure,
+            plain=plain,
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
         )

@@ -20,6 +20,7 @@ class RunOptions:
     ca_file: str | None = None
     fingerprints: tuple[str, ...] = ()
     insecure: bool = False
+    insecure_http: bool = False
     max_parallel: int | None = None
     sequential: bool = False
     fail_fast: bool | None = None

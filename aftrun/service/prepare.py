@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aftrun
+from aftrun.domain import urls
 from aftrun.domain.errors import UsageError
 from aftrun.domain.events import RunStarted, Source
 from aftrun.domain.instants import at_zone
@@ -44,6 +45,7 @@ class ServerOverride:
     ca_file: str | None = None
     fingerprints: tuple[str, ...] = ()
     insecure: bool = False
+    plain: bool = False
 
     def apply(self, server: ServerSpec) -> ServerSpec:
         """The server with the overrides in place. What is said about TLS replaces all that was said before."""
@@ -59,15 +61,20 @@ class ServerOverride:
                 insecure=self.insecure,
                 cert_file=server.tls.cert_file,
                 key_file=server.tls.key_file,
+                plain=server.tls.plain,
             )
+        if self.plain:
+            changes["tls"] = replace(changes.get("tls", server.tls), plain=True)  # type: ignore[type-var]  # a Tls
         return replace(server, **changes)  # type: ignore[arg-type]  # checked by dataclasses itself
 
     def check(self) -> None:
-        """Refuse what contradicts itself.
+        """Refuse what contradicts itself, and a server that would get the key in clear.
 
         Raises:
-            UsageError: more than one way to verify the certificate was given.
+            UsageError: more than one way to verify the certificate was given, or `http://` that nobody insists on.
         """
+        if self.url is not None and not self.plain and not urls.url_fault(self.url) and urls.in_clear(self.url):
+            raise UsageError(f"{self.url}: {urls.IN_CLEAR}", hint=urls.PLAIN_HINT)
         if (self.ca_file is not None) + bool(self.fingerprints) + self.insecure > 1:
             raise UsageError(
                 "--cacert, --fingerprint and --insecure exclude each other", hint="keep one of them; a pin is safest"
@@ -119,7 +126,9 @@ def prepare(manifests: Sequence[Manifest], options: RunOptions, sandbox: Sandbox
     Raises:
         UsageError: flags contradict each other, stand for no job, or leave none.
     """
-    override = ServerOverride(options.url, None, options.ca_file, options.fingerprints, options.insecure)
+    override = ServerOverride(
+        options.url, None, options.ca_file, options.fingerprints, options.insecure, options.insecure_http
+    )
     changed = apply_overrides(
         override_servers(manifests, override),
         max_parallel=options.max_parallel,
@@ -155,6 +164,7 @@ def endpoint(server: ServerSpec, bindings: Bindings, lookup: Lookup = nothing_in
         ca_file=maybe(server.tls.ca_file),
         fingerprints=tuple(text(pin) for pin in server.tls.fingerprints),
         insecure=server.tls.insecure,
+        plain=server.tls.plain,
         cert_file=maybe(server.tls.cert_file),
         key_file=maybe(server.tls.key_file),
         connect_timeout=server.connect_timeout,
@@ -240,12 +250,14 @@ class PreparedRun:
 
     def warnings(self) -> tuple[str, ...]:
         """What must be said aloud before anything is sent."""
-        return tuple(
+        unverified = tuple(
             f"the certificate of {each.url} is NOT verified (insecure): anyone on the way can read the API key and "
             "change what runs; pin it instead (server.tls.fingerprint)"
             for each in self.endpoints
             if each.insecure and each.url.startswith("https:")
         )
+        in_clear = tuple(f"{each.url}: {urls.IN_CLEAR}" for each in self.endpoints if urls.in_clear(each.url))
+        return (*unverified, *in_clear)
 
 
 def prepare_run(

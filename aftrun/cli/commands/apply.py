@@ -63,7 +63,7 @@ def apply(
 
     variables = options.parse_variables(var)
     environ = with_env_files(os.environ, env_file or ())
-    loaded = load(files, variables, environ)
+    loaded = load(files, variables, environ, insecure_http=server.tls.insecure_http)
     chosen = RunOptions(
         paths=tuple(dict.fromkeys(manifest.path for manifest in loaded.manifests)),
         variables=tuple(variables.items()),
@@ -71,6 +71,7 @@ def apply(
         ca_file=server.tls.ca_file,
         fingerprints=server.tls.fingerprint,
         insecure=server.insecure,
+        insecure_http=server.tls.insecure_http,
         max_parallel=run.jobs,
         sequential=run.sequential,
         fail_fast=run.fail_fast,

@@ -69,7 +69,7 @@ def _specs(
     flags.key.check()
     override = serverflags.override_of(flags.flags)
     found: dict[ServerSpec, None] = {}
-    manifests = load(files, {}, os.environ).manifests
+    manifests = load(files, {}, os.environ, insecure_http=flags.flags.tls.insecure_http).manifests
     for manifest in manifests:
         for spec in manifest.servers:
             if server_name is None or spec.name == server_name:

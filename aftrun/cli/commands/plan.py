@@ -38,12 +38,13 @@ def plan(
     from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
     from aftrun.service.options import RunOptions  # noqa: PLC0415  # the same
 
-    loaded = load(files, options.parse_variables(var), None)
+    loaded = load(files, options.parse_variables(var), None, insecure_http=server.tls.insecure_http)
     chosen = RunOptions(
         url=server.server,
         ca_file=None if server.tls.cacert is None else str(server.tls.cacert),
         fingerprints=server.tls.fingerprint,
         insecure=server.insecure,
+        insecure_http=server.tls.insecure_http,
         max_parallel=jobs,
         sequential=sequential,
         select=choice.select,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from aftrun.cli import options
 from aftrun.cli.boundary import say
 from aftrun.cli.flags import flag
-from aftrun.cli.running import carry_out, conclude
+from aftrun.cli.running import carry_out, conclude, warn
 
 if TYPE_CHECKING:
     from aftrun.service.options import RunOptions
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 def with_tls(kept: RunOptions, tls: options.TlsFlags) -> RunOptions:
     """The run's options with another way to verify the certificate, which may have been renewed since."""
+    if tls.insecure_http:
+        kept = replace(kept, insecure_http=True)
     if tls.cacert is None and not tls.fingerprint:
         return kept
     return replace(kept, ca_file=tls.ca_file, fingerprints=tls.fingerprint, insecure=False)
@@ -61,6 +63,7 @@ def resume(
             say(f"warning: {line}")
         if not view.quiet:
             say(f"resuming run {row.id} on {', '.join(dict.fromkeys(setup.shown_urls))}")
+        warn(setup)
         for change in setup.changes:
             say(f"accepted: {change}")
     return carry_out(setup, state.folder, view, ending, resume=True)

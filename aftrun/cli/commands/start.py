@@ -88,6 +88,7 @@ def start(
         ca_file=server.tls.ca_file,
         fingerprints=server.tls.fingerprint,
         insecure=server.insecure,
+        insecure_http=server.tls.insecure_http,
         no_wait=not wait,
         timeout=duration(timeout),
         sandbox=sandbox,

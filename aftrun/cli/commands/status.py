@@ -8,6 +8,7 @@ from aftrun.cli import complete, options, serverflags
 from aftrun.cli.boundary import Form, emit
 from aftrun.cli.choices import Output
 from aftrun.cli.flags import argument, flag
+from aftrun.cli.running import warn
 from aftrun.domain import jobids
 from aftrun.domain.errors import ExitCode
 from aftrun.domain.instants import at_zone
@@ -39,6 +40,7 @@ def status(
     jobids.checked(job_id)
     spec = flags.spec()
     target = single_server(spec, flags.environ(spec), hidden=flags.hidden())
+    warn(target.setup)
     reply = read_status(target, job_id)
     if raw and output is Output.TABLE and is_of_another(reply, job_id):
         # How else could a person find out which field is the id?

@@ -9,7 +9,7 @@ from aftrun.cli import complete, options, serverflags
 from aftrun.cli.boundary import colour, say
 from aftrun.cli.choices import Output
 from aftrun.cli.flags import argument, flag
-from aftrun.cli.running import duration, show_report, signals, stopping
+from aftrun.cli.running import duration, show_report, signals, stopping, warn
 
 JobIds = Annotated[
     list[str],
@@ -54,6 +54,7 @@ def wait(
     level = 0 if no_progress else 1 + verbose
     listeners = [] if quiet else [Lines(_say_here, labels, level=level, colour=colour(sys.stderr))]
     execution = RunExecution(target.setup, InMemory(as_accepted(target.setup, SystemClock())), listeners=listeners)
+    warn(target.setup)
     if not quiet:
         say(f"waiting for {len(ids)} job{'' if len(ids) == 1 else 's'} on {target.url}")
     again = f"wait again with: aftrun wait {' '.join(ids[:5])}{' …' if len(ids) > 5 else ''}"

@@ -36,7 +36,7 @@ def notify_fault(text: str) -> str:
     return "" if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", text) else "it is no URL: there is no scheme://"
 
 
-def _url(node: Node | None, fields: Fields) -> Value | None:
+def _url(node: Node | None, fields: Fields, *, plain: bool) -> Value | None:
     value = fields.early(node)
     if value is None or node is None or fields.broken is node:
         return None
@@ -44,7 +44,7 @@ def _url(node: Node | None, fields: Fields) -> Value | None:
         beginning = value.parts[0] if isinstance(value.parts[0], str) else ""
         host = urls.literal_host(beginning)
         if beginning.startswith("http://") and (host is None or not urls.is_loopback(host[1])):
-            _plain_http(node, fields.findings)
+            _plain_http(node, fields.findings, meant=plain, certain=host is not None)
         return value
     try:
         url = urls.parse_url(value)
@@ -52,13 +52,19 @@ def _url(node: Node | None, fields: Fields) -> Value | None:
         fields.findings.late_error(node, "AFT057", f"'url' is not usable: {fault}", urls.URL_FORM)
         return None
     if not (url.secure or url.loopback):
-        _plain_http(node, fields.findings)
+        _plain_http(node, fields.findings, meant=plain)
     return value.rstrip("/")
 
 
-def _plain_http(node: Node, findings: Findings) -> None:
-    message = "http:// sends the API key and all params unencrypted"
-    findings.warning(node, "AFT108", message, "use https://, and pin a self-signed certificate: aftrun trust URL")
+def _plain_http(node: Node, findings: Findings, *, meant: bool, certain: bool = True) -> None:
+    """`meant`: the manifest says so. `certain`: the host is known, and is another machine; `bind` will see otherwise.
+
+    A flag can give another server, or insist, so that the error waits until it is known what is sent where.
+    """
+    if meant or not certain:
+        findings.warning(node, "AFT108", urls.IN_CLEAR, urls.PLAIN_HINT if not meant else "use https:// if you can")
+    else:
+        findings.error(node, "AFT062", urls.IN_CLEAR, urls.PLAIN_HINT)
 
 
 def _fingerprints(node: Node | None, fields: Fields) -> tuple[Value, ...]:
@@ -100,6 +106,7 @@ def _tls(node: MapNode | None, fields: Fields) -> Tls:
         insecure=insecure,
         cert_file=fields.path(node.get("certFile")),
         key_file=fields.path(node.get("keyFile")),
+        plain=fields.flag(node.get("plain"), "'plain'") or False,
     )
 
 
@@ -192,8 +199,9 @@ def server(node: MapNode, fields: Fields, name: str = "") -> ServerSpec:
         message = "an API key stands in the manifest, for all to read who can read the file"
         hint = "write apiKey: ${AFT_API_KEY} and set that variable"
         fields.findings.warning(key_node, "AFT103", message, hint)
+    trusted = _tls(mapping(node.get("tls")), fields)
     values: dict[str, Any] = {
-        "url": _url(node.get("url"), fields),
+        "url": _url(node.get("url"), fields, plain=trusted.plain),
         "connect_timeout": fields.duration(node.get("connectTimeout"), "'connectTimeout'"),
         "read_timeout": fields.duration(node.get("readTimeout"), "'readTimeout'"),
         "submit_timeout": fields.duration(node.get("submitTimeout"), "'submitTimeout'", zero=True),
@@ -207,7 +215,7 @@ def server(node: MapNode, fields: Fields, name: str = "") -> ServerSpec:
     return ServerSpec(
         name=name,
         api_key=api_key or default_key(node.origin),
-        tls=_tls(mapping(node.get("tls")), fields),
+        tls=trusted,
         poll=_poll(mapping(node.get("poll")), fields),
         job_info=_job_info(mapping(node.get("jobInfo")), fields),
         typed_params=default.typed_params if choice is None else choice == "json",

@@ -55,6 +55,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "AFT059": "unusable matrix",
         "AFT060": "server and servers together",
         "AFT061": "unusable header",
+        "AFT062": "unencrypted connection to another machine",
         "AFT101": "scriptId instead of scriptName",
         "AFT102": "filePath does not end in .syncjs",
         "AFT103": "API key in the manifest",

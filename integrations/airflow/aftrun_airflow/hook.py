@@ -19,8 +19,9 @@ class AftHook(BaseHook):
     """One AFT! server, as a connection describes it.
 
     Host, port, and the API key as the password. The extra takes `fingerprint` (a pin, or several with commas
-    between), `caFile`, `certFile`, `keyFile`, `insecure`, and, as a manifest's `server` has them, `jobInfo`, `paths`,
-    `poll`, `paramValues`, `headers`, `connectTimeout`, `readTimeout`, `submitTimeout` and `maxRequestsPerSecond`;
+    between), `caFile`, `certFile`, `keyFile`, `insecure`, `plain` (`http://` to another machine is meant), and, as a
+    manifest's `server` has them, `jobInfo`, `paths`, `poll`, `paramValues`, `headers`, `connectTimeout`, `readTimeout`,
+    `submitTimeout` and `maxRequestsPerSecond`;
     `jobUrl` is a pattern with `{id}` for a link to a job.
     """
 

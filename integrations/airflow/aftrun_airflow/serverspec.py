@@ -61,6 +61,8 @@ def _tls(tls: Tls, texts: TemplateWriter) -> dict[str, Any]:
         found["fingerprint"] = pins[0] if len(pins) == 1 else pins
     if tls.insecure:
         found["insecure"] = True
+    if tls.plain:
+        found["plain"] = True
     for key, path in (("caFile", tls.ca_file), ("certFile", tls.cert_file), ("keyFile", tls.key_file)):
         if path is not None:
             found[key] = texts.manifest(_from_base(path, texts.base_dir))

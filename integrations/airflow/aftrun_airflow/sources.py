@@ -13,7 +13,7 @@ from aftrun.domain.model import Json
 from aftrun.domain.text import did_you_mean
 from aftrun.domain.urls import DEFAULT_PORT
 
-_TLS = ("fingerprint", "caFile", "certFile", "keyFile", "insecure")
+_TLS = ("fingerprint", "caFile", "certFile", "keyFile", "insecure", "plain")
 _SERVER = (
     "connectTimeout",
     "headers",
