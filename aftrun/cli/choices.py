@@ -89,6 +89,13 @@ class TextFormat(StrEnum):
     JSON = "json"
 
 
+class Found(StrEnum):
+    """What a person can find out of a job whose end nobody saw."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
 class ListFormat(StrEnum):
     """How a list is shown."""
 

@@ -142,6 +142,21 @@ def job_ids(ctx: Any, incomplete: str) -> list[Offer]:
     return []
 
 
+def jobs_in_doubt(ctx: Any, incomplete: str) -> list[Offer]:
+    """The jobs of the run on the line whose end nobody saw."""
+    from aftrun.service import history as past  # noqa: PLC0415  # only where a job is completed
+    from aftrun.service import settle, which  # noqa: PLC0415  # the same
+
+    offers: list[Offer] = []
+    with suppress(AftrunError), past.open_log(_state_dir(ctx)) as log:
+        row = which.find(which.runs(log), ctx.params.get("run"))
+        for job in past.read(log, row).report.jobs:
+            with suppress(AftrunError):  # its end was seen, or it was never sent
+                settle.check(job, row.id)
+                offers.append((job.name, job.outcome.value if job.outcome else job.phase))
+    return list(_fitting(offers, incomplete))
+
+
 def codes(_: Any, incomplete: str) -> list[Offer]:
     """The codes of messages."""
     from aftrun.manifest.check.diagnostics import CODES  # noqa: PLC0415  # only where a code is completed

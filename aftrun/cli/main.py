@@ -30,6 +30,7 @@ COMMANDS = {
     "resume": "Resume a run that was interrupted or killed.",
     "retry": "Start a new run of just the jobs that did not succeed, and of those that need them.",
     "watch": "Follow a run that another process carries out, live, to its end.",
+    "settle": "Put on record what a person found out of a job whose end nobody saw.",
     "history": "List past runs, the newest first.",
     "show": "Show one run, job by job, with each job's time beside its usual one.",
     "report": "Write the reports of a past run again, in any format.",

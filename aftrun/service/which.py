@@ -1,4 +1,4 @@
-"""Which run a command is about: one rule for `resume`, `retry`, `watch`, `show`, `report`, `history` and TAB.
+"""Which run a command is about: one rule for `resume`, `retry`, `settle`, `watch`, `show`, `report`, `history` and TAB.
 
 What a run is counted as depends on its record and on its lock: one that has no end on record is *running* while a
 process holds its lock, and *stopped* (it was killed) when none does.
@@ -119,6 +119,16 @@ def to_retry(log: Log, wanted: str | None) -> RunRow:
             f"run {row.id} was cut off, so it has not ended", hint=f"resume it first: aftrun resume {row.id}"
         )
     return row
+
+
+def to_settle(log: Log, wanted: str) -> RunRow:
+    """The run of which a person has found something out.
+
+    Raises:
+        UnderWay: a process works on it.
+        UsageError: there is no such run, or several.
+    """
+    return _idle(log, find(runs(log), wanted))
 
 
 def to_watch(log: Log, wanted: str | None) -> RunRow:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+from aftrun.domain.model import Json
 from aftrun.sandbox.server import Sandbox
-from tests.acceptance.test_resume import posted
-from tests.conftest import Done, Run
+from tests.acceptance.test_resume import HELD, begin, posted, read
+from tests.clocks import HandClock
+from tests.conftest import Done, Run, reach
+from tests.waiting import HANG, until
 
 Start = Callable[..., Sandbox]
+
+QUICK: dict[str, Json] = {"queue": "0s", "duration": "10ms"}
+FLAKY: Json = [{"match": {"scriptName": "two"}, "flaky": {"failFirst": 1}}]
+NO_ANSWER: Json = [{"kind": "reset", "on": "submit", "strikes": "after"}]
 
 NIGHT = """
 name: night
@@ -58,3 +66,74 @@ def test_what_succeeded_is_up_to_date(sandbox: Start, aftrun: Run, tmp_path: Pat
     repeated = aftrun("apply", "night.yaml", "--again", server=server)
     assert (repeated.code, ends(repeated)) == (0, ["succeeded", "succeeded"])
     assert scripts(server) == ["one", "two"] * 3
+
+
+def test_what_failed_is_sent_again(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """A definite failure is no success; what succeeded beside it stays as it is."""
+    server = sandbox({"defaults": QUICK, "behaviours": FLAKY})
+    night(tmp_path)
+    assert aftrun("apply", "night.yaml", server=server).code == 1
+    again = aftrun("apply", "night.yaml", server=server)
+    assert (again.code, ends(again)) == (0, ["upToDate", "succeeded"])
+    assert scripts(server) == ["one", "two", "two"]
+    assert posted(server)[-1]["params"]["id"] == server.jobs()[0].id
+
+
+def test_a_job_of_a_killed_process_is_followed(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """The same line again takes the job up by its id."""
+    clock = HandClock()
+    server = sandbox(HELD, clock=clock)
+    night(tmp_path)
+    process = begin(tmp_path, server, "apply", "night.yaml", *reach(server))
+    until(lambda: read(server))
+    process.kill()
+    process.communicate(timeout=HANG)
+    before = len(server.ledger())
+    second = begin(tmp_path, server, "apply", "night.yaml", *reach(server))
+    until(lambda: any(entry.method == "GET" for entry in server.ledger()[before:]))
+    clock.advance(60)
+    _, error = second.communicate(timeout=HANG)
+    assert second.returncode == 0, error
+    done = Done(0, "", "", tmp_path)
+    assert ends(done) == ["succeeded", "succeeded"]
+    assert done.report()["jobs"][0]["earlier"]["action"] == "follow"
+    assert done.report()["jobs"][0]["jobId"] == server.jobs()[0].id
+    assert scripts(server) == ["one", "two"]
+
+
+def test_a_job_in_doubt_waits_for_a_person(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """An answer that never came: unknown again and again, nothing sent, until it is settled."""
+    server = sandbox({"defaults": {**QUICK, "faults": NO_ANSWER}})
+    night(tmp_path)
+    assert aftrun("apply", "night.yaml", server=server).code == 6
+    again = aftrun("apply", "night.yaml", server=server)
+    assert (again.code, ends(again)) == (6, ["unknown", "skipped"])
+    assert scripts(server) == ["one"]
+    run = again.report()["run"]["id"]
+    assert f"aftrun settle {run} one succeeded" in again.err
+    settled = aftrun("settle", run, "one", "failed", "--note", "not in the server's list")
+    assert settled.code == 0, settled.err
+    report = json.loads((tmp_path / ".aftrun" / "runs" / run / "report.json").read_text())
+    assert report["jobs"][0]["outcome"] == "unknown"
+    assert report["jobs"][0]["settled"]["outcome"] == "failed"
+    assert report["jobs"][0]["settled"]["note"] == "not in the server's list"
+    assert aftrun("show", run, "--exit-status").code == 1
+    third = aftrun("apply", "night.yaml", server=server)
+    assert (third.code, ends(third)) == (0, ["succeeded", "succeeded"])
+    assert scripts(server) == ["one", "one", "two"]
+
+
+def test_what_is_settled_as_a_success_is_up_to_date(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """A person found it in the server's list."""
+    server = sandbox({"defaults": {**QUICK, "faults": NO_ANSWER}})
+    night(tmp_path, "name: night\njobs: [{scriptName: one, once: k}]\n")
+    first = aftrun("apply", "night.yaml", server=server)
+    assert first.code == 6
+    run = first.report()["run"]["id"]
+    assert aftrun("settle", run, "night/one", "succeeded").code == 0
+    assert aftrun("show", run, "--exit-status").code == 0
+    again = aftrun("apply", "night.yaml", server=server)
+    assert (again.code, ends(again)) == (0, ["upToDate"])
+    assert "settled by" in again.report()["jobs"][0]["message"]
+    assert scripts(server) == ["one"]
+    assert aftrun("settle", again.report()["run"]["id"], "one", "failed").code == 2

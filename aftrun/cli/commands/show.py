@@ -12,6 +12,7 @@ from aftrun.cli.boundary import Form, colour, emit, say
 from aftrun.cli.choices import ListFormat
 from aftrun.cli.commands.history import since
 from aftrun.cli.flags import flag
+from aftrun.domain.errors import ExitCode
 from aftrun.domain.model import Outcome
 from aftrun.domain.text import dumps
 
@@ -26,11 +27,15 @@ def show(
     last: options.Last = None,
     manifest: options.OfManifest = None,
     form: Annotated[ListFormat, flag("--format", help="How to show it.")] = ListFormat.TABLE,
+    exit_status: Annotated[
+        bool, flag("--exit-status", help="Exit with the run's code, with what was settled since; 75 if it has no end.")
+    ] = False,
 ) -> int:
     """Show one run, job by job, with each job's time beside its usual one."""
     from aftrun.report import json as json_report  # noqa: PLC0415  # the same
     from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.service import which  # noqa: PLC0415  # the same
+    from aftrun.service.settle import code_of  # noqa: PLC0415  # the same
 
     with past.open_log(state.folder, say) as log:
         row = which.find(which.runs(log, since=since(last), manifest=manifest), run)
@@ -38,13 +43,15 @@ def show(
         open_still = which.can_go_on(log, row)
         keys = [header.key for header in found.start.jobs]
         usual = past.medians(log, keys, but=found.row.id, sandbox=found.options.sandbox)
+    ended = code_of(found.report)
+    code = int(ExitCode.UNDER_WAY if ended is None else ended) if exit_status else 0
     report = found.report if row.ended_at is not None else replace(found.report, outcome=row.outcome)
     if status:
         report = replace(report, jobs=tuple(job for job in report.jobs if job.outcome in status))
     if form is ListFormat.JSON:
         data = json_report.to_data(report)
         emit(dumps({**data, "usualSeconds": dict(usual)}) + "\n", Form.JSON)
-        return 0
+        return code
     from aftrun.cli.view import table  # noqa: PLC0415  # only for this format
 
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -52,4 +59,4 @@ def show(
     emit(table.render(report, colour=colour(sys.stdout), columns=columns, usual=usual))
     if open_still:
         say(f"it has not come to its end; go on with it: aftrun resume {found.row.id}")
-    return 0
+    return code

@@ -44,6 +44,8 @@ def rows_to_text(header: Sequence[str], rows: Sequence[Sequence[str]], *, limit:
 
 def _outcome(job: JobResult) -> str:
     word = job.outcome.value if job.outcome is not None else f"({job.phase})"
+    if job.settled is not None:
+        return f"{word}, {job.settled.outcome.value}"
     return f"{word}, allowed" if job.allow_failure and MARKS.get(job.outcome or Outcome.SKIPPED) == "FAIL" else word
 
 
@@ -87,7 +89,7 @@ def render(
         if columns is not None:
             used = sum(width(cell) + 2 for cell in cells[:-1])
             cells[-1] = fit(cells[-1], max(20, columns - used)).rstrip()
-        code = COLOURS[MARKS[job.outcome]] if job.outcome is not None else "35"
+        code = COLOURS[MARKS[job.verdict]] if job.verdict is not None else "35"
         cells[1] = paint(cells[1], code, colour=colour)
         lines.append("  ".join(cells).rstrip())
     lines.append("")
@@ -101,6 +103,8 @@ def summary(report: RunReport, *, colour: bool) -> str:
     total = len(report.jobs)
     took = "" if report.duration is None else f" in {human_duration(report.duration)}"
     word = paint(report.outcome, "32" if report.exit_code == 0 else "31", colour=colour)
+    if report.settled is not None:
+        word += f", settled: {paint(report.settled[0], '32' if report.settled[1] == 0 else '31', colour=colour)}"
     return f"{word}: {total} job{'' if total == 1 else 's'}{took}: {counts or 'nothing to do'}"
 
 

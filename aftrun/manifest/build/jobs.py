@@ -28,7 +28,7 @@ LONGEST_NAME = 200
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029/]")
 _RETRY_ON = ("failed", "rejected", "undelivered", "cancelled")
 _READ_APART = frozenset(
-    {"name", "needs", *(selector.value for selector in Selector), "params", "matrix", "tags", "when"}
+    {"name", "needs", *(selector.value for selector in Selector), "params", "matrix", "tags", "when", "once"}
 )
 """Keys of a job that take no references, or keep them until the run. All others are settled, for each copy."""
 

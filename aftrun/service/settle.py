@@ -1,0 +1,129 @@
+"""`settle`: puts on record what a person found out of a job whose end nobody saw."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from aftrun.domain.errors import ExitCode, UsageError
+from aftrun.domain.events import Settled
+from aftrun.domain.model import JobResult, Outcome, RunReport
+from aftrun.domain.text import clean, did_you_mean, one_line
+from aftrun.report import json as json_report
+from aftrun.run.fold import ReportBuilder
+from aftrun.run.policy import runs_on
+from aftrun.run.ports import Clock
+from aftrun.run.store.folder import run_folder
+from aftrun.run.store.journal import RunJournal
+from aftrun.run.store.lock import RunLock
+from aftrun.run.store.record import Log, RunRow, process_name
+from aftrun.run.store.restore import recover
+from aftrun.run.verdict import verdict
+from aftrun.service.which import GOES_ON
+from aftrun.system.files import write_atomic
+
+LONGEST_NOTE = 2_000
+"""Characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What has been put on record."""
+
+    job: JobResult
+    report: RunReport
+    notes: tuple[str, ...] = ()
+    """What was wrong with the record, and has been put right."""
+
+
+def settle(log: Log, row: RunRow, name: str, outcome: Outcome, *, note: str, clock: Clock) -> Settlement:
+    """Put on record that a job succeeded or failed. Holds the run's lock meanwhile.
+
+    Args:
+        log: the record.
+        row: the run.
+        name: the job's name, or `manifest/job`.
+        outcome: `succeeded` or `failed`.
+        note: how that was found out, for people; may be empty.
+        clock: tells when.
+
+    Raises:
+        UnderWay: a process works on the run.
+        UsageError: the run has no such job, or the job's end was seen, or it was never sent.
+        StateError: the record cannot be read or written.
+    """
+    pid, host = process_name()
+    note = clean(note)
+    if len(note) > LONGEST_NOTE:
+        raise UsageError(f"the note is longer than {LONGEST_NOTE} characters", hint="say where it stands")
+    folder = run_folder(log.path.parent, row.id)
+    with RunLock(folder, pid, host) as lock:
+        restored = recover(log, row.id, clock.now())
+        with contextlib.closing(restored.file):
+            builder = ReportBuilder(restored.events)
+            job = find(builder.jobs(), name, row.id)
+            check(job, row.id)
+            event = Settled(clock.now(), job.key, outcome, one_line(f"{_user()}@{host}", 200), note)
+            if row.ended_at is not None and row.outcome not in GOES_ON:
+                end = verdict(ReportBuilder([*restored.events, event]).jobs().values())
+                event = replace(event, run_outcome=end.outcome, exit_code=int(end.exit_code))
+            RunJournal(log, row.id, restored.file, checks=(lock.check,)).append([event])
+            builder.feed(event)
+            write_atomic(folder / "report.json", json_report.render(builder.report()))
+    return Settlement(builder.job(job.key), builder.report(), restored.notes)
+
+
+def find(jobs: Mapping[str, JobResult], name: str, run: str) -> JobResult:
+    """The job of that name or key.
+
+    Raises:
+        UsageError: there is none, or several.
+    """
+    found = [job for key, job in jobs.items() if name in (key, job.name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        keys = ", ".join(one_line(job.key) for job in found)
+        raise UsageError(f"run {run} has several jobs of that name: {keys}", hint="give manifest/job")
+    hint = did_you_mean(name, [job.name for job in jobs.values()]) or f"`aftrun show {run}` lists its jobs"
+    raise UsageError(f"run {run} has no job {one_line(name)!r}", hint=hint)
+
+
+def check(job: JobResult, run: str) -> None:
+    """Make sure that there is something to settle: nobody saw how the job ended.
+
+    Raises:
+        UsageError: somebody did, or it was never sent.
+    """
+    if job.settled is not None or runs_on(job.outcome):
+        return
+    if job.outcome is None and job.phase in ("submitting", "accepted", "running"):
+        return
+    name = one_line(job.name)
+    if job.outcome is None:
+        raise UsageError(
+            f"job {name} of run {run} is not on the server, so there is nothing to find out",
+            hint=f"go on with the run: aftrun resume {run}",
+        )
+    if job.outcome is Outcome.SKIPPED:
+        raise UsageError(f"job {name} of run {run} was skipped: it was never sent, so there is nothing to settle")
+    raise UsageError(
+        f"job {name} of run {run} ended, and that was seen: {job.outcome.value}",
+        hint="only what nobody saw can be settled; what failed is run again by `apply` or `aftrun retry`",
+    )
+
+
+def code_of(report: RunReport) -> ExitCode | None:
+    """The exit code of a run, with what people have settled since; None while it has not ended."""
+    code = report.exit_code if report.settled is None else report.settled[1]
+    return None if code is None else ExitCode(code)
+
+
+def _user() -> str:
+    """Who is at the keyboard, as far as the system tells."""
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        return "somebody"  # a container's user may have no name
