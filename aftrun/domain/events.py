@@ -20,7 +20,8 @@ from typing import Any, ClassVar, TypeVar
 from aftrun.domain import runids
 from aftrun.domain.errors import StateError
 from aftrun.domain.instants import at_utc, seconds
-from aftrun.domain.model import Json, Outcome
+from aftrun.domain.model import About, Json, Outcome
+from aftrun.domain.text import camel
 
 _T = TypeVar("_T")
 FORMAT = 1
@@ -72,7 +73,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class JobHeader:
+class JobHeader(About):
     """What is known of a job before anything runs."""
 
     key: str
@@ -91,8 +92,6 @@ class JobHeader:
     when: str = "success"
     wait: bool = True
     allow_failure: bool = False
-    tags: tuple[str, ...] = ()
-    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,11 +388,6 @@ def parse_instant(text: str) -> float:
     return round(seconds(datetime.fromisoformat(text)), 3)
 
 
-def _camel(name: str) -> str:
-    head, *tail = name.split("_")
-    return head + "".join(part.capitalize() for part in tail)
-
-
 _layouts: dict[Any, tuple[tuple[str, str, Any], ...]] = {}
 _encoders: dict[Any, tuple[tuple[str, str, Callable[[Any], Any] | None], ...]] = {}
 
@@ -402,7 +396,7 @@ def _fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:
     """Attribute, JSON key and type of each field of an event class, worked out once a class."""
     if cls not in _layouts:
         hints = typing.get_type_hints(cls)
-        _layouts[cls] = tuple((f.name, _camel(f.name), hints[f.name]) for f in dataclasses.fields(cls))
+        _layouts[cls] = tuple((f.name, camel(f.name), hints[f.name]) for f in dataclasses.fields(cls))
     return _layouts[cls]
 
 

@@ -7,8 +7,9 @@ instants as `float` seconds since the Unix epoch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from typing import Any
 
 from aftrun.domain.jobnames import job_key
 from aftrun.domain.values import Origin, Value
@@ -202,16 +203,26 @@ class Script:
     value: Value
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What a job says of itself for people, by the manifest's keys. It reaches every report as it is."""
+
+    description: str = ""
+    tags: tuple[str, ...] = ()
+
+    def about(self) -> dict[str, Any]:
+        """The same as arguments for the next that carries it."""
+        return {field.name: getattr(self, field.name) for field in fields(About)}
+
+
 @dataclass(frozen=True, slots=True)
-class Job:
+class Job(About):
     """One run of a script, as the manifest describes it. A matrix has already become several of these."""
 
     name: str
     script: Script
     origin: Origin
     params: tuple[Param, ...] = ()
-    description: str = ""
-    tags: tuple[str, ...] = ()
     server: str = ""
     needs: tuple[str, ...] = ()
     """Full names within the manifest: a matrix job's name has been replaced by those of its copies."""
@@ -463,7 +474,7 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
-class JobResult:
+class JobResult(About):
     """Everything that was seen of one job. `outcome` is None while it has not ended."""
 
     name: str
@@ -486,9 +497,7 @@ class JobResult:
     attempts: tuple[Attempt, ...] = ()
     needs: tuple[str, ...] = ()
     allow_failure: bool = False
-    tags: tuple[str, ...] = ()
     outputs: tuple[tuple[str, Json], ...] = ()
-    description: str = ""
     once: str = ""
     """The expanded key of `once`; empty where the job has none, or its turn has not come."""
     earlier: Earlier | None = None

@@ -108,6 +108,17 @@ def harmless(text: str) -> str:
     return _COMMANDS.sub(lambda match: f"{match.group()} ", text)
 
 
+def camel(name: str) -> str:
+    """A field's name as a key of files: `queue_timeout` is `queueTimeout`."""
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
+
+
+def snake(key: str) -> str:
+    """A key of files as a field's name: `queueTimeout` is `queue_timeout`."""
+    return re.sub("[A-Z]", lambda found: "_" + found.group().lower(), key)
+
+
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """`did you mean 'timeout'?`, or nothing where no known name is near."""
     names = list(known)

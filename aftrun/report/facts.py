@@ -58,6 +58,12 @@ def word(job: JobResult) -> str:
     return PENDING if job.outcome is None else job.outcome.value
 
 
+def about(job: JobResult) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What a job says of itself beside its description: each thing by its name, as one text or several."""
+    said = {name: value for name, value in job.about().items() if name != "description" and value}
+    return tuple((name, value if isinstance(value, tuple) else (value,)) for name, value in said.items())
+
+
 def labels(report: RunReport) -> tuple[str, ...]:
     """The label of each job, in order, fit to show. All different."""
     seen: set[str] = set()

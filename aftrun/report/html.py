@@ -20,7 +20,7 @@ from aftrun.domain.errors import UsageError
 from aftrun.domain.events import instant
 from aftrun.domain.model import Attempt, JobResult, Json, RunReport
 from aftrun.domain.text import clean, clip, one_line
-from aftrun.report.facts import Kind, kind, labels, title, word
+from aftrun.report.facts import Kind, about, kind, labels, title, word
 
 _NOSCRIPT_ROWS = 1_000
 _ATTENTION = 6
@@ -106,7 +106,7 @@ def _job(job: JobResult, label: str, start: float, index: Mapping[str, int], ser
         "f": clean(str(job.origin)),
         "p": _pretty(job.request),
         "u": _pretty(dict(job.outputs)),
-        "t": [one_line(tag, 100) for tag in job.tags],
+        "t": [[name.capitalize(), ", ".join(one_line(text, 100) for text in texts)] for name, texts in about(job)],
         "x": clip(clean(job.description), _TEXT),
     }
     return {key: value for key, value in found.items() if value not in (None, "", [])}

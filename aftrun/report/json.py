@@ -6,6 +6,7 @@ import json
 
 from aftrun.domain.events import instant
 from aftrun.domain.model import Attempt, Earlier, JobResult, Json, RunReport, Settlement
+from aftrun.domain.text import camel
 
 VERSION = 1
 
@@ -58,8 +59,7 @@ def _job(job: JobResult) -> dict[str, Json]:
     return {
         "name": job.name,
         "manifest": job.manifest,
-        "description": job.description,
-        "tags": list(job.tags),
+        **{camel(name): list(value) if isinstance(value, tuple) else value for name, value in job.about().items()},
         "file": job.origin.path,
         "line": job.origin.line,
         "server": job.server,

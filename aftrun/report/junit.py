@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape, quoteattr
 from aftrun.domain.events import instant
 from aftrun.domain.model import JobResult, RunReport
 from aftrun.domain.text import clean, clip, joined, one_line
-from aftrun.report.facts import Kind, hosts, kind, labels, title, word
+from aftrun.report.facts import Kind, about, hosts, kind, labels, title, word
 
 _MESSAGE = 1_000
 """Characters of a message in an attribute; the element's text has all of it."""
@@ -50,7 +50,7 @@ def _verdict(job: JobResult) -> list[str]:
 def _case(job: JobResult, label: str) -> list[str]:
     facts = [f"outcome: {word(job)}", f"server: {job.server}", f"manifest: {job.origin}"]
     facts += [f"job id: {attempt.job_id}" for attempt in job.attempts if attempt.job_id is not None]
-    facts += [f"tag: {tag}" for tag in job.tags]
+    facts += [f"{name.removesuffix('s')}: {text}" for name, texts in about(job) for text in texts]
     attributes = _attributes(name=label, classname=one_line(job.manifest), time=float(job.duration or 0))
     return [
         f"    <testcase{attributes}>",

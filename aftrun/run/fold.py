@@ -44,8 +44,7 @@ def _result(header: JobHeader) -> JobResult:
         request=header.request,
         needs=header.needs,
         allow_failure=header.allow_failure,
-        tags=header.tags,
-        description=header.description,
+        **header.about(),
     )
 
 

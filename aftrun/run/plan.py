@@ -119,8 +119,7 @@ def headers(plan: Plan, lookups: Callable[[Task], Callable[[Inside], str | None]
             when=task.job.when.value,
             wait=task.job.wait,
             allow_failure=task.job.allow_failure,
-            tags=task.job.tags,
-            description=task.job.description,
+            **task.job.about(),
         )
         for task in plan.tasks
     )

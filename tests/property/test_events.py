@@ -68,8 +68,8 @@ HEADERS = st.builds(
     TEXT,
     st.booleans(),
     st.booleans(),
-    TEXTS,
-    TEXT,
+    tags=TEXTS,
+    description=TEXT,
 )
 SOURCES = st.builds(Source, TEXT, TEXT, TEXT)
 OUTCOME = st.sampled_from(Outcome)

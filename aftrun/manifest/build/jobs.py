@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from aftrun.domain.model import Job, OnAmbiguous, Outcome, Param, ParamKind, Retry, Script, Selector, When
-from aftrun.domain.text import brief
+from aftrun.domain.text import brief, snake
 from aftrun.domain.values import Value
 from aftrun.manifest.build.fields import Axes, Fields, mapping
 from aftrun.manifest.build.graph import Draft
@@ -37,11 +37,6 @@ _READ_APART = frozenset(
 def settled_keys() -> frozenset[str]:
     """The keys of a job that are expanded now, for each copy of the job."""
     return frozenset(layout.keys("job")) - _READ_APART
-
-
-def attribute(key: str) -> str:
-    """The field of `Job` that a key sets: `queueTimeout` sets `queue_timeout`."""
-    return re.sub("[A-Z]", lambda found: "_" + found.group().lower(), key)
 
 
 def _selected(node: MapNode) -> tuple[Selector, Node] | None:
@@ -216,7 +211,7 @@ class Jobs:
             if name in settled_keys() and name not in skip:
                 result = self._field(name, value, axes)
                 if result is not None:
-                    found[attribute(name)] = result
+                    found[snake(name)] = result
         return found
 
     def _field(self, name: str, node: Node, axes: Axes) -> Any:

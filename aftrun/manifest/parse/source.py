@@ -12,10 +12,10 @@ from typing import Any
 
 from aftrun.domain.errors import Problem
 from aftrun.domain.text import brief
-from aftrun.manifest.build.tags import kind_of_scalar, wrong_collection_tag
 from aftrun.manifest.parse import scalars
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode, Source
 from aftrun.manifest.parse.syntax import MAX_BYTES, Shifts, Stop, check_text, join_surrogates, syntax_problem
+from aftrun.manifest.parse.tags import kind_of_scalar, wrong_collection_tag
 
 MAX_NODES = 1_000_000
 """Values of a file, each alias counted with everything below it. A key counts together with its value."""

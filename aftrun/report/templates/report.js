@@ -64,7 +64,7 @@
   const known = new Map();
   const haystack = (job) => {
     if (!known.has(job)) {
-      const texts = [job.n, job.m, job.o, say(job.o), job.i, job.g, job.f, job.x, data.servers[job.s], ...(job.t || [])];
+      const texts = [job.n, job.m, job.o, say(job.o), job.i, job.g, job.f, job.x, data.servers[job.s], ...(job.t || []).map(([, text]) => text)];
       known.set(job, texts.concat(job.a.map((attempt) => attempt[5])).join("\n").toLowerCase());
     }
     return known.get(job);
@@ -177,7 +177,7 @@
       ...fact("Server", data.servers[job.s]),
       ...fact("Described in", job.f),
       ...fact("Reason", job.r === "done" ? "" : job.r),
-      ...fact("Tags", (job.t || []).join(", ")),
+      ...(job.t || []).flatMap(([name, text]) => fact(name, text)),
       ...fact("Needs", ...job.q.map((need) => el("span", { class: "links" }, link(need)))),
       ...fact("Needed by", ...dependants[job.number].slice(0, 30).map((each) => el("span", { class: "links" }, link(each)))),
     );
