@@ -6,7 +6,7 @@ DEMO   := build/demo
 # Airflow pins hundreds of packages, so aftrun-airflow has an environment of its own.
 AIRFLOW := .venv-airflow
 
-.PHONY: other demo check test coverage test-long test-airflow test-newest test-oldest test-wheel lock simulate mutants lint format bench bench-small soak docs docs-images generate clean
+.PHONY: other demo check test test-packaging coverage test-long test-airflow test-newest test-oldest test-wheel lock simulate mutants lint format bench bench-small soak docs docs-images generate clean
 
 # Environments hold what uv.lock says, each package checked against its hash; `make lock` renews it.
 RESOLUTION  := locked
@@ -40,11 +40,16 @@ demo: $(VENV)/.demo ## Run a real nightly manifest over HTTPS against the sandbo
 check: $(VENV)/.dev ## What to run while working: style, types, unit and property tests. A minute.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@$(BIN)/mypy & types=$$!; AFTRUN_TEST_EFFORT=quick $(BIN)/python -m pytest -q -n 2 tests/unit tests/property; \
+	@$(BIN)/mypy & types=$$!; AFTRUN_TEST_EFFORT=quick $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit tests/property; \
 	  tests=$$?; wait $$types && exit $$tests
 
-test: $(VENV)/.dev ## Run all tests.
-	$(BIN)/python -m pytest -n 4 --dist worksteal
+PARALLEL := -n 4 --dist worksteal
+
+test: $(VENV)/.dev ## Run the tests of the code: all but those of test-packaging.
+	$(BIN)/python -m pytest $(PARALLEL) --ignore=tests/packaging
+
+test-packaging: $(VENV)/.dev ## Build and install what is shipped, and try it: wheel, container, action, hook, dependencies.
+	$(BIN)/python -m pytest $(PARALLEL) tests/packaging
 
 # Measuring nearly doubles the time of the tests that start the program.
 coverage: $(VENV)/.dev ## Run all tests, and measure what they reach.
@@ -56,7 +61,7 @@ test-long: $(VENV)/.dev ## Try for an hour or two: random examples by the thousa
 # The same tests without the lock, in environments of their own, resolved anew each time.
 test-newest test-oldest: test-%: ## Run all tests on the newest of everything, or on the oldest dependencies that are allowed.
 	rm -rf .venv-$*
-	$(MAKE) test RESOLUTION=$* VENV=.venv-$*
+	$(MAKE) test test-packaging RESOLUTION=$* VENV=.venv-$*
 
 test-wheel: $(VENV)/.dev ## Run the tests against the built wheel, in an environment of its own.
 	$(BIN)/python tests/packaging/against_wheel.py -n 2

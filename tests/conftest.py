@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ import pytest
 from aftrun.domain.model import Json
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
-from tests.effort import load_profile
+from tests.effort import EFFORT, Effort, load_profile
 from tests.waiting import HANG
+from tests.warm import Warm
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -47,6 +49,41 @@ SKIPPED_IN_CI = (
     "tests/unit/manifest/parse/test_source.py::test_a_million_keys",  # runs where `AFTRUN_TEST_EFFORT` is `long`
 )
 """Tests, by the beginnings of their ids, that may skip in CI. What all others need is installed there."""
+
+
+LONGEST = (
+    *("tests/docs/test_blocks.py", "tests/faults/test_kill.py", "tests/acceptance/test_output.py"),
+    *("tests/faults/", "tests/acceptance/test_secrets.py", "tests/acceptance/test_benchmarks.py", "tests/simulation/"),
+    *("tests/acceptance/test_resume", "tests/acceptance/test_injection.py", "tests/typing/", "tests/browser/"),
+)
+"""Modules with tests of ten seconds and more, by the beginnings of their ids: the sooner, the longer they take."""
+QUICK = ("tests/unit/", "tests/property/")
+"""Where tests take milliseconds: they fill up what is left at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long tests first, spread over the processes that share the tests, so that no process is left with one.
+
+    pytest-xdist gives each process an equal part of the list to begin with; one that is done takes from the end of
+    another's part.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ranks: dict[pytest.Item, int] = {
+        item: next((rank for rank, start in enumerate(LONGEST) if item.nodeid.startswith(start)), len(LONGEST))
+        for item in items
+    }
+    longest = sorted((item for item in items if ranks[item] < len(LONGEST)), key=ranks.__getitem__)
+    others = [item for item in items if ranks[item] == len(LONGEST)]
+    slow = [item for item in others if not item.nodeid.startswith(QUICK)]
+    quick = [item for item in others if item.nodeid.startswith(QUICK)]
+    total, ordered = len(items), list[pytest.Item]()
+    for number in range(processes):
+        part = longest[number::processes]
+        part += slow[len(slow) * number // processes : len(slow) * (number + 1) // processes]
+        left = (total - len(ordered)) // (processes - number) - len(part)
+        ordered += part + quick[: max(left, 0)]
+        del quick[: max(left, 0)]
+    items[:] = ordered + quick
 
 
 def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
@@ -124,8 +161,20 @@ def sandbox() -> Iterator[Callable[..., Sandbox]]:
 Run = Callable[..., Done]
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm | None]:
+    """What starts aftrun faster than Python does; None where Python is to start it, as it does for users."""
+    measured = any(name.startswith("COVERAGE_PROCESS_") for name in os.environ)
+    if not sys.platform.startswith("linux") or measured or EFFORT is Effort.LONG:
+        yield None
+        return
+    started = Warm()
+    yield started
+    started.close()
+
+
 @pytest.fixture
-def aftrun(tmp_path: Path) -> Run:
+def aftrun(tmp_path: Path, warm: Warm | None) -> Run:
     """Runs the program as a process in an empty folder. `server` adds the flags and the key that reach it."""
 
     def run(
@@ -134,16 +183,37 @@ def aftrun(tmp_path: Path) -> Run:
         env: Mapping[str, str] | None = None,
         stdin: str | bytes = "",
     ) -> Done:
-        command = [*program(), *arguments, *(reach(server) if server is not None else ())]
+        words = [*arguments, *(reach(server) if server is not None else ())]
         key = {"AFT_API_KEY": server.api_key} if server is not None else {}
         environ = clean_environ(**{**key, **(env or {})})
         data = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environ, input=data, capture_output=True, timeout=HANG, check=False
-        )
-        return Done(done.returncode, done.stdout.decode(), done.stderr.decode(), tmp_path)
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            given.write(data)
+            given.seek(0)
+            if warm is not None and _as_we(environ):
+                code = warm.run(words, tmp_path, environ, (given, out, err), HANG)
+            else:
+                code = subprocess.run(
+                    [*program(), *words],
+                    cwd=tmp_path,
+                    env=environ,
+                    stdin=given,
+                    stdout=out,
+                    stderr=err,
+                    timeout=HANG,
+                    check=False,
+                ).returncode
+            out.seek(0)
+            err.seek(0)
+            return Done(code, out.read().decode(), err.read().decode(), tmp_path)
 
     return run
+
+
+def _as_we(environ: Mapping[str, str]) -> bool:
+    """Whether Python would start in this environment as it did in ours: with the same encodings, paths and flags."""
+    names = {name for name in (*environ, *os.environ) if name.startswith(("PYTHON", "LC_", "LANG"))}
+    return all(environ.get(name) == os.environ.get(name) for name in names & environ.keys())
 
 
 def program() -> Sequence[str]:
