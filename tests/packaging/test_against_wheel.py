@@ -7,6 +7,7 @@ import sys
 
 from tests.conftest import ROOT
 from tests.packaging.tools import run
+from tests.waiting import HANG
 
 CHOSEN = (
     *(
@@ -27,7 +28,7 @@ CHOSEN = (
 def test_chosen_tests_pass_against_the_wheel() -> None:
     """In a folder without the package, with the wheel as the only aftrun there is."""
     script = ROOT / "tests" / "packaging" / "against_wheel.py"
-    said = run([sys.executable, script, "--borrow", "-q", *CHOSEN])
+    said = run([sys.executable, script, "--borrow", "-q", *CHOSEN], timeout=10 * HANG)  # hundreds of tests
     passed = re.search(r"(\d+) passed", said)
     assert passed is not None, said
     assert int(passed[1]) > 300

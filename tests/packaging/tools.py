@@ -65,6 +65,7 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     code: int | None = 0,
+    timeout: float = HANG,
 ) -> str:
     """What a program printed, on both its streams. It must end with `code`; None: however it likes."""
     done = subprocess.run(
@@ -74,7 +75,7 @@ def run(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=HANG,
+        timeout=timeout,
         check=False,
     )
     text = done.stdout.decode("utf-8", "replace")

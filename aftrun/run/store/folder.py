@@ -51,8 +51,10 @@ def check(folder: Path) -> None:
     Raises:
         UsageError: it holds a record, and aftrun did not make it here for this user.
     """
+    if not _has_record(folder):
+        return
     place = _place(folder)
-    if place in _accepted or not _has_record(folder):
+    if place in _accepted:
         return
     key = _read_key()
     if key is not None and _mark(key, place, _owner(folder)) in _marks(folder):
