@@ -27,6 +27,7 @@ COMMANDS = {
     "start": "Start one job without a manifest, and wait for its end.",
     "status": "Read one job on the server.",
     "wait": "Follow jobs on the server to their ends.",
+    "learn": "Show a server's words for a job's state, ask what the unknown ones mean, and write that down.",
     "resume": "Resume a run that was interrupted or killed.",
     "retry": "Start a new run of just the jobs that did not succeed, and of those that need them.",
     "watch": "Follow a run that another process carries out, live, to its end.",

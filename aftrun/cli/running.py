@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,12 +16,14 @@ from aftrun.cli.choices import DEFAULT_STATE_DIR, Output
 from aftrun.cli.options import ReportFlags, ViewFlags
 from aftrun.domain.durations import parse_duration
 from aftrun.domain.errors import ExitCode, ManifestError, UsageError
+from aftrun.system.shell import quoted
 from aftrun.system.signals import listen, restore
 
 if TYPE_CHECKING:
     from aftrun.cli.view.observers import RunObservers
     from aftrun.domain.model import Manifest, RunReport
     from aftrun.manifest import Loaded
+    from aftrun.run.sightings import Commands
     from aftrun.sandbox.server import Sandbox
     from aftrun.service.prepare import PreparedRun
     from aftrun.service.report_file import Finished
@@ -159,6 +160,7 @@ def carry_out(
         from aftrun.report import rehearsal  # noqa: PLC0415  # the same
 
         table.render(rehearsal.REPORT, colour=True)
+    setup = replace(setup, commands=_about_jobs(setup, state_dir))
     record = OnDisk(state_dir, tuple(StoredFile(path, without_keys(path, data)) for path, data in files), resume)
     farewell = resume_line(setup, state_dir)
 
@@ -181,9 +183,18 @@ def resume_line(setup: PreparedRun, state_dir: Path) -> str:
     return f"resume it with: aftrun resume {setup.facts.id}{record_flag(state_dir)}"
 
 
+def _about_jobs(setup: PreparedRun, state_dir: Path) -> Commands:
+    """What is said to type about a job of the run, whose server the record tells. A sandbox ends with its run."""
+    from aftrun.run.sightings import Commands  # noqa: PLC0415  # with the rest of the machinery
+
+    where = record_flag(state_dir)
+    raw = "" if setup.sandbox else f"aftrun status {{id}} --raw{where}"
+    return Commands(raw, f"aftrun learn {{id}}{where}")
+
+
 def record_flag(state_dir: Path) -> str:
     """The flag that says where the record is, for a shell; empty where that goes without saying."""
-    return "" if state_dir == DEFAULT_STATE_DIR else f" --state-dir {shlex.quote(str(state_dir))}"
+    return "" if state_dir == DEFAULT_STATE_DIR else f" --state-dir {quoted(str(state_dir))}"
 
 
 class _Outputs:
@@ -236,7 +247,7 @@ def conclude(
     path = finished.report_path
     if ending.output is Output.TABLE and path is not None:
         say(f"report: {path}")
-        if step := _next_step(finished.exit_code, f"{report.id}{record_flag(path.parents[2])}"):
+        for step in _next_steps(finished.exit_code, report, record_flag(path.parents[2])):
             say(step)
     if watch is not None and path is not None:
         with each:
@@ -264,17 +275,45 @@ def conclude(
     return int(code)
 
 
-def _next_step(code: int, run: str) -> str:
-    """What to do after a run that ended so; empty where there is nothing to do."""
+def _next_steps(code: int, report: RunReport, record: str) -> tuple[str, ...]:
+    """What to do after a run that ended so; empty where there is nothing to do. `record` as of `record_flag`."""
+    run = f"{report.id}{record}"
     match code:
         case ExitCode.FAILED | ExitCode.CANCELLED:
-            return f"run again what did not succeed, and what needs it: aftrun retry {run}"
+            return (f"run again what did not succeed, and what needs it: aftrun retry {run}",)
         case ExitCode.REFUSED | ExitCode.UNREACHABLE:
-            return "no job was created: fix the cause, and run the same command again"
+            return ("no job was created: fix the cause, and run the same command again",)
         case ExitCode.UNKNOWN | ExitCode.GAVE_UP:
+            steps = (*_to_see(report, run, record),) if not report.sandbox else ()
             again = f"aftrun retry {run} --include-unknown"
-            return f"check on the server first; then, to run again what did not succeed: {again}"
-    return ""
+            return (
+                *steps,
+                f"to run again what did not succeed, once you know that none of it runs still: {again}",
+            )
+    return ()
+
+
+_SHOWN_IDS = 5
+
+
+def _to_see(report: RunReport, run: str, record: str) -> Iterator[str]:
+    """How to see what became of jobs whose end nobody saw, with nothing submitted: the first thing to try."""
+    from aftrun.domain.events import Reason  # noqa: PLC0415  # only after such a run
+    from aftrun.domain.model import Outcome  # noqa: PLC0415  # the same
+
+    unlisted = [job for job in report.jobs if job.reason == Reason.UNLISTED and job.job_id]
+    if unlisted:
+        yield f"say what the server's words mean: aftrun learn {quoted(unlisted[0].job_id or '')}{record}"
+        yield f"then read the jobs again, with nothing submitted: aftrun resume {run} --job-info-from FILE"
+    by_server: dict[str, list[str]] = {}
+    for job in report.jobs:
+        if job.outcome in (Outcome.UNKNOWN, Outcome.TIMED_OUT) and job.job_id and job not in unlisted:
+            by_server.setdefault(job.server, []).append(job.job_id)
+    for ids in by_server.values():
+        shown = " ".join(map(quoted, ids[:_SHOWN_IDS]))
+        more = f" (and {len(ids) - _SHOWN_IDS} more)" if len(ids) > _SHOWN_IDS else ""
+        which = "it" if len(ids) == 1 else "them"
+        yield f"follow {which} to the end, with nothing submitted: aftrun wait {shown}{record}{more}"
 
 
 def show_report(report: RunReport, output: Output) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +18,9 @@ from aftrun.domain.errors import UsageError
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE, ServerSpec
 
 if TYPE_CHECKING:
+    from aftrun.domain.model import JobInfoMap
     from aftrun.domain.values import Template
+    from aftrun.service.jobs import KnownJob
     from aftrun.service.prepare import ServerOverride
 
 ServerName = Annotated[
@@ -122,9 +124,45 @@ class KeyFlags:
         )
 
 
+JobInfoFrom = Annotated[
+    Path | None,
+    flag(
+        "--job-info-from",
+        help="How to read job infos, from this file: one that `aftrun learn` wrote, or a manifest.",
+        metavar="FILE",
+    ),
+]
+
+
+def job_info_from(path: Path | None) -> Mapping[str, JobInfoMap]:
+    """What a file says of how to read job infos, by the server's name; nothing without a file.
+
+    Raises:
+        ManifestError: something in it is wrong.
+        UsageError: it cannot be read, or says nothing of the kind.
+    """
+    if path is None:
+        return {}
+    from aftrun.manifest import learned  # noqa: PLC0415  # the parser is for commands that read manifests
+
+    return learned.read(str(path))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server to talk to without a run."""
+
+    spec: ServerSpec
+    """Values from outside not yet filled in."""
+    hidden: tuple[str, ...] = field(default=(), repr=False)
+    """The values that its manifest sends, where there is one: a server may give them back."""
+    known: KnownJob | None = None
+    """The job that was asked for, where the record tells that aftrun started it."""
+
+
 @dataclass(frozen=True, slots=True)
 class TargetFlags:
-    """One server that a command talks to without a run: from flags, or out of a manifest."""
+    """One server that a command talks to without a run: from flags, out of a manifest, or where the record says."""
 
     flags: options.ServerFlags = field(default_factory=options.ServerFlags)
     key: KeyFlags = field(default_factory=KeyFlags)
@@ -133,6 +171,8 @@ class TargetFlags:
         flag("--manifest", "-m", help="Take the server's settings from this manifest.", metavar="FILE"),
     ] = None
     server_name: ServerName = None
+    job_info_from: JobInfoFrom = None
+    state: options.StateFlags = field(default_factory=options.StateFlags)
 
     def spec(self) -> ServerSpec:
         """The server that they stand for, values from outside not yet filled in.
@@ -141,34 +181,65 @@ class TargetFlags:
             ManifestError: the manifest is wrong.
             UsageError: flags contradict each other, or the manifest has no such server.
         """
+        return self.target().spec
+
+    def target(self, job_ids: Sequence[str] = ()) -> Target:
+        """The server that they stand for; where they name none, the one where a run on record started these jobs.
+
+        Raises:
+            ManifestError: the manifest is wrong.
+            UsageError: flags contradict each other, the manifest has no such server, or the jobs are on several.
+        """
         self.key.check()
-        spec = self._from_manifest() if self.manifest is not None else ServerSpec(api_key=self.key.reference())
         if self.server_name is not None and self.manifest is None:
             raise UsageError("--server-name needs --manifest FILE, which holds the servers")
+        found = self._target(job_ids)
+        spec = found.spec
         if self.key.given:
             spec = replace(spec, api_key=self.key.reference())
-        return override_of(self.flags).apply(spec)
+        spec = override_of(self.flags).apply(spec)
+        if self.job_info_from is not None:
+            from aftrun.domain.words import of_server, with_learned  # noqa: PLC0415  # only for this flag
 
-    def _from_manifest(self) -> ServerSpec:
+            words = of_server(job_info_from(self.job_info_from), spec.name)
+            spec = spec if words is None else replace(spec, job_info=with_learned(spec.job_info, words))
+        return replace(found, spec=spec)
+
+    def _target(self, job_ids: Sequence[str]) -> Target:
+        if self.manifest is not None:
+            return self._from_manifest(self.manifest)
+        plain = Target(ServerSpec(api_key=self.key.reference()))
+        return plain if self.flags.server is not None else self._on_record(job_ids) or plain
+
+    def _from_manifest(self, path: Path) -> Target:
         from aftrun.cli.running import load  # noqa: PLC0415  # the parser is for commands that read manifests
-
-        plain = self.flags.tls.insecure_http
-        manifest = load([str(self.manifest)], {}, os.environ, insecure_http=plain).manifests[0]
-        try:
-            return manifest.server(self.server_name or "")
-        except KeyError:
-            names = ", ".join(each.name for each in manifest.servers if each.name) or "one server without a name"
-            raise UsageError(f"{self.manifest} has no server {self.server_name!r}", hint=f"it has: {names}") from None
-
-    def hidden(self) -> tuple[str, ...]:
-        """The values that the manifest sends, where there is one: a server may give them back."""
-        if self.manifest is None:
-            return ()
-        from aftrun.manifest import load_all  # noqa: PLC0415  # the parser is for commands that read manifests
         from aftrun.service.single_server import hidden_values  # noqa: PLC0415  # with the rest of the machinery
 
-        loaded = load_all([str(self.manifest)], environ=os.environ, insecure_http=self.flags.tls.insecure_http)
-        return hidden_values(loaded.manifests, os.environ)
+        manifests = load([str(path)], {}, os.environ, insecure_http=self.flags.tls.insecure_http).manifests
+        try:
+            spec = manifests[0].server(self.server_name or "")
+        except KeyError:
+            names = ", ".join(each.name for each in manifests[0].servers if each.name) or "one server without a name"
+            raise UsageError(f"{path} has no server {self.server_name!r}", hint=f"it has: {names}") from None
+        return Target(spec, hidden_values(manifests, os.environ))
+
+    def _on_record(self, job_ids: Sequence[str]) -> Target | None:
+        """Where the record says that aftrun started these jobs; None where it knows none of them."""
+        if not job_ids or not self.state.state_dir.is_dir():
+            return None
+        from aftrun.service import jobs  # noqa: PLC0415  # with the rest of the machinery
+        from aftrun.service.single_server import hidden_values  # noqa: PLC0415  # the same
+
+        folder = self.state.folder
+        found = [known for each in job_ids if (known := jobs.find(folder, each)) is not None]
+        if not found:
+            return None
+        manifests = [jobs.manifests_of(folder, known.run, os.environ) for known in found]
+        specs = {jobs.server_of(known, those) for known, those in zip(found, manifests, strict=True)}
+        if len({replace(spec, origin=None, name="") for spec in specs}) > 1:
+            raise UsageError("these jobs are on different servers", hint="name those of one server at a time")
+        hidden = hidden_values([each for those in manifests for each in those], os.environ)
+        return Target(jobs.server_of(found[0], manifests[0]), hidden, found[0])
 
     def environ(self, spec: ServerSpec) -> Mapping[str, str]:
         """The environment that the server's values come from.

@@ -425,6 +425,17 @@ class FileRef:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenWord:
+    """A word of the server's for a job's state, and when it was first seen in place of the one before."""
+
+    word: str
+    at: float
+    """Epoch seconds."""
+    phase: str = ""
+    """What aftrun took it for (a `State`); empty for one that came with the acceptance alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One submission of one job, and what became of it. Times are epoch seconds, None where not seen."""
 
@@ -448,6 +459,8 @@ class Attempt:
     """How many times the POST was tried because earlier ones provably did not arrive."""
     id_field: str = ""
     """The field that the job's id was read from; see `jobids.field_of`."""
+    words: tuple[SeenWord, ...] = ()
+    """The server's words for its state, in the order in which they were seen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from enum import Enum
 
 from aftrun.domain.durations import format_duration
 from aftrun.domain.events import Once, Reason
-from aftrun.domain.model import Outcome, Request, State
+from aftrun.domain.model import Outcome, Request, SeenWord, State
 from aftrun.run.claims import Claim
 from aftrun.run.plan import Task
 from aftrun.run.policy import Ended
@@ -59,7 +59,11 @@ class ActiveJob:
     status: str = ""
     state: State | None = None
     noted: bool = False
-    """The user has been told about a state that cannot be read."""
+    """The user has been told that the job info names no state."""
+    words: tuple[SeenWord, ...] = ()
+    """The words for its state, in the order in which they were seen."""
+    still_since: float = 0.0
+    """When the last of these was first seen."""
     blind: int = 0
     """Status reads in a row that gave nothing to go by."""
     blind_message: str = ""
@@ -97,6 +101,7 @@ class ActiveJob:
         self.request = None
         self.job_id = self.id_field = ""
         self.status, self.state = "", None
+        self.words = ()
         self.blind, self.blind_message = 0, ""
         self.missing_since = self.refused_since = self.stale_since = None
         self.earlier = ()

@@ -20,6 +20,7 @@ from aftrun.domain.events import (
     JobEnded,
     JobHeader,
     LookFailed,
+    Reason,
     RetryPlanned,
     RunEnded,
     RunResumed,
@@ -30,7 +31,7 @@ from aftrun.domain.events import (
     SubmitIntended,
     Warned,
 )
-from aftrun.domain.model import Attempt, Earlier, FileRef, JobResult, Outcome, RunReport, Settlement, State
+from aftrun.domain.model import Attempt, Earlier, FileRef, JobResult, Outcome, RunReport, SeenWord, Settlement, State
 from aftrun.domain.text import brief
 from aftrun.domain.values import Origin
 
@@ -151,6 +152,21 @@ RunEvent = SubmitIntended | SubmitDeferred | Accepted | StateSeen | LookFailed |
 JobEvent = RunEvent | Converged | Settled
 
 
+def seen_next(words: tuple[SeenWord, ...], word: SeenWord) -> tuple[SeenWord, ...]:
+    """The words of a job with one that was seen behind them, unless it says nothing new."""
+    if not word.word:
+        return words
+    if words and words[-1].word == word.word:
+        return (*words[:-1], SeenWord(word.word, words[-1].at, word.phase or words[-1].phase))
+    return (*words, word)
+
+
+def _last_word(event: AttemptEnded) -> SeenWord:
+    """The word that came with the end, which it means where the server told the end, and no clock ran out."""
+    phase = {Reason.DONE: event.outcome.value, Reason.EXPECT: State.SUCCEEDED.value}.get(event.reason, "")
+    return SeenWord(event.state, event.at, phase)
+
+
 def _converged(job: JobResult, event: Converged) -> JobResult:
     """A job that goes by the attempt of another run: its id and outputs, and its times where it is followed."""
     since = event.since if event.since is not None else event.accepted_at
@@ -205,12 +221,14 @@ def _advance(job: JobResult, event: RunEvent) -> JobResult:
                 "id_field": event.id_field or "",
                 "state": event.state,
                 "message": "",
+                "words": seen_next((), SeenWord(event.state, event.at)),
             }
             return _with_attempt(job, event.attempt, changes, phase="accepted", job_id=event.job_id)
         case StateSeen():
             if not job.attempts:
                 raise StateError(f"the record of the run tells the state of a job that was never sent: {event.job!r}")
-            changes = {"state": event.state}
+            words = seen_next(job.attempts[-1].words, SeenWord(event.state, event.at, event.phase))
+            changes = {"state": event.state, "words": words}
             if event.phase == State.RUNNING and job.attempts[-1].running_at is None:
                 changes["running_at"] = event.at
             phase = "running" if event.phase == State.RUNNING else "accepted"
@@ -229,6 +247,7 @@ def _advance(job: JobResult, event: RunEvent) -> JobResult:
             }
             if event.state:
                 changes["state"] = event.state
+                changes["words"] = seen_next(job.attempts[-1].words if job.attempts else (), _last_word(event))
             return _with_attempt(job, event.attempt, changes, outputs=tuple(event.outputs.items()), phase="waiting")
         case RetryPlanned():
             return replace(job, message=event.message)  # it waits since its attempt ended

@@ -39,6 +39,8 @@ class Created:
     state: str = ""
     id_field: str = ""
     """Where its id was read from."""
+    phase: State = State.MISSING
+    """What aftrun takes `state` for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ def after_submit(reply: Reply) -> SubmitDecision:
     status = reply.status
     if 200 <= status < 300:
         if reply.info is not None and reply.info.id:
-            return Created(reply.info.id, reply.info.status, jobids.field_of(reply.info))
+            info = reply.info
+            return Created(reply.info.id, info.status, jobids.field_of(info), info.state)
         why = reply.problem or "its answer holds no job id that aftrun can read"
         return _ambiguous(f"the server answered HTTP {status}, but {why}")
     if status == 429 or (status == 503 and reply.retry_after is not None):
@@ -171,11 +174,7 @@ def _read(answer: Answer, job_id: str, id_field: str) -> ReadDecision:
                 Outcome.CANCELLED, Reason.DONE, info.message or f"cancelled on the server ({info.status})", info
             )
         case State.UNLISTED:
-            return Going(
-                info,
-                f"the server says state {info.status!r}, which aftrun does not know; it goes on waiting\n"
-                "if it is an end, list it under server.jobInfo.states",
-            )
+            return Going(info)  # what is said of its word depends on those before it: see `sightings`
         case State.MISSING:
             return Going(
                 info,
@@ -209,7 +208,7 @@ def out_of_time(last: ReadDecision, reason: Reason, clock: str) -> Ended:
             Outcome.UNKNOWN,
             Reason.UNLISTED,
             f"{clock} ran out, and the job was in a state that aftrun does not know: {word}\n"
-            "say how to read it with server.jobInfo",
+            "if it is an end, say which: `aftrun learn` asks about each word, and resume reads the job again",
             last.info,
         )
     return Ended(

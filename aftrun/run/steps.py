@@ -27,14 +27,16 @@ from aftrun.domain.events import (
     SubmitIntended,
     Warned,
 )
-from aftrun.domain.model import JobResult, Json, Outcome, Reply, State
+from aftrun.domain.model import JobResult, Json, Outcome, Reply, SeenWord, State
 from aftrun.domain.secrets import NOTHING_SECRET, Scrubber
 from aftrun.domain.values import Bindings, Inside, Unbound
-from aftrun.run import policy, polling
+from aftrun.domain.words import normal
+from aftrun.run import policy, polling, sightings
 from aftrun.run.active_job import ActiveJob, Phase
 from aftrun.run.claims import Claim, Claims
 from aftrun.run.converge import LastAttempt, Move, differing, in_doubt, up_to_date
 from aftrun.run.expect import search, unmet
+from aftrun.run.fold import seen_next
 from aftrun.run.once import Convergence
 from aftrun.run.plan import Plan, finish_time
 from aftrun.run.policy import Blind, Created, Ended, Going, NotProcessed, ReadDecision
@@ -78,12 +80,14 @@ class Steps:
         past: Callable[[str], Sequence[float]] = lambda _key: (),
         places: Sequence[str] = (),
         convergence: Convergence | None = None,
+        commands: sightings.Commands = sightings.Commands(),  # noqa: B008  # frozen
     ) -> None:
         """`inherited` tells, by stage and name, what jobs hand on that are not in the plan since they ran before.
 
         `past` tells how long a job, by its key, took in past runs, seconds. `places` says of each server of the plan
         where its ids are unique (`claims.place`); without, each is its own. `convergence` asks the record about jobs
-        with `once`; without, they are sent as all others.
+        with `once`; without, they are sent as all others. `commands` are those that help with words for a state that
+        aftrun does not know.
         """
         self.plan = plan
         self.jobs = tuple(ActiveJob(task) for task in plan.tasks)
@@ -100,6 +104,11 @@ class Steps:
         self._convergence = convergence
         self._places = tuple(places) or tuple(map(str, range(len(plan.servers))))
         self._claims = Claims()
+        self._commands = commands
+        self._passed: list[set[str]] = [set() for _ in plan.servers]
+        """Of each server, the words that others followed, which are therefore no ends."""
+        self._said: set[tuple[int, str, str]] = set()
+        """What has been said of a server's words: many jobs say the same."""
 
     def _outputs_of(self, stage: int, name: str) -> JobOutputs | None:
         """What a job hands on, so far."""
@@ -285,8 +294,9 @@ class Steps:
         if not active.task.job.wait:
             over = self.attempt_over(active, Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"))
             return Step((event, *over.events), end=over.end)
+        words = self._sighted(active, created.state, created.phase) if created.state else []
         self._plan_polls(active)
-        return Step((event,), due=self._next_poll(active, 0.0))
+        return Step((event, *words), due=self._next_poll(active, 0.0))
 
     def _shared(self, active: ActiveJob) -> Step | None:
         """What follows where others were given the job's id: None where all of these were seen to end."""
@@ -313,6 +323,8 @@ class Steps:
         """A status read has been answered, or has failed."""
         decision = self._of_this_attempt(active, policy.after_read(reply, active.job_id, active.id_field))
         if isinstance(decision, Ended):
+            if decision.info is not None:
+                self._sighted(active, decision.info.status, decision.info.state)
             return self.attempt_over(active, decision)
         events = self._note(active, decision)
         now = self.clock.monotonic()
@@ -388,10 +400,40 @@ class Steps:
         if (info.status, info.state) != (active.status, active.state):
             active.status, active.state = info.status, info.state
             events.append(StateSeen(at, key, active.attempt, info.status, info.state.value))
+        events += self._sighted(active, info.status, info.state)
         if decision.note and not active.noted:
             active.noted = True
             events.append(Warned(at, f"{active.task.job.name}: {decision.note}", key))
         return events
+
+    def _sighted(self, active: ActiveJob, word: str, state: State) -> list[Event]:
+        """Remember the word that was seen, and say so where it is not known and new, or has stood still for long."""
+        now, at = self.clock.monotonic(), self.clock.now()
+        before = active.words
+        active.words = seen_next(before, SeenWord(word, at, state.value))
+        if len(active.words) > len(before):
+            active.still_since = now
+        server = active.task.server
+        passed = self._passed[server]
+        passed |= sightings.followed(active.words[-2:])
+        if state is not State.UNLISTED:
+            return []
+        about = self._commands.about(active.job_id)
+        name = active.task.job.name
+        if self._is_news(server, "new", word):
+            return [Warned(at, sightings.new_word(name, active.words, passed, about), active.task.key)]
+        still = now - active.still_since
+        if normal(word) in passed or still < sightings.patience(self._past(active.task.key)):
+            return []
+        if not self._is_news(server, "still", word):
+            return []
+        return [Warned(at, sightings.perhaps_an_end(name, active.words, passed, still, about), active.task.key)]
+
+    def _is_news(self, server: int, what: str, word: str) -> bool:
+        news = (server, what, normal(word))
+        known = news in self._said
+        self._said.add(news)
+        return not known
 
     def _plan_polls(self, active: ActiveJob) -> None:
         """Note when the job should end, by what past runs tell."""
@@ -498,6 +540,7 @@ class Steps:
         """Which ids a job was given, from the record. To be told of all jobs before any is adopted."""
         for attempt in seen.attempts:
             self._claims.recall(self._places[active.task.server], active.task.index, active.task.job.name, attempt)
+            self._passed[active.task.server] |= sightings.followed(attempt.words)
 
     def adopt(self, active: ActiveJob, seen: JobResult) -> Step:
         """Where a job stands that an earlier process began, from the record. `seen.attempts` is not empty."""
@@ -520,6 +563,9 @@ class Steps:
             return self.after_attempt(active, ended, (), waited)
         active.phase = Phase.WATCH
         active.accepted = now - max(0.0, wall - (attempt.accepted_at or wall))
+        active.words = attempt.words
+        if active.words:
+            active.still_since = now - max(0.0, wall - active.words[-1].at)
         if seen.phase == "running":
             active.status, active.state = attempt.state, State.RUNNING
         shared = self._shared(active)

@@ -68,6 +68,7 @@ def make_steps(
         past=past,
         places=[place(each.url) for each in setup.endpoints],
         convergence=convergence,
+        commands=setup.commands,
     )
 
 

@@ -87,7 +87,7 @@ def on_record(state_dir: Path) -> bool:
     return (state_dir / "state.db").exists() or any((state_dir / "runs").glob("*/journal.ndjson"))
 
 
-def _kept_files(log: Log, past: PastRun) -> tuple[tuple[str, bytes], ...]:
+def kept_files(log: Log, past: PastRun) -> tuple[tuple[str, bytes], ...]:
     """The run's own copy of its manifests."""
     stored = tuple((file.path, file.content) for file in log.files(past.row.id))
     if not stored:
@@ -102,7 +102,7 @@ def edited(log: Log, past: PastRun) -> tuple[str, ...]:
         StateError: the record cannot be read.
     """
     found = []
-    for path, content in _kept_files(log, past):
+    for path, content in kept_files(log, past):
         if path in ("-", "start") or content.startswith(b"# aftrun: the same file as "):
             continue  # standard input, flags, or a second name of another one
         try:
@@ -188,7 +188,7 @@ def resume_setup(log: Log, past: PastRun, environ: Mapping[str, str], *, accept_
             f"run {past.row.id} was against a sandbox, which ended with it",
             hint="start it anew with `aftrun apply --sandbox`",
         )
-    stored = _kept_files(log, past)
+    stored = kept_files(log, past)
     log.take_up(past.row.id)
     start = past.start
     try:
@@ -303,7 +303,7 @@ def retry_setup(
         ManifestError: a value that it needs is not in this environment.
         StateError: the record cannot be read.
     """
-    stored = _kept_files(log, past)
+    stored = kept_files(log, past)
     return _setup(stored, options, environ, sandbox=sandbox), stored
 
 

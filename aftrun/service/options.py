@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 
 from aftrun.domain.errors import StateError
-from aftrun.domain.model import Json
+from aftrun.domain.model import JobInfoMap, Json, Manifest, ServerSpec
+from aftrun.domain.words import from_plain, is_plain, of_server, to_plain, with_learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,24 @@ class RunOptions:
     sandbox: bool = False
     again: tuple[str, ...] = ()
     """Keys of jobs with `once` that run whatever is on record, or `once.ALL`."""
+    job_info: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    """How job infos are read, by the server's name (see `manifest.learned`), in a manifest's words: learned later."""
+
+    def with_words(self, learned: Mapping[str, JobInfoMap]) -> RunOptions:
+        """The same with more of how job infos are read."""
+        known = {name: from_plain(plain) for name, plain in self.job_info.items()}
+        merged = {name: with_learned(known.get(name, JobInfoMap()), mapping) for name, mapping in learned.items()}
+        return replace(self, job_info={name: to_plain(each) for name, each in {**known, **merged}.items()})
+
+    def read_by(self, manifests: Sequence[Manifest]) -> tuple[Manifest, ...]:
+        """The manifests, their servers' job infos read as was learned later."""
+        words = {name: from_plain(plain) for name, plain in self.job_info.items()}
+
+        def learned(server: ServerSpec) -> ServerSpec:
+            found = of_server(words, server.name)
+            return server if found is None else replace(server, job_info=with_learned(server.job_info, found))
+
+        return tuple(replace(each, servers=tuple(map(learned, each.servers))) for each in manifests)
 
     def to_json(self) -> dict[str, Json]:
         """As a JSON object, without what was left as it is."""
@@ -81,6 +100,8 @@ class RunOptions:
                 )
             elif each.name == "inherited":
                 fits = isinstance(value, Mapping) and all(isinstance(item, Mapping) for item in value.values())
+            elif each.name == "job_info":
+                fits = isinstance(value, Mapping) and all(map(is_plain, value.values()))
             elif isinstance(default, tuple):
                 fits = isinstance(value, tuple) and all(isinstance(text, str) for text in value)
             elif isinstance(default, bool | str):

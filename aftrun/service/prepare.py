@@ -26,6 +26,7 @@ from aftrun.run.plan import Plan, Task, apply_overrides, headers, make_plan
 from aftrun.run.ports import Clock, SystemClock
 from aftrun.run.render import JobOutputs, RunFacts, lookup_for
 from aftrun.run.select import choose, keep_jobs
+from aftrun.run.sightings import Commands
 from aftrun.service.options import RunOptions
 from aftrun.system.gitinfo import git_facts
 
@@ -137,6 +138,7 @@ def prepare(manifests: Sequence[Manifest], options: RunOptions, sandbox: Sandbox
         wait=False if options.no_wait else None,
         timeout=options.timeout,
     )
+    changed = options.read_by(changed)
     changed = choose(changed, options.select, options.exclude).manifests
     if options.only:
         changed = keep_jobs(changed, frozenset(options.only))
@@ -208,6 +210,8 @@ class PreparedRun:
     """The URLs of the endpoints as they may be shown: with `${…}` where a part of one came from outside."""
     retry: Retry | None = None
     """What it is a retry of, where it is a new one."""
+    commands: Commands = Commands()  # noqa: RUF009  # frozen
+    """What helps with words for a state that aftrun does not know."""
 
     @property
     def sandbox(self) -> bool:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Annotated
 
-from aftrun.cli import options
+from aftrun.cli import options, serverflags
 from aftrun.cli.choices import Output
 from aftrun.cli.flags import flag
 
@@ -49,6 +49,7 @@ def apply(
     env_file: options.EnvFiles = None,
     dry_run: options.DryRun = False,
     sandbox: options.WithSandbox = False,
+    job_info_from: serverflags.JobInfoFrom = None,
 ) -> int:
     """Validate manifests, run their jobs, wait for them, and report.
 
@@ -81,7 +82,7 @@ def apply(
         exclude=choice.exclude,
         sandbox=sandbox,
         again=(ALL,) if run.again else (),
-    )
+    ).with_words(serverflags.job_info_from(job_info_from))
     if dry_run:
         from aftrun.cli.commands.plan import PlanFormat, show_plan  # noqa: PLC0415  # only for this flag
 

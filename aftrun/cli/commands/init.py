@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ from aftrun.cli.boundary import Form, emit, say
 from aftrun.cli.flags import argument, flag
 from aftrun.domain.errors import UsageError
 from aftrun.domain.text import one_line
+from aftrun.system.shell import quoted
 
 STARTER = """\
 # yaml-language-server: $schema=https://raw.githubusercontent.com/aftrun/aftrun/main/schemas/manifest.schema.json
@@ -87,5 +87,5 @@ def init(
     stem = "".join(char if char.isalnum() or char in "-_." else "-" for char in target.stem) or "starter"
     shown = one_line(path)
     write_atomic(target, starter(shown, stem))
-    say(f"wrote {path}; check it with: aftrun validate {shlex.quote(path)}")
+    say(f"wrote {path}; check it with: aftrun validate {quoted(path)}")
     return 0

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
-from aftrun.cli import options
+from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import say
 from aftrun.cli.flags import flag
 from aftrun.cli.running import carry_out, conclude, warn
@@ -34,6 +34,7 @@ def resume(
         bool,
         flag("--accept-changes", help="Go on although a server, a value from outside or the time zone is another now."),
     ] = False,
+    job_info_from: serverflags.JobInfoFrom = None,
     env_file: options.EnvFiles = None,
 ) -> int:
     """Resume a run that was interrupted or killed.
@@ -55,7 +56,8 @@ def resume(
         if ended is not None:
             say(f"run {row.id} had ended, but was killed before its report said so; the report is up to date now")
             return conclude(ended, ending)
-        found = replace(found, options=with_tls(found.options, tls))
+        kept = with_tls(found.options, tls).with_words(serverflags.job_info_from(job_info_from))
+        found = replace(found, options=kept)
         setup = past.resume_setup(log, found, environ, accept_changes=accept_changes)
         if found.start.pins is None:
             say("warning: the run was begun by an older aftrun, so it cannot be checked that values are as they were")

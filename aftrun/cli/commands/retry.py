@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import Annotated
 
-from aftrun.cli import options
+from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import say
 from aftrun.cli.commands.resume import with_tls
 from aftrun.cli.flags import flag
@@ -26,6 +26,7 @@ def retry(
     again: Annotated[
         bool, flag("--again", help="Although the run has been retried already, and that one succeeded.")
     ] = False,
+    job_info_from: serverflags.JobInfoFrom = None,
     env_file: options.EnvFiles = None,
 ) -> int:
     """Start a new run of just the jobs that did not succeed, and of those that need them.
@@ -46,6 +47,7 @@ def retry(
         if found.row.id != wanted:
             say(f"run {wanted} has been retried already; what did not succeed in the last retry runs again")
         chosen = with_tls(past.retry_options(found, include_unknown=include_unknown), tls)
+        chosen = chosen.with_words(serverflags.job_info_from(job_info_from))
         with sandbox_for(chosen.sandbox) as server:
             setup, stored = past.retry_setup(log, found, chosen, environ, server)
             setup = replace(setup, retry=place)

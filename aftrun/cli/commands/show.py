@@ -5,16 +5,18 @@ from __future__ import annotations
 import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
-from aftrun.cli import options
+from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import Form, colour, emit, say
 from aftrun.cli.choices import ListFormat
 from aftrun.cli.commands.history import since
 from aftrun.cli.flags import flag
 from aftrun.domain.errors import ExitCode
-from aftrun.domain.model import Outcome
+from aftrun.domain.model import Json, Outcome, RunReport, State
 from aftrun.domain.text import dumps
+from aftrun.system.shell import command
 
 
 def show(
@@ -26,6 +28,7 @@ def show(
     ] = None,
     last: options.Last = None,
     manifest: options.OfManifest = None,
+    job_info_from: serverflags.JobInfoFrom = None,
     form: Annotated[ListFormat, flag("--format", help="How to show it.")] = ListFormat.TABLE,
     exit_status: Annotated[
         bool, flag("--exit-status", help="Exit with the run's code, with what was settled since; 75 if it has no end.")
@@ -48,9 +51,11 @@ def show(
     report = found.report if row.ended_at is not None else replace(found.report, outcome=row.outcome)
     if status:
         report = replace(report, jobs=tuple(job for job in report.jobs if job.outcome in status))
+    learned = _learned(report, job_info_from)
     if form is ListFormat.JSON:
         data = json_report.to_data(report)
-        emit(dumps({**data, "usualSeconds": dict(usual)}) + "\n", Form.JSON)
+        more: dict[str, Json] = {} if job_info_from is None else {"learned": {**learned}}
+        emit(dumps({**data, "usualSeconds": dict(usual), **more}) + "\n", Form.JSON)
         return code
     from aftrun.cli.view import table  # noqa: PLC0415  # only for this format
 
@@ -59,4 +64,28 @@ def show(
     emit(table.render(report, colour=colour(sys.stdout), columns=columns, usual=usual))
     if open_still:
         say(f"it has not come to its end; go on with it: aftrun resume {found.row.id}")
+    for name, reading in learned.items():
+        say(f"{name}: by {job_info_from}, {reading}")
+    if learned:
+        line = command("aftrun", "resume", found.row.id, "--job-info-from", str(job_info_from))
+        say(f"read what has no end yet again, with nothing submitted: {line}")
     return code
+
+
+def _learned(report: RunReport, path: Path | None) -> dict[str, str]:
+    """How the last words of jobs without a known end read by a file of words, by job."""
+    if path is None:
+        return {}
+    from aftrun.client.jobinfo.words import Words  # noqa: PLC0415  # only for this flag
+    from aftrun.domain.words import ANY  # noqa: PLC0415  # the same
+
+    mappings = serverflags.job_info_from(path)
+    mapping = mappings.get(ANY) or next(iter(mappings.values()))
+    found = {}
+    for job in report.jobs:
+        words = job.attempts[-1].words if job.attempts else ()
+        if words and job.outcome in (None, Outcome.UNKNOWN):
+            state = Words(mapping).state(words[-1].word)
+            if state is not State.UNLISTED:
+                found[job.key] = f"{words[-1].word!r} reads as {state.value}"
+    return found

@@ -68,6 +68,7 @@ def start(
     ] = None,
     dry_run: Annotated[bool, flag("--dry-run", help="Show the request and send nothing.")] = False,
     sandbox: options.WithSandbox = False,
+    job_info_from: serverflags.JobInfoFrom = None,
 ) -> int:
     """Start one job without a manifest, and wait for its end. Takes the flags of `aft start`.
 
@@ -92,7 +93,7 @@ def start(
         no_wait=not wait,
         timeout=duration(timeout),
         sandbox=sandbox,
-    )
+    ).with_words(serverflags.job_info_from(job_info_from))
     if dry_run:
         from aftrun.cli.commands.plan import PlanFormat, show_plan  # noqa: PLC0415  # only for this flag
 

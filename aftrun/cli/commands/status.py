@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import complete, options, serverflags
@@ -35,24 +36,27 @@ def status(
     Exit codes: 0 it succeeded, or is queued or running; 1 it failed; 5 it was cancelled; 6 it is not known to the
     server, or its state cannot be told; 3 the server cannot be reached; 4 it refuses the key or this address.
     """
+    from aftrun.service.jobs import passed_words  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.service.single_server import is_of_another, must_answer, read_status, single_server  # noqa: PLC0415  # with the rest of the machinery
 
     jobids.checked(job_id)
-    spec = flags.spec()
-    target = single_server(spec, flags.environ(spec), hidden=flags.hidden())
+    found = flags.target([job_id])
+    spec = found.spec
+    target = single_server(spec, flags.environ(spec), hidden=found.hidden)
     warn(target.setup)
+    passed = passed_words(found.known)
     reply = read_status(target, job_id)
     if raw and output is Output.TABLE and is_of_another(reply, job_id):
         # How else could a person find out which field is the id?
-        emit(raw_text(reply.info, spec.job_info, target.setup.scrubber))  # type: ignore[arg-type,union-attr]  # it has one
+        emit(raw_text(reply.info, spec.job_info, target.setup.scrubber, passed))  # type: ignore[arg-type,union-attr]  # it has one
     must_answer(reply, job_id)
     info: JobInfo = reply.info  # type: ignore[union-attr,assignment]  # must_answer has made sure
     if output is Output.JSON:
-        emit(_as_json(info, spec.job_info, target, raw=raw), Form.JSON)
+        emit(_as_json(info, spec.job_info, target, passed, raw=raw), Form.JSON)
     elif output is Output.TABLE:
         emit(as_text(info, job_id, target.url))
         if raw:
-            emit("\n" + raw_text(info, spec.job_info, target.setup.scrubber))
+            emit("\n" + raw_text(info, spec.job_info, target.setup.scrubber, passed))
     return int(exit_code(info))
 
 
@@ -97,7 +101,7 @@ def as_text(info: JobInfo, job_id: str, url: str) -> str:
     return "".join(f"{name:<10} {one_line(value)}\n" for name, value in facts.items() if value)
 
 
-def raw_text(info: JobInfo, mapping: JobInfoMap, scrubber: Scrubber) -> str:
+def raw_text(info: JobInfo, mapping: JobInfoMap, scrubber: Scrubber, passed: Collection[str] = ()) -> str:
     """The job info as it was sent, without secrets, then how each field was read, then the lines that pin it down."""
     from aftrun.client.jobinfo.explain import explain, state_words, suggest  # noqa: PLC0415  # the same
     from aftrun.domain.text import clean, dumps, one_line  # noqa: PLC0415  # only for this output
@@ -111,14 +115,14 @@ def raw_text(info: JobInfo, mapping: JobInfoMap, scrubber: Scrubber) -> str:
         how = ", as server.jobInfo says" if each.given else ""
         lines.append(f"  {each.name:<10} {one_line(each.value) or '-':<{width}}  {one_line(where)}{how}")
     lines.append(f"  {'state':<10} {one_line(state_words(info))}")
-    proposal = suggest(info.raw, mapping, info)
+    proposal = suggest(info.raw, mapping, info, passed)
     if proposal:
         lines += ["", "aftrun had to guess. If that is right, put these lines under `server:` in the manifest:"]
         lines += ["  " + clean(line).rstrip() for line in proposal.splitlines()]
     return scrubber.scrub("\n".join(lines) + "\n")
 
 
-def _as_json(info: JobInfo, mapping: JobInfoMap, target: SingleServer, *, raw: bool) -> str:
+def _as_json(info: JobInfo, mapping: JobInfoMap, target: SingleServer, passed: Collection[str], *, raw: bool) -> str:
     from aftrun.client.jobinfo.explain import explain, suggest  # noqa: PLC0415  # the same
     from aftrun.domain.events import instant  # noqa: PLC0415  # the same
     from aftrun.domain.text import dumps  # noqa: PLC0415  # only for this output
@@ -136,7 +140,7 @@ def _as_json(info: JobInfo, mapping: JobInfoMap, target: SingleServer, *, raw: b
     if raw:
         data["raw"] = info.raw
         data["readFrom"] = {each.name: each.source or None for each in explain(info.raw, mapping, info)}
-        data["jobInfo"] = suggest(info.raw, mapping, info)
+        data["jobInfo"] = suggest(info.raw, mapping, info, passed)
     return dumps(target.setup.scrubber.scrub_json(data)) + "\n"
 
 

@@ -47,8 +47,9 @@ def wait(
     from aftrun.service.recording import InMemory  # noqa: PLC0415  # the same
     from aftrun.service.single_server import as_accepted, jobs_to_watch, must_be_readable  # noqa: PLC0415  # the same
 
-    spec = flags.spec()
-    target = jobs_to_watch(spec, job_ids, flags.environ(spec), timeout=duration(timeout), hidden=flags.hidden())
+    found = flags.target(job_ids)
+    environ = flags.environ(found.spec)
+    target = jobs_to_watch(found.spec, job_ids, environ, timeout=duration(timeout), hidden=found.hidden)
     ids = [task.job.name for task in target.setup.plan.tasks]
     labels = {f"wait/{each}": f"job {each}" for each in ids}
     level = 0 if no_progress else 1 + verbose

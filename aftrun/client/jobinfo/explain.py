@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,15 +16,13 @@ from aftrun.client import text
 from aftrun.client.jobinfo import info as jobinfo
 from aftrun.client.jobinfo import messages
 from aftrun.client.jobinfo import state as reading
-from aftrun.client.jobinfo import words as states
 from aftrun.client.jobinfo.fields import exit_code_of, first_instant, word_of
 from aftrun.domain import jobids
 from aftrun.domain.events import instant
 from aftrun.domain.model import JobInfo, JobInfoMap, Json, State
+from aftrun.domain.words import STATES, in_yaml, normal
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PLAIN_SCALAR = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
-_ORDER = (State.QUEUED, State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELLED)
 _MAX_DEPTH = 4
 
 
@@ -124,10 +122,11 @@ def _same(first: JobInfo | None, second: JobInfo) -> bool:
     return state and (first.id, first.exit_code) == (second.id, second.exit_code)
 
 
-def suggest(body: Json, mapping: JobInfoMap, info: JobInfo) -> str:
+def suggest(body: Json, mapping: JobInfoMap, info: JobInfo, passed: Collection[str] = ()) -> str:
     """The `jobInfo:` lines that say what aftrun had to guess, for pasting under `server:`; empty: it guessed nothing.
 
-    Reading the object again with these lines gives the same id, state and exit code.
+    Reading the object again with these lines gives the same id, state and exit code. `passed` are words (as `normal`
+    makes them) that another one followed: they are not offered as ends.
     """
     guessed = {each.name: each.source for each in explain(body, mapping, info) if each.source and not each.given}
     by_name = {kind.name: kind.attribute for kind in _KINDS}
@@ -138,18 +137,14 @@ def suggest(body: Json, mapping: JobInfoMap, info: JobInfo) -> str:
     needs_state = info.state is State.UNLISTED and not _is_listed(mapping, info.status)
     if not guessed and not needs_state:
         return ""
-    lines = ["jobInfo:", *(f"  {name}: {_scalar(path)}" for name, path in guessed.items())]
+    lines = ["jobInfo:", *(f"  {name}: {in_yaml(path)}" for name, path in guessed.items())]
     if needs_state:
-        word = _scalar(info.status)
+        word = in_yaml(info.status)
         lines.append(f"  states: # what does {word} mean? keep one line, and add the words that mean the same")
-        lines += [f"    # {state.value}: [{word}]" for state in _ORDER]
+        states = STATES[:2] if normal(info.status) in passed else STATES
+        lines += [f"    # {state.value}: [{word}]" for state in states]
     return "\n".join(lines) + "\n"
 
 
 def _is_listed(mapping: JobInfoMap, word: str) -> bool:
-    return any(states.normal(word) in map(states.normal, words) for _, words in mapping.states)
-
-
-def _scalar(words: str) -> str:
-    plain = _PLAIN_SCALAR.fullmatch(words) and words.lower() not in ("true", "false", "null")
-    return words if plain else "'" + words.replace("'", "''") + "'"
+    return any(normal(word) in map(normal, words) for _, words in mapping.states)

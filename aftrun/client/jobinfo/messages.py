@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from aftrun.client.jobinfo import words as states
 from aftrun.client.jobinfo.fields import View
 from aftrun.domain.model import Json
+from aftrun.domain.words import normal
 
 _TITLES = ("message", "error", "errormessage", "title", "msg")
 _DETAILS = ("humanreadable", "errordescription", "detail", "details", "reason", "description", "causedby")
@@ -63,7 +63,7 @@ def words(value: Any) -> str:
 def is_error(value: Any) -> bool:
     """Whether the value of an error field says that there was an error."""
     if isinstance(value, str):
-        return states.normal(value) not in (
+        return normal(value) not in (
             "",
             "none",
             "null",

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 
 from aftrun.domain.model import JobInfoMap, State
+from aftrun.domain.words import normal
 
 DEFAULT_STATES: Mapping[State, tuple[str, ...]] = {
     State.QUEUED: (
@@ -57,11 +58,6 @@ _HALF_GOOD = re.compile(
     r"partial.*|.*with(some)?(error|failure|exception|fault|issue|problem)s?|(?!no|.*without).*(failed|failure|error)"
 )
 """`partially completed`, `completed with errors`, `job failed`: never a success."""
-
-
-def normal(word: str) -> str:
-    """A word as it is compared: without case, blanks, `-` and `_`."""
-    return re.sub(r"[\s_-]+", "", word).casefold()
 
 
 _PLAIN = frozenset(map(normal, PLAIN))

@@ -8,6 +8,7 @@ from typing import Any
 from aftrun.domain import urls
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE, JobInfoMap, Poll, ServerSpec, State, Tls
 from aftrun.domain.values import Origin, Outside, Template, Value
+from aftrun.domain.words import EXPRESSIONS
 from aftrun.manifest.build.fields import Fields, mapping
 from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode
@@ -121,19 +122,12 @@ def _states(node: MapNode | None, fields: Fields) -> tuple[tuple[State, tuple[st
     )
 
 
-def _job_info(node: MapNode | None, fields: Fields) -> JobInfoMap:
+def job_info(node: MapNode | None, fields: Fields) -> JobInfoMap:
+    """How a server's job info is to be read."""
     if node is None:
         return JobInfoMap()
-    names = {
-        "id": "id",
-        "status": "status",
-        "exitCode": "exit_code",
-        "message": "message",
-        "startedAt": "started_at",
-        "endedAt": "ended_at",
-    }
     expressions: dict[str, Any] = {
-        attribute: fields.jmespath(node.get(name), f"{name!r}") for name, attribute in names.items()
+        attribute: fields.jmespath(node.get(name), f"{name!r}") for name, attribute in EXPRESSIONS.items()
     }
     return JobInfoMap(**expressions, states=_states(mapping(node.get("states")), fields))
 
@@ -217,7 +211,7 @@ def server(node: MapNode, fields: Fields, name: str = "") -> ServerSpec:
         api_key=api_key or default_key(node.origin),
         tls=trusted,
         poll=_poll(mapping(node.get("poll")), fields),
-        job_info=_job_info(mapping(node.get("jobInfo")), fields),
+        job_info=job_info(mapping(node.get("jobInfo")), fields),
         typed_params=default.typed_params if choice is None else choice == "json",
         headers=_headers(mapping(node.get("headers")), fields),
         origin=node.origin,

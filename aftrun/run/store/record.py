@@ -712,6 +712,19 @@ class Log:
                 result += [(key, row[0]) for row in found]
         return result
 
+    def accepted(self, job_id: str) -> list[str]:
+        """The runs that were given this id for a job, the newest first.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        query = (
+            'SELECT DISTINCT run FROM events WHERE instr(body, \'"type":"accepted"\') > 0 AND instr(body, ?) > 0 '
+            "ORDER BY run DESC"
+        )
+        with self._explained():
+            return [row[0] for row in self._execute(query, (f'"jobId":{json.dumps(job_id)}',))]
+
     def alone(self, run: str) -> bool:
         """Whether no other run is on record.
 

@@ -14,6 +14,7 @@ from aftrun.client.jobinfo import info as jobinfo
 from aftrun.client.jobinfo import words as states
 from aftrun.domain.errors import UsageError
 from aftrun.domain.model import JobInfoMap, Json, State
+from aftrun.domain.words import normal
 
 PLAIN = JobInfoMap()
 Q, R, S, F, C, U, M = (
@@ -245,7 +246,7 @@ def test_default_lists_are_disjoint() -> None:
     seen: dict[str, State] = {}
     for state, words in states.DEFAULT_STATES.items():
         for word in words:
-            assert seen.setdefault(states.normal(word), state) is state
+            assert seen.setdefault(normal(word), state) is state
             info = jobinfo.read({"id": "1", "status": word.upper(), "exitCode": 0}, PLAIN)
             assert info is not None
             assert info.state is state

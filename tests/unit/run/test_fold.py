@@ -70,6 +70,8 @@ STEPS: list[tuple[Event, dict[str, object]]] = [
         },
     ),
 ]
+WORDS = [("queued", ""), ("Waiting", "queued"), ("Running", "running"), ("Failed", "failed")]
+"""What the first attempt's words were taken for; the one of the acceptance is on record as a word alone."""
 
 
 @pytest.mark.parametrize("count", range(1, len(STEPS) + 1))
@@ -99,7 +101,9 @@ def test_the_attempts_of_a_job() -> None:
         server_started_at=7.5,
         server_ended_at=8.5,
         tries=2,
+        words=first.words,
     )
+    assert [(each.word, each.phase) for each in first.words] == WORDS
     assert (second.number, second.job_id, second.outcome, second.tries) == (2, "18", Outcome.SUCCEEDED, 1)
 
 
