@@ -103,6 +103,14 @@ class ListFormat(StrEnum):
     JSON = "json"
 
 
+class TableFormat(StrEnum):
+    """How a list is shown that spreadsheets may want, too."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
 class Shell(StrEnum):
     """The shells that completion knows."""
 

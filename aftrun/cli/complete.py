@@ -131,6 +131,16 @@ live_runs = _of_runs("is_alive")
 """The same for `watch`, which follows others too, but seldom needs to."""
 
 
+def past_jobs(ctx: Any, incomplete: str) -> list[Offer]:
+    """Names of jobs that are on record."""
+    from aftrun.service import history, past, which  # noqa: PLC0415  # only where a job is completed
+
+    with suppress(AftrunError), history.open_log(_state_dir(ctx)) as log:
+        found = past.gather(log, which.runs(log, limit=_MANY))
+        return list(_fitting(((job.name, job.manifest) for each in found.manifests for job in each.jobs), incomplete))
+    return []
+
+
 def job_ids(ctx: Any, incomplete: str) -> list[Offer]:
     """The server's ids of jobs that recent runs started."""
     from aftrun.service import history as past  # noqa: PLC0415  # only where an id is completed

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from enum import StrEnum
 
-from aftrun.cli.choices import CheckFormat, ListFormat, PlanFormat, TextFormat
+from aftrun.cli.choices import CheckFormat, ListFormat, PlanFormat, TableFormat, TextFormat
 
 OPPOSITES = {"AFTRUN_KEEP_GOING": "AFTRUN_FAIL_FAST", "AFTRUN_NO_WAIT": "AFTRUN_WAIT"}
 """Variables of flags that say no to another flag: `--keep-going` is the other side of `--fail-fast`."""
@@ -59,7 +59,7 @@ def _shared() -> Mapping[str, Mapping[str, type[StrEnum]]]:
         "AFTRUN_FORMAT": {
             "validate": CheckFormat,
             "plan": PlanFormat,
-            "history": ListFormat,
+            "history": TableFormat,
             "show": ListFormat,
             "trust": TextFormat,
             "doctor": TextFormat,

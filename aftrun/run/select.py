@@ -123,11 +123,11 @@ class _Index:
 
     def _match(self, text: str) -> set[str]:
         if text.startswith("tag:"):
-            fits = _glob(text.removeprefix("tag:"))
+            fits = glob(text.removeprefix("tag:"))
             return {each for each, job in self.jobs.items() if any(map(fits, job.tags))}
         if "*" not in text and "?" not in text:
             return set()
-        fits = _glob(text)
+        fits = glob(text)
         return {
             each for name, keys in self.names.items() if ("/" in name) == ("/" in text) and fits(name) for each in keys
         }
@@ -154,7 +154,7 @@ _MOST_NAMES = 2000
 _FEW = 8
 
 
-def _glob(pattern: str) -> Callable[[str], bool]:
+def glob(pattern: str) -> Callable[[str], bool]:
     """`*` and `?` stand for any text and any character. Brackets stand for themselves: copies are called `load[eu]`."""
     parts = (".*" if char == "*" else "." if char == "?" else re.escape(char) for char in pattern)
     matcher = re.compile("".join(parts), re.DOTALL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from aftrun.domain import zones
 from aftrun.domain.errors import ExitCode, ManifestError, StateError, UnderWay, UsageError
 from aftrun.domain.events import Event, RunStarted, SubmitIntended, parse_instant
 from aftrun.domain.model import JobResult, Json, RunReport
+from aftrun.domain.past import RECENT, median
 from aftrun.manifest import bind, load_all
 from aftrun.manifest.redact import without_keys
 from aftrun.report import json as json_report
@@ -33,6 +35,10 @@ from aftrun.system.files import read_regular
 
 if TYPE_CHECKING:
     from aftrun.sandbox.server import Sandbox
+
+
+_REST = 0.02
+"""Seconds between two small changes of the record, at least: as long as SQLite waits before it tries again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,37 +325,65 @@ class Pruned:
     """Keys of `once` that are forgotten too."""
 
 
-def prune(log: Log, state_dir: Path, before: str, *, forget_once: bool = False) -> Pruned:
+def prune(
+    log: Log,
+    state_dir: Path,
+    before: str,
+    *,
+    forget_once: bool = False,
+    rest: Callable[[float], None] = time.sleep,
+) -> Pruned:
     """Forget the runs that ended before an RFC 3339 instant (UTC), with their folders.
 
     What jobs with `once` came to stays on record, unless `forget_once` says otherwise; and so do runs that hold a job
     with `once` whose end nobody saw, in any case: it has to be settled there.
 
+    The space goes back to the disk, piece by piece: after each, `rest` gets the seconds for which others that write
+    the record have their turn. A record that was begun without that is made anew, where nobody works on a run.
+
     Raises:
         StateError: the record or a folder could not be changed.
     """
-    gone = log.ended_before(before)
-    known = {row.id for row in log.runs()} - set(gone)
+    asked = log.ended_before(before)
+    known = {row.id for row in log.runs()} - set(asked)
     attempts = log.attempts()
     at = parse_instant(before)
     old = [each for each in attempts if not is_open(each) and (each.ended_at or each.at) < at] if forget_once else []
     forgotten = {each.once.identity for each in old}
     left = [each for each in attempts if each.once.identity not in forgotten and each.run not in known]
     once_file.write(state_dir, left)  # first: whoever is killed in between has it twice, not never
-    log.forget(gone, forgotten)
-    for run in gone:
+    log.forget_once(forgotten)
+    gone = []
+    for run in asked:
         folder = run_folder(state_dir, run)
+        if held(folder) or not log.forget(run, before):
+            continue  # it has been resumed
+        gone.append(run)
         try:
             shutil.rmtree(folder)
         except FileNotFoundError:
-            continue  # somebody tidied up by hand
+            pass  # somebody tidied up by hand
         except OSError as error:
             raise StateError(f"cannot remove {folder}: {error.strerror or error}") from error
+    _give_back(log, state_dir, rest, compact=bool(gone))
     return Pruned(tuple(gone), len(left), len(forgotten))
 
 
+def _give_back(log: Log, state_dir: Path, rest: Callable[[float], None], *, compact: bool) -> None:
+    began = time.monotonic()
+
+    def breathe() -> None:
+        nonlocal began
+        rest(max(_REST, time.monotonic() - began))
+        began = time.monotonic()
+
+    log.sweep(breathe)
+    if compact and not any(held(folder) for folder in (state_dir / "runs").glob("*")):
+        log.compact()
+
+
 def medians(
-    log: Log, keys: Collection[str], *, runs: int = 20, but: str = "", sandbox: bool | None = None
+    log: Log, keys: Collection[str], *, runs: int = RECENT, but: str = "", sandbox: bool | None = None
 ) -> dict[str, float]:
     """The usual duration of jobs, seconds: the median over their last successful runs, by key.
 
@@ -360,9 +394,7 @@ def medians(
         but: a run that does not count, since it is the one to be compared.
         sandbox: count runs against a sandbox only, or (False) others only; None: all.
     """
-    import statistics  # noqa: PLC0415  # 10 ms for those who compare
-
     found: dict[str, list[float]] = {}
     for job, seconds in log.durations(keys, but=but, sandbox=sandbox, limit=runs):
         found.setdefault(job, []).append(seconds)
-    return {job: statistics.median(times) for job, times in found.items()}
+    return {job: median(times) for job, times in found.items()}

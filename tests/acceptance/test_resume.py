@@ -262,6 +262,70 @@ def test_history_and_show(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
     assert list((tmp_path / ".aftrun" / "runs").iterdir()) == []
 
 
+def test_how_jobs_fared_over_runs(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """The job that fails by turns is named with its cause, as table, JSON and CSV; and found by name, path and glob."""
+    server = sandbox(
+        {
+            "defaults": {"queue": "0s", "duration": "10ms"},
+            "behaviours": [{"match": {"scriptName": "bad"}, "outcome": "failed", "message": "=no such file"}],
+        }
+    )
+    text = "version: 1\nname: nightly\nstrategy: {failFast: false}\n"
+    text += "jobs: [{scriptName: good}, {scriptName: %s, name: backup}]\n"
+    for script in ("good", "bad", "good", "bad"):
+        (tmp_path / "m.yaml").write_text(text % script, encoding="utf-8")
+        assert aftrun("apply", "m.yaml", server=server).code == (1 if script == "bad" else 0)
+    rows = json.loads(aftrun("history", "--format", "json").out)
+    assert [row["notSucceeded"] for row in rows] == [["backup"], [], ["backup"], []]
+    table = aftrun("history").out
+    assert "✗ backup, ✓ 1" in table
+    assert "nightly  ✓✗✓✗  2 of 4 runs failed" in table
+    (job,) = json.loads(aftrun("history", "backup", "--format", "json").out)
+    assert (job["manifest"], job["runs"], job["failed"], job["failureRate"], job["strip"]) == (
+        "nightly",
+        4,
+        2,
+        0.5,
+        "✓✗✓✗",
+    )
+    assert job["lastFailure"]["run"] == rows[0]["id"]
+    assert "no such file" in job["lastFailure"]["message"]
+    assert [end["outcome"] for end in job["ends"]] == ["failed", "succeeded", "failed", "succeeded"]
+    assert [note["concern"] for note in job["attention"]] == ["failing"]
+    assert [each["job"] for each in json.loads(aftrun("history", "*", "--format", "json").out)] == ["backup", "good"]
+    assert len(json.loads(aftrun("history", "nightly/b*", "--format", "json").out)) == 1
+    one = json.loads(aftrun("history", "backup", "--status", "succeeded", "--format", "json").out)
+    assert one[0]["strip"] == "✓✓"
+    lines = aftrun("history", "backup", "--format", "csv").out.splitlines()
+    assert lines[0] == "manifest,job,run,startedAt,outcome,seconds,message"
+    assert len(lines) == 5
+    assert lines[1].startswith(f"nightly,backup,{rows[0]['id']},")
+    assert len(aftrun("history", "--format", "csv").out.splitlines()) == 5
+    shown = aftrun("history", "backup").out
+    assert shown.count("✗ failed") == 2
+    assert "no such file" in shown
+    assert "backup" in aftrun("history", "*").out
+    wrong = aftrun("history", "bakup")
+    assert wrong.code == 2
+    assert "did you mean 'backup'?" in wrong.err
+
+
+def test_what_history_reads_is_made_anew_from_the_events(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """Where it was lost, or was never kept: `--rebuild` gives the same."""
+    server = sandbox({"defaults": {"queue": "0s", "duration": "10ms", "outcome": "failed", "message": "no such file"}})
+    (tmp_path / "m.yaml").write_text("name: x\nscriptName: x\n", encoding="utf-8")
+    assert aftrun("apply", "m.yaml", server=server).code == 1
+    before = aftrun("history", "x", "--format", "json").out
+    assert "no such file" in before
+    with Log(tmp_path / ".aftrun") as log:
+        log._db.execute("DROP TABLE causes")
+        log._db.execute("DELETE FROM ends")
+    assert json.loads(aftrun("history", "--format", "json").out)[0]["counts"] == {}
+    done = aftrun("history", "x", "--rebuild", "--format", "json")
+    assert done.out == before
+    assert "worked out anew from the events of 1 run" in done.err
+
+
 def test_a_report_that_a_kill_kept_back_is_brought_up_to_date(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
     """Killed after the end was on record, before the report said so: resume completes the report, and no more."""
     server = sandbox()

@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 
+from aftrun.cli.view import history as history_view
 from aftrun.cli.view import table
 from aftrun.domain.errors import AftrunError
 from aftrun.domain.events import Event, JobHeader, RunEnded, RunStarted, Source, instant, to_json
 from aftrun.report import json as json_report
+from aftrun.report import past as history_data
 from aftrun.run.store import folder as state_folder
 from aftrun.sandbox.server import Sandbox
 from aftrun.service import history, which
+from aftrun.service import past as service_past
 from tests.conftest import Run
 
 Start = Callable[..., Sandbox]
@@ -116,7 +119,10 @@ def judged(folder: Path) -> list[int]:
                 found = history.read(log, (which.to_resume(log, None) if resume else which.find(which.runs(log), None)))
                 json_report.render(found.report)
                 table.details(found.report)
-                table.history(which.runs(log), log.counts(), colour=False)
+                past = service_past.gather(log, which.runs(log))
+                history_view.runs(past.runs, colour=False, columns=80)
+                history_view.overview(past, 20, colour=False, columns=80)
+                history_data.ends_csv(job for each in past.manifests for job in each.jobs)
                 if resume:
                     history.resume_setup(log, found, {"AFT_API_KEY": "k", "OTHER": "o"})
         except AftrunError as error:
@@ -136,6 +142,35 @@ def test_columns_that_hold_anything(column: str, tmp_path: Path) -> None:
         folder = tmp_path / str(number)
         row: dict[str, Any] = {column: value}
         planted(folder, **row)
+        assert set(judged(folder)) <= {0, 2, 74}, value
+
+
+@pytest.mark.parametrize(("table_name", "column"), [
+    ("ends", "run"), ("ends", "job"), ("ends", "outcome"), ("ends", "seconds"), ("causes", "job"), ("causes", "run"),
+    ("causes", "message"),
+])  # fmt: skip
+def test_ends_and_causes_that_hold_anything(table_name: str, column: str, tmp_path: Path) -> None:
+    """The same of what history reads; beside a good end, which is still told."""
+    for number, value in enumerate([*ODD, -5.0, 1e308, float("inf"), "1e9"]):
+        folder = tmp_path / str(number)
+        planted(folder)
+        with sqlite3.connect(folder / "state.db") as db:
+            run = db.execute("SELECT id FROM runs").fetchone()[0]
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS causes (job TEXT NOT NULL, run TEXT NOT NULL, message TEXT NOT NULL)"
+            )
+            rows: dict[str, dict[str, Any]] = {
+                "ends": {"run": run, "job": "m/odd", "outcome": "failed", "seconds": 1.0},
+                "causes": {"run": run, "job": "m/odd", "message": "why"},
+            }
+            rows[table_name][column] = value
+            try:
+                for name, row in rows.items():
+                    marks = f"({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
+                    db.execute(f"INSERT OR REPLACE INTO {name} {marks}", [*row.values()])  # names of ours
+            except sqlite3.IntegrityError:
+                continue  # SQLite itself does not take that
+        db.close()
         assert set(judged(folder)) <= {0, 2, 74}, value
 
 

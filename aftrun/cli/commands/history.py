@@ -1,15 +1,16 @@
-"""`aftrun history`: the runs on record."""
+"""`aftrun history`: the runs on record, and how jobs have fared over them."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
-from aftrun.cli import options
+from aftrun.cli import complete, options
 from aftrun.cli.boundary import Form, colour, emit, say
-from aftrun.cli.choices import ListFormat
-from aftrun.cli.flags import flag
+from aftrun.cli.choices import TableFormat
+from aftrun.cli.flags import argument, flag
 from aftrun.cli.running import duration
 from aftrun.domain.errors import UsageError
 from aftrun.domain.events import instant
@@ -17,29 +18,15 @@ from aftrun.domain.model import RunOutcome
 from aftrun.domain.text import dumps
 
 if TYPE_CHECKING:
-    from aftrun.domain.model import Json
-    from aftrun.run.store.record import RunRow
+    from pathlib import Path
+
+    from aftrun.domain.past import JobPast, Past
+    from aftrun.run.store.record import Log
 
 
 def since(last: str | None) -> str:
     """The instant that `--last` means; empty, which is before all others, without it."""
     return "" if last is None else instant(time.time() - (duration(last, "--last") or 0.0))
-
-
-def _row_data(row: RunRow, counts: dict[str, int]) -> dict[str, Json]:
-    retry_of = row.options.get("retry_of")
-    return {
-        "id": row.id,
-        "startedAt": row.started_at,
-        "endedAt": row.ended_at,
-        "outcome": row.outcome,
-        "exitCode": row.exit_code,
-        "manifests": list(row.manifests),
-        "jobs": row.jobs,
-        "counts": dict(counts),
-        "retryOf": retry_of if isinstance(retry_of, str) else None,
-        "sandbox": bool(row.options.get("sandbox")),
-    }
 
 
 def _count(number: int, noun: str) -> str:
@@ -48,14 +35,22 @@ def _count(number: int, noun: str) -> str:
 
 def history(
     state: options.StateFlags,
+    job: Annotated[
+        str | None,
+        argument(
+            help="A job, manifest/job or glob: how it fared over the runs, instead of the runs.",
+            metavar="JOB",
+            complete=complete.past_jobs,
+        ),
+    ] = None,
     status: Annotated[
         list[RunOutcome] | None,
         flag("--status", help="Only runs with this outcome (repeatable).", many=RunOutcome),
     ] = None,
     last: options.Last = None,
     manifest: options.OfManifest = None,
-    limit: Annotated[int, flag("--limit", "-n", help="At most so many, the newest first.", min=1)] = 20,
-    form: Annotated[ListFormat, flag("--format", help="How to show them.")] = ListFormat.TABLE,
+    limit: Annotated[int, flag("--limit", "-n", help="Show at most so many, the newest first.", min=1)] = 20,
+    form: Annotated[TableFormat, flag("--format", help="How to show them.")] = TableFormat.TABLE,
     prune: Annotated[
         str | None,
         flag("--prune", help="Forget runs that ended longer ago than this, such as 90d.", metavar="D"),
@@ -64,43 +59,74 @@ def history(
         bool,
         flag("--forget-once", help="With --prune: forget also what jobs with `once` did, so that it is done again."),
     ] = False,
+    rebuild: Annotated[
+        bool, flag("--rebuild", help="Work out anew, from every event on record, what this command reads.")
+    ] = False,
 ) -> int:
-    """List past runs, the newest first. Nothing is ever forgotten but by --prune."""
-    from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.service import which  # noqa: PLC0415  # the same
+    """List past runs, the newest first, and how their jobs have fared. Nothing is ever forgotten but by --prune."""
+    from aftrun.service import history as record  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service import past, which  # noqa: PLC0415  # the same
 
-    if not past.on_record(state.folder):
+    if not record.on_record(state.folder):
         # No history is a short history, not a mistake.
-        if form is ListFormat.JSON and prune is None:
+        if form is TableFormat.JSON and prune is None:
             emit("[]\n", Form.JSON)
         say(f"no run is on record in {state.folder}")
         return 0
     if forget_once and prune is None:
         raise UsageError("--forget-once goes with --prune", hint="say how old it must be: --prune 90d --forget-once")
-    with past.open_log(state.folder, say) as log:
+    with record.open_log(state.folder, say) as log:
+        if rebuild:
+            number = past.rebuild(log, say)
+            say(f"worked out anew from the events of {number} run{'' if number == 1 else 's'}")
         if prune is not None:
-            before = instant(time.time() - (duration(prune, "--prune") or 0.0))
-            done = past.prune(log, state.folder, before, forget_once=forget_once)
-            say(f"forgot {_count(len(done.runs), 'run')} that ended before {before}")
-            if done.forgotten:
-                say(f"forgot {_count(done.forgotten, 'key')} of `once` too: what was done under them can be done again")
-            if done.kept:
-                keys = _count(done.kept, "key")
-                say(f"kept {keys} of `once` of forgotten runs, so that what they did is not done again")
-            return 0
+            return _prune(log, state.folder, prune, forget_once=forget_once)
         found = which.runs(log, since=since(last), manifest=manifest)
         rows = [row for row in found if not status or row.outcome in status]
-        counts = log.counts()
-    shown = rows[:limit]
-    if form is ListFormat.JSON:
-        data = [_row_data(row, counts.get(row.id, {})) for row in shown]
-        emit(dumps(data) + "\n", Form.JSON)
-        return 0
-    from aftrun.cli.view import table  # noqa: PLC0415  # only for this format
-
-    emit(table.history(shown, counts, colour=colour(sys.stdout)))
-    if len(rows) > limit:
-        say(f"{len(rows) - limit} more: see --limit")
-    if not rows:
-        say("no run fits")
+        told = past.gather(log, rows, manifest)
+    _show(told, past.find_jobs(told, job) if job is not None else None, limit, form)
     return 0
+
+
+def _prune(log: Log, state_dir: Path, age: str, *, forget_once: bool) -> int:
+    from aftrun.service import history as record  # noqa: PLC0415  # as above
+
+    before = instant(time.time() - (duration(age, "--prune") or 0.0))
+    done = record.prune(log, state_dir, before, forget_once=forget_once)
+    say(f"forgot {_count(len(done.runs), 'run')} that ended before {before}")
+    if done.forgotten:
+        say(f"forgot {_count(done.forgotten, 'key')} of `once` too: what was done under them can be done again")
+    if done.kept:
+        keys = _count(done.kept, "key")
+        say(f"kept {keys} of `once` of forgotten runs, so that what they did is not done again")
+    return 0
+
+
+def _show(told: Past, jobs: list[JobPast] | None, limit: int, form: TableFormat) -> None:
+    """Runs, or these jobs, on standard output."""
+    newest = told.runs[: -limit - 1 : -1]
+    if form is not TableFormat.TABLE:
+        from aftrun.report import past as data  # noqa: PLC0415  # only for these formats
+
+        if form is TableFormat.CSV:
+            emit(data.runs_csv(newest) if jobs is None else data.ends_csv(jobs))
+            return
+        rows = list(map(data.run_data, newest)) if jobs is None else list(map(data.job_data, jobs))
+        emit(dumps(rows) + "\n", Form.JSON)
+        return
+    from aftrun.cli.view import history as view  # noqa: PLC0415  # only for this format
+
+    painted, columns = colour(sys.stdout), max(80, shutil.get_terminal_size().columns)
+    if jobs is None:
+        text = view.runs(newest, colour=painted, columns=columns)
+        if told.runs:
+            text += "\n" + view.overview(told, limit, colour=painted, columns=columns)
+    elif len(jobs) == 1:
+        text = view.one_job(jobs[0], limit, colour=painted, columns=columns)
+    else:
+        text = view.several(jobs, colour=painted, columns=columns)
+    emit(view.plain(text, sys.stdout.encoding))
+    if jobs is None and len(told.runs) > limit:
+        say(f"{len(told.runs) - limit} more runs: see --limit")
+    if not told.runs:
+        say("no run fits")

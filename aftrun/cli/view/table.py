@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from aftrun.cli.view.progress import COLOURS, MARKS, paint
 from aftrun.domain.durations import human_duration
-from aftrun.domain.events import parse_instant
 from aftrun.domain.instants import at_zone
 from aftrun.domain.model import JobResult, Outcome, RunReport
 from aftrun.domain.text import joined, one_line
 from aftrun.report.facts import labels
-from aftrun.run.store.record import RunRow
 
 
 def width(text: str) -> int:
@@ -106,37 +104,6 @@ def summary(report: RunReport, *, colour: bool) -> str:
     if report.settled is not None:
         word += f", settled: {paint(report.settled[0], '32' if report.settled[1] == 0 else '31', colour=colour)}"
     return f"{word}: {total} job{'' if total == 1 else 's'}{took}: {counts or 'nothing to do'}"
-
-
-def _local(text: str) -> str:
-    """An RFC 3339 instant as local time, to the second."""
-    return at_zone(parse_instant(text), None).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def history(rows: Sequence[RunRow], counts: Mapping[str, Mapping[str, int]], *, colour: bool) -> str:
-    """One line a run."""
-    cells = []
-    for row in rows:
-        took = ""
-        if row.ended_at is not None:
-            span = parse_instant(row.ended_at) - parse_instant(row.started_at)
-            took = human_duration(span)
-        ends = counts.get(row.id, {})
-        open_jobs = row.jobs - sum(ends.values())
-        words = [f"{count} {word}" for word, count in sorted(ends.items(), key=lambda end: -end[1])]
-        words += [f"{open_jobs} open"] if open_jobs else []
-        names = ", ".join(row.manifests) + (" (sandbox)" if row.options.get("sandbox") else "")
-        cells.append([row.id, _local(row.started_at), took, row.outcome, one_line(names), ", ".join(words)])
-    lines = []
-    table = rows_to_text(["RUN", "STARTED", "TIME", "OUTCOME", "MANIFEST", "JOBS"], cells)
-    for number, line in enumerate(table):
-        if number == 0:
-            lines.append(paint("  ".join(line).rstrip(), "1", colour=colour))
-            continue
-        code = {"succeeded": "32", "running": "36", "interrupted": "33"}.get(rows[number - 1].outcome, "31")
-        line[3] = paint(line[3], code, colour=colour)
-        lines.append("  ".join(line).rstrip())
-    return "\n".join(lines) + "\n"
 
 
 def details(report: RunReport) -> str:

@@ -22,7 +22,6 @@ from aftrun.domain.errors import StateError, UnderWay, UsageError
 from aftrun.domain.events import (
     FORMAT,
     Event,
-    JobEnded,
     RunEnded,
     RunResumed,
     RunStarted,
@@ -31,9 +30,12 @@ from aftrun.domain.events import (
     instant,
 )
 from aftrun.domain.model import Json, RunOutcome
+from aftrun.domain.past import End
 from aftrun.domain.runids import checked, is_run_id
 from aftrun.run.converge import LastAttempt
 from aftrun.run.store import folder as state_folder
+from aftrun.run.store import space
+from aftrun.run.store.ends import Ends
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.identities import Identities
 from aftrun.run.store.journal_file import encode
@@ -166,6 +168,7 @@ class Log:
         self.path = folder / "state.db"
         self._waiting, self._hurried = waiting, hurried
         self.identities = Identities(self._execute)
+        self.outcomes = Ends(self._execute, self._write)
         """What is known of jobs with `once`. To be written through this class."""
         state_folder.check(folder)
         if create:
@@ -210,6 +213,7 @@ class Log:
         log.path = path
         log._waiting, log._hurried = lambda _: None, lambda: False  # noqa: SLF001  # one of its own kind
         log.identities = Identities(log._execute)  # noqa: SLF001  # the same
+        log.outcomes = Ends(log._execute, log._write)  # noqa: SLF001  # the same
         try:
             where = f"{path.absolute().as_uri()}?mode=ro"
             log._db = sqlite3.connect(where, uri=True, isolation_level=None)  # noqa: SLF001  # the same
@@ -304,7 +308,7 @@ class Log:
                 self._abandon()
                 raise StateError(f"{path} was replaced by another file while the run was under way", hint=_LEAVE)
             if path == self.path:
-                if found.st_size < self._size:
+                if found.st_size < self._size and found.st_size < space.length(path):
                     raise StateError(f"{path} was cut short while the run was under way", hint=_LEAVE)
                 self._size = found.st_size
 
@@ -317,6 +321,7 @@ class Log:
     def _prepare(self) -> None:
         # WAL needs shared memory, which some network file systems do not give; SQLite then keeps its rollback
         # journal and says so, which is slower and just as safe.
+        self._execute(f"PRAGMA auto_vacuum = {space.INCREMENTAL}")  # of a file that is yet to be made
         self._execute("PRAGMA journal_mode = WAL").fetchone()
         self._execute("PRAGMA synchronous = FULL")
         self._execute("PRAGMA foreign_keys = ON")
@@ -506,12 +511,7 @@ class Log:
 
     def _follow(self, run: str, events: Sequence[Event]) -> None:
         """Let the tables that lists are read from follow the events."""
-        ends = {event.job: event for event in events if isinstance(event, JobEnded)}
-        if ends:
-            self._write(
-                "INSERT OR REPLACE INTO ends (run, job, outcome, seconds) VALUES ",
-                [(run, event.job, event.outcome.value, event.seconds) for event in ends.values()],
-            )
+        self.outcomes.follow(run, events)
         for event in events:
             if isinstance(event, RunEnded):
                 ended = (instant(event.at), event.outcome, event.exit_code, run)
@@ -521,11 +521,6 @@ class Log:
                     "UPDATE runs SET ended_at = NULL, outcome = 'running', exit_code = NULL WHERE id = ?", (run,)
                 )
             elif isinstance(event, Settled):
-                self._db.execute(
-                    "INSERT INTO ends (run, job, outcome) VALUES (?1, ?2, ?3) "
-                    "ON CONFLICT (job, run) DO UPDATE SET outcome = ?3",
-                    (run, event.job, event.outcome.value),
-                )
                 settled = (event.run_outcome, event.exit_code, run)
                 self._db.execute(
                     "UPDATE runs SET outcome = COALESCE(?1, outcome), exit_code = COALESCE(?2, exit_code) "
@@ -544,6 +539,8 @@ class Log:
         run, events = start.run, [start, *others]
         with self._explained(), self._transaction():
             self._db.execute("DELETE FROM runs WHERE id = ?", (run,))
+            for table in ("ends", "events", "files"):  # what is left where it was forgotten and comes back
+                self._db.execute(f"DELETE FROM {table} WHERE run = ?", (run,))  # noqa: S608  # three names of ours
             self._begin(start, files, options)
             self._sequence[run] = 0
             self._insert(run, events)
@@ -783,15 +780,84 @@ class Log:
         with self._explained():
             return self.identities.all()
 
-    def forget(self, runs: Iterable[str], identities: Iterable[str] = ()) -> None:
-        """Forget runs, and identities of `once`, so that their jobs are submitted again.
+    def forget_once(self, identities: Iterable[str]) -> None:
+        """Forget identities of `once`, so that their jobs are submitted again.
 
         Raises:
             StateError: the file cannot be written.
         """
         with self._explained(), self._transaction():
             self.identities.forget(identities)
-            self._db.executemany("DELETE FROM runs WHERE id = ?", [(run,) for run in runs])
+
+    def forget(self, run: str, before: str) -> bool:
+        """Take a run off every list, if it did end before this instant; `sweep` removes what is left of it.
+
+        Raises:
+            StateError: the file cannot be written.
+        """
+        with self._explained():
+            self._execute("PRAGMA foreign_keys = OFF")  # its row goes before its events, which may be many
+            try:
+                with self._transaction():
+                    ended = "DELETE FROM runs WHERE id = ? AND ended_at IS NOT NULL AND ended_at < ?"
+                    gone = self._db.execute(ended, (run, before)).rowcount > 0
+                    if gone:
+                        self.outcomes.forget(run)
+            finally:
+                self._db.execute("PRAGMA foreign_keys = ON")
+        return gone
+
+    def sweep(self, breathe: Callable[[], None]) -> None:
+        """Remove what is left of forgotten runs, and give its space back; `breathe` is called between transactions.
+
+        Raises:
+            StateError: the file cannot be written.
+        """
+        with self._explained():
+            space.sweep(self._execute, self._transaction, breathe)
+
+    def compact(self) -> bool:
+        """Make the file anew, so that it can give space back from now on; False where it can already.
+
+        Nobody else can write meanwhile: not for use while a run is under way.
+
+        Raises:
+            StateError: the file cannot be written, or is in use.
+        """
+        with self._explained():
+            if space.gives_back(self._execute):
+                return False
+            self._execute(f"PRAGMA auto_vacuum = {space.INCREMENTAL}")
+            self._execute("VACUUM", patience=HURRIED_SECONDS)
+        return True
+
+    def ends(self) -> Iterator[tuple[str, list[End]]]:
+        """Every end on record: each job's key, with its ends in the order of the runs' ids.
+
+        Raises:
+            StateError: they cannot be read.
+        """
+        with self._explained():
+            yield from self.outcomes.all()
+
+    def causes(self) -> dict[tuple[str, str], str]:
+        """Why jobs did not succeed, by job and run; runs of version 0.1 have none here until `refold`.
+
+        Raises:
+            StateError: they cannot be read.
+        """
+        with self._explained():
+            return self.outcomes.causes()
+
+    def refold(self, run: str) -> None:
+        """Make what lists are read from anew from a run's events.
+
+        Raises:
+            StateError: they cannot be read, or the file cannot be written.
+        """
+        with self._explained(), self._transaction():
+            self.outcomes.forget(run)
+            self._follow(run, self.events(run))
 
 
 def _run_row(row: Sequence[Any]) -> RunRow:

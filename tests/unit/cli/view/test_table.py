@@ -10,7 +10,6 @@ import pytest
 from aftrun.cli.view import table
 from aftrun.domain.model import JobResult, Outcome, RunReport
 from aftrun.domain.values import Origin
-from aftrun.run.store.record import RunRow
 
 
 def result(name: str, outcome: Outcome | None, *, manifest: str = "m", **changes: object) -> JobResult:
@@ -93,16 +92,6 @@ def test_colours_are_in_the_outcome_only() -> None:
     coloured = table.render(report(result("a", Outcome.SUCCEEDED)), colour=True)
     assert "\x1b[32msucceeded" in coloured
     assert len(coloured) > len(plain)
-
-
-def test_history_counts_what_is_open() -> None:
-    """A run that was killed has jobs without an end."""
-    row = RunRow(
-        "20260102-020000-7f3a", "2026-01-02T02:00:00.000Z", None, "running", None, ("night",), 3, {"sandbox": True}
-    )
-    text = table.history([row], {row.id: {"succeeded": 1, "failed": 1}}, colour=False)
-    assert "1 succeeded, 1 failed, 1 open" in text
-    assert "night (sandbox)" in text
 
 
 def test_details_name_commit_and_warnings() -> None:

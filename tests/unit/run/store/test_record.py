@@ -29,6 +29,7 @@ from aftrun.domain.events import (
 from aftrun.domain.model import Outcome
 from aftrun.run.store import folder as state_folder
 from aftrun.run.store import record as log_module
+from aftrun.run.store import space
 from aftrun.run.store.journal import MemoryJournal, RunJournal
 from aftrun.run.store.record import SCHEMA_VERSION, Log, StoredFile, process_name
 
@@ -38,6 +39,7 @@ START = RunStarted(
 INTENT = SubmitIntended(1_767_225_601.5, "m/a", 1, {"scriptName": "Überweisung ✓"})
 ACCEPTED = Accepted(1_767_225_602.0, "m/a", 1, "17")
 ENDED = RunEnded(1_767_225_603.0, "succeeded", 0)
+FAILED = JobEnded(1_767_225_602.5, "m/a", Outcome.FAILED, Reason.DONE, "exit code 3")
 
 
 def begin(folder: Path, run: str = "r1", at: float = 1_767_225_600.0) -> Log:
@@ -155,19 +157,127 @@ def test_a_run_is_begun_once(tmp_path: Path) -> None:
             log.append("unknown", [ENDED])
 
 
-def test_prune_forgets_ended_runs_with_all_they_had(tmp_path: Path) -> None:
+def test_forgotten_runs_go_with_all_they_had(tmp_path: Path) -> None:
     """Only runs that ended before the instant; their events and files go with them, running ones stay."""
+    before = "2026-06-01T00:00:00.000Z"
     with begin(tmp_path, "old") as log:
-        log.append("old", [ENDED])
+        log.append("old", [FAILED, ENDED])
         begin(tmp_path, "running").close()
         begin(tmp_path, "new").close()
         log.append("new", [RunEnded(1_800_000_000.0, "failed", 1)])
-        assert log.ended_before("2026-06-01T00:00:00.000Z") == ["old"]
-        log.forget(["old"])
-        assert log.ended_before("2026-06-01T00:00:00.000Z") == []
+        assert log.ended_before(before) == ["old"]
+        assert [log.forget(run, before) for run in ("old", "running", "new", "old")] == [True, False, False, False]
         assert [row.id for row in log.runs()] == ["running", "new"]
-        assert (log.events("old"), log.files("old")) == ([], [])
+        log.sweep(lambda: None)
+        assert (log.events("old"), log.files("old"), log.counts(), log.causes()) == ([], [], {}, {})
         assert len(log.events("new")) == 2
+
+
+def test_a_sweep_goes_on_where_an_earlier_one_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes small steps, and what one leaves the next finds; a run that came back from its journal is whole."""
+    monkeypatch.setattr(space, "ROWS", 2)
+    with begin(tmp_path, "old") as log:
+        log.append("old", [INTENT, ACCEPTED, FAILED, INTENT, ACCEPTED, FAILED, ENDED])
+        log.forget("old", "2026-06-01T00:00:00.000Z")
+        steps: list[int] = []
+
+        def killed() -> None:
+            steps.append(log.count("old"))
+            if len(steps) == 2:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            log.sweep(killed)
+        assert steps == [6, 4]
+        log.restore(RunStarted(1.0, "old", START.jobs, START.sources), [INTENT, ENDED], [], {})
+        assert log.events("old")[1:] == [INTENT, ENDED]
+        log.sweep(lambda: None)
+        assert log.count("old") == 3
+        log.forget("old", "2026-06-01T00:00:00.000Z")
+        log.sweep(lambda: None)
+        assert log.count("old") == 0
+
+
+def big(log: Log, run: str, events: int = 4_000) -> None:
+    """A run of some megabytes, which has ended."""
+    log.append(run, [Warned(1_767_225_601.0, f"{number} {'x' * 500}") for number in range(events)])
+    log.append(run, [ENDED])
+
+
+def test_the_space_of_forgotten_runs_goes_back_to_the_disk_beside_a_run(tmp_path: Path) -> None:
+    """In many steps, while another process writes: it takes the shorter file for no damage, and for damage what is."""
+    with begin(tmp_path, "old") as log, begin(tmp_path, "live") as other:
+        big(log, "old")
+        other.check()
+        log.forget("old", "2026-06-01T00:00:00.000Z")
+        steps = []
+
+        def beside() -> None:
+            other.check()
+            other.append("live", [INTENT])
+            steps.append(log.path.stat().st_size)
+
+        log.sweep(beside)
+        other.check()
+        assert len(steps) > 10
+        assert log.path.stat().st_size < max(steps) / 4
+        assert log.count("live") == len(steps) + 1
+        os.truncate(log.path, log.path.stat().st_size // 2)
+        with pytest.raises(StateError, match="cut short"):
+            other.check()
+
+
+def test_a_file_of_an_earlier_version_is_made_anew_to_give_space_back(tmp_path: Path) -> None:
+    """Once, and nothing is lost."""
+    with begin(tmp_path, "old") as log:
+        big(log, "old")
+        log._db.execute("PRAGMA auto_vacuum = 0")
+        log._db.execute("VACUUM")
+    with Log(tmp_path) as log:
+        begin(tmp_path, "new").close()
+        full = log.path.stat().st_size
+        log.forget("old", "2026-06-01T00:00:00.000Z")
+        log.sweep(lambda: None)
+        assert log.compact()
+        assert not log.compact()
+        assert [row.id for row in log.runs()] == ["new"]
+        assert log.damage() == ""
+    assert (tmp_path / "state.db").stat().st_size < full / 4
+
+
+def test_causes_follow_the_events_and_are_made_anew_of_them(tmp_path: Path) -> None:
+    """A cause is a line; a job that is open again has neither end nor cause; `refold` gives the same."""
+    bad = JobEnded(1.0, "m/a", Outcome.FAILED, Reason.DONE, "exit code 3: \udcff gone\nlook there", 2.5)
+    good = JobEnded(2.0, "m/b", Outcome.SUCCEEDED, Reason.DONE, "fine", 1.5)
+    skipped = JobEnded(2.0, "m/c", Outcome.SKIPPED, Reason.NEEDS, "needs a")
+    with begin(tmp_path) as log:
+        assert log.causes() == {}
+        log.append("r1", [bad, good, skipped, ENDED])
+        before = (log.causes(), dict(log.ends()))
+        assert before[0] == {("m/a", "r1"): "exit code 3: \\udcff gone"}
+        assert before[1]["m/a"] == [("r1", "failed", 2.5)]
+        assert {job: ends[0].outcome for job, ends in before[1].items()} == {
+            "m/a": "failed",
+            "m/b": "succeeded",
+            "m/c": "skipped",
+        }
+        log._db.execute("DELETE FROM causes")
+        log._db.execute("UPDATE ends SET outcome = 'succeeded'")
+        log.refold("r1")
+        assert (log.causes(), dict(log.ends())) == before
+        log.append("r1", [RunResumed(3.0, again=("m/a", "m/c"))])
+        assert (log.causes(), sorted(dict(log.ends()))) == ({}, ["m/b"])
+        log.refold("r1")
+        assert (log.causes(), sorted(dict(log.ends()))) == ({}, ["m/b"])
+
+
+def test_version_0_1_goes_on_beside_the_table_of_causes(tmp_path: Path) -> None:
+    """It deletes runs and knows nothing of causes, which go with them."""
+    with begin(tmp_path) as log:
+        log.append("r1", [FAILED, ENDED])
+        assert log.causes()
+        log._db.execute("DELETE FROM runs WHERE id = 'r1'")
+        assert log.causes() == {}
 
 
 def test_the_journal_of_a_run(tmp_path: Path) -> None:

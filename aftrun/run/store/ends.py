@@ -1,0 +1,131 @@
+"""How jobs ended, as rows that lists and histories are read from.
+
+A projection of the events, kept in the transaction that records these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+from aftrun.domain.events import Event, JobEnded, RunResumed, Settled
+from aftrun.domain.past import WELL, End
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS causes (
+    job     TEXT NOT NULL,
+    run     TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    message TEXT NOT NULL,
+    PRIMARY KEY (job, run)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS causes_by_run ON causes (run);
+"""
+"""Why jobs ended as they did that did not succeed. Version 0.1 had no such table, and does no harm to it."""
+
+_CAUSE = 500
+"""Characters of a cause; the events have all of them."""
+
+_ENDS = """
+SELECT run, outcome, CASE WHEN seconds BETWEEN 0 AND 1e10 AND typeof(seconds) <> 'text' THEN seconds END
+FROM ends WHERE job = ? AND typeof(run) = 'text' AND typeof(outcome) = 'text' ORDER BY run
+"""
+"""Columns can hold anything, whatever the table says."""
+
+_EVERY_CAUSE = """
+SELECT job, run, message FROM causes
+WHERE typeof(job) = 'text' AND typeof(run) = 'text' AND typeof(message) = 'text'
+"""
+
+_SETTLED = """
+INSERT INTO ends (run, job, outcome) VALUES (?1, ?2, ?3) ON CONFLICT (job, run) DO UPDATE SET outcome = ?3
+"""
+
+
+class Rows(Protocol):
+    """The result of a statement."""
+
+    def fetchone(self) -> Any:
+        """The next row, or None."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """All rows."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Ends:
+    """The rows. Writing is for those who are in a transaction.
+
+    `execute` takes a statement and its values; `write` the beginning of an insertion, and rows.
+    """
+
+    def __init__(
+        self, execute: Callable[[str, Sequence[Any]], Rows], write: Callable[[str, Sequence[tuple[Any, ...]]], None]
+    ) -> None:
+        self._execute, self._write = execute, write
+        self._there = False
+
+    def follow(self, run: str, events: Iterable[Event]) -> None:
+        """Take what events say of ends: a job's own, that it is open again, and what a person found out."""
+        ends: dict[str, JobEnded] = {}
+        for event in events:
+            match event:
+                case JobEnded():
+                    ends[event.job] = event
+                case RunResumed() if event.again:
+                    for job in event.again:
+                        ends.pop(job, None)
+                        self._reopen(run, job)
+                case Settled():
+                    self._put(run, ends)
+                    self._execute(_SETTLED, (run, event.job, event.outcome.value))
+        self._put(run, ends)
+
+    def _put(self, run: str, ends: dict[str, JobEnded]) -> None:
+        if not ends:
+            return
+        self._write(
+            "INSERT OR REPLACE INTO ends (run, job, outcome, seconds) VALUES ",
+            [(run, each.job, each.outcome.value, each.seconds) for each in ends.values()],
+        )
+        causes = [(each.job, run, _cause(each)) for each in ends.values() if each.outcome not in WELL]
+        if causes:
+            self._make_table()
+            self._write("INSERT OR REPLACE INTO causes (job, run, message) VALUES ", causes)
+        ends.clear()
+
+    def _reopen(self, run: str, job: str) -> None:
+        self._make_table()
+        for table in ("ends", "causes"):
+            self._execute(f"DELETE FROM {table} WHERE run = ? AND job = ?", (run, job))  # noqa: S608  # names of ours
+
+    def forget(self, run: str) -> None:
+        """Of a run that is forgotten, or is about to be read anew."""
+        self._make_table()
+        for table in ("ends", "causes"):
+            self._execute(f"DELETE FROM {table} WHERE run = ?", (run,))  # noqa: S608  # names of ours
+
+    def _make_table(self) -> None:
+        if not self._there:
+            for statement in filter(str.strip, TABLES.split(";")):
+                self._execute(statement, ())
+            self._there = True
+
+    def all(self) -> Iterator[tuple[str, list[End]]]:
+        """Every end on record: each job's key, with its ends in the order of the runs' ids."""
+        for (job,) in self._execute("SELECT DISTINCT job FROM ends WHERE typeof(job) = 'text'", ()).fetchall():
+            yield job, list(map(End._make, self._execute(_ENDS, (job,))))
+
+    def causes(self) -> dict[tuple[str, str], str]:
+        """Why jobs did not succeed, by job and run; runs of version 0.1 have none here until they are read anew."""
+        if not self._execute("SELECT 1 FROM sqlite_master WHERE name = 'causes'", ()).fetchone():
+            return {}
+        return {(job, run): message for job, run, message in self._execute(_EVERY_CAUSE, ())}
+
+
+def _cause(event: JobEnded) -> str:
+    """Why, in a line; what a server said may hold half a surrogate pair, which SQLite takes in no form."""
+    text = event.message.partition("\n")[0][:_CAUSE]
+    return text.encode("utf-8", "backslashreplace").decode()

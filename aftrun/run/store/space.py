@@ -1,0 +1,85 @@
+"""What the record gives back to the disk: the rows of forgotten runs, then the pages that these leave free.
+
+All of it in small transactions, between which others that write get their turn: a run beside it does not feel it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+INCREMENTAL = 2
+"""SQLite's `auto_vacuum`: pages that are free can be given back, when somebody says so."""
+ROWS, PAGES = 1_000, 256
+"""How many rows are removed, and how many pages given back, in one transaction: some milliseconds of work."""
+
+
+Transaction = Callable[[], AbstractContextManager[None]]
+
+
+class Execute(Protocol):
+    """Runs a statement, tried again while another program has the file."""
+
+    def __call__(self, sql: str, values: Any = (), /) -> Any:
+        """Returns a cursor."""
+        ...
+
+
+def sweep(
+    execute: Execute, transaction: Callable[[], AbstractContextManager[None]], breathe: Callable[[], None]
+) -> None:
+    """Remove what is left of forgotten runs, and give its space back; `breathe` is called between transactions."""
+    for table in ("events", "files"):
+        for run in _orphans(execute, table):
+            while _sweep_some(execute, transaction, table, run):
+                breathe()
+    if not gives_back(execute):
+        return
+    while (free := execute("PRAGMA freelist_count").fetchone()[0]) > 0:
+        with transaction():
+            execute(f"PRAGMA incremental_vacuum({min(free, PAGES)})").fetchall()
+        breathe()
+    execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def gives_back(execute: Execute) -> bool:
+    """Whether the file was begun so that it can give space back."""
+    return bool(execute("PRAGMA auto_vacuum").fetchone()[0] == INCREMENTAL)
+
+
+def _orphans(execute: Execute, table: str) -> Iterator[str]:
+    """Runs that a table still holds rows of, and that are on no list."""
+    query = f"SELECT MIN(run) FROM {table} WHERE run > ?"  # noqa: S608  # a name of ours
+    run = ""
+    while (run := execute(query, (run,)).fetchone()[0]) is not None:
+        if not execute("SELECT 1 FROM runs WHERE id = ?", (run,)).fetchone():
+            yield run
+
+
+def _sweep_some(execute: Execute, transaction: Transaction, table: str, run: str) -> bool:
+    """Remove some rows of a run that is on no list; whether there were any."""
+    some = f"SELECT seq FROM {table} WHERE run = ?1 ORDER BY seq LIMIT 1 OFFSET {ROWS}"  # noqa: S608  # the same
+    with transaction():
+        if execute("SELECT 1 FROM runs WHERE id = ?", (run,)).fetchone():
+            return False  # it has come back, from its journal
+        query = f"DELETE FROM {table} WHERE run = ?1 AND seq < COALESCE(({some}), 9e18)"  # noqa: S608  # the same
+        return bool(execute(query, (run,)).rowcount > 0)
+
+
+def length(path: Path) -> int:
+    """How long a state file is by its own header, bytes: it shrinks when space is given back.
+
+    The format is documented at https://www.sqlite.org/fileformat2.html#the_database_header.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(32)
+    except OSError:
+        header = b""
+    if len(header) < 32 or not header.startswith(b"SQLite format 3\0"):
+        return sys.maxsize
+    page = int.from_bytes(header[16:18], "big")
+    return (65536 if page == 1 else page) * int.from_bytes(header[28:32], "big")

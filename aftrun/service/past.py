@@ -1,0 +1,94 @@
+"""How runs on record, and their jobs over them, have fared: the record as the frozen data of `domain/past.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from aftrun.domain.errors import StateError, UsageError
+from aftrun.domain.events import parse_instant
+from aftrun.domain.jobnames import job_key, split_key
+from aftrun.domain.past import WELL, End, JobPast, Past, RunPast
+from aftrun.domain.past import gather as fold_past
+from aftrun.domain.text import brief, did_you_mean
+from aftrun.run.select import glob
+from aftrun.run.store.record import Busy, Log, RunRow
+
+
+def gather(log: Log, rows: Sequence[RunRow], manifest: str | None = None) -> Past:
+    """How these runs, and their jobs over them, have fared; `manifest` leaves out the jobs of others that they had.
+
+    Raises:
+        StateError: the record cannot be read.
+    """
+    counts = log.counts()
+    wanted = {row.id for row in rows}
+    every = len(wanted) == len(counts) and wanted.issuperset(counts)
+    bad: dict[str, list[str]] = {}
+    ends: list[tuple[str, list[End]]] = []
+    names = {row.id: row.manifests for row in rows}
+    for job, found in log.ends():
+        mine = found if every else [end for end in found if end.run in wanted]
+        if manifest is None or job.startswith(job_key(manifest, "")):
+            ends.append((job, mine))
+        for end in mine:
+            if end.outcome not in WELL:
+                bad.setdefault(end.run, []).append(split_key(job, names[end.run])[1])
+    runs = tuple(
+        RunPast(
+            id=row.id,
+            started_at=parse_instant(row.started_at),
+            ended_at=None if row.ended_at is None else parse_instant(row.ended_at),
+            outcome=row.outcome,
+            manifests=row.manifests,
+            jobs=row.jobs,
+            counts=counts.get(row.id, {}),
+            bad=tuple(bad.get(row.id, ())),
+            sandbox=bool(row.options.get("sandbox")),
+            exit_code=row.exit_code,
+            retry_of=retry_of if isinstance(retry_of := row.options.get("retry_of"), str) else None,
+        )
+        for row in reversed(rows)
+    )
+    past = fold_past(runs, ends, log.causes())
+    if manifest is None:
+        return past
+    return replace(past, manifests=tuple(each for each in past.manifests if each.name == manifest))
+
+
+def find_jobs(past: Past, wanted: str) -> list[JobPast]:
+    """The jobs of that name, `manifest/job` or glob; a matrix job's name stands for all its copies.
+
+    Raises:
+        UsageError: none is so called.
+    """
+    jobs = [job for manifest in past.manifests for job in manifest.jobs]
+    found = [job for job in jobs if wanted in (job.name, job.key)]
+    found = found or [job for job in jobs if wanted in (job.name.partition("[")[0], job.key.partition("[")[0])]
+    if not found:
+        fits = glob(wanted)
+        found = [job for job in jobs if fits(job.name) or fits(job.key)]
+    if not found:
+        guess = did_you_mean(wanted, {job.name for job in jobs})
+        raise UsageError(
+            f"no job {brief(wanted)!r} is on record in these runs", hint=guess or "`aftrun history '*'` lists them all"
+        )
+    return found
+
+
+def rebuild(log: Log, say: Callable[[str], None]) -> int:
+    """Make what `history` reads anew from the events of all runs; returns of how many. What cannot be read is said.
+
+    Raises:
+        StateError: the file cannot be written.
+    """
+    done = 0
+    for row in log.runs():
+        try:
+            log.refold(row.id)
+            done += 1
+        except Busy:
+            raise
+        except StateError as error:
+            say(f"warning: {error.message}")
+    return done
