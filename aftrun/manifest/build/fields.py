@@ -17,6 +17,7 @@ from aftrun.domain.text import brief, did_you_mean
 from aftrun.domain.values import Inside, Outside, Template, Value, bound
 from aftrun.manifest import outside
 from aftrun.manifest.build import expand
+from aftrun.manifest.check import layout
 from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.parse import scalars
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode
@@ -26,7 +27,6 @@ T = TypeVar("T")
 Axes = Mapping[str, str]
 """The combination of a matrix that a job stands for."""
 
-DURATION = "a duration such as 500ms, 30s, 5m, 2h, 1d or 1h30m"
 RUN_NAMES = ("id", "date", "started")
 
 
@@ -244,7 +244,7 @@ class Fields:
             seconds = scalars.duration(text)
             return seconds if seconds or zero else None
 
-        return self._fit(node, axes, convert, what, DURATION + ("" if zero else ", longer than zero"))
+        return self._fit(node, axes, convert, what, scalars.DURATION + ("" if zero else ", longer than zero"))
 
     def flag(self, node: Node | None, what: str, axes: Axes | None = None) -> bool | None:
         """A switch."""
@@ -255,18 +255,20 @@ class Fields:
 
         return self._fit(node, axes, convert, what, "true or false")
 
-    def integer(self, node: Node | None, what: str, least: int, most: int, axes: Axes | None = None) -> int | None:
-        """A whole number within bounds."""
+    def integer(self, node: Node | None, part: str, key: str, axes: Axes | None = None) -> int | None:
+        """A whole number within the bounds that the schema sets for a key of a part."""
+        least, most = layout.bounds(part, key)
 
         def convert(text: str) -> int | None:
             value = scalars.resolve(text)
             good = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
             return int(text, 0) if good and text[:2] in ("0x", "0o") else int(text) if good else None
 
-        return self._fit(node, axes, convert, what, f"a whole number from {least} to {most}")
+        return self._fit(node, axes, convert, f"{key!r}", f"a whole number from {least} to {most}")
 
-    def number(self, node: Node | None, what: str, least: float, most: float, axes: Axes | None = None) -> float | None:
-        """A number within bounds."""
+    def number(self, node: Node | None, part: str, key: str, axes: Axes | None = None) -> float | None:
+        """A number within the bounds that the schema sets for a key of a part."""
+        least, most = layout.bounds(part, key)
 
         def convert(text: str) -> float | None:
             value = scalars.resolve(text)
@@ -274,12 +276,13 @@ class Fields:
                 return None
             return float(value) if least <= value <= most else None
 
-        return self._fit(node, axes, convert, what, f"a number from {least:g} to {most:g}")
+        return self._fit(node, axes, convert, f"{key!r}", f"a number from {least:g} to {most:g}")
 
-    def choice(self, node: Node | None, what: str, choices: tuple[str, ...], axes: Axes | None = None) -> str | None:
-        """One of several words."""
+    def choice(self, node: Node | None, part: str, key: str, axes: Axes | None = None) -> str | None:
+        """One of the words that the schema has for a key of a part."""
+        words = layout.words(part, key)
         return self._fit(
-            node, axes, lambda text: text if text in choices else None, what, "one of " + ", ".join(choices)
+            node, axes, lambda text: text if text in words else None, f"{key!r}", "one of " + ", ".join(words)
         )
 
     def finish_by(self, node: Node | None) -> str | None:
@@ -289,7 +292,7 @@ class Fields:
             None,
             lambda text: text if scalars.is_finish_by(text) else None,
             "'finishBy'",
-            "a time of day such as 06:00, or an instant such as 2026-01-02T06:00:00Z",
+            scalars.FINISH_BY,
         )
 
     def jmespath(self, node: Node | None, what: str, axes: Axes | None = None) -> str | None:

@@ -26,7 +26,6 @@ MAX_JOBS = 200_000
 LONGEST_NAME = 200
 
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029/]")
-_RETRY_ON = ("failed", "rejected", "undelivered", "cancelled")
 _READ_APART = frozenset(
     {"name", "needs", *(selector.value for selector in Selector), "params", "matrix", "tags", "when", "once"}
 )
@@ -188,7 +187,7 @@ class Jobs:
                     found["tags"] = tuple(dict.fromkeys(text for text, _ in self.fields.fixed_list(value, "a tag")))
                 elif name == "when":
                     word = self.fields.fixed(value, "'when'")
-                    if word in {when.value for when in When}:
+                    if word in layout.words("job", "when"):
                         found["when"] = When(word)
         return found
 
@@ -225,7 +224,7 @@ class Jobs:
             case "retry":
                 return self._retry(mapping(node), axes)
             case "onAmbiguous":
-                word = fields.choice(node, what, tuple(OnAmbiguous), axes)
+                word = fields.choice(node, "job", name, axes)
                 return OnAmbiguous(word) if word else None
             case "expect":
                 items = node.items if isinstance(node, ListNode) else (node,)
@@ -261,11 +260,11 @@ class Jobs:
         fields = self.fields
         backoff = mapping(node.get("backoff"))
         words = [text for text, _ in fields.fixed_list(node.get("on"), "'on'")]
-        values: dict[str, Any] = {"limit": fields.integer(node.get("limit"), "'limit'", 0, 1000, axes)}
+        values: dict[str, Any] = {"limit": fields.integer(node.get("limit"), "retry", "limit", axes)}
         if words:
-            values["on"] = tuple(Outcome(word) for word in dict.fromkeys(words) if word in _RETRY_ON)
+            values["on"] = tuple(Outcome(word) for word in dict.fromkeys(words) if word in layout.words("retry", "on"))
         if backoff is not None:
             values["duration"] = fields.duration(backoff.get("duration"), "'duration'", axes, zero=True)
-            values["factor"] = fields.number(backoff.get("factor"), "'factor'", 1, 100, axes)
+            values["factor"] = fields.number(backoff.get("factor"), "backoff", "factor", axes)
             values["cap"] = fields.duration(backoff.get("cap"), "'cap'", axes, zero=True)
         return Retry(**{key: value for key, value in values.items() if value is not None})

@@ -14,7 +14,7 @@ from aftrun.manifest.build.fields import Fields, mapping
 from aftrun.manifest.build.graph import Graph
 from aftrun.manifest.build.jobs import Jobs
 from aftrun.manifest.build.servers import NOTIFY_HINT, notify_fault, servers
-from aftrun.manifest.check import lint
+from aftrun.manifest.check import layout, lint
 from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node
 
@@ -35,10 +35,7 @@ def _vars(node: MapNode | None, fields: Fields, variables: Mapping[str, str]) ->
                 reference.origin or item.origin, "AFT041", message, hint, width=len(reference.text)
             )
             value = ""
-        if value is None:
-            fields.findings.late_error(item, "AFT020", f"var {key.text!r} has no value", 'write "" for empty text')
-            value = ""
-        found[key.text] = value
+        found[key.text] = "" if value is None else value  # the schema has said that there is none
     return found
 
 
@@ -46,9 +43,9 @@ def _strategy(node: MapNode | None, fields: Fields) -> Strategy:
     if node is None:
         return Strategy()
     default = Strategy()
-    word = fields.choice(node.get("order"), "'order'", tuple(Order))
+    word = fields.choice(node.get("order"), "strategy", "order")
     order = Order(word) if word else default.order
-    most = fields.integer(node.get("maxParallel"), "'maxParallel'", 1, 10_000)
+    most = fields.integer(node.get("maxParallel"), "strategy", "maxParallel")
     fail_fast = fields.flag(node.get("failFast"), "'failFast'")
     return Strategy(
         order=order,
@@ -62,7 +59,7 @@ def _strategy(node: MapNode | None, fields: Fields) -> Strategy:
 def _notify(node: MapNode | None, fields: Fields) -> Notify:
     if node is None:
         return Notify()
-    known = {outcome.value for outcome in Outcome}
+    known = layout.words("notify", "on")
     on = tuple(Outcome(text) for text, _ in fields.fixed_list(node.get("on"), "'on'") if text in known)
     urls_node = node.get("urls")
     items = urls_node.items if isinstance(urls_node, ListNode) else (urls_node,) if urls_node is not None else ()

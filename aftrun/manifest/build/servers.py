@@ -158,7 +158,7 @@ def _poll(node: MapNode | None, fields: Fields) -> Poll:
     default = Poll()
     minimum = fields.duration(node.get("min"), "'min'", zero=True)
     maximum = fields.duration(node.get("max"), "'max'")
-    fraction = fields.number(node.get("fraction"), "'fraction'", 0, 1)
+    fraction = fields.number(node.get("fraction"), "poll", "fraction")
     least = default.minimum if minimum is None else minimum
     most = default.maximum if maximum is None else maximum
     if least > most:
@@ -199,13 +199,11 @@ def server(node: MapNode, fields: Fields, name: str = "") -> ServerSpec:
         "connect_timeout": fields.duration(node.get("connectTimeout"), "'connectTimeout'"),
         "read_timeout": fields.duration(node.get("readTimeout"), "'readTimeout'"),
         "submit_timeout": fields.duration(node.get("submitTimeout"), "'submitTimeout'", zero=True),
-        "max_requests_per_second": fields.number(
-            node.get("maxRequestsPerSecond"), "'maxRequestsPerSecond'", 0.001, 1_000_000
-        ),
+        "max_requests_per_second": fields.number(node.get("maxRequestsPerSecond"), "server", "maxRequestsPerSecond"),
         "submit_path": fields.shown(paths.get("submit"), "'submit'") if paths else None,
         "status_path": fields.shown(paths.get("status"), "'status'") if paths else None,
     }
-    choice = fields.choice(node.get("paramValues"), "'paramValues'", ("text", "json"))
+    choice = fields.choice(node.get("paramValues"), "server", "paramValues")
     return ServerSpec(
         name=name,
         api_key=api_key or default_key(node.origin),

@@ -89,6 +89,25 @@ def of_many_jobs() -> frozenset[str]:
 
 
 @functools.cache
+def bounds(part: str, key: str) -> tuple[float, float]:
+    """The least and the most that a number may be."""
+    form = _written(part, key)
+    return form["minimum"], form["maximum"]
+
+
+@functools.cache
+def words(part: str, key: str) -> tuple[str, ...]:
+    """The words of which a value is one, or several."""
+    return tuple(_written(part, key)["enum"])
+
+
+def _written(part: str, key: str) -> Schema:
+    """What is asked of a value that holds no reference; a list of such values may stand there as well."""
+    form = unfold(parts()[part]["properties"][key], parts())
+    return unfold(form["anyOf"][0], parts()) if "anyOf" in form else form
+
+
+@functools.cache
 def place(key: str, among: str) -> str:
     """Where a key stands that is none of a job (`among` is `job`) or of the manifest: `server.tls`. Empty: nowhere."""
     order = ("job", "manifest") if among == "job" else ("manifest", "job")

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from aftrun.domain.text import brief, did_you_mean
-from aftrun.manifest.build.fields import DURATION
 from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.check.keys import SELECTORS, misspelt_selector, unknown_keys
 from aftrun.manifest.check.layout import Schema, unfold
 from aftrun.manifest.check.masking import looks_secret
+from aftrun.manifest.parse import scalars
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode
 
 _TYPES = {
@@ -78,9 +78,9 @@ def _expected(schema: Schema, defs: Schema) -> list[str]:
     if schema.get("title") == "Reference":
         return []
     if schema.get("title") == "Duration":
-        return [DURATION]
+        return [scalars.DURATION]
     if schema.get("title") == "Finish by":
-        return ["a time of day such as 06:00, or an instant such as 2026-01-02T06:00:00Z"]
+        return [scalars.FINISH_BY]
     if "const" in schema:
         return [str(schema["const"])]
     if "enum" in schema:
@@ -220,7 +220,7 @@ def _hint(node: Node, name: str, error: Any, expected: str) -> str:
             if len(node.text) <= 40 and not looks_secret(name)
             else "put it in quotes"
         )
-    if expected.startswith(DURATION) and node.text.isdecimal() and len(node.text) < 10:
+    if expected.startswith(scalars.DURATION) and node.text.isdecimal() and len(node.text) < 10:
         return f"write the unit too: {node.text}s"
     if "enum" in _keywords(error):
         return did_you_mean(node.text, expected.removeprefix("one of ").split(" or ")[0].split(", "))

@@ -16,6 +16,8 @@ _SPECIAL = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _LONGEST_INTEGER = 400
 """Digits. Longer ones stay text: Python refuses to convert them in reasonable time, and no field takes them."""
 
+DURATION = "a duration such as 500ms, 30s, 5m, 2h, 1d or 1h30m"
+FINISH_BY = "a time of day such as 06:00, or an instant such as 2026-01-02T06:00:00Z"
 LONGEST_DURATION = 36_500 * 86_400.0
 """Seconds. A hundred years: what is longer is a slip of the keyboard."""
 
