@@ -319,6 +319,8 @@ class Settled:
     by: str
     """Who says so: `user@host`."""
     note: str = ""
+    job_id: str | None = None
+    """The server's id, where the record did not know it and the person does."""
     run_outcome: str | None = None
     """What the run comes to with it, where it has ended."""
     exit_code: int | None = None

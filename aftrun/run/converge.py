@@ -138,7 +138,8 @@ def after(last: LastAttempt, which: Submission, event: Event) -> LastAttempt:
         case Settled():
             if (last.outcome in _DEFINITE and last.settled_by is None) or event.at < (last.ended_at or event.at):
                 return last
-            return replace(last, outcome=event.outcome, ended_at=event.at, settled_by=event.by)
+            job_id = event.job_id or last.job_id
+            return replace(last, outcome=event.outcome, ended_at=event.at, job_id=job_id, settled_by=event.by)
         case JobEnded(outcome=Outcome.UNKNOWN, reason=Reason.CRASHED):
             # Whatever else is on record, something that is not may have followed it.
             seen = last.outcome is Outcome.SUCCEEDED or last.settled_by is not None

@@ -184,7 +184,8 @@ def _settle(job: JobResult, event: Settled) -> JobResult:
     settled = Settlement(event.outcome, event.at, event.by, event.note)
     note = f": {event.note}" if event.note else ""
     said = f"settled as {event.outcome.value} by {event.by}{note}"
-    return replace(job, settled=settled, message=f"{said}\n{job.message}" if job.message else said)
+    message = f"{said}\n{job.message}" if job.message else said
+    return replace(job, settled=settled, job_id=event.job_id or job.job_id, message=message)
 
 
 def _next(job: JobResult, event: JobEvent) -> JobResult:

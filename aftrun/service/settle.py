@@ -7,6 +7,7 @@ import getpass
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from aftrun.domain import jobids
 from aftrun.domain.errors import ExitCode, UsageError
 from aftrun.domain.events import Settled
 from aftrun.domain.model import JobResult, Outcome, RunReport
@@ -38,7 +39,9 @@ class Settlement:
     """What was wrong with the record, and has been put right."""
 
 
-def settle(log: Log, row: RunRow, name: str, outcome: Outcome, *, note: str, clock: Clock) -> Settlement:
+def settle(
+    log: Log, row: RunRow, name: str, outcome: Outcome, *, note: str, clock: Clock, job_id: str | None = None
+) -> Settlement:
     """Put on record that a job succeeded or failed. Holds the run's lock meanwhile.
 
     Args:
@@ -48,6 +51,7 @@ def settle(log: Log, row: RunRow, name: str, outcome: Outcome, *, note: str, clo
         outcome: `succeeded` or `failed`.
         note: how that was found out, for people; may be empty.
         clock: tells when.
+        job_id: the id that the server gave it, for jobs that use it, where it is not on record.
 
     Raises:
         UnderWay: a process works on the run.
@@ -56,6 +60,8 @@ def settle(log: Log, row: RunRow, name: str, outcome: Outcome, *, note: str, clo
     """
     pid, host = process_name()
     note = clean(note)
+    if job_id is not None:
+        jobids.checked(job_id)
     if len(note) > LONGEST_NOTE:
         raise UsageError(f"the note is longer than {LONGEST_NOTE} characters", hint="say where it stands")
     folder = run_folder(log.path.parent, row.id)
@@ -65,7 +71,9 @@ def settle(log: Log, row: RunRow, name: str, outcome: Outcome, *, note: str, clo
             builder = ReportBuilder(restored.events)
             job = find(builder.jobs(), name, row.id)
             check(job, row.id)
-            event = Settled(clock.now(), job.key, outcome, one_line(f"{_user()}@{host}", 200), note)
+            if job_id is not None and job.job_id is not None and _other(job_id, job.job_id):
+                raise UsageError(f"job {one_line(job.name)} of run {row.id} has the id {job.job_id} on record")
+            event = Settled(clock.now(), job.key, outcome, one_line(f"{_user()}@{host}", 200), note, job_id)
             if row.ended_at is not None and row.outcome not in GOES_ON:
                 end = verdict(ReportBuilder([*restored.events, event]).jobs().values())
                 event = replace(event, run_outcome=end.outcome, exit_code=int(end.exit_code))
@@ -113,6 +121,10 @@ def check(job: JobResult, run: str) -> None:
         f"job {name} of run {run} ended, and that was seen: {job.outcome.value}",
         hint="only what nobody saw can be settled; what failed is run again by `apply` or `aftrun retry`",
     )
+
+
+def _other(one: str, two: str) -> bool:
+    return jobids.canonical(one) != jobids.canonical(two)
 
 
 def code_of(report: RunReport) -> ExitCode | None:

@@ -96,6 +96,7 @@ def settle(folder: Path, server: Sandbox, report: dict[str, Any], tally: Tally) 
         made = [each for each in server.jobs() if each.body["params"]["n"] == job["name"]]  # type: ignore[index,call-overload]  # the same
         word = "succeeded" if any(each.outcome == "succeeded" for each in made) else "failed"
         line = ["settle", report["run"]["id"], job["name"], word, "--note", "seen on the server"]
+        line += ["--job-id", made[-1].id] if made and word == "succeeded" else []
         process = start([*program(), *line], folder, server)
         _, error = process.communicate(timeout=HANG)
         assert process.returncode == 0, error.decode()

@@ -98,7 +98,7 @@ BUILDERS: dict[type[typing.Any], st.SearchStrategy[Event]] = {
         *(AT, TEXT, COUNT, st.sampled_from(Action), RUN, COUNT, ONCE, MAYBE_TEXT, MAYBE_TEXT, MAYBE_AT),
         *(st.one_of(st.none(), OUTCOME), MAYBE_AT, OBJECT, st.one_of(st.none(), TEXTS)),
     ),
-    Settled: st.builds(Settled, AT, TEXT, OUTCOME, TEXT, TEXT, MAYBE_TEXT, st.one_of(st.none(), COUNT)),
+    Settled: st.builds(Settled, AT, TEXT, OUTCOME, TEXT, TEXT, MAYBE_TEXT, MAYBE_TEXT, st.one_of(st.none(), COUNT)),
     SubmitDeferred: st.builds(SubmitDeferred, AT, TEXT, COUNT, ANY_TEXT, FLOAT),
     Accepted: st.builds(Accepted, AT, TEXT, COUNT, TEXT, TEXT),
     StateSeen: st.builds(StateSeen, AT, TEXT, COUNT, TEXT, TEXT),

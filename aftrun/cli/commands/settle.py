@@ -23,6 +23,14 @@ def settle(
     ],
     outcome: Annotated[Found, argument(help="What became of it.")],
     note: Annotated[str, flag("--note", help="How that was found out; kept with it.", metavar="TEXT")] = "",
+    job_id: Annotated[
+        str | None,
+        flag(
+            "--job-id",
+            help="The id that the server gave it, if it is not on record, for jobs that use it.",
+            metavar="ID",
+        ),
+    ] = None,
 ) -> int:
     """Put on record what a person found out of a job whose end nobody saw.
 
@@ -37,7 +45,7 @@ def settle(
 
     with past.open_log(state.folder, say) as log:
         row = which.to_settle(log, run)
-        done = settling.settle(log, row, job, Outcome(outcome.value), note=note, clock=SystemClock())
+        done = settling.settle(log, row, job, Outcome(outcome.value), note=note, clock=SystemClock(), job_id=job_id)
     for each in done.notes:
         say(f"warning: {each}")
     say(f"run {row.id}: {done.job.name} is {outcome.value}, as you say; what was seen stays in the report beside it")

@@ -134,7 +134,8 @@ def open_record(
     damage = ""
     doubt = _doubt(state_dir) if thorough else ""
     try:
-        log = Log(state_dir, create=create or bool(journals), waiting=say, hurried=hurried)
+        there = bool(journals) or (state_dir / once_file.NAME).exists()
+        log = Log(state_dir, create=create or there, waiting=say, hurried=hurried)
         try:
             log.runs()
             damage = log.damage() if thorough else ""

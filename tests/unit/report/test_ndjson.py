@@ -52,7 +52,7 @@ ALL: tuple[events.Event, ...] = (
     events.RetryPlanned(START, "m/a", 2, 10.0, "again"),
     events.JobEnded(START, "m/a", Outcome.SKIPPED, events.Reason.NEEDS, "no"),
     events.Settled(START, "m/a", Outcome.FAILED, "jo@box"),
-    events.Settled(START, "m/a", Outcome.SUCCEEDED, "jo@box", "seen in the log", "succeeded", 0),
+    events.Settled(START, "m/a", Outcome.SUCCEEDED, "jo@box", "seen in the log", "4711", "succeeded", 0),
     events.Warned(START, "look"),
     events.Interrupted(START, 2),
     events.RunEnded(START, "failed", 1),

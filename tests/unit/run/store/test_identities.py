@@ -1,0 +1,248 @@
+"""The rows of jobs with `once`: one process gets an identity, and no damage makes a finished night run again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aftrun.domain.events import (
+    Accepted,
+    AttemptEnded,
+    Event,
+    Once,
+    Reason,
+    RunEnded,
+    RunStarted,
+    Settled,
+    SubmitIntended,
+    instant,
+)
+from aftrun.domain.model import Outcome
+from aftrun.run.converge import Move, decide
+from aftrun.run.store import folder as state_folder
+from aftrun.run.store import journal_file, once_file
+from aftrun.run.store.journal import RunJournal
+from aftrun.run.store.journal_file import Head, JournalFile
+from aftrun.run.store.record import Log
+from aftrun.run.store.restore import open_record
+from aftrun.service.history import prune
+
+ONCE = Once("0" * 32, "2026-01-02", "https://h:44399", "m" * 16)
+JOB = "night/a"
+
+
+def intent(number: int = 1, job: str = JOB, at: float = 1.0) -> SubmitIntended:
+    """A POST that is about to leave; each job has an identity of its own."""
+    return SubmitIntended(at, job, 1, {}, replace(ONCE, identity=f"{job:0>32}", number=number))
+
+
+def done(outcome: Outcome, at: float = 3.0) -> list[Event]:
+    """The rest of a submission."""
+    return [Accepted(2.0, JOB, 1, "4711"), AttemptEnded(at, JOB, 1, outcome, Reason.DONE)]
+
+
+def begin(folder: Path, run: str, at: float = 0.0) -> tuple[Log, RunJournal]:
+    """A run in a process of its own, with both its files."""
+    log = Log(folder)
+    start = RunStarted(at, run, (), journal=True)
+    log.begin(start, [], [], {})
+    place = folder / "runs" / run
+    place.mkdir(parents=True)
+    file = JournalFile.make(place / journal_file.NAME, Head(run), enumerate([start]))
+    return log, RunJournal(log, run, file)
+
+
+def known(folder: Path, job: str = JOB) -> Move:
+    """What a new run would do."""
+    with open_record(folder, lambda _: None) as log:
+        last = log.last_attempt(f"{job:0>32}")
+    return decide(last, wait=True, under_way=lambda: False)
+
+
+def test_one_of_two_gets_it(tmp_path: Path) -> None:
+    """Both have asked, and nothing was on record; the second's intent is refused, the rest of its turn is not."""
+    _, first = begin(tmp_path, "r1")
+    _, second = begin(tmp_path, "r2")
+    assert first.last_attempt(intent().once.identity) is None  # type: ignore[union-attr]  # it has one
+    assert second.last_attempt(intent().once.identity) is None  # type: ignore[union-attr]  # the same
+    other = intent(job="night/b")
+    assert list(first.append([intent()])) == [intent()]
+    assert list(second.append([intent(), other])) == [other]
+    last = second.last_attempt(intent().once.identity)  # type: ignore[union-attr]  # the same
+    assert last is not None
+    assert (last.run, last.job_id) == ("r1", None)
+    with Log(tmp_path) as log:
+        assert log.events("r2")[1:] == [other]
+        assert len(journal_file.decode((tmp_path / "runs" / "r2" / journal_file.NAME).read_bytes()).events) == 2
+    first.append([Accepted(2.0, JOB, 1, "4711")])
+    last = second.last_attempt(intent().once.identity)  # type: ignore[union-attr]  # the same
+    assert last is not None
+    assert last.job_id == "4711"
+    assert list(second.append([Accepted(2.0, "night/b", 1, "4712")])) == [Accepted(2.0, "night/b", 1, "4712")]
+
+
+def test_what_is_rolled_back_was_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that fails half-way takes the row with it, and the table that it made."""
+    log, journal = begin(tmp_path, "r1")
+
+    def fail(*_: object, **__: object) -> int:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log, "_insert", fail)
+        with pytest.raises(Exception, match="disk"):
+            log.append("r1", [intent()])
+    assert log.last_attempt(intent().once.identity) is None  # type: ignore[union-attr]  # the same
+    assert list(journal.append([intent()])) == [intent()]
+    assert log.last_attempt(intent().once.identity) is not None  # type: ignore[union-attr]  # the same
+
+
+def test_a_process_that_goes_on_with_a_run_knows_its_submissions(tmp_path: Path) -> None:
+    """The row follows the events of whichever process the run has."""
+    log, journal = begin(tmp_path, "r1")
+    journal.append([intent()])
+    log.close()
+    with Log(tmp_path) as again:
+        again.append("r1", done(Outcome.SUCCEEDED))
+    assert known(tmp_path) is Move.UP_TO_DATE
+
+
+def test_a_lost_state_file_is_made_of_the_journals(tmp_path: Path) -> None:
+    """What succeeded is not run again, and what was in doubt still is."""
+    log, journal = begin(tmp_path, "r1")
+    journal.append([intent(), intent(job="night/b")])
+    journal.append(done(Outcome.SUCCEEDED))
+    log.close()
+    for path in tmp_path.glob("state.db*"):
+        path.unlink()
+    assert known(tmp_path) is Move.UP_TO_DATE
+    assert known(tmp_path, "night/b") is Move.DOUBT
+
+
+def test_a_damaged_state_file_is_made_anew(tmp_path: Path) -> None:
+    """The same, where it is there and cannot be read."""
+    log, journal = begin(tmp_path, "r1")
+    journal.append([intent(), *done(Outcome.SUCCEEDED)])
+    log.close()
+    (tmp_path / "state.db").write_bytes(b"not a database" * 1000)
+    for path in tmp_path.glob("state.db-*"):
+        path.unlink()
+    assert known(tmp_path) is Move.UP_TO_DATE
+
+
+def pruned(folder: Path, *, forget_once: bool = False) -> tuple[str, ...]:
+    """Forget all runs that have ended."""
+    with Log(folder) as log:
+        return prune(log, folder, instant(1_000.0), forget_once=forget_once).runs
+
+
+def test_pruned_runs_leave_behind_what_they_did(tmp_path: Path) -> None:
+    """In the state file and beside it, so that the loss of either makes no finished night run again."""
+    log, journal = begin(tmp_path, "r1")
+    journal.append([intent(), *done(Outcome.SUCCEEDED), RunEnded(4.0, "succeeded", 0)])
+    log.close()
+    assert pruned(tmp_path) == ("r1",)
+    assert not (tmp_path / "runs" / "r1").exists()
+    assert known(tmp_path) is Move.UP_TO_DATE
+    for path in tmp_path.glob("state.db*"):
+        path.unlink()
+    assert known(tmp_path) is Move.UP_TO_DATE
+    (tmp_path / once_file.NAME).unlink()
+    assert known(tmp_path) is Move.UP_TO_DATE
+
+
+def test_a_damaged_line_is_said_and_takes_no_other_with_it(tmp_path: Path) -> None:
+    """Its checksum tells."""
+    log, journal = begin(tmp_path, "r1")
+    journal.append([intent(job="night/b"), intent(), *done(Outcome.SUCCEEDED), RunEnded(4.0, "succeeded", 0)])
+    with Log(tmp_path) as other:
+        once_file.write(tmp_path, other.attempts())
+    log.close()
+    shutil.rmtree(tmp_path / "runs")
+    path = tmp_path / once_file.NAME
+    lines = path.read_bytes().splitlines()
+    assert len(lines) == 2
+    path.write_bytes(b"\n".join([lines[0].replace(b"night", b"nacht"), *lines[1:]]) + b"\n")
+    for each in tmp_path.glob("state.db*"):
+        each.unlink()
+    said: list[str] = []
+    open_record(tmp_path, said.append, create=True).close()
+    assert [text for text in said if "1 line of" in text]
+    assert (known(tmp_path), known(tmp_path, "night/b")) == (Move.SUBMIT, Move.DOUBT)
+
+
+def test_forgetting_is_asked_for(tmp_path: Path) -> None:
+    """`--forget-once` runs the night again; but not what is in doubt."""
+    log, journal = begin(tmp_path, "r1")
+    journal.append([intent(), *done(Outcome.SUCCEEDED), RunEnded(4.0, "succeeded", 0)])
+    log.close()
+    log, journal = begin(tmp_path, "r2")
+    journal.append([intent(job="night/b"), RunEnded(4.0, "unknown", 6)])
+    log.close()
+    assert pruned(tmp_path, forget_once=True) == ("r1",)
+    assert known(tmp_path) is Move.SUBMIT
+    assert known(tmp_path, "night/b") is Move.DOUBT
+    with Log(tmp_path) as again:
+        again.append("r2", [Settled(5.0, "night/b", Outcome.FAILED, "jo@box")])
+    assert pruned(tmp_path) == ("r2",)
+    assert known(tmp_path, "night/b") is Move.SUBMIT
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{", '{"once": 7}', None])
+def test_a_row_that_is_damaged_or_made_up_is_in_doubt(tmp_path: Path, body: str | None) -> None:
+    """It is no path, and no reason to run the job again; nor does it block the way out."""
+    log, journal = begin(tmp_path, "r1")
+    journal.append([intent()])
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        if body is None:
+            (found,) = db.execute("SELECT body FROM once").fetchone()
+            body = json.dumps({**json.loads(found), "run": "../../etc"})
+        db.execute("UPDATE once SET body = ?, run = '../../etc'", (body,))
+    db.close()
+    assert known(tmp_path) is Move.DOUBT
+    _, second = begin(tmp_path, "r2")
+    assert list(second.append([intent(2)])) == []
+    once = intent(2).once
+    assert once is not None
+    asked = replace(intent(2), once=replace(once, again=True))
+    assert list(second.append([asked])) == [asked]
+    log.close()
+
+
+def test_a_row_without_its_run_blocks_nobody(tmp_path: Path) -> None:
+    """Its run is not on record any more: what it says counts, and a failure is tried again."""
+    log, journal = begin(tmp_path, "r1")
+    journal.append([intent(), *done(Outcome.FAILED)])
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        db.execute("DELETE FROM runs")
+    db.close()
+    log.close()
+    shutil.rmtree(tmp_path / "runs")
+    assert known(tmp_path) is Move.SUBMIT
+    _, second = begin(tmp_path, "r2")
+    assert list(second.append([intent(2)])) == [intent(2)]
+
+
+def test_a_state_file_of_version_0_1(tmp_path: Path) -> None:
+    """It gets the table when it is needed, and stays one that 0.1 reads."""
+    source = next(Path("tests/data/state/0.1").glob("*/state.db"))
+    shutil.copytree(source.parent, tmp_path / "old")
+    folder = tmp_path / "old"
+    state_folder.accept(folder)
+    before = Log(folder)
+    runs = before.runs()
+    assert before.last_attempt(intent().once.identity) is None  # type: ignore[union-attr]  # the same
+    before.close()
+    log, journal = begin(folder, "r1")
+    journal.append([intent(), *done(Outcome.SUCCEEDED)])
+    assert {row.id for row in log.runs()} == {"r1", *(row.id for row in runs)}
+    log.close()
+    assert known(folder) is Move.UP_TO_DATE
+    with sqlite3.connect(folder / "state.db") as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+    db.close()

@@ -1,0 +1,294 @@
+"""The table of `once`: what the record holds, and what follows. Each row of the contract is a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from aftrun.domain.events import (
+    Accepted,
+    Action,
+    AttemptEnded,
+    Converged,
+    Event,
+    JobEnded,
+    Once,
+    Reason,
+    RetryPlanned,
+    Settled,
+    StateSeen,
+    SubmitDeferred,
+    SubmitIntended,
+)
+from aftrun.domain.model import Outcome
+from aftrun.run.converge import (
+    LastAttempt,
+    Move,
+    after,
+    decide,
+    differing,
+    in_doubt,
+    is_open,
+    may_submit,
+    submission,
+    taken,
+    up_to_date,
+)
+
+ONCE = Once("0" * 32, "2026-01-02", "https://h:44399", "m" * 16)
+JOB = "night/a"
+
+
+def intent(attempt: int = 1, number: int = 1, at: float = 1.0, **more: bool) -> SubmitIntended:
+    """A POST that is about to leave."""
+    return SubmitIntended(at, JOB, attempt, {}, replace(ONCE, number=number, **more))  # type: ignore[arg-type]  # `again`
+
+
+def ended(outcome: Outcome, attempt: int = 1, at: float = 3.0, reason: Reason = Reason.DONE) -> AttemptEnded:
+    """A submission's end."""
+    return AttemptEnded(at, JOB, attempt, outcome, reason, outputs={"n": 1})
+
+
+SENT = (intent(),)
+DEFERRED = (*SENT, SubmitDeferred(2.0, JOB, 1, "no route"))
+ACCEPTED = (*SENT, Accepted(2.0, JOB, 1, "4711", "queued", "id"))
+
+
+def told(*stories: tuple[str, Sequence[Event]]) -> LastAttempt | None:
+    """What the record knows after these runs, each with its events, one run after the other."""
+    last: LastAttempt | None = None
+    for run, events in stories:
+        which = None
+        for event in events:
+            found = submission(run, event)
+            if found is not None:
+                assert isinstance(event, SubmitIntended | Converged)
+                which = found
+                last = taken(last, run, event)
+            elif which is not None and last is not None:
+                last = after(last, which, event)
+    return last
+
+
+def moves(*stories: tuple[str, Sequence[Event]], wait: bool = True, alive: bool = False) -> Move:
+    """What a new run does after these."""
+    return decide(told(*stories), wait=wait, under_way=lambda: alive)
+
+
+TABLE: list[tuple[str, Sequence[Event], Move]] = [
+    ("no attempt", (), Move.SUBMIT),
+    ("failed", (*ACCEPTED, ended(Outcome.FAILED)), Move.SUBMIT),
+    ("a condition of expect", (*ACCEPTED, ended(Outcome.FAILED, reason=Reason.EXPECT)), Move.SUBMIT),
+    ("rejected", (*SENT, ended(Outcome.REJECTED)), Move.SUBMIT),
+    ("undelivered", (*DEFERRED, ended(Outcome.UNDELIVERED)), Move.SUBMIT),
+    ("cancelled", (*ACCEPTED, ended(Outcome.CANCELLED)), Move.SUBMIT),
+    ("succeeded", (*ACCEPTED, ended(Outcome.SUCCEEDED)), Move.UP_TO_DATE),
+    ("accepted", ACCEPTED, Move.FOLLOW),
+    ("running", (*ACCEPTED, StateSeen(2.5, JOB, 1, "Running", "running")), Move.FOLLOW),
+    ("timed out", (*ACCEPTED, ended(Outcome.TIMED_OUT, reason=Reason.TIMEOUT)), Move.FOLLOW),
+    ("an intent without an answer", SENT, Move.DOUBT),
+    ("ambiguous", (*SENT, ended(Outcome.UNKNOWN, reason=Reason.AMBIGUOUS)), Move.DOUBT),
+    ("unknown with an id", (*ACCEPTED, ended(Outcome.UNKNOWN, reason=Reason.VANISHED)), Move.DOUBT),
+    ("provably not sent", DEFERRED, Move.SUBMIT),
+    ("not sent, then on its way again", (*DEFERRED, intent(at=2.5)), Move.DOUBT),
+    ("between two attempts", (*ACCEPTED, ended(Outcome.FAILED), RetryPlanned(3.0, JOB, 2, 10.0)), Move.SUBMIT),
+    (
+        "a second attempt under way",
+        (*ACCEPTED, ended(Outcome.FAILED), intent(2, 2, 4.0), Accepted(5.0, JOB, 2, "4712")),
+        Move.FOLLOW,
+    ),
+    (
+        "a second attempt without an answer",
+        (*ACCEPTED, ended(Outcome.FAILED), intent(2, 2, 4.0)),
+        Move.DOUBT,
+    ),
+    (
+        "a second attempt that succeeded",
+        (
+            *ACCEPTED,
+            ended(Outcome.FAILED),
+            intent(2, 2, 4.0),
+            Accepted(5.0, JOB, 2, "4712"),
+            ended(Outcome.SUCCEEDED, 2),
+        ),
+        Move.UP_TO_DATE,
+    ),
+    (
+        "settled as a success",
+        (*SENT, ended(Outcome.UNKNOWN), Settled(9.0, JOB, Outcome.SUCCEEDED, "jo")),
+        Move.UP_TO_DATE,
+    ),
+    ("settled as a failure", (*SENT, ended(Outcome.UNKNOWN), Settled(9.0, JOB, Outcome.FAILED, "jo")), Move.SUBMIT),
+    ("settled without an end", (*ACCEPTED, Settled(9.0, JOB, Outcome.FAILED, "jo")), Move.SUBMIT),
+    (
+        "settled twice: the last word counts",
+        (
+            *(*SENT, ended(Outcome.UNKNOWN)),
+            *(Settled(9.0, JOB, Outcome.FAILED, "jo"), Settled(10.0, JOB, Outcome.SUCCEEDED, "jo")),
+        ),
+        Move.UP_TO_DATE,
+    ),
+    (
+        "an end that was seen is not settled away",
+        (*ACCEPTED, ended(Outcome.SUCCEEDED), Settled(9.0, JOB, Outcome.FAILED, "jo")),
+        Move.UP_TO_DATE,
+    ),
+    (
+        "a record that is damaged, after a failure",
+        (*ACCEPTED, ended(Outcome.FAILED), JobEnded(9.0, JOB, Outcome.UNKNOWN, Reason.CRASHED)),
+        Move.DOUBT,
+    ),
+    (
+        "a record that is damaged, after a success",
+        (*ACCEPTED, ended(Outcome.SUCCEEDED), JobEnded(9.0, JOB, Outcome.UNKNOWN, Reason.CRASHED)),
+        Move.UP_TO_DATE,
+    ),
+]
+
+
+@pytest.mark.parametrize(("events", "move"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+@pytest.mark.parametrize("wait", [True, False])
+def test_the_table(events: Sequence[Event], move: Move, *, wait: bool) -> None:
+    """Whether the job is waited for changes nothing here, and neither does a pruned or damaged run: the row knows."""
+    assert moves(("r1", events), wait=wait) is move
+
+
+def test_accepted_is_enough_for_a_job_that_is_not_waited_for() -> None:
+    """`submitted` is the end of one; a job that is waited for by now is followed to its end."""
+    story = ("r1", (*ACCEPTED, ended(Outcome.SUBMITTED)))
+    assert moves(story, wait=False) is Move.UP_TO_DATE
+    assert moves(story, wait=True) is Move.FOLLOW
+
+
+def test_a_post_that_is_under_way_is_waited_for_while_its_process_lives() -> None:
+    """And only then: there is no id to follow, and nothing that stands in its place."""
+    last = told(("r1", SENT))
+    assert last is not None
+    assert last.job_id is None
+    assert decide(last, wait=True, under_way=lambda: True) is Move.WAIT
+    assert decide(last, wait=True, under_way=lambda: False) is Move.DOUBT
+    unknown = told(("r1", (*SENT, ended(Outcome.UNKNOWN))))
+    assert decide(unknown, wait=True, under_way=lambda: True) is Move.DOUBT
+
+
+def test_an_empty_id_is_no_id() -> None:
+    """What others have written in place of one is not followed."""
+    last = told(("r1", SENT))
+    assert last is not None
+    assert decide(replace(last, job_id=""), wait=True, under_way=lambda: False) is Move.DOUBT
+
+
+def follow(last: LastAttempt | None, run: str) -> Converged:
+    """What a run puts on record that goes by an attempt."""
+    assert last is not None
+    return Converged(
+        4.0,
+        JOB,
+        1,
+        Action.FOLLOW,
+        last.run,
+        last.attempt,
+        last.once,
+        job_id=last.job_id,
+        id_field=last.id_field,
+        accepted_at=last.accepted_at,
+    )
+
+
+def test_the_end_that_a_follower_saw_is_the_end() -> None:
+    """Whoever sees it. A run that was killed and never saw it does not hand its dead job back."""
+    first = ("r1", ACCEPTED)
+    second = ("r2", (follow(told(first), "r2"), ended(Outcome.FAILED, at=5.0)))
+    assert moves(first, second) is Move.SUBMIT
+    third = ("r3", (intent(1, 2, 6.0), Accepted(7.0, JOB, 1, "4712"), ended(Outcome.SUCCEEDED, at=8.0)))
+    assert moves(first, second, third) is Move.UP_TO_DATE
+    late = ("r2", (*second[1], Settled(9.0, JOB, Outcome.FAILED, "jo")))
+    assert moves(first, third, late) is Move.UP_TO_DATE, "what is said of an earlier submission is not about this one"
+
+
+def test_what_was_seen_to_end_stays_so() -> None:
+    """A follower that cannot read the job any more, or gives up, takes no end away."""
+    first = ("r1", (*ACCEPTED, ended(Outcome.SUCCEEDED)))
+    for outcome in (Outcome.UNKNOWN, Outcome.TIMED_OUT, Outcome.FAILED):
+        second = ("r2", (follow(told(("r1", ACCEPTED)), "r2"), ended(outcome, at=5.0)))
+        assert moves(first, second) is Move.UP_TO_DATE
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1)])
+def test_runs_that_are_put_on_record_again_in_any_order(order: Sequence[int]) -> None:
+    """A state file that is made anew takes the journals as they come."""
+    first = ("r1", (*ACCEPTED, ended(Outcome.FAILED)))
+    second = ("r2", (intent(1, 2, 6.0), Accepted(7.0, JOB, 1, "4712")))
+    third = ("r3", (replace(follow(told(second), "r3"), at=8.0), ended(Outcome.SUCCEEDED, at=9.0)))
+    stories = (first, second, third)
+    last = told(*(stories[number] for number in order))
+    assert last is not None
+    assert (last.run, last.job_id, last.outcome) == ("r2", "4712", Outcome.SUCCEEDED)
+    assert told(*stories, *stories) == told(*stories), "twice is as good as once"
+
+
+def test_who_may_submit() -> None:
+    """Asked in the transaction that records the intent: what was true a moment ago may not be any more."""
+    mine = intent(1, 2, 6.0)
+    failed = told(("r1", (*ACCEPTED, ended(Outcome.FAILED))))
+    assert may_submit(None, "r2", mine, JOB)
+    assert may_submit(failed, "r2", mine, JOB)
+    taken_by_other = told(("r1", (*ACCEPTED, ended(Outcome.FAILED))), ("r3", (intent(1, 2, 5.0),)))
+    assert not may_submit(taken_by_other, "r2", mine, JOB), "another process was faster"
+    assert not may_submit(told(("r1", ACCEPTED)), "r2", mine, JOB)
+    assert not may_submit(told(("r1", SENT)), "r2", mine, JOB)
+    assert may_submit(taken_by_other, "r3", mine, JOB), "it is its own, which did not arrive"
+    gone_again = told(
+        ("r1", (*ACCEPTED, ended(Outcome.FAILED))), ("r3", (intent(1, 2, 5.0), ended(Outcome.FAILED, at=5.5)))
+    )
+    assert not may_submit(gone_again, "r2", mine, JOB), "that one came and went: what was asked is out of date"
+    assert may_submit(told(("r1", SENT)), "r2", intent(1, 2, 6.0, again=True), JOB), "a person wants it"
+    assert may_submit(told(("r1", SENT)), "r2", SubmitIntended(1.0, JOB, 1), JOB), "it has no `once`"
+
+
+def test_a_row_that_cannot_be_read_is_a_doubt() -> None:
+    """Its place is taken, so something was sent; `again` is the way out, and the next row can be read."""
+    damaged = LastAttempt(ONCE, "night", "a", "r1", 0, 0.0, readable=False)
+    assert decide(damaged, wait=True, under_way=lambda: False) is Move.DOUBT
+    assert not may_submit(damaged, "r2", intent(), JOB)
+    assert may_submit(damaged, "r2", intent(again=True), JOB)
+    assert taken(damaged, "r2", intent(again=True)) == told(("r2", (intent(again=True),)))
+    assert "damaged" in in_doubt(damaged, ONCE, "r2")
+
+
+def test_what_is_open_is_not_forgotten() -> None:
+    """The runs of such submissions are not pruned."""
+    assert is_open(told(("r1", SENT)))  # type: ignore[arg-type]  # it is there
+    assert is_open(told(("r1", ACCEPTED)))  # type: ignore[arg-type]  # the same
+    assert not is_open(told(("r1", (*ACCEPTED, ended(Outcome.FAILED)))))  # type: ignore[arg-type]  # the same
+    assert not is_open(told(("r1", (*ACCEPTED, ended(Outcome.SUCCEEDED)))))  # type: ignore[arg-type]  # the same
+
+
+def test_what_differs_is_said() -> None:
+    """Script and params by name; nothing where the digests were made with another key."""
+    made = {"script": "aa", "params.x": "bb", "params.gone": "cc"}
+    last = told(("r1", (SubmitIntended(1.0, JOB, 1, {}, replace(ONCE, made_of=made)),)))
+    assert last is not None
+    now = replace(ONCE, made_of={"script": "aa", "params.x": "other", "params.new": "dd"})
+    assert differing(last, now) == ("params.x", "params.new", "params.gone")
+    assert differing(last, replace(now, mark="other")) == ()
+    assert differing(last, replace(ONCE, made_of=made)) == ()
+
+
+def test_texts_say_what_to_do() -> None:
+    """Since when, by which run, and the lines to paste."""
+    good = told(("r1", (*ACCEPTED, ended(Outcome.SUCCEEDED))))
+    assert good is not None
+    assert up_to_date(good, "UTC") == "up to date since 1970-01-01 00:00:03: run r1 did it as job 4711"
+    doubtful = told(("r1", (*ACCEPTED, ended(Outcome.UNKNOWN))))
+    assert doubtful is not None
+    text = in_doubt(doubtful, ONCE, "r2")
+    assert text.splitlines()[0] == "not sent: run r1 had it accepted as job 4711, whose end is unknown"
+    assert "aftrun settle r2 a succeeded" in text
+    assert "aftrun resume r1" in text
+    assert "--again" in text
+    unanswered = told(("r1", SENT))
+    assert unanswered is not None
+    assert "resume" not in in_doubt(unanswered, ONCE, "r2")
