@@ -159,5 +159,6 @@ Listener = Callable[[Event, ReportBuilder], None]
 
 One that also has a method `tick(now, due)` hears the time a few times a second: `now` in epoch seconds, and a function
 that tells, by a job's key, when something is done about the job next (epoch seconds, or None). With an attribute
-`restless` besides, it hears the time only while that is true.
+`restless` besides, it hears the time only while that is true, or at the time that an attribute `wakes_at` tells (epoch
+seconds).
 """

@@ -98,7 +98,10 @@ class Recorder:
     def next_tick(self) -> float:
         """When the listeners want to hear the time again (monotonic); infinity where nobody does."""
         wanted = any(getattr(each, "restless", True) for each in self._tickers)
-        return self._ticked + TICK if wanted else math.inf
+        if wanted:
+            return self._ticked + TICK
+        wakes = min((getattr(each, "wakes_at", math.inf) for each in self._tickers), default=math.inf)
+        return wakes if wakes == math.inf else self._clock.monotonic() + max(0.0, wakes - self._clock.now())
 
     def tick(self, due_at: Callable[[str], float | None]) -> None:
         """Tell the time to the listeners that have a `tick`: a live view must move even while nothing happens."""

@@ -90,6 +90,8 @@ class Active:
     state: str = ""
     next: float | None = None
     """When it is sent again, where that is planned."""
+    why: str = ""
+    """Why it could not be sent the last time."""
 
 
 class _Terminal:
@@ -226,12 +228,15 @@ class LiveView:
             label = one_line(self._labels.get(key, key))
             active = self._active[key] = Active(label, job.phase, since)
         active.phase, active.next = job.phase, None
+        if job.phase != "submitting":
+            active.why = ""
 
     def _note(self, event: Event) -> None:
         """What an event says beyond the phase."""
         match event:
             case SubmitDeferred() | RetryPlanned():
                 self._active[event.job].next = event.at + event.retry_in
+                self._active[event.job].why = one_line(event.message.partition("\n")[0], 200)
             case StateSeen():
                 known = event.phase in (State.QUEUED, State.RUNNING)
                 self._active[event.job].state = "" if known else one_line(event.state, 20)
@@ -308,9 +313,11 @@ class LiveView:
         word = job.state or _WORDS.get(job.phase, job.phase)
         elapsed = human_duration(max(0.0, now - job.since)) if now - job.since < 60 else _whole(now - job.since)
         facts = [f"{elapsed:>7}"]
-        if columns >= 50:
+        if job.why:
+            facts.append(self._reason(job, now, columns))
+        elif columns >= 50:
             facts.append(f"{self._left(key, job, now, short=columns < 90):<{16 if columns < 90 else 26}}")
-        if columns >= 76:
+        if columns >= 76 and not job.why:
             facts.append(self._next(key, job, now))
         tail = "  ".join(facts).rstrip()
         free = max(4, columns - 3 - 10 - width("  ".join(facts)) - 4)
@@ -320,6 +327,18 @@ class LiveView:
         line.append(f"{self._cut(word, 10)} ", style="not bold cyan" if running else "not bold yellow")
         line.append(tail, style="not bold default")
         return line
+
+    def _reason(self, job: Active, now: float, columns: int) -> str:
+        """Why it does not go on, and when it is tried again: as much of it as there is room for."""
+        again = ""
+        if job.next is not None:
+            again = f"; sends in {_whole(job.next - now)}" if job.next - now >= 1 else "; sends now"
+        room = max(8, columns - 3 - 12 - 9 - max(24, columns // 3) - 2)
+        short = job.why.rpartition(": ")[2]
+        for text in (job.why + again, short + again, short):
+            if width(text) <= room:
+                return text
+        return self._cut(short, room).rstrip()
 
     def _left(self, key: str, job: Active, now: float, *, short: bool) -> str:
         """When it is expected to end, where other days tell."""

@@ -118,7 +118,8 @@ class RunObservers:
         from aftrun.cli.view.progress import Lines  # noqa: PLC0415  # as above
 
         level = -1 if view.quiet else 0 if view.no_progress else 1 + view.verbose
-        self.views.append(Lines(say, names, level=level, colour=colour(sys.stderr)))
+        usual = self._usual(list(names)) if level > 0 else None
+        self.views.append(Lines(say, names, level=level, colour=colour(sys.stderr), usual=usual))
 
     def _usual(self, keys: list[str]) -> dict[str, float]:
         """How long each job took on other days."""

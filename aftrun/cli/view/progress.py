@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 
+from aftrun.cli.view import heartbeat
+from aftrun.cli.view.heartbeat import Silence
 from aftrun.domain.durations import human_duration
 from aftrun.domain.events import (
     Accepted,
@@ -12,6 +15,8 @@ from aftrun.domain.events import (
     JobEnded,
     LookFailed,
     RetryPlanned,
+    RunResumed,
+    RunStarted,
     StateSeen,
     SubmitDeferred,
     SubmitIntended,
@@ -57,7 +62,19 @@ def _indented(text: str) -> str:
 class Lines:
     """Prints each change of each job. `level`: -1 bad ends only, 0 all ends and warnings, 1 every change, 2 details."""
 
-    def __init__(self, say: Callable[[str], None], labels: dict[str, str], *, level: int = 1, colour: bool) -> None:
+    restless = False
+    """It need not hear the time all the time: `wakes_at` says when."""
+
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        labels: dict[str, str],
+        *,
+        level: int = 1,
+        colour: bool,
+        usual: Mapping[str, float] | None = None,
+    ) -> None:
+        """`usual` holds how long each job took on other days, seconds by its key."""
         self._say = say
         self._labels = labels
         self._level = level
@@ -65,13 +82,37 @@ class Lines:
         self._done = -1
         self._deferred: dict[str, str] = {}
         self._told: set[str] = set()
+        self._usual = usual or {}
+        self._silence = Silence()
+        self._builder: ReportBuilder | None = None
 
     def __call__(self, event: Event, folder: ReportBuilder) -> None:
         """Hear one event."""
+        self._builder = folder
         text = self._text(event, folder)
+        if text or isinstance(event, RunStarted | RunResumed):
+            self._silence.broken(event.at)
         if text:
-            at = at_zone(event.at, None).strftime("%H:%M:%S")
-            self._say(f"{paint(at, '2', colour=self._colour)} {text}")
+            self._line(event.at, text)
+
+    def _line(self, at: float, text: str) -> None:
+        clock = at_zone(at, None).strftime("%H:%M:%S")
+        self._say(f"{paint(clock, '2', colour=self._colour)} {text}")
+
+    @property
+    def wakes_at(self) -> float:
+        """When it wants to hear the time next, epoch seconds; infinity: not at all."""
+        return self._silence.due if self._level > 0 else math.inf
+
+    def tick(self, now: float, *_: object) -> None:
+        """Time has passed: say what is under way where nothing has been said for long."""
+        if self._level <= 0 or self._builder is None:
+            return
+        silent = self._silence.take(now)
+        if silent is not None:
+            said = heartbeat.line(self._builder.jobs(), self._usual, silent, now, self._label)
+            if said:
+                self._line(now, f"     {said}")
 
     def _text(self, event: Event, folder: ReportBuilder) -> str:
         match event:

@@ -142,8 +142,34 @@ def test_a_retry_and_a_post_that_did_not_arrive_say_when_they_are_sent_again() -
     ended = AttemptEnded(START + 1, "m/b", 1, Outcome.FAILED, Reason.DONE, "exit code 1")
     stage.tell(ended, RetryPlanned(START + 1, "m/b", 2, 10.0, "again"))
     shown = stage.to(3)
-    assert re.fullmatch(r" · a +not sent +3s +sends in 2s", shown[0])
-    assert re.fullmatch(r" · b +retry +3s +sends in 8s", shown[1])
+    assert re.fullmatch(r" · a +not sent +3s +no route; sends in 2s", shown[0])
+    assert re.fullmatch(r" · b +retry +3s +again; sends in 8s", shown[1])
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (160, "nothing listens at aft:44399: connection refused; sends in 2s"),
+        (120, "connection refused; sends in 2s"),
+        (80, "connection refused"),
+        (60, "connecti"),
+    ],
+)
+def test_why_a_job_is_not_sent_stands_in_its_row(columns: int, said: str) -> None:
+    """As much of it as there is room for, also while it is tried again; a dead server is not a silent one."""
+    stage = Stage(["load"], columns=columns)
+    why = "nothing listens at aft:44399: connection refused\ncheck the firewall"
+    stage.tell(SubmitIntended(START, "m/load", 1, {}), SubmitDeferred(START, "m/load", 1, why, 5.0))
+    (row, _) = stage.to(3)
+    assert said in row
+    assert len(row) <= columns
+    stage.tell(SubmitIntended(START + 5, "m/load", 1, {}))
+    (row, _) = stage.to(6)
+    assert "sending" in row
+    assert said[-12:-4] in row or said[:8] in row
+    stage.tell(Accepted(START + 6, "m/load", 1, "42"))
+    (row, _) = stage.to(7)
+    assert said[:8] not in row
 
 
 def test_an_unlisted_state_is_shown_in_the_servers_words() -> None:
