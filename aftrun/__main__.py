@@ -10,7 +10,9 @@ import sys
 
 def _stop(number: int, _frame: object) -> None:
     """End at once: until a command puts its own handler here there is nothing to finish."""
-    os._exit(128 + number)
+    from aftrun.system.signals import exit_code  # noqa: PLC0415  # loaded by whoever had this called
+
+    os._exit(exit_code(number))
 
 
 def _not_loaded(error: BaseException) -> int:
@@ -28,9 +30,9 @@ def main() -> None:
     """Run the command line and exit."""
     gc.set_threshold(50_000)  # starting makes thousands of objects, and no garbage worth looking for
     try:
-        from aftrun.system.signals import listen  # noqa: PLC0415  # what cannot be loaded is said
+        from aftrun.system.signals import ENDING, listen  # noqa: PLC0415  # what cannot be loaded is said
 
-        listen(_stop, ("SIGINT", "SIGTERM", "SIGBREAK"))
+        listen(_stop, ENDING)
         from aftrun.cli.main import run  # noqa: PLC0415  # nothing is imported until signals are heard
     except (ImportError, SyntaxError, OSError, MemoryError, EOFError, ValueError) as error:
         sys.exit(_not_loaded(error))

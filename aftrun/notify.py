@@ -16,7 +16,7 @@ from aftrun.domain.text import clip, one_line
 from aftrun.report.facts import Kind, first_line, kind, summary, word
 
 _JOBS = 20
-_MISSING = "nobody was notified, since Apprise is not installed; install it with: pip install 'aftrun[notify]'"
+_MISSING = 'nobody was notified, since Apprise is not installed; install it with: pip install "aftrun[notify]"'
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 _BATCH = 512
-_MISSING = "the trace was not sent, since OpenTelemetry is not installed; install it with: pip install 'aftrun[otel]'"
+_MISSING = 'the trace was not sent, since OpenTelemetry is not installed; install it with: pip install "aftrun[otel]"'
 
 
 class JobApi(Protocol):

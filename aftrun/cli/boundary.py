@@ -54,6 +54,14 @@ def encoding(stream: TextIO, environ: Mapping[str, str], system: str = os.name) 
     return "utf-8"
 
 
+def keeps_lines(stream: TextIO, system: str = os.name) -> bool:
+    """Whether lines that go to `stream` end as they were written, where Python would make CR and LF of their ends.
+
+    Pipes and files on Windows get what was written: scripts for bash, NDJSON and reports have no CR in them.
+    """
+    return system == "nt" and not stream.isatty()
+
+
 def drawable(file: TextIO, environ: Mapping[str, str]) -> bool:
     """Whether `file` is a terminal that can be drawn on, with a person before it and not a CI's log."""
     ci = environ.get("CI", "").lower() not in ("", "0", "false")

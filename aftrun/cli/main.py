@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 import aftrun
-from aftrun.cli.boundary import emit, encoding, guarded, open_missing_streams, say
+from aftrun.cli.boundary import emit, encoding, guarded, keeps_lines, open_missing_streams, say
 from aftrun.cli.flags import expanded
 from aftrun.cli.variables import settle
 from aftrun.domain.errors import UsageError
@@ -125,7 +125,8 @@ def _run() -> int:
     for stream in (sys.stdout, sys.stderr):
         # A console or a pipe that cannot show a character shows a replacement; it never ends a run.
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding=encoding(stream, os.environ), errors="backslashreplace")
+            ending = {"newline": "\n"} if stream is sys.stdout and keeps_lines(stream) else {}
+            stream.reconfigure(encoding=encoding(stream, os.environ), errors="backslashreplace", **ending)
     return _start(asked_for(typed))
 
 

@@ -17,7 +17,7 @@ from aftrun.cli.options import ReportFlags, ViewFlags
 from aftrun.domain.durations import parse_duration
 from aftrun.domain.errors import ExitCode, ManifestError, UsageError
 from aftrun.system.shell import quoted
-from aftrun.system.signals import listen, restore
+from aftrun.system.signals import exit_code, listen, restore
 
 if TYPE_CHECKING:
     from aftrun.cli.view.observers import RunObservers
@@ -111,7 +111,7 @@ def signals(interrupt: Callable[[int], None], said: str, *, drawn: bool = False)
 
     def handle(number: int, _: object) -> None:
         if seen:
-            os._exit(128 + number)  # at once, as asked: threads may be waiting for a server
+            os._exit(exit_code(number))  # at once, as asked: threads may be waiting for a server
         seen.append(number)
         interrupt(number)
         if drawn:

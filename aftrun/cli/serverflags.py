@@ -16,6 +16,7 @@ from aftrun.domain import urls
 from aftrun.domain.environment import Environment
 from aftrun.domain.errors import UsageError
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE, ServerSpec
+from aftrun.system.shell import setting
 
 if TYPE_CHECKING:
     from aftrun.domain.model import JobInfoMap
@@ -120,7 +121,7 @@ class KeyFlags:
                 return Environment({DEFAULT_KEY_VARIABLE: key}, os.environ)
         raise UsageError(
             f"there is no API key: {DEFAULT_KEY_VARIABLE} is not set",
-            hint=f"export {DEFAULT_KEY_VARIABLE}=…, or use --api-key-file FILE or --api-key-keyring SERVICE/USER",
+            hint=f"{setting(DEFAULT_KEY_VARIABLE)}, or use --api-key-file FILE or --api-key-keyring SERVICE/USER",
         )
 
 

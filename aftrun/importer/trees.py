@@ -28,7 +28,7 @@ def parse(language: str, text: str) -> Node:
         else:
             import tree_sitter_powershell as grammar  # type: ignore[no-redef]  # noqa: PLC0415  # the same
     except ImportError:
-        raise UsageError("import needs: pip install 'aftrun[import]'") from None
+        raise UsageError('import needs: pip install "aftrun[import]"') from None
     parser = tree_sitter.Parser(tree_sitter.Language(grammar.language()))
     return parser.parse(text.encode("utf-8", "replace")).root_node
 

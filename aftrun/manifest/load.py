@@ -120,7 +120,7 @@ def _folder(path: str) -> list[str]:
             return True  # reading it will say what is wrong
 
     with os.scandir(path) as entries:
-        names = sorted(entry.name for entry in entries if entry.name.endswith(_SUFFIXES) and file(entry))
+        names = sorted(entry.name for entry in entries if entry.name.lower().endswith(_SUFFIXES) and file(entry))
     if not names:
         raise UsageError(
             f"{path} holds no manifest", hint="a folder stands for the *.yaml, *.yml and *.json files directly in it"
@@ -131,7 +131,8 @@ def _folder(path: str) -> list[str]:
 def _matching(pattern: str) -> list[str]:
     import glob  # noqa: PLC0415 - only for a path that does not exist
 
-    found = sorted(glob.glob(pattern)) if _EXPANDS else []  # noqa: PTH207 - text in, text out
+    # `[` is a character of names, and none of a pattern, in Windows' shells.
+    found = sorted(glob.glob(pattern.replace("[", "[[]"))) if _EXPANDS else []  # noqa: PTH207 - text in, text out
     if not found:
         raise UsageError(f"there is no file {pattern}", hint="check the path; it is relative to the working directory")
     return found

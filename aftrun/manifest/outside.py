@@ -11,14 +11,17 @@ from aftrun.domain.errors import ManifestError, Problem
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE, Manifest, ServerSpec
 from aftrun.domain.values import Outside, Value, bound
 from aftrun.system.inputs import decoded, read_input
+from aftrun.system.shell import command, setting
 
 _LARGEST_FILE = 1024 * 1024
 
-KEY_HINT = (
-    "create a key in AFT!'s web UI under API Keys, add this machine's address to its allow-list, "
-    f"then: export {DEFAULT_KEY_VARIABLE}=…"
-)
-"""What to do where nobody has set a key up yet."""
+
+def _key_hint() -> str:
+    """What to do where nobody has set a key up yet."""
+    return (
+        "create a key in AFT!'s web UI under API Keys, add this machine's address to its allow-list, "
+        f"then: {setting(DEFAULT_KEY_VARIABLE)}"
+    )
 
 
 class Unavailable(Exception):
@@ -55,7 +58,7 @@ def _from_keyring(name: str) -> str | None:
     except ImportError:
         raise Unavailable(
             "values from a keyring need the package 'keyring', which is not installed",
-            "install it: pip install 'aftrun[keyring]'",
+            'install it: pip install "aftrun[keyring]"',
         ) from None
     try:
         value = keyring.get_password(service, user)
@@ -109,7 +112,7 @@ def missing(reference: Outside, *, empty: bool = False) -> tuple[str, str]:
         message = f"the environment variable {name} is {'empty' if empty else 'not set'}"
         hint = f"set it before aftrun starts, put it in a file for --env-file, or give a default: ${{{name}:-…}}"
         if reference.key == ("env", DEFAULT_KEY_VARIABLE):
-            hint = KEY_HINT
+            hint = _key_hint()
     elif reference.source == "file":
         message = f"the file {name} {'is empty' if empty else 'does not exist'}"
         hint = f"{'fill' if empty else 'create'} it, or give a default with :-"
@@ -118,7 +121,7 @@ def missing(reference: Outside, *, empty: bool = False) -> tuple[str, str]:
         message = (
             f"the keyring holds {'an empty value' if empty else 'nothing'} for service {service!r} and user {user!r}"
         )
-        hint = f"store it: keyring set {service} {user}"
+        hint = f"store it: {command('keyring', 'set', service, user)}"
     if reference.message is not None:
         return f"{message}: {reference.message}" if reference.message else message, hint
     return message, hint

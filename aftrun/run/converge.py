@@ -7,7 +7,6 @@ of what a new run does about it.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -28,6 +27,7 @@ from aftrun.domain.events import (
 from aftrun.domain.instants import at_zone
 from aftrun.domain.jobnames import job_key
 from aftrun.domain.model import Json, Outcome
+from aftrun.system.shell import quoted
 
 _DEFINITE = frozenset({Outcome.SUCCEEDED, Outcome.FAILED, Outcome.REJECTED, Outcome.UNDELIVERED, Outcome.CANCELLED})
 """Ends that were seen. Nothing that is heard later changes them."""
@@ -236,7 +236,7 @@ def why_in_doubt(last: LastAttempt, once: Once) -> str:
 
 def in_doubt(last: LastAttempt, once: Once, run: str) -> str:
     """The same with the remedy. `run` is the one in which it is said."""
-    remedy = [f"check on the server; then: aftrun settle {run} {shlex.quote(last.job)} succeeded (or failed)"]
+    remedy = [f"check on the server; then: aftrun settle {run} {quoted(last.job)} succeeded (or failed)"]
     if last.readable and last.job_id:
         remedy.append(f"or read its status again: aftrun resume {last.run}")
     remedy.append("or send it all the same: --again")

@@ -9,6 +9,7 @@ from aftrun.domain.errors import ExitCode
 from aftrun.domain.events import Reason
 from aftrun.domain.model import JobResult, Outcome, RunOutcome
 from aftrun.run.policy import is_bad
+from aftrun.system.signals import exit_code
 
 PRECEDENCE = (
     ExitCode.SIGINT,
@@ -98,7 +99,7 @@ def verdict(jobs: Iterable[JobResult], *, signal: int = 0, state_failed: bool = 
     created = any(attempt.job_id is not None for job in jobs for attempt in job.attempts)
     codes = {_code(job, any_created=created) for job in jobs}
     if signal:
-        codes.add(ExitCode.SIGINT if signal == 2 else ExitCode.SIGTERM)
+        codes.add(ExitCode(exit_code(signal)))
     if state_failed:
         codes.add(ExitCode.STATE)
     if not codes & {*PRECEDENCE[:-1]} and any(

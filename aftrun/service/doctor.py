@@ -15,6 +15,7 @@ from aftrun.run import policy
 from aftrun.run.verdict import OBSTACLES, worst
 from aftrun.service.outlook import missing_values
 from aftrun.service.single_server import SingleServer, read_status, single_server
+from aftrun.system.shell import setting
 
 NO_SUCH_JOB = "aftrun-doctor-no-such-job"
 """An id that no server gives out: asking for it is safe and shows whether the key is taken."""
@@ -135,7 +136,10 @@ class Doctor:
         if stand_ins:
             names = ", ".join(sorted(stand_ins))
             yield _failed(
-                "settings", f"{names} is not set, so there is no API key", f"export {names}=…", ExitCode.USAGE
+                "settings",
+                f"{names} is not set, so there is no API key",
+                "; ".join(map(setting, sorted(stand_ins))),
+                ExitCode.USAGE,
             )
         else:
             yield Check("settings", Level.OK, "every value is there")

@@ -25,6 +25,7 @@ from aftrun.service.clients import Connection, close_all, open_clients, where_ac
 from aftrun.service.prepare import PreparedRun
 from aftrun.service.recording import Record, Recording
 from aftrun.service.report_file import Finished, ReportFile
+from aftrun.system import shell
 from aftrun.system.files import reserve
 
 _CODECS = ("ascii", "idna", "latin-1", "unicode-escape", "utf-8", "utf-8-sig", "utf-16-be", "utf-32-be")
@@ -40,6 +41,7 @@ def _load_ahead(plan: Plan) -> None:
     for name in _CODECS:
         codecs.lookup(name)
     expect.load(plan)
+    shell.here()
 
 
 def pool_size(plan: Plan) -> int:

@@ -18,6 +18,7 @@ from aftrun.run.store.journal_file import Tail
 from aftrun.run.store.lock import held
 from aftrun.run.store.record import Log
 from aftrun.run.store.restore import read_run
+from aftrun.system.signals import exit_code
 
 PAUSE = 0.25
 """Seconds between two looks at the record, each of which costs next to nothing while nothing is new."""
@@ -103,7 +104,7 @@ class RunWatcher:
             if not alive:
                 return self._watched(ExitCode.UNDER_WAY, WatchEnd.CUT_OFF)
             if self._signal:
-                code = ExitCode.SIGINT if self._signal == 2 else ExitCode.SIGTERM
+                code = ExitCode(exit_code(self._signal))
                 return self._watched(code, WatchEnd.LEFT)
             self._show()
             self._pause(PAUSE)

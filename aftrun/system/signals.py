@@ -10,6 +10,15 @@ from typing import Any
 STOPPING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 """What ends a process: the third is a terminal that goes away, the fourth Windows' Ctrl-Break; no system has both."""
 
+ENDING = ("SIGINT", "SIGTERM", "SIGBREAK")
+"""The same, but for the terminal that goes away."""
+
+
+def exit_code(number: int) -> int:
+    """The exit code of a process that this signal ended: 130 for Ctrl-C, 143 for all others, whatever their numbers."""
+    return 130 if number == signal.SIGINT else 143
+
+
 Handler = Callable[[int, FrameType | None], object]
 
 

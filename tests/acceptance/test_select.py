@@ -140,7 +140,7 @@ def test_files_and_keyrings(aftrun: Run, sandbox: Start, tmp_path: Path) -> None
     done = aftrun("apply", "sub/m.yaml", server=server, env={"PYTHONPATH": without})
     assert done.code == 2
     assert "the package 'keyring', which is not installed" in done.err
-    assert "hint: install it: pip install 'aftrun[keyring]'" in done.err
+    assert 'hint: install it: pip install "aftrun[keyring]"' in done.err
     assert "sub/m.yaml:3:" in done.err
     assert server.ledger() == ()
     (tmp_path / "keyring.py").write_text(

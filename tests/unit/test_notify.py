@@ -102,4 +102,4 @@ def test_without_apprise_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) ->
     found = notice(sample(), "nightly", BAD)
     assert found is not None
     (problem,) = send(found, [Recipient("json://a", "${A}"), Recipient("json://b", "${B}")])
-    assert "pip install 'aftrun[notify]'" in problem
+    assert 'pip install "aftrun[notify]"' in problem

@@ -122,7 +122,7 @@ def test_without_opentelemetry_the_remedy_is_named(monkeypatch: pytest.MonkeyPat
     """The extra."""
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     (problem,) = send(run(), {})
-    assert "pip install 'aftrun[otel]'" in problem
+    assert 'pip install "aftrun[otel]"' in problem
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from aftrun.service.options import RunOptions
 from aftrun.service.prepare import prepare, prepare_run
 from aftrun.service.recording import OnDisk
 from aftrun.service.report_file import ReportFile, write_last
-from aftrun.system import files
+from aftrun.system import files, signals
 from tests.conftest import Run, clean_environ, reach
 from tests.waiting import HANG
 
@@ -262,6 +262,47 @@ def test_waiting_in_naps_loses_no_result_and_no_time(monkeypatch: pytest.MonkeyP
     threads.close()
 
 
+def test_pipes_get_lines_as_they_were_written_on_windows() -> None:
+    """A script for bash with a CR at the end of each line is none; a console gets what consoles get."""
+    pipe = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    assert boundary.keeps_lines(pipe, "nt")
+    assert not boundary.keeps_lines(pipe, "posix")
+    pipe.isatty = lambda: True  # type: ignore[method-assign]  # a console
+    assert not boundary.keeps_lines(pipe, "nt")
+
+
+LINES = r"""
+import io, os, sys
+from aftrun.cli import main
+sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="cp1252", newline="\r\n")
+main.keeps_lines = lambda stream: True
+sys.exit(main.run())
+"""
+"""The program with standard output as Windows has it."""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["completion", "bash"],
+        ["plan", "m.yaml", "--format", "curl"],
+        ["schema"],
+        ["apply", "m.yaml", "--sandbox", "--events", "-", "-o", "none"],
+        *(["apply", "m.yaml", "--sandbox", f"--report-{name}", "-", "-o", "none"] for name in ("tap", "junit", "json")),
+    ],
+)
+def test_data_for_programs_has_no_carriage_return(tmp_path: Path, arguments: list[str]) -> None:
+    """Whatever Python would make of line ends on Windows."""
+    (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
+    environ = clean_environ(AFT_API_KEY="k")
+    done = subprocess.run(
+        [sys.executable, "-c", LINES, *arguments], cwd=tmp_path, env=environ, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.endswith(b"\n")
+    assert b"\r" not in done.stdout
+
+
 def test_a_format_of_time_that_the_system_refuses_is_found_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows raises at `%-d`; `validate` says so, with the place."""
 
@@ -301,6 +342,26 @@ def test_manifests_as_windows_editors_save_them(aftrun: Run, tmp_path: Path) -> 
     bad = text.replace("params", "parms").replace("\n", "\r\n").encode()
     (tmp_path / "m.yaml").write_bytes(b"\xef\xbb\xbf" + bad)
     assert "m.yaml:4:5" in aftrun("validate", "m.yaml").err
+
+
+def test_names_of_files_as_windows_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`.YAML` is `.yaml`, and `[` is a character of a name, in a folder and beside a `*`."""
+    folder = tmp_path / "night [1]"
+    folder.mkdir()
+    for name in ("B.YAML", "a.Yml", "c[2].json", "d.txt"):
+        (folder / name).write_text('{"scriptName": "x"}', encoding="utf-8")
+    assert [each.name for each in load.load_all([str(folder)]).manifests] == ["B", "a", "c[2]"]
+    monkeypatch.setattr(load, "_EXPANDS", True)
+    assert [each.name for each in load.load_all([str(folder / "*.json")]).manifests] == ["c[2]"]
+    assert [each.name for each in load.load_all([str(folder / "c[[]2].*").replace("[[]", "[")]).manifests] == ["c[2]"]
+    with pytest.raises(UsageError, match="there is no file"):
+        load.load_all([str(folder / "c[12].json")])
+
+
+def test_every_signal_that_ends_a_process_has_one_of_two_exit_codes() -> None:
+    """Ctrl-Break has the number 21 on Windows, which is not what 143 is made of."""
+    assert signals.exit_code(signal.SIGINT) == 130
+    assert {signals.exit_code(number) for number in (signal.SIGTERM, 21)} == {143}
 
 
 def test_patterns_of_files_are_expanded_where_no_shell_does_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

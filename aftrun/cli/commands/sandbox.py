@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 from aftrun.cli.boundary import emit, say
 from aftrun.cli.flags import flag
 from aftrun.domain.errors import UsageError
+from aftrun.domain.model import DEFAULT_KEY_VARIABLE
 from aftrun.domain.urls import is_loopback
 from aftrun.system.inputs import read_input
-from aftrun.system.signals import listen
+from aftrun.system.shell import setting
+from aftrun.system.signals import ENDING, listen
 
 if TYPE_CHECKING:
     from aftrun.sandbox.scenario import Scenario
@@ -62,7 +64,7 @@ def sandbox(
     from aftrun.sandbox.server import Sandbox  # noqa: PLC0415  # an extra
 
     stop = threading.Event()
-    listen(lambda *_: stop.set(), ("SIGINT", "SIGTERM"))
+    listen(lambda *_: stop.set(), ENDING)
     server = Sandbox(
         read_scenario(scenario), host=host, port=port, api_key=api_key, ledger_path=ledger, tls=not no_tls, speed=speed
     )
@@ -75,7 +77,8 @@ def sandbox(
             say(f"warning: {host} can be reached from other machines, and the key is no secret")
         say("")
         say("This is our assumption of AFT!, not AFT! itself. Try it from another terminal:")
-        say(f"  AFT_API_KEY={server.api_key} aftrun apply --server {server.url}{pin} aft.yaml")
+        say(f"  {setting(DEFAULT_KEY_VARIABLE, server.api_key)}")
+        say(f"  aftrun apply --server {server.url}{pin} aft.yaml")
         say("Ctrl-C stops it.")
         # A wait without a time limit would not be interrupted by a signal on every system.
         while not stop.wait(0.5):

@@ -124,7 +124,7 @@ class _Reader:
         return None
 
     def _is_json(self) -> bool:
-        return self.source.path.endswith(".json") or self.source.data.lstrip()[:1] in (b"{", b"[")
+        return self.source.path.lower().endswith(".json") or self.source.data.lstrip()[:1] in (b"{", b"[")
 
     def place(self, event: Any) -> tuple[Source, int, int, int, int]:
         """The place of an event, as the first arguments of a node. Nodes of a line share one int for it."""

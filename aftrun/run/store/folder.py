@@ -15,12 +15,12 @@ import hashlib
 import hmac
 import os
 import secrets
-import shlex
 from pathlib import Path
 
 from aftrun.domain import runids
 from aftrun.domain.errors import StateError, UsageError
 from aftrun.system.files import make_once, read_regular, write_atomic
+from aftrun.system.shell import quoted
 from aftrun.system.userdata import data_folder
 
 MARK_FILE = "owner"
@@ -65,7 +65,7 @@ def check(folder: Path) -> None:
         why = "was not made by aftrun for you: it may have come with a checkout, or out of a cache"
     else:
         why = "was not made here by aftrun for you: it was copied, moved, or made by somebody else"
-    where = shlex.quote(str(folder))
+    where = quoted(str(folder))
     raise UsageError(
         f"the state folder {folder} {why}\n"
         "what it says would be believed: which servers get the key, which jobs are done, which runs go on",

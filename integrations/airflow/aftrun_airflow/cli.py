@@ -125,6 +125,7 @@ def export(  # noqa: PLR0917  # typer makes flags of the arguments; nobody calls
     from aftrun.system.files import write_atomic  # noqa: PLC0415  # only those who export
     from aftrun_airflow.convert import Options, convert_file  # noqa: PLC0415  # the same: the parser
     from aftrun_airflow.export import export as written  # noqa: PLC0415  # the same
+    from aftrun_airflow.templates import portable  # noqa: PLC0415  # the same
 
     if file == "-" or Path(file).is_dir():
         raise UsageError(f"export takes one file, and {file} is none", hint="name the manifest's file")
@@ -140,7 +141,8 @@ def export(  # noqa: PLR0917  # typer makes flags of the arguments; nobody calls
     spec = convert_file(file, chosen).spec
     for warning in spec.warnings:
         say(f"warning: {warning}")
-    text = written(spec, schedule=schedule, dag_id=dag_id, command=shlex.join(["aftrun-airflow", "export", file]))
+    command = shlex.join(["aftrun-airflow", "export", portable(file)])
+    text = written(spec, schedule=schedule, dag_id=dag_id, command=command)
     if output is None:
         emit(text)
         return

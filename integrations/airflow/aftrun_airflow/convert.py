@@ -21,7 +21,7 @@ from aftrun_airflow.arguments import SELECTORS, doc, params, plain_arguments, re
 from aftrun_airflow.dagspec import GATE, JOB, DagSpec, GroupSpec, PoolSpec, TaskSpec
 from aftrun_airflow.ids import Ids
 from aftrun_airflow.serverspec import describe, holds_key, needs_folder
-from aftrun_airflow.templates import TemplateWriter
+from aftrun_airflow.templates import TemplateWriter, portable
 from aftrun_airflow.wiring import NONE_FAILED, WiredTask, wire_up
 
 CODE = "airflow"
@@ -233,7 +233,7 @@ class _Converter:
         if any(uses_folder(node.arguments, self.servers) for node in nodes) or (
             isinstance(defaults.get("server"), int) and needs_folder(self.servers[defaults["server"]])
         ):
-            defaults["base_dir"] = os.path.abspath(self.base_dir or ".")  # noqa: PTH100  # links stay links
+            defaults["base_dir"] = portable(os.path.abspath(self.base_dir or "."))  # noqa: PTH100  # links stay links
         return GroupSpec(group_id, manifest.name, tuple(nodes), defaults, manifest.description)
 
     def _server(self, manifest: Manifest, server: ServerSpec, texts: TemplateWriter) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from aftrun.domain.durations import format_duration
 from aftrun_airflow.dagspec import JOB, SECONDS, DagSpec, GroupSpec, TaskSpec
 from aftrun_airflow.ids import slug
 from aftrun_airflow.pytext import Code, VariableNames, call, comment, expression, quoted
+from aftrun_airflow.templates import portable
 
 _IMPORTED = ("AftJobOperator", "DAG", "EmptyOperator", "TaskGroup", "before_start", "timedelta")
 _AS_DURATION = ("timeout", "queue_timeout")
@@ -82,7 +83,7 @@ class _DagFile:
         lines = [
             f"Made by `{command or 'aftrun-airflow export'}`, aftrun {aftrun.__version__}.",
             "Change the manifest and make this again, or change this and forget the manifest.",
-            f"sha256 of {spec.path}: {spec.sha256}",
+            f"sha256 of {portable(spec.path)}: {spec.sha256}",
         ]
         lines += [f"warning: {warning}" for warning in spec.warnings]
         if spec.pools:
@@ -137,7 +138,8 @@ class _DagFile:
             for name in _AS_DURATION
             if isinstance(arguments.get(name), int | float)
         }
-        return f"{margin}# {comment(node.path)}:{node.line}\n{call(f'{head}AftJobOperator', arguments, indent, notes)}"
+        where = f"{comment(portable(node.path))}:{node.line}"
+        return f"{margin}# {where}\n{call(f'{head}AftJobOperator', arguments, indent, notes)}"
 
     def _given(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments with their values as Python has them."""

@@ -8,7 +8,7 @@ from typing import Any
 from aftrun.domain.durations import format_duration
 from aftrun.domain.model import JobInfoMap, Poll, ServerSpec, Tls
 from aftrun.domain.values import Outside, Template, Value
-from aftrun_airflow.templates import TemplateWriter, relative
+from aftrun_airflow.templates import TemplateWriter, portable, relative
 
 _DEFAULT = ServerSpec()
 
@@ -76,7 +76,7 @@ def _from_base(path: Value, base_dir: str) -> Value:
     first = path.parts[0]
     if not isinstance(first, str):
         return path
-    moved = relative(first, base_dir).rstrip("/") + ("/" if first.endswith("/") else "")
+    moved = relative(first, base_dir).rstrip("/") + ("/" if portable(first).endswith("/") else "")
     return replace(path, parts=(moved, *path.parts[1:]))
 
 

@@ -140,6 +140,11 @@ class TemplateWriter:
 
 def relative(path: str, base_dir: str) -> str:
     """A path as seen from `base_dir`; absolute paths stay as they are."""
-    if os.path.isabs(path):  # noqa: PTH117  # text in, text out
-        return path
-    return os.path.relpath(path, base_dir or ".")
+    if os.path.isabs(path) or path.startswith("/"):  # noqa: PTH117  # text in, text out
+        return portable(path)
+    return portable(os.path.relpath(path, base_dir or "."))
+
+
+def portable(path: str) -> str:
+    """A path as every system reads it: what is written on Windows is read where Airflow runs."""
+    return path.replace(os.sep, "/")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
+import ntpath
 import os
 import re
 import subprocess
 import sys
+import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,12 +23,13 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from aftrun.domain.errors import ManifestError, UsageError
 from aftrun.domain.events import Reason
-from aftrun.domain.model import Job, Manifest, Order, Outcome, Script, Selector, ServerSpec, Strategy, When
+from aftrun.domain.model import Job, Manifest, Order, Outcome, Script, Selector, ServerSpec, Strategy, Tls, When
 from aftrun.domain.values import Inside, Origin, Outside, Template
 from aftrun.manifest import load_all
 from aftrun.run.gate import Gate, Mark
 from aftrun.run.plan import make_plan
 from aftrun.run.policy import is_bad
+from aftrun_airflow import serverspec, templates
 from aftrun_airflow.cache import read_spec
 from aftrun_airflow.convert import Options, convert, convert_file
 from aftrun_airflow.dagspec import JOB, DagSpec, TaskSpec
@@ -444,3 +447,34 @@ def _bare(server: ServerSpec) -> str:
     """A server without its name and places, neighbouring literals joined, for comparison."""
     bare = repr(replace(server, name="", origin=None))
     return re.sub(r"(raw|text|origin)=('[^']*'|\"[^\"]*\"|Origin\([^)]*\)|None)", "", bare).replace("', '", "")
+
+
+@pytest.mark.parametrize(
+    ("path", "base", "shown"),
+    [
+        (r"parts\certs\aft.pem", "", "parts/certs/aft.pem"),
+        (r"parts\secrets\t.txt", "parts", "secrets/t.txt"),
+        (r"..\shared\t.txt", "night", "../../shared/t.txt"),
+        (r"C:\aft\aft.pem", "", "C:/aft/aft.pem"),
+        (r"\\share\aft\aft.pem", "", "//share/aft/aft.pem"),
+        ("/etc/aft/aft.pem", "parts", "/etc/aft/aft.pem"),
+    ],
+)
+def test_paths_written_on_windows_are_read_where_airflow_runs(
+    monkeypatch: pytest.MonkeyPatch, path: str, base: str, shown: str
+) -> None:
+    """Every system takes `/`; a backslash is a part of a name on most."""
+    monkeypatch.setattr(ntpath, "abspath", lambda text: ntpath.normpath(ntpath.join("C:\\work", text)))
+    monkeypatch.setattr(templates, "os", types.SimpleNamespace(path=ntpath, sep="\\"))
+    assert templates.relative(path, base) == shown
+    written = Outside("file", path, f"${{file:{ntpath.basename(path)}:-x}}")
+    texts = templates.TemplateWriter({}, str, base)
+    expected = f"${{file:{shown}:-x}}"
+    assert texts.manifest(Template((written,), written.text)) == expected
+    assert serverspec.describe(ServerSpec(tls=Tls(ca_file=path)), texts)["tls"] == {"caFile": shown}
+
+
+def test_a_backslash_in_a_name_stays_where_it_is_part_of_one() -> None:
+    """On Linux a backslash is a character like any other."""
+    if os.sep == "/":
+        assert templates.relative("a\\b", "") == "a\\b"

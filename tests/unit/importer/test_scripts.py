@@ -160,6 +160,6 @@ def test_without_the_extra_one_line_says_how_to_get_it(monkeypatch: pytest.Monke
     from aftrun.domain.errors import UsageError  # noqa: PLC0415  # beside the test that needs it
 
     monkeypatch.setitem(__import__("sys").modules, "tree_sitter_bash", None)
-    with pytest.raises(UsageError, match=r"pip install 'aftrun\[import\]'"):
+    with pytest.raises(UsageError, match=r'pip install "aftrun\[import\]"'):
         read_text("x.sh", "aft start -n x", file_of)
     assert read_text("x.bat", "aft start -n x", file_of).jobs
