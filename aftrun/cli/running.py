@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from aftrun.cli.boundary import Form, colour, emit, report_failure, say
-from aftrun.cli.choices import DEFAULT_STATE_DIR, Output
+from aftrun.cli.choices import Output
 from aftrun.cli.options import ReportFlags, ViewFlags
 from aftrun.domain.durations import parse_duration
 from aftrun.domain.errors import ExitCode, ManifestError, UsageError
+from aftrun.service.lines import about_run, record_flag
 from aftrun.system.shell import quoted
 from aftrun.system.signals import exit_code, listen, restore
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from aftrun.domain.model import Manifest, RunReport
     from aftrun.manifest import Loaded
     from aftrun.run.sightings import Commands
+    from aftrun.run.store.record import Log
     from aftrun.sandbox.server import Sandbox
     from aftrun.service.prepare import PreparedRun
     from aftrun.service.report_file import Finished
@@ -127,29 +129,15 @@ def signals(interrupt: Callable[[int], None], said: str, *, drawn: bool = False)
         restore(before)
 
 
-def carry_out(
-    setup: PreparedRun,
-    state_dir: Path,
-    view: ViewFlags,
-    ending: ReportFlags,
-    *,
-    files: Sequence[tuple[str, bytes]] = (),
-    resume: bool = False,
-) -> int:
-    """Run a setup, or take its run up again, show how it goes, and conclude. Returns the exit code.
-
-    `files` are the manifests that a new run keeps a copy of.
+def check_outputs(
+    setup: PreparedRun, view: ViewFlags, ending: ReportFlags, files: Sequence[tuple[str, bytes]] = ()
+) -> None:
+    """Find out, before anything is sent, whether what is to be written can be made and has a place.
 
     Raises:
-        StateError: the record could not be begun; nothing was sent.
-        UsageError: a file that TLS settings name cannot be used, or somebody else works on the run.
+        UsageError: it cannot, or has none.
     """
     from aftrun.cli.view import outputs  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.cli.view.observers import RunObservers, Subject  # noqa: PLC0415  # the same
-    from aftrun.manifest.redact import without_keys  # noqa: PLC0415  # the same
-    from aftrun.run.store.record import StoredFile  # noqa: PLC0415  # the same
-    from aftrun.service.execution import RunExecution  # noqa: PLC0415  # the same
-    from aftrun.service.recording import OnDisk  # noqa: PLC0415  # the same
 
     more = (ending.metrics_textfile, None if view.events in (None, "-") else Path(view.events or ""))
     places = [place for each in ending.paths.by_format().values() for place in each]
@@ -160,8 +148,36 @@ def carry_out(
         from aftrun.report import rehearsal  # noqa: PLC0415  # the same
 
         table.render(rehearsal.REPORT, colour=True)
+
+
+def carry_out(
+    setup: PreparedRun,
+    state_dir: Path,
+    view: ViewFlags,
+    ending: ReportFlags,
+    *,
+    files: Sequence[tuple[str, bytes]] = (),
+    resume: bool = False,
+    admit: Callable[[Log], None] = lambda _: None,
+) -> int:
+    """Run a setup, or take its run up again, show how it goes, and conclude. Returns the exit code.
+
+    `files` are the manifests that a new run keeps a copy of. `admit` is as for `Log.begin`.
+
+    Raises:
+        StateError: the record could not be begun; nothing was sent.
+        UsageError: a file that TLS settings name cannot be used, or somebody else works on the run.
+    """
+    from aftrun.cli.view.observers import RunObservers, Subject  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.manifest.redact import without_keys  # noqa: PLC0415  # the same
+    from aftrun.run.store.record import StoredFile  # noqa: PLC0415  # the same
+    from aftrun.service.execution import RunExecution  # noqa: PLC0415  # the same
+    from aftrun.service.recording import OnDisk  # noqa: PLC0415  # the same
+
+    check_outputs(setup, view, ending, files)
+    stored = tuple(StoredFile(path, without_keys(path, data)) for path, data in files)
     setup = replace(setup, commands=_about_jobs(setup, state_dir))
-    record = OnDisk(state_dir, tuple(StoredFile(path, without_keys(path, data)) for path, data in files), resume)
+    record = OnDisk(state_dir, stored, resume, admit)
     farewell = resume_line(setup, state_dir)
 
     def ready(run: str) -> None:
@@ -180,7 +196,7 @@ def resume_line(setup: PreparedRun, state_dir: Path) -> str:
     """How to take an interrupted run up again."""
     if setup.sandbox:
         return "it ran against a sandbox, which ends with it, so it cannot be resumed"
-    return f"resume it with: aftrun resume {setup.facts.id}{record_flag(state_dir)}"
+    return f"resume it with: {about_run('resume', setup.facts.id, state_dir)}"
 
 
 def _about_jobs(setup: PreparedRun, state_dir: Path) -> Commands:
@@ -190,11 +206,6 @@ def _about_jobs(setup: PreparedRun, state_dir: Path) -> Commands:
     where = record_flag(state_dir)
     raw = "" if setup.sandbox else f"aftrun status {{id}} --raw{where}"
     return Commands(raw, f"aftrun learn {{id}}{where}")
-
-
-def record_flag(state_dir: Path) -> str:
-    """The flag that says where the record is, for a shell; empty where that goes without saying."""
-    return "" if state_dir == DEFAULT_STATE_DIR else f" --state-dir {quoted(str(state_dir))}"
 
 
 class _Outputs:

@@ -92,6 +92,28 @@ class Order(StrEnum):
     PARALLEL = "parallel"
 
 
+class Overlap(StrEnum):
+    """What to do while another run of the same jobs is alive: its process works on it."""
+
+    REFUSE = "refuse"
+    WAIT = "wait"
+    """Until it has ended; then go on."""
+    ATTACH = "attach"
+    """Follow that one to its end, instead."""
+    ALLOW = "allow"
+    """Start beside it."""
+
+
+class Unfinished(StrEnum):
+    """What to do about a run of the same jobs that was cut off, and may have jobs on the server."""
+
+    REFUSE = "refuse"
+    RESUME = "resume"
+    """Go on with that one, instead."""
+    IGNORE = "ignore"
+    """Start a new one."""
+
+
 class OnAmbiguous(StrEnum):
     """What to do when the fate of a POST is unknown."""
 
@@ -264,6 +286,8 @@ class Strategy:
     """Whether the manifest says it itself; otherwise it follows from the order."""
     finish_by: str = ""
     """`HH:MM` local time or RFC 3339; empty: no limit."""
+    overlap: Overlap = Overlap.REFUSE
+    unfinished: Unfinished = Unfinished.REFUSE
 
     @property
     def slots(self) -> int:

@@ -339,6 +339,11 @@ class Steps:
         retry_after = decision.retry_after if isinstance(decision, Blind) else None
         return Step(tuple(events), due=self._next_poll(active, retry_after or 0.0))
 
+    def read_once(self, active: ActiveJob, reply: Reply) -> Step | Going | Blind:
+        """The same for a job that is only read, and not followed: what follows from its end, where that was seen."""
+        decision = self._of_this_attempt(active, policy.after_read(reply, active.job_id, active.id_field))
+        return self.attempt_over(active, decision) if isinstance(decision, Ended) else decision
+
     def _of_this_attempt(self, active: ActiveJob, decision: ReadDecision) -> ReadDecision:
         """The decision, unless it may be about a job that had the same id before and ended.
 

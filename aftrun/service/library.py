@@ -13,10 +13,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from aftrun.domain import jobids
-from aftrun.domain.errors import Ambiguous, Refused, Rejected, Unreachable, UsageError
+from aftrun.domain.errors import Ambiguous, Refused, Rejected, UnderWay, Unreachable, UsageError
 from aftrun.domain.events import Event, Reason
 from aftrun.domain.model import (
     DEFAULT_URL,
@@ -27,18 +27,25 @@ from aftrun.domain.model import (
     JobInfo,
     Json,
     Manifest,
+    Overlap,
     RunReport,
     ServerSpec,
+    Unfinished,
 )
 from aftrun.domain.secrets import Scrubber
 from aftrun.domain.values import nothing_inside
 from aftrun.run import policy
 from aftrun.run.render import make_request
+from aftrun.service.lines import about_run
 from aftrun.service.options import RunOptions
 from aftrun.service.prepare import DEFAULT_STATE_DIR, prepare, prepare_run
 
 if TYPE_CHECKING:
     from aftrun.run.fold import ReportBuilder
+    from aftrun.run.ports import Listener
+    from aftrun.sandbox.server import Sandbox
+    from aftrun.service.prepare import PreparedRun
+    from aftrun.service.recording import OnDisk
 
 
 def load(
@@ -94,11 +101,17 @@ def apply(
     fail_fast: bool | None = None,
     wait: bool = True,
     timeout: float | None = None,
+    overlap: str | None = None,
+    unfinished: str | None = None,
 ) -> RunReport:
     """Run the jobs of manifests, wait for them, and return what was seen.
 
     Bad ends are in the report, not raised: look at `report.exit_code`. The run is recorded in `state_dir`, where
     `aftrun resume` can take it up if this process is killed.
+
+    Where another run of the same jobs is alive there, or was cut off and may have jobs on the server, nothing is sent
+    and `UnderWay` is raised, unless `overlap` and `unfinished`, here or in the manifest, say otherwise. A run that is
+    followed or resumed instead is the one whose report is returned, and whose events are heard.
 
     Args:
         manifests: from `load` or `load_all`.
@@ -111,15 +124,20 @@ def apply(
         fail_fast: after a bad end start nothing new, or (False) go on.
         wait: False: accepted is enough.
         timeout: seconds for each job, from its acceptance.
+        overlap: `refuse`, `wait`, `attach` or `allow`, instead of what the manifests say.
+        unfinished: `refuse`, `resume` or `ignore`, likewise.
 
     Raises:
         ManifestError: a value from outside is missing; nothing was sent.
         StateError: the record could not be begun; nothing was sent.
-        UsageError: a file that TLS settings name cannot be used; nothing was sent.
+        UnderWay: another run of these jobs is under way, or was cut off and is open; nothing was sent.
+        UsageError: an argument is wrong, or a file that TLS settings name cannot be used; nothing was sent.
         Exception: whatever `on_event` raises. Nothing more is started then; answers under way are on record first.
     """
     from aftrun.manifest import bind  # noqa: PLC0415  # the parser, for those who run
     from aftrun.run.store.record import StoredFile  # noqa: PLC0415  # the record, likewise
+    from aftrun.service import history, which  # noqa: PLC0415  # the same
+    from aftrun.service.admission import Admission, Left, begin_or_join  # noqa: PLC0415  # the same
     from aftrun.service.execution import RunExecution  # noqa: PLC0415  # the same
     from aftrun.service.recording import OnDisk  # noqa: PLC0415  # the same
 
@@ -138,20 +156,75 @@ def apply(
         if on_event is not None:
             on_event(event)
 
-    def run(prepared: tuple[Manifest, ...]) -> RunReport:
-        setup = prepare_run(prepared, bind(prepared, environ), options)
-        files = tuple(StoredFile(path, data) for path, data in _own_copy(manifests))
-        finished = RunExecution(setup, OnDisk(Path(state_dir), files), listeners=[tell]).run()
+    def carried_out(setup: PreparedRun, record: OnDisk) -> RunReport:
+        finished = RunExecution(setup, record, listeners=[tell]).run()
         if finished.failure is not None:
             raise finished.failure
         return finished.report
+
+    folder = Path(state_dir)
+    files = tuple(StoredFile(path, data) for path, data in _own_copy(manifests))
+    rules = _word(Overlap, "overlap", overlap), _word(Unfinished, "unfinished", unfinished)
+
+    def run(prepared: tuple[Manifest, ...], sandbox: Sandbox | None = None) -> RunReport:
+        bindings = bind(prepared, environ)
+        setup = prepare_run(prepared, bindings, options)
+        if sandbox is not None:  # it ends with its run, so there is nobody to be in the way of
+            return carried_out(setup, OnDisk(folder, files))
+        admission = Admission(setup.plan, folder, environ, overlap=rules[0], unfinished=rules[1])
+
+        def begin() -> RunReport:
+            now = prepare_run(prepared, bindings, options) if admission.waited else setup
+            return carried_out(now, OnDisk(folder, files, admit=admission.check))
+
+        def resume(other: str) -> RunReport:
+            with history.open_log(folder) as log:
+                again = history.resume_setup(log, history.read(log, which.find(log.runs(), other)), environ)
+            return carried_out(again, OnDisk(folder, resume=True))
+
+        report = begin_or_join(admission, begin=begin, follow=lambda other: _follow(folder, other, tell), resume=resume)
+        assert not isinstance(report, Left), "nobody interrupts it but by an exception"  # noqa: S101  # for the type checker
+        return report
 
     if not sandbox:
         return run(prepare(manifests, options))
     from aftrun.sandbox.server import Sandbox  # noqa: PLC0415  # an extra
 
     with Sandbox() as server:
-        return run(prepare(manifests, options, server))
+        return run(prepare(manifests, options, server), server)
+
+
+def _follow(state_dir: Path, run: str, listener: Listener) -> RunReport:
+    """The report of a run that another process carries out, when that has ended.
+
+    Raises:
+        UnderWay: it was cut off.
+    """
+    from aftrun.service import history  # noqa: PLC0415  # the record, for those who run
+    from aftrun.service.watching import RunWatcher, WatchEnd  # noqa: PLC0415  # the same
+
+    with history.open_log(state_dir) as log:
+        watched = RunWatcher(log, run, streams=[listener]).run()
+    if watched.end is WatchEnd.CUT_OFF:
+        raise UnderWay(f"run {run} was cut off while it was followed", hint=about_run("resume", run, state_dir))
+    return watched.report
+
+
+W = TypeVar("W", Overlap, Unfinished)
+
+
+def _word(words: type[W], name: str, given: str | None) -> W | None:
+    """What a text stands for.
+
+    Raises:
+        UsageError: nothing.
+    """
+    if given is None:
+        return None
+    try:
+        return words(given)
+    except ValueError:
+        raise UsageError(f"{name}={given!r}: it is one of {', '.join(words)}") from None
 
 
 def _own_copy(manifests: Sequence[Manifest]) -> list[tuple[str, bytes]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aftrun
@@ -27,14 +26,12 @@ from aftrun.run.ports import Clock, SystemClock
 from aftrun.run.render import JobOutputs, RunFacts, lookup_for
 from aftrun.run.select import choose, keep_jobs
 from aftrun.run.sightings import Commands
-from aftrun.service.options import RunOptions
+from aftrun.service.options import DEFAULT_STATE_DIR, RunOptions
 from aftrun.system.gitinfo import git_facts
 
 if TYPE_CHECKING:
     from aftrun.run.store.record import Retry
     from aftrun.sandbox.server import Sandbox
-
-DEFAULT_STATE_DIR = Path(".aftrun")
 
 
 @dataclass(frozen=True, slots=True)

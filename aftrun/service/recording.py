@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from aftrun.domain.errors import ExitCode, StateError
+from aftrun.domain.errors import ExitCode, StateError, UnderWay
 from aftrun.domain.events import AttemptEnded, Event, JobEnded, Reason, RunEnded, RunResumed, RunStarted, Warned
 from aftrun.domain.model import JobResult, Outcome
 from aftrun.run.fold import ReportBuilder
@@ -95,6 +95,8 @@ class OnDisk:
     files: tuple[StoredFile, ...] = ()
     """The manifests that a new run keeps a copy of."""
     resume: bool = False
+    admit: Callable[[Log], None] = lambda _: None
+    """Raises what keeps a new run from beginning; see `Log.begin`."""
 
     def report_path(self, setup: PreparedRun) -> Path:
         """Beside its journal."""
@@ -125,7 +127,11 @@ class OnDisk:
             else:
                 start = self._start(setup)
                 warnings = tuple(Warned(start.at, text) for text in setup.warnings())
-                file = self._begin(log, setup, start, warnings, clock)
+                try:
+                    file = self._begin(log, setup, start, warnings, clock)
+                except UnderWay:
+                    lock.forget()
+                    raise
                 opening = (start, *warnings)
             with contextlib.closing(file):
                 journal = RunJournal(log, run, file, sandbox=setup.sandbox, checks=(lock.check,))
@@ -165,7 +171,7 @@ class OnDisk:
     ) -> JournalFile:
         """Put a new run on record, in both files; returns the second."""
         run, options = setup.facts.id, setup.options.to_json()
-        log.begin(start, warnings, self.files, options, retry=setup.retry)
+        log.begin(start, warnings, self.files, options, retry=setup.retry, admit=self.admit)
         head = Head(run, options, tuple((file.path, file.content) for file in self.files))
         try:
             return JournalFile.make(

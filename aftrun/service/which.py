@@ -15,6 +15,7 @@ from aftrun.domain.model import RunOutcome
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.lock import holder
 from aftrun.run.store.record import Log, RunRow
+from aftrun.service.lines import about_run
 
 GOES_ON = frozenset({RunOutcome.INTERRUPTED, RunOutcome.ERROR, RunOutcome.STATE_ERROR, RunOutcome.STOPPED})
 """What a run is counted as that came to no end of its own, so that `resume` can go on with it."""
@@ -23,6 +24,11 @@ GOES_ON = frozenset({RunOutcome.INTERRUPTED, RunOutcome.ERROR, RunOutcome.STATE_
 def worker(log: Log, row: RunRow) -> str | None:
     """Who works on the run, for people: `process 12 on box`. None: nobody does."""
     return holder(run_folder(log.path.parent, row.id))
+
+
+def is_held(state_dir: Path, run: str) -> bool:
+    """Whether a process works on the run of that id."""
+    return holder(run_folder(state_dir, run)) is not None
 
 
 def as_it_is(row: RunRow, state_dir: Path) -> RunRow:
@@ -151,7 +157,7 @@ def to_watch(log: Log, wanted: str | None) -> RunRow:
     names = ", ".join(f"{row.id} ({', '.join(row.manifests)})" for row in alive[:5])
     raise UsageError(
         f"{len(alive)} runs are under way: {names}{', …' if len(alive) > 5 else ''}",
-        hint=f"say which one, for example: aftrun watch {alive[0].id}",
+        hint=f"say which one, for example: {about_run('watch', alive[0].id, log.path.parent)}",
     )
 
 
@@ -161,6 +167,6 @@ def _idle(log: Log, row: RunRow) -> RunRow:
     if who is not None:
         raise UnderWay(
             f"run {row.id} is under way: {who} works on it",
-            hint=f"follow it: aftrun watch {row.id}",
+            hint=f"follow it: {about_run('watch', row.id, log.path.parent)}",
         )
     return row

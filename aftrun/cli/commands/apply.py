@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options, serverflags
 from aftrun.cli.choices import Output
 from aftrun.cli.flags import flag
+from aftrun.domain.model import Overlap, Unfinished
+
+if TYPE_CHECKING:
+    from aftrun.service.prepare import PreparedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,19 @@ class RunFlags:
     again: Annotated[
         bool, flag("--again", help="Run jobs with `once` whatever the record says: done, under way or in doubt.")
     ] = False
+    overlap: Annotated[
+        Overlap | None,
+        flag(
+            "--overlap", help="While another run of the same jobs is alive; default: as the manifest says, or refuse."
+        ),
+    ] = None
+    unfinished: Annotated[
+        Unfinished | None,
+        flag(
+            "--unfinished",
+            help="Where a run of the same jobs was cut off and may have jobs on the server; default as for --overlap.",
+        ),
+    ] = None
 
 
 def apply(
@@ -92,5 +111,53 @@ def apply(
     ending = ending.beside(view)
     with sandbox_for(sandbox) as server_here:
         manifests = prepare(loaded.manifests, chosen, server_here)
-        setup = prepare_run(manifests, bind_all(manifests, environ, loaded), chosen)
-        return carry_out(setup, state.folder, view, ending, files=loaded.files)
+        bindings = bind_all(manifests, environ, loaded)
+
+        def setup() -> PreparedRun:
+            return prepare_run(manifests, bindings, chosen)
+
+        if sandbox:  # it ends with its run, so there is nobody to be in the way of
+            return carry_out(setup(), state.folder, view, ending, files=loaded.files)
+        return _begin_or_join(setup, state.folder, environ, run, view, ending, loaded.files)
+
+
+def _begin_or_join(
+    make: Callable[[], PreparedRun],
+    state_dir: Path,
+    environ: Mapping[str, str],
+    run: RunFlags,
+    view: options.ViewFlags,
+    ending: options.ReportFlags,
+    files: Sequence[tuple[str, bytes]],
+) -> int:
+    """Begin a run, or follow or resume another one of the same jobs, as `overlap` and `unfinished` say."""
+    from aftrun.cli.boundary import say  # noqa: PLC0415  # as above
+    from aftrun.cli.commands.watch import follow  # noqa: PLC0415  # the same
+    from aftrun.cli.running import carry_out, check_outputs, signals  # noqa: PLC0415  # the same
+    from aftrun.service import history, which  # noqa: PLC0415  # the same
+    from aftrun.service.admission import Admission, Begin, Instead, Left, begin_or_join  # noqa: PLC0415  # the same
+
+    setup = make()
+    check_outputs(setup, view, ending, files)
+    admission = Admission(setup.plan, state_dir, environ, overlap=run.overlap, unfinished=run.unfinished, say=say)
+
+    def ask() -> Begin | Instead | Left:
+        with signals(admission.interrupt, "stopping: nothing was sent"):
+            return admission.ask()
+
+    def begin() -> int:
+        now = make() if admission.waited else setup  # the time of its start is the run's own
+        return carry_out(now, state_dir, view, ending, files=files, admit=admission.check)
+
+    def attach(other: str) -> int:
+        with history.open_log(state_dir, say) as log:
+            return follow(log, which.find(log.runs(), other), view, ending)
+
+    def go_on(other: str) -> int:
+        with history.open_log(state_dir, say) as log:
+            again = history.resume_setup(log, history.read(log, which.find(log.runs(), other)), environ)
+        say(f"run {other} was cut off: it is resumed, and no new one begins")
+        return carry_out(again, state_dir, view, ending, resume=True)
+
+    code = begin_or_join(admission, begin=begin, follow=attach, resume=go_on, ask=ask)
+    return code.exit_code if isinstance(code, Left) else code

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aftrun.cli import options
 from aftrun.cli.boundary import say
-from aftrun.cli.running import conclude, record_flag, signals
+from aftrun.cli.running import conclude, signals
 
 if TYPE_CHECKING:
     from aftrun.run.store.record import Log, RunRow
@@ -47,6 +47,7 @@ def follow(log: Log, row: RunRow, view: options.ViewFlags, ending: options.Repor
     from aftrun.run.store.folder import run_folder  # noqa: PLC0415  # the same
     from aftrun.service import history as past  # noqa: PLC0415  # the same
     from aftrun.service import which  # noqa: PLC0415  # the same
+    from aftrun.service.lines import about_run  # noqa: PLC0415  # the same
     from aftrun.service.report_file import Finished  # noqa: PLC0415  # the same
     from aftrun.service.watching import RunWatcher, WatchEnd  # noqa: PLC0415  # the same
 
@@ -54,11 +55,10 @@ def follow(log: Log, row: RunRow, view: options.ViewFlags, ending: options.Repor
     places = [place for each in ending.paths.by_format().values() for place in each]
     outputs.check_places([*places, *filter(None, more)], ())
     state_dir = log.path.parent
-    where = record_flag(state_dir)
     so_far = past.read(log, row).report
     names = dict(zip([job.key for job in so_far.jobs], labels(so_far), strict=True))
     subject = Subject(row.id, names, so_far.sandbox, ours=False)
-    again = f"the run goes on; watch it again with: aftrun watch {row.id}{where}"
+    again = f"the run goes on; watch it again with: {about_run('watch', row.id, state_dir)}"
     with RunObservers(subject, view, state_dir, "nothing new is started; jobs go on, on the server") as observers:
         watcher = RunWatcher(log, row.id, views=observers.views, streams=observers.streams)
         with signals(watcher.interrupt, again, drawn=observers.drawn):
@@ -79,5 +79,5 @@ def follow(log: Log, row: RunRow, view: options.ViewFlags, ending: options.Repor
     if cut_off:
         say(f"run {row.id} was cut off: its process is gone and put no end on record")
     if which.can_go_on(log, row):
-        say(f"resume it with: aftrun resume {row.id}{where}")
+        say(f"resume it with: {about_run('resume', row.id, state_dir)}")
     return code

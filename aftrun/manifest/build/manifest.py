@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from aftrun.domain.model import Job, Manifest, Notify, Order, Outcome, Strategy
+from aftrun.domain.model import Job, Manifest, Notify, Order, Outcome, Overlap, Strategy, Unfinished
 from aftrun.domain.values import Template, Value
 from aftrun.manifest.build.fields import Fields, mapping
 from aftrun.manifest.build.graph import Graph
@@ -47,12 +47,16 @@ def _strategy(node: MapNode | None, fields: Fields) -> Strategy:
     order = Order(word) if word else default.order
     most = fields.integer(node.get("maxParallel"), "strategy", "maxParallel")
     fail_fast = fields.flag(node.get("failFast"), "'failFast'")
+    overlap = fields.choice(node.get("overlap"), "'overlap'", tuple(Overlap))
+    unfinished = fields.choice(node.get("unfinished"), "'unfinished'", tuple(Unfinished))
     return Strategy(
         order=order,
         max_parallel=default.max_parallel if most is None else most,
         fail_fast=order is Order.SEQUENTIAL if fail_fast is None else fail_fast,
         says_fail_fast=fail_fast is not None,
         finish_by=fields.finish_by(node.get("finishBy")) or "",
+        overlap=Overlap(overlap) if overlap else default.overlap,
+        unfinished=Unfinished(unfinished) if unfinished else default.unfinished,
     )
 
 

@@ -163,6 +163,12 @@ class RunLock:
         if (found.st_dev, found.st_ino) != (ours.st_dev, ours.st_ino):
             raise StateError(f"{self.path} was replaced by another file while the run was under way", hint=_LEAVE)
 
+    def forget(self) -> None:
+        """The run never began, so nobody knows its id: leave nothing of it behind."""
+        with contextlib.suppress(OSError):  # an empty folder harms nobody
+            self.path.unlink()
+            self.path.parent.rmdir()
+
     def __enter__(self) -> Self:
         return self
 

@@ -85,6 +85,8 @@ SQLite = str | bytes | float | None
 _AT_ONCE = 50
 """Rows of one statement; SQLite takes 999 values at least."""
 
+_RUNS = "SELECT id, started_at, ended_at, outcome, exit_code, manifests, jobs, options FROM runs"
+
 _DURATIONS = """
 SELECT seconds FROM ends
 WHERE job = ?1 AND run <> ?2 AND outcome = 'succeeded' AND seconds IS NOT NULL AND (?3 IS NULL OR EXISTS (
@@ -369,14 +371,19 @@ class Log:
         options: dict[str, Json],
         *,
         retry: Retry | None = None,
+        admit: Callable[[Log], None] = lambda _: None,
     ) -> None:
         """Make a run known, with its first events and all that it needs to be taken up again, in one transaction.
 
+        `admit` raises what keeps it from beginning. It is asked in that transaction, and whoever calls this holds the
+        run's lock: so of two runs that begin at the same instant one sees the other.
+
         Raises:
             StateError: it could not be recorded.
-            UnderWay: another process has retried the same run meanwhile.
+            UnderWay: another process has retried the same run meanwhile; or `admit` says so.
         """
         with self._explained(), self._transaction():
+            admit(self)
             if retry is not None:
                 self._claim(retry, start.run)
             self._begin(start, files, options)
@@ -581,8 +588,8 @@ class Log:
 
     # --- reading --------------------------------------------------------------------------------------------------
 
-    def runs(self) -> list[RunRow]:
-        """All runs, the newest first.
+    def runs(self, *, open_or: Collection[str] | None = None) -> list[RunRow]:
+        """All runs, the newest first; with `open_or` only those that have no end on record, or one of these outcomes.
 
         Raises:
             StateError: they cannot be read.
@@ -591,15 +598,15 @@ class Log:
         def refuse(error: Exception) -> None:
             raise Damaged(f"the state file {self.path} is damaged: its list of runs cannot be read") from error
 
-        return self._run_rows(refuse)
+        return self._run_rows(refuse, open_or)
 
-    def _run_rows(self, bad: Callable[[Exception], None]) -> list[RunRow]:
+    def _run_rows(self, bad: Callable[[Exception], None], open_or: Collection[str] | None = None) -> list[RunRow]:
         """The same; `bad` hears of each row that is none, which is left out unless it raises."""
+        outcomes = tuple(open_or or ())
+        places = ", ".join("?" * len(outcomes))
+        which = "" if open_or is None else f"WHERE ended_at IS NULL OR outcome IN ({places}) "
         with self._explained():
-            found = self._execute(
-                "SELECT id, started_at, ended_at, outcome, exit_code, manifests, jobs, options FROM runs "
-                "ORDER BY started_at DESC, id DESC"
-            ).fetchall()
+            found = self._execute(f"{_RUNS} {which}ORDER BY started_at DESC, id DESC", outcomes).fetchall()
         rows = []
         for row in found:
             try:
@@ -615,6 +622,19 @@ class Log:
             StateError: they cannot be read.
         """
         return list(self.numbered(run).values())
+
+    def start(self, run: str) -> Event | None:
+        """The first event of a run; None where it is not there.
+
+        Raises:
+            StateError: it cannot be read.
+        """
+        with self._explained():
+            found = self._execute("SELECT body FROM events WHERE run = ? AND seq = 0", (run,)).fetchone()
+        try:
+            return None if found is None else from_json(json.loads(found[0]))
+        except ValueError as error:
+            raise StateError(f"the record of run {run} in {self.path} is damaged: {error}") from error
 
     def numbered(self, run: str) -> dict[int, Event]:
         """Every event of a run, in order, by its number.

@@ -84,10 +84,14 @@ def _server(server: ServerSpec) -> Json:
 def summary(manifest: Manifest) -> Json:
     """A manifest as JSON for people to compare: what differs from the defaults."""
     strategy = manifest.strategy
+    beside = [strategy.overlap.value, strategy.unfinished.value]
     return {
         "name": manifest.name,
         "vars": {name: _text(value) for name, value in manifest.vars},
-        "strategy": [strategy.order.value, strategy.max_parallel, strategy.fail_fast, strategy.finish_by],
+        "strategy": [
+            *(strategy.order.value, strategy.max_parallel, strategy.fail_fast, strategy.finish_by),
+            *(beside if beside != ["refuse", "refuse"] else []),
+        ],
         "notify": [_text(url) for url in manifest.notify.urls],
         "servers": [_server(server) for server in manifest.servers],
         "jobs": [_job(job) for job in manifest.jobs],
