@@ -30,16 +30,24 @@ class Night:
         self.folder, self.server, self._clock = folder, server, clock
         (folder / "m.yaml").write_text(MANIFEST, encoding="utf-8")
         self.process = self.start("apply", "m.yaml", "-q", "-o", "none", *reach(server))
-        until(lambda: len(server.jobs()) == 2, alive=lambda: self.process.poll() is None)
+        until(self._accepted, alive=lambda: self.process.poll() is None)
+
+    def _accepted(self) -> bool:
+        """Whether both ids are on record."""
+        return self.journal().count(b'"type":"accepted"') == 2
+
+    def journal(self) -> bytes:
+        """What is in it."""
+        return b"".join(path.read_bytes() for path in (self.folder / ".aftrun" / "runs").glob("*/journal.ndjson"))
 
     @property
     def run(self) -> str:
         """The run's id."""
         return next((self.folder / ".aftrun" / "runs").iterdir()).name
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Begin a process."""
-        environ = clean_environ(AFT_API_KEY=self.server.api_key)
+    def start(self, *arguments: str, **extra: str) -> subprocess.Popen[bytes]:
+        """Begin a process, with these variables besides."""
+        environ = clean_environ(AFT_API_KEY=self.server.api_key, **extra)
         pipe = subprocess.PIPE
         return subprocess.Popen([*program(), *arguments], cwd=self.folder, env=environ, stdout=pipe, stderr=pipe)
 
