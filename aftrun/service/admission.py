@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from aftrun.domain.durations import human_duration
-from aftrun.domain.errors import AftrunError, ExitCode, UnderWay
+from aftrun.domain.errors import AftrunError, ExitCode, StateError, UnderWay
 from aftrun.domain.events import Event, RunStarted, parse_instant
 from aftrun.domain.instants import at_zone
 from aftrun.domain.model import JobResult, Overlap, RunOutcome, Unfinished
@@ -113,7 +113,7 @@ class Admission:
             StateError: the record cannot be read.
             UnderWay: nothing is to be sent; the message has the runs, and the line that goes on with them.
         """
-        while self.asked.rules and history.on_record(self.state_dir):
+        while self.asked.rules and self._on_record():
             with open_record(self.state_dir, self._say) as log:
                 alive = self._alive(log)
                 decision = admission.beside(self.asked, list(alive))
@@ -147,6 +147,14 @@ class Admission:
                     raise Overtaken(f"run {row.id} has begun or ended at this very instant")
             elif not isinstance(admission.beside(self.asked, [self._other(log, row)]), Begin):
                 raise Overtaken(f"run {row.id} has begun at this very instant")
+
+    def _on_record(self) -> bool:
+        try:
+            return history.on_record(self.state_dir)
+        except OSError as error:
+            raise StateError(
+                f"cannot use {self.state_dir}: {error.strerror or error}", hint="check the path, and who may use it"
+            ) from error
 
     # --- what is on record ----------------------------------------------------------------------------------------
 

@@ -193,7 +193,7 @@ def test_runs_that_do_not_count(folder: Folder) -> None:
     for number, outcome in enumerate(("succeeded", "failed", "unknown", "timedOut")):
         end = JobEnded(3.0, "m/a", Outcome.UNKNOWN, Reason.CRASHED)
         folder.cut_off(f"ended{number}", *sent("a"), end, *sent("b"), RunEnded(9.0, outcome, 1))
-    folder.cut_off("never sent")
+    folder.cut_off("never")
     assert folder.admission(select=("a",)).ask() == Begin()
 
 
