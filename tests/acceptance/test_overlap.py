@@ -174,7 +174,7 @@ def test_the_library_keeps_to_the_same_rules(night: Callable[..., Night], monkey
         if len(heard) == 3:
             one.end()
 
-    report = library.apply(manifest, environ=environ, overlap="attach", on_event=hear)  # type: ignore[arg-type]  # any event
+    report = library.apply(manifest, environ=environ, overlap="attach", on_event=hear)
     assert (report.id, report.exit_code, posts(one.server)) == (one.run, 0, 2)
     assert one.process.wait(HANG) == 0
     with pytest.raises(library.errors.UsageError, match="refuse, wait, attach, allow"):
@@ -196,5 +196,5 @@ def test_the_library_resumes(night: Callable[..., Night], monkeypatch: pytest.Mo
         if type(event).__name__ == "RunResumed":
             one.end()
 
-    report = library.apply(manifest, environ=environ, unfinished="resume", on_event=hear)  # type: ignore[arg-type]  # any event
+    report = library.apply(manifest, environ=environ, unfinished="resume", on_event=hear)
     assert (report.id, report.exit_code, posts(one.server)) == (one.run, 0, 2)
