@@ -260,8 +260,9 @@ class Admission:
 
     def _since(self, row: RunRow) -> str:
         began = parse_instant(row.started_at)
-        ago = human_duration(float(max(0, int(self._clock.now() - began))))
-        return f"{at_zone(began, None):%Y-%m-%d %H:%M:%S} ({ago} ago)"
+        ago = int(self._clock.now() - began)
+        passed = f"{human_duration(float(ago))} ago" if ago > 0 else "just now"
+        return f"{at_zone(began, None):%Y-%m-%d %H:%M:%S} ({passed})"
 
 
 def begin_or_join(
@@ -300,10 +301,12 @@ def begin_or_join(
 
 
 def _jobs(keys: tuple[str, ...], total: int) -> str:
-    names = ", ".join(one_line(each) for each in keys[:_MANY]) + (
-        f" and {len(keys) - _MANY} more" if len(keys) > _MANY else ""
+    names = ", ".join(one_line(each) for each in keys[:_MANY])
+    names += f" and {len(keys) - _MANY} more" if len(keys) > _MANY else ""
+    share = (
+        f"{len(keys)} of the {total} jobs" if len(keys) < total else "the job" if total == 1 else f"all {total} jobs"
     )
-    return f"{len(keys)} of the {total} jobs that are asked for: {names}"
+    return f"{share} asked for: {names}"
 
 
 def _how_far(job: JobResult, seen: str) -> str:

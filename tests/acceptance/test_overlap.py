@@ -31,7 +31,7 @@ def test_a_run_beside_another_is_refused(night: Callable[..., Night], aftrun: Ru
     assert (done.out, posts(one.server)) == ("", 2)
     assert f"run {one.run} is under way since 2" in done.err
     assert f"process {one.process.pid} on " in done.err
-    assert "2 of the 2 jobs that are asked for: night/a, night/b" in done.err
+    assert "has all 2 jobs asked for: night/a, night/b" in done.err
     assert not (one.folder / "r.json").exists()
     assert len(list((one.folder / ".aftrun" / "runs").iterdir())) == 1
     line = re.search(r"aftrun (watch [\w-]+)", done.err)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 from aftrun.cli import complete, serverflags
 from aftrun.cli.boundary import emit, say
 from aftrun.cli.flags import argument, flag
-from aftrun.cli.running import record_flag
 from aftrun.domain import jobids
 from aftrun.domain.errors import AftrunError, ExitCode, UsageError
 from aftrun.domain.instants import at_zone
 from aftrun.domain.model import State
+from aftrun.service.lines import record_flag
 
 if TYPE_CHECKING:
     from aftrun.domain.model import JobInfo, JobInfoMap, ServerSpec

@@ -47,8 +47,8 @@ def _strategy(node: MapNode | None, fields: Fields) -> Strategy:
     order = Order(word) if word else default.order
     most = fields.integer(node.get("maxParallel"), "strategy", "maxParallel")
     fail_fast = fields.flag(node.get("failFast"), "'failFast'")
-    overlap = fields.choice(node.get("overlap"), "'overlap'", tuple(Overlap))
-    unfinished = fields.choice(node.get("unfinished"), "'unfinished'", tuple(Unfinished))
+    overlap = fields.choice(node.get("overlap"), "strategy", "overlap")
+    unfinished = fields.choice(node.get("unfinished"), "strategy", "unfinished")
     return Strategy(
         order=order,
         max_parallel=default.max_parallel if most is None else most,

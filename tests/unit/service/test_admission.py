@@ -139,7 +139,7 @@ def test_what_is_said_of_a_run_that_is_alive(folder: Folder) -> None:
         assert caught.value.exit_code == 75
         assert "run old is under way since 2" in text
         assert "by process " in text
-        assert "has 2 of the 3 jobs that are asked for: m/a, m/b" in text
+        assert "has 2 of the 3 jobs asked for: m/a, m/b" in text
         assert "nothing was sent" in text
         assert f"aftrun watch old --state-dir {folder.state}" in text
     assert folder.count("POST") == folder.count("GET") == 0
