@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aftrun.domain import jobids
 from aftrun.domain.events import Reason
 from aftrun.domain.model import (
     Answer,
@@ -266,8 +267,11 @@ def test_a_state_that_cannot_be_read_goes_on() -> None:
 )
 def test_a_job_info_of_another_job_is_not_believed(fields: dict[str, object], *, believed: bool) -> None:
     """Where the job info names ids, one of them must be the job's; `test_jobids.py` has the whole table."""
-    decision = policy.after_read(Answer(200, info(State.FAILED, **fields)), "17")
+    seen = info(State.FAILED, **fields)
+    decision = policy.after_read(Answer(200, seen), "17")
     assert isinstance(decision, Ended if believed else Blind)
+    if isinstance(decision, Blind):
+        assert decision.message == f"{jobids.mismatch(seen, '17')}\n{policy.NAME_ITS_ID}"
 
 
 def test_the_field_of_the_id_is_what_the_submission_told() -> None:
