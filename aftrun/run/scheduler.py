@@ -248,8 +248,22 @@ class Scheduler:
         if refused:
             self._take_back(refused)
         while self._calls:
-            self._pool.start(*self._calls[0])
+            ticket, call = self._calls[0]
+            late = self._overtaken(self._jobs[ticket.index]) if ticket.submits else None
+            if late is None:
+                self._pool.start(ticket, call)
             self._calls.popleft()
+            if late is not None:
+                self._answered(self._jobs[ticket.index], submits=True)
+                self._follow(self._jobs[ticket.index], late)
+                self._pool.wake()
+
+    def _overtaken(self, active: ActiveJob) -> Step | None:
+        """What becomes of a job whose POST is on record and must not leave: to get it there took too long."""
+        if self._signal:
+            message = "not sent, since the run was told to stop before it left"
+            return Step((SubmitDeferred(self._now(), active.task.key, active.attempt, message, 0.0),))
+        return self._steps.too_late(active)
 
     def _take_back(self, refused: Sequence[Event]) -> None:
         """Some jobs were sent by another process in the same instant: their POSTs do not leave."""

@@ -163,6 +163,7 @@ BUGS: tuple[Bug, ...] = (
         (
             ("self._interrupted = self._gate.closed = True", "self._interrupted = True"),
             ("if not self._signal:", "if True:"),
+            ("self._overtaken(self._jobs[ticket.index]) if ticket.submits else None", "None"),
         ),
     ),
     Bug(

@@ -410,6 +410,31 @@ def test_a_rate_that_opens_while_the_record_is_written_is_not_missed() -> None:
     assert ran.outcomes() == {"a": "succeeded", "b": "succeeded"}
 
 
+def test_nothing_leaves_whose_time_ran_out_while_the_record_was_written() -> None:
+    """Another program had the record locked: what was decided before finishBy does not leave after it."""
+    world = World()
+    night = manifest(job("a"), job("b", when=When.ALWAYS), finish_by="2026-01-01T00:00:01Z")
+    ran = run(night, world=world, journal=SlowJournal(world))
+    assert posts(ran) == []
+    assert ran.outcomes() == {"a": "undelivered", "b": "skipped"}
+    assert message(ran, "a") == "given up at finishBy, no job was created"
+
+
+def test_nothing_leaves_once_the_run_was_told_to_stop_while_the_record_was_written() -> None:
+    """The record says that it did not, and who resumes the run sends it."""
+    world = World()
+    setting = Setting((manifest(job("a")),), world=world, journal=SlowJournal(world), interrupt_at=1.0)
+    ran = setting.go()
+    assert posts(ran) == []
+    (deferred,) = ran.of(SubmitDeferred)
+    assert deferred.message == "not sent, since the run was told to stop before it left"
+    assert ran.report.exit_code == 130
+    setting.interrupt_at, setting.journal = None, None
+    again = setting.go([setting.start(setting.plan()), *ran.journal.events])
+    assert again.outcomes() == {"a": "succeeded"}
+    assert posts(again) == ["a"]
+
+
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
