@@ -28,23 +28,29 @@ class Ci(StrEnum):
     TEAMCITY = "teamcity"
 
 
-def detect(environ: Mapping[str, str]) -> Ci:
-    """The server that this process runs under, by the variable that it documents.
+DETECTED = {
+    # https://docs.github.com/en/actions/reference/workflows-and-actions/variables
+    Ci.GITHUB: ("GITHUB_ACTIONS", "true"),
+    # https://docs.gitlab.com/ci/variables/predefined_variables/
+    Ci.GITLAB: ("GITLAB_CI", "true"),
+    # https://learn.microsoft.com/azure/devops/pipelines/build/variables
+    Ci.AZURE: ("TF_BUILD", "true"),
+    # https://www.jetbrains.com/help/teamcity/predefined-build-parameters.html
+    Ci.TEAMCITY: ("TEAMCITY_VERSION", ""),
+}
+"""The variable that each server documents, and its value without case; empty: any.
 
-    Detected by the variables that the servers document: `GITHUB_ACTIONS=true`
-    (https://docs.github.com/en/actions/reference/workflows-and-actions/variables), `GITLAB_CI=true`
-    (https://docs.gitlab.com/ci/variables/predefined_variables/), `TF_BUILD=True`
-    (https://learn.microsoft.com/azure/devops/pipelines/build/variables), `TEAMCITY_VERSION`
-    (https://www.jetbrains.com/help/teamcity/predefined-build-parameters.html). Jenkins needs
-    nothing but `--report-junit`.
-    """
-    if environ.get("GITHUB_ACTIONS") == "true":
-        return Ci.GITHUB
-    if environ.get("GITLAB_CI") == "true":
-        return Ci.GITLAB
-    if environ.get("TF_BUILD", "").lower() == "true":
-        return Ci.AZURE
-    return Ci.TEAMCITY if environ.get("TEAMCITY_VERSION") else Ci.NONE
+Jenkins needs nothing but `--report-junit`.
+"""
+
+
+def detect(environ: Mapping[str, str]) -> Ci:
+    """The server that this process runs under."""
+    for ci, (variable, value) in DETECTED.items():
+        found = environ.get(variable, "")
+        if found and value in ("", found.lower()):
+            return ci
+    return Ci.NONE
 
 
 class Output(StrEnum):

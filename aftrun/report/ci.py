@@ -1,9 +1,12 @@
-"""What all CI servers have in common: which jobs to point at, and keeping text of strangers from giving commands."""
+"""What all CI servers have in common: which jobs to point at, and what the module of each has to hold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
 
 from aftrun.domain.model import JobResult, RunReport
 from aftrun.domain.text import clean, clip
@@ -60,3 +63,41 @@ def findings(report: RunReport, locate: Locate = as_is) -> tuple[Finding, ...]:
         if kind(job) in (Kind.FAILURE, Kind.ERROR, Kind.ALLOWED)
     ]
     return tuple(sorted(found, key=lambda each: each.allowed))
+
+
+@dataclass(frozen=True, slots=True)
+class CiFile:
+    """A file that a server reads when the step has ended."""
+
+    path: Path
+    text: str
+    variable: str = ""
+    """Of the environment: what names the file, which is added to. Empty: aftrun's own file, written as a whole."""
+
+
+class CiServer(Protocol):
+    """What `report/ci_NAME.py` holds for the CI server of that name."""
+
+    ROOT: str
+    """The variable that names the root of the checkout; empty: none is needed."""
+
+    def opening(self, title: str, at: float) -> str:
+        """What begins a part of the log that can be folded. `at` is epoch seconds."""
+        ...
+
+    def closing(self, title: str, at: float) -> str:
+        """What ends it."""
+        ...
+
+    def files(self, report: RunReport, environ: Mapping[str, str], run_folder: Path) -> tuple[CiFile, ...]:
+        """The files to write."""
+        ...
+
+    def result(self, report: RunReport, locate: Locate = as_is, written: tuple[Path, ...] = ()) -> tuple[str, ...]:
+        """The lines to print; `written` are the files that could be written."""
+        ...
+
+
+def server(name: str) -> CiServer:
+    """The module of the CI server of that name."""
+    return cast("CiServer", import_module(f"aftrun.report.ci_{name}"))

@@ -10,9 +10,13 @@ the message, and in both the percent sign, as `%AZP25`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from aftrun.domain.model import RunReport
 from aftrun.domain.text import clean, one_line
-from aftrun.report.ci import Locate, as_is, findings
+from aftrun.report import markdown
+from aftrun.report.ci import CiFile, Locate, as_is, findings
 
 
 def data(text: str) -> str:
@@ -31,17 +35,25 @@ def command(name: str, message: str, /, **properties: str | int) -> str:
     return f"##vso[{name}{' ' + shown if shown else ''}]{data(message)}"
 
 
-def opening(title: str) -> str:
+ROOT = "BUILD_SOURCESDIRECTORY"
+
+
+def opening(title: str, _at: float = 0.0) -> str:
     """Begins a group of the log that can be folded."""
     return f"##[group]{one_line(title)}"
 
 
-def closing() -> str:
+def closing(_title: str = "", _at: float = 0.0) -> str:
     """Ends the group."""
     return "##[endgroup]"
 
 
-def result(report: RunReport, locate: Locate = as_is, *, summary_path: str = "") -> tuple[str, ...]:
+def files(report: RunReport, _environ: Mapping[str, str], run_folder: Path) -> tuple[CiFile, ...]:
+    """The Markdown report, for the page of the run."""
+    return (CiFile((run_folder / "summary.md").resolve(), markdown.render(report, jobs=1_000)),)
+
+
+def result(report: RunReport, locate: Locate = as_is, written: tuple[Path, ...] = ()) -> tuple[str, ...]:
     """Issues at the manifest's lines, the variables `aftrunRunId`, `aftrunOutcome`, `aftrunFailed`, the summary."""
     lines = [
         command(
@@ -59,6 +71,5 @@ def result(report: RunReport, locate: Locate = as_is, *, summary_path: str = "")
     failed = ", ".join(each.label for each in findings(report) if not each.allowed)
     for name, text in (("RunId", report.id), ("Outcome", report.outcome), ("Failed", failed)):
         lines.append(command("task.setvariable", text, variable=f"aftrun{name}", isoutput="true"))
-    if summary_path:
-        lines.append(command("task.uploadsummary", summary_path))
+    lines += [command("task.uploadsummary", str(path)) for path in written]
     return tuple(lines)

@@ -11,11 +11,13 @@ warnings (https://github.com/orgs/community/discussions/26680).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from pathlib import Path
 
 from aftrun.domain.model import RunReport
 from aftrun.domain.text import clean
 from aftrun.report import markdown
-from aftrun.report.ci import Locate, as_is, findings
+from aftrun.report.ci import CiFile, Locate, as_is, findings
 from aftrun.report.facts import summary
 
 _SHOWN = 10
@@ -39,17 +41,26 @@ def command(name: str, message: str, /, **properties: str | int) -> str:
     return f"::{name}{' ' + shown if shown else ''}::{data(message)}"
 
 
-def opening(title: str) -> str:
+ROOT = "GITHUB_WORKSPACE"
+
+
+def opening(title: str, _at: float = 0.0) -> str:
     """Begins a group of the log that can be folded."""
     return command("group", title)
 
 
-def closing() -> str:
+def closing(_title: str = "", _at: float = 0.0) -> str:
     """Ends the group."""
     return "::endgroup::"
 
 
-def result(report: RunReport, locate: Locate = as_is) -> tuple[str, ...]:
+def files(report: RunReport, environ: Mapping[str, str], _run_folder: Path) -> tuple[CiFile, ...]:
+    """Outputs and step summary, in the files that the runner names; an old one names none."""
+    texts = {"GITHUB_OUTPUT": outputs(report), "GITHUB_STEP_SUMMARY": step_summary(report)}
+    return tuple(CiFile(Path(path), text, name) for name, text in texts.items() if (path := environ.get(name)))
+
+
+def result(report: RunReport, locate: Locate = as_is, _written: tuple[Path, ...] = ()) -> tuple[str, ...]:
     """The annotations, each at its job's line of the manifest, and warnings of the run. No more than are shown."""
     found = findings(report, locate)
     errors = [

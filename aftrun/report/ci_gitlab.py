@@ -8,9 +8,14 @@ https://docs.gitlab.com/ci/jobs/job_logs/ (custom collapsible sections). A secti
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from pathlib import Path
 
+from aftrun.domain.model import RunReport
 from aftrun.domain.text import one_line
+from aftrun.report.ci import CiFile, Locate, as_is
 
+ROOT = ""
 _ERASE = "\x1b[0K"
 
 
@@ -24,6 +29,16 @@ def opening(title: str, at: float, *, name: str = "aftrun", collapsed: bool = Tr
     return f"{_ERASE}section_start:{int(at)}:{_name(name)}{folded}\r{_ERASE}{one_line(title)}"
 
 
-def closing(at: float, *, name: str = "aftrun") -> str:
+def closing(_title: str, at: float, *, name: str = "aftrun") -> str:
     """Ends the section."""
     return f"{_ERASE}section_end:{int(at)}:{_name(name)}\r{_ERASE}"
+
+
+def files(_report: RunReport, _environ: Mapping[str, str], _run_folder: Path) -> tuple[CiFile, ...]:
+    """None: what `--report-junit` writes is all that GitLab reads."""
+    return ()
+
+
+def result(_report: RunReport, _locate: Locate = as_is, _written: tuple[Path, ...] = ()) -> tuple[str, ...]:
+    """None, for the same reason."""
+    return ()

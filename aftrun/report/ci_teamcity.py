@@ -8,10 +8,15 @@ Names: `blockOpened`/`blockClosed`, `testSuiteStarted`, `testStarted`, `testFail
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from aftrun.domain.model import JobResult, RunReport
 from aftrun.domain.text import clean, clip, one_line
+from aftrun.report.ci import CiFile, Locate, as_is
 from aftrun.report.facts import Kind, first_line, kind, labels, summary, title, word
 
+ROOT = ""
 _ESCAPES = {"|": "||", "'": "|'", "[": "|[", "]": "|]", "\n": "|n", "\r": "|r"}
 
 
@@ -32,12 +37,12 @@ def message(name: str, /, **attributes: str | int) -> str:
     return f"##teamcity[{name}{shown}]"
 
 
-def opening(title: str) -> str:
+def opening(title: str, _at: float = 0.0) -> str:
     """Begins a block of the log that can be folded."""
     return message("blockOpened", name=one_line(title, 200))
 
 
-def closing(title: str) -> str:
+def closing(title: str, _at: float = 0.0) -> str:
     """Ends the block of that title."""
     return message("blockClosed", name=one_line(title, 200))
 
@@ -55,7 +60,12 @@ def _test(job: JobResult, label: str) -> list[str]:
     return [*lines, message("testFinished", name=label, duration=round((job.duration or 0) * 1000))]
 
 
-def result(report: RunReport) -> tuple[str, ...]:
+def files(_report: RunReport, _environ: Mapping[str, str], _run_folder: Path) -> tuple[CiFile, ...]:
+    """None: everything is in the log."""
+    return ()
+
+
+def result(report: RunReport, _locate: Locate = as_is, _written: tuple[Path, ...] = ()) -> tuple[str, ...]:
     """A suite of tests for each manifest, the parameters `aftrun.run.id` and `aftrun.outcome`, and a build problem."""
     suites: dict[str, list[str]] = {}
     for job, label in zip(report.jobs, labels(report), strict=True):

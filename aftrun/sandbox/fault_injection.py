@@ -78,22 +78,38 @@ def abort(transport: asyncio.BaseTransport | None) -> None:
     transport.abort()
 
 
+Act = Callable[[Wire], Awaitable[web.StreamResponse]]
+ACTS: dict[Kind, Act] = {}
+"""What each kind of fault does, by `_act` beside its function."""
+
+
+def _act(*kinds: Kind) -> Callable[[Act], Act]:
+    def register(function: Act) -> Act:
+        ACTS.update(dict.fromkeys(kinds, function))
+        return function
+
+    return register
+
+
 async def perform(wire: Wire) -> web.StreamResponse:
     """Answer a request in the way of its fault."""
-    return await _ACTS[wire.fault.kind](wire)
+    return await ACTS[wire.fault.kind](wire)
 
 
+@_act(Kind.RESET, Kind.CUT)
 async def _reset(wire: Wire) -> web.StreamResponse:
     abort(wire.request.transport)
     return Gone()
 
 
+@_act(Kind.CLOSE)
 async def _close(wire: Wire) -> web.StreamResponse:
     if wire.request.transport is not None:
         wire.request.transport.close()
     return Gone()
 
 
+@_act(Kind.STATUS, Kind.NOT_FOUND)
 async def _status(wire: Wire) -> web.StreamResponse:
     status = answered(wire.fault, wire.answer) or 500
     headers = {} if wire.fault.retry_after is None else {"Retry-After": _retry_after(wire.fault.retry_after, wire.now)}
@@ -113,17 +129,20 @@ def _retry_after(value: RetryAfter, now: float) -> str:
     return str(value.seconds or 0)
 
 
+@_act(Kind.SLOW)
 async def _slow(wire: Wire) -> web.StreamResponse:
     await wire.sleep(wire.fault.delay)
     return plain(wire.answer)
 
 
+@_act(Kind.HANG)
 async def _hang(wire: Wire) -> web.StreamResponse:
     while (transport := wire.request.transport) is not None and not transport.is_closing():
         await asyncio.sleep(0.05)
     return Gone()
 
 
+@_act(Kind.TRICKLE)
 async def _trickle(wire: Wire) -> web.StreamResponse:
     response = web.StreamResponse(status=wire.answer.status, headers={"Content-Type": "application/json"})
     try:
@@ -136,12 +155,14 @@ async def _trickle(wire: Wire) -> web.StreamResponse:
         return Gone()  # The client had enough, which is the only end there is.
 
 
+@_act(Kind.TRUNCATE)
 async def _truncate(wire: Wire) -> web.StreamResponse:
     body = json.dumps(wire.answer.body).encode()
     head = f"HTTP/1.1 {wire.answer.status} Truncated\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     return _raw(wire, head.encode() + b"\r\n\r\n" + body[: len(body) // 2])
 
 
+@_act(Kind.GARBAGE)
 async def _garbage(wire: Wire) -> web.StreamResponse:
     return _raw(wire, _GARBAGE)
 
@@ -155,22 +176,26 @@ def _raw(wire: Wire, data: bytes) -> web.StreamResponse:
     return Gone()
 
 
+@_act(Kind.HTML)
 async def _html(wire: Wire) -> web.StreamResponse:
     return web.Response(text=_HTML, status=wire.fault.code or wire.answer.status, content_type="text/html")
 
 
+@_act(Kind.BAD_JSON)
 async def _bad_json(wire: Wire) -> web.StreamResponse:
     whole = json.dumps(wire.answer.body).encode()
     half = whole[: len(whole) // 2]
     return web.Response(body=half, status=wire.answer.status, content_type="application/json")
 
 
+@_act(Kind.NO_ID)
 async def _no_id(wire: Wire) -> web.StreamResponse:
     body = wire.answer.body
     pruned = without_id(body, wire.job_id or "") if isinstance(body, dict) else body
     return plain(Answer(wire.answer.status, pruned))
 
 
+@_act(Kind.HUGE)
 async def _huge(wire: Wire) -> web.StreamResponse:
     response = web.StreamResponse(status=wire.answer.status, headers={"Content-Type": "application/json"})
     try:
@@ -204,6 +229,7 @@ def _bomb_head(size: int) -> tuple[bytes, int, int]:
     return first + block * size, checksum, len(start) + size * _MIB
 
 
+@_act(Kind.GZIP_BOMB)
 async def _gzip_bomb(wire: Wire) -> web.StreamResponse:
     head, checksum, length = await asyncio.to_thread(_bomb_head, wire.fault.size)
     end = b'",' + json.dumps(wire.answer.body).encode()[1:]
@@ -217,10 +243,12 @@ async def _gzip_bomb(wire: Wire) -> web.StreamResponse:
     )
 
 
+@_act(Kind.REDIRECT)
 async def _redirect(wire: Wire) -> web.StreamResponse:
     return web.Response(status=wire.fault.code or 307, headers={"Location": wire.fault.to})
 
 
+@_act(Kind.ECHO_KEY)
 async def _echo_key(wire: Wire) -> web.StreamResponse:
     status = answered(wire.fault, wire.answer) or 400
     params: Mapping[str, Json] = {}
@@ -236,24 +264,3 @@ async def _echo_key(wire: Wire) -> web.StreamResponse:
         "humanReadable": message,
     }
     return plain(Answer(status, {"message": message, "errors": [detail]}))
-
-
-_ACTS: dict[Kind, Callable[[Wire], Awaitable[web.StreamResponse]]] = {
-    Kind.RESET: _reset,
-    Kind.CLOSE: _close,
-    Kind.STATUS: _status,
-    Kind.SLOW: _slow,
-    Kind.HANG: _hang,
-    Kind.TRICKLE: _trickle,
-    Kind.TRUNCATE: _truncate,
-    Kind.GARBAGE: _garbage,
-    Kind.HTML: _html,
-    Kind.BAD_JSON: _bad_json,
-    Kind.NO_ID: _no_id,
-    Kind.HUGE: _huge,
-    Kind.GZIP_BOMB: _gzip_bomb,
-    Kind.REDIRECT: _redirect,
-    Kind.ECHO_KEY: _echo_key,
-    Kind.CUT: _reset,
-    Kind.NOT_FOUND: _status,
-}

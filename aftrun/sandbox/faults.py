@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from aftrun.sandbox.rules import Answer
-from aftrun.sandbox.shapes import Fault, Kind, On, Per
+from aftrun.sandbox.shapes import TRAITS, Fault, Kind, On, Per
 
 
 class FaultPicker:
@@ -42,18 +42,13 @@ class FaultPicker:
         return random.Random(text).random()  # noqa: S311 - a lot, not a key
 
 
-_SILENT = frozenset({Kind.RESET, Kind.CLOSE, Kind.HANG, Kind.GARBAGE, Kind.CUT})
-_CODES = {Kind.STATUS: 500, Kind.REDIRECT: 307, Kind.ECHO_KEY: 400, Kind.NOT_FOUND: 404}
-
-
 def answered(fault: Fault | None, answer: Answer) -> int | None:
     """The status that the client gets to see; None: none."""
     if fault is None:
         return answer.status
-    if fault.kind in _SILENT:
+    trait = TRAITS[fault.kind]
+    if trait.silent:
         return None
-    if fault.kind is Kind.HTML:
-        return fault.code or answer.status
-    if fault.kind in _CODES:
-        return fault.code or _CODES[fault.kind]
+    if trait.code is not None or fault.kind is Kind.HTML:
+        return fault.code or trait.code or answer.status
     return answer.status

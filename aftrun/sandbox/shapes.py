@@ -133,10 +133,37 @@ class RetryAfter:
     text: str | None = None
 
 
-_AFTER_EFFECT = frozenset(
-    {Kind.TRICKLE, Kind.TRUNCATE, Kind.HTML, Kind.BAD_JSON, Kind.NO_ID, Kind.HUGE, Kind.GZIP_BOMB, Kind.CUT}
-)
-"""Faults of the answer: the work was done, only word of it goes wrong. `cut` strikes after the handshake."""
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """What is so of all faults of a kind."""
+
+    of_answer: bool = False
+    """The work was done, only word of it goes wrong. `cut` strikes after the handshake."""
+    silent: bool = False
+    """The client gets no status to see."""
+    code: int | None = None
+    """The status that it gets unless the fault names another; None: that of the answer."""
+
+
+TRAITS = {
+    Kind.RESET: Trait(silent=True),
+    Kind.CLOSE: Trait(silent=True),
+    Kind.STATUS: Trait(code=500),
+    Kind.SLOW: Trait(),
+    Kind.HANG: Trait(silent=True),
+    Kind.TRICKLE: Trait(of_answer=True),
+    Kind.TRUNCATE: Trait(of_answer=True),
+    Kind.GARBAGE: Trait(silent=True),
+    Kind.HTML: Trait(of_answer=True),
+    Kind.BAD_JSON: Trait(of_answer=True),
+    Kind.NO_ID: Trait(of_answer=True),
+    Kind.HUGE: Trait(of_answer=True),
+    Kind.GZIP_BOMB: Trait(of_answer=True),
+    Kind.REDIRECT: Trait(code=307),
+    Kind.ECHO_KEY: Trait(code=400),
+    Kind.CUT: Trait(of_answer=True, silent=True),
+    Kind.NOT_FOUND: Trait(code=404),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +195,7 @@ class Fault:
         """Whether the request is processed before the fault strikes."""
         if self.strikes is not None:
             return self.strikes is Strikes.AFTER
-        return self.kind in _AFTER_EFFECT
+        return TRAITS[self.kind].of_answer
 
     @property
     def counts(self) -> Per:

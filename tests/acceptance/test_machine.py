@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from aftrun.report.registry import FORMATS
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import FAST, clean_environ, program, reach
 from tests.waiting import HANG
@@ -178,13 +179,12 @@ def test_a_name_that_is_no_text_is_run_and_retried(sandbox: Start, tmp_path: Pat
     env: dict[str, Argument] = {"AFT_API_KEY": server.api_key}
     for key, value in CIS[ci].items():
         env[key] = os.fsencode(value.format(tmp_path)) + (ODD if "{0}" in value else b"")
-    formats = ("json", "junit", "html", "markdown", "tap")
-    reports = [each for form in formats for each in (f"--report-{form}", b"out" + ODD + b"/" + form.encode())]
+    reports = [each for form in FORMATS for each in (f"--report-{form}", b"out" + ODD + b"/" + form.encode())]
     more = ("--events", b"e" + ODD, "--metrics-textfile", b"p" + ODD, "--state-dir", b"s" + ODD)
     said = run("apply", name, *reach(server), *reports, *more, folder=tmp_path, env=env)
     assert said.code == 1, said.err
     out = tmp_path / os.fsdecode(b"out" + ODD)
-    assert sorted(each.name for each in out.iterdir()) == sorted(formats)
+    assert sorted(each.name for each in out.iterdir()) == sorted(FORMATS)
     assert json.loads((out / "json").read_bytes())["run"]["outcome"] == "failed"
     (out / "junit").read_bytes().decode("utf-8")
     again = run("retry", *more[-2:], folder=tmp_path, env=env)

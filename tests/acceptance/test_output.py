@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from aftrun.report.registry import FORMATS
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import Done, Run
 
@@ -92,7 +93,7 @@ def test_runs_and_their_record(aftrun: Run, sandbox: Start, tmp_path: Path, ci: 
     ), "the stream keeps what was said"
     as_json = harmless(aftrun("apply", "m.json", "-o", "json", server=server, env=env))
     assert json.loads(as_json.out)["jobs"][0]["request"]["scriptName"] == EVIL[0]
-    for form in ("json", "junit", "markdown", "tap", "html"):
+    for form in FORMATS:
         harmless(aftrun("report", f"--report-{form}", "-", env=env))
     for line in ("show", "show --format json", "report", "history", "history --format json", "retry"):
         harmless(aftrun(*line.split(), env=env))

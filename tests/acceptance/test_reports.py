@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from aftrun.report.registry import FORMATS
 from aftrun.sandbox.server import Sandbox
 from aftrun.system.resources import schema_text
 from tests.conftest import Run
@@ -76,7 +77,7 @@ def receiver() -> Iterator[Receiver]:
 def test_every_format_at_once_and_again(aftrun: Run, sandbox: Start, tmp_path: Path) -> None:
     """Each flag writes its file; `report` writes the same again from the record."""
     server = sandbox(MIXED)
-    names = {"json": "r.json", "junit": "r.xml", "html": "r.html", "markdown": "r.md", "tap": "r.tap"}
+    names = {name: f"r{each.suffix}" for name, each in FORMATS.items()}
     flags = [part for name, path in names.items() for part in (f"--report-{name}", path)]
     done = aftrun("apply", "m.yaml", *flags, server=server)
     assert done.code == 1, done.err

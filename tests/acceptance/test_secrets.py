@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from aftrun.domain.model import Json
+from aftrun.report.registry import FORMATS
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import Done, Run, clean_environ, reach
 from tests.waiting import HANG
@@ -112,8 +113,7 @@ def test_a_run_of_everything_leaks_nothing(
     server = sandbox(scenario(), api_key=KEY)
     (tmp_path / "m.yaml").write_text(MANIFEST)
     flags = ("--timeout", "1500ms")
-    formats = ("json", "junit", "html", "markdown", "tap")
-    reports = [part for name in formats for part in (f"--report-{name}", f"r.{name}")]
+    reports = [part for name in FORMATS for part in (f"--report-{name}", f"r.{name}")]
     outputs = [
         aftrun("validate", "m.yaml", env=environ),
         aftrun("plan", "m.yaml", env=environ),

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from aftrun.domain.model import Json
+from aftrun.report.registry import FORMATS
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import clean_environ, reach
 from tests.unit.receiver import receiver
@@ -25,9 +26,7 @@ from tests.waiting import HANG
 Start = Callable[..., Sandbox]
 
 SENTINEL = (sys.executable, str(Path(__file__).with_name("sentinel.py")))
-REPORTS = tuple(
-    each for name in ("json", "junit", "html", "markdown", "tap") for each in (f"--report-{name}", f"out/{name}")
-)
+REPORTS = tuple(each for name in FORMATS for each in (f"--report-{name}", f"out/{name}"))
 
 NIGHT = """
 name: night

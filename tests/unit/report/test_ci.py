@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -112,12 +113,12 @@ def test_gitlab_sections_are_as_documented() -> None:
     assert ci_gitlab.opening("two\nlines\x1b[31m", 1, collapsed=False) == (
         "\x1b[0Ksection_start:1:aftrun\r\x1b[0Ktwo lines"
     )
-    assert ci_gitlab.closing(1_767_322_801.0, name="a b/c") == "\x1b[0Ksection_end:1767322801:a_b_c\r\x1b[0K"
+    assert ci_gitlab.closing("", 1_767_322_801.0, name="a b/c") == "\x1b[0Ksection_end:1767322801:a_b_c\r\x1b[0K"
 
 
 def test_azure_gets_issues_variables_and_the_summary() -> None:
     """Each as one command."""
-    lines = [azure(line) for line in ci_azure.result(sample(), summary_path="/build/run/summary.md")]
+    lines = [azure(line) for line in ci_azure.result(sample(), written=(Path("/build/run/summary.md"),))]
     name, properties, text = lines[0]
     assert (name, text) == ("task.logissue", "load[eu] failed: exit code 3: no such file")
     assert properties == {

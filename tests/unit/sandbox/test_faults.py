@@ -18,10 +18,13 @@ from contextlib import closing
 import pytest
 
 from aftrun.domain.model import Json
+from aftrun.sandbox import fault_injection
 from aftrun.sandbox.clock import Clock
 from aftrun.sandbox.ledger import Entry
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
+from aftrun.sandbox.shapes import TRAITS, Kind
+from aftrun.system.resources import schema_text
 from tests.clocks import HandClock
 from tests.waiting import HANG, until
 
@@ -352,3 +355,10 @@ def test_a_client_that_leaves_in_the_middle_of_its_body(caplog: pytest.LogCaptur
             client.endheaders(b"{")
         assert post(server)[0] == 201
         assert len(server.ledger()) == 1
+
+
+def test_each_kind_is_known_everywhere() -> None:
+    """The scenario's schema, what is so of the kind, and what it does: one that was forgotten would strike nobody."""
+    kinds = set(Kind)
+    schema = json.loads(schema_text("scenario"))["$defs"]["fault"]["properties"]["kind"]["enum"]
+    assert set(schema) == set(TRAITS) == set(fault_injection.ACTS) == kinds

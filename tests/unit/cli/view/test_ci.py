@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aftrun.cli.choices import Ci, detect
+from aftrun.cli.choices import DETECTED, Ci, detect
 from aftrun.cli.view.ci import Speaker
 from tests.unit.report_samples import START, sample
 
@@ -105,3 +105,15 @@ def test_only_a_ci_server_gets_lines(tmp_path: Path) -> None:
     """A person at a terminal gets none."""
     assert Speaker(Ci.NONE, {}, tmp_path).result(sample(), tmp_path) == ((), ())
     assert Speaker(Ci.TEAMCITY, {}, tmp_path).result(sample(), tmp_path)[0][0].startswith("##teamcity[testSuiteStarted")
+
+
+@pytest.mark.parametrize("ci", [each for each in Ci if each is not Ci.NONE])
+def test_each_server_is_detected_and_has_its_module(ci: Ci, tmp_path: Path) -> None:
+    """One that was forgotten somewhere would say nothing, and nobody would know."""
+    variable, value = DETECTED[ci]
+    assert detect({variable: value or "1"}) is ci
+    speaker = Speaker(ci, {}, tmp_path)
+    assert speaker.opening(0.0)
+    assert speaker.closing(0.0)
+    _, errors = speaker.result(sample(), tmp_path)
+    assert errors == ()
