@@ -24,6 +24,8 @@ FINGERPRINT_FORM = "the form is sha256: and 64 hexadecimal digits; aftrun trust 
 _PORTS = {"http": 80, "https": 443}
 _BARE = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.%]+\])(?::[0-9]{1,5})?")
 _LITERAL_HOST = re.compile(r"(https?)://(\[[^\]/]*\]|[^\[\]/:?#@]*)(?=[/:?#])", re.IGNORECASE)
+_ENDPOINT = re.compile(r"/v[0-9]+(?:/.*)?$", re.IGNORECASE)
+"""The beginning of the API's own addresses, as in the vendor's examples: `/v1/jobs`, `/v1/adm/jobs/ID`."""
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PIN = re.compile(r"(?:sha-?256(?:\s+fingerprint)?\s*[:=/]\s*)?([0-9a-f:\s]+)", re.IGNORECASE)
 
@@ -110,6 +112,24 @@ def url_fault(text: str) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+def path_doubt(url: str) -> tuple[str, str]:
+    """What is probably wrong with the path of a server's URL, and the remedy; empty: it has none.
+
+    A path may be right, where a proxy puts AFT! below one. Mostly it is an endpoint that somebody pasted, and then
+    requests go to an address that nothing serves.
+    """
+    place = parse_url(url)
+    if not place.path:
+        return "", ""
+    host = url[: len(url.rstrip("/")) - len(place.path)] if url.rstrip("/").endswith(place.path) else place.origin
+    endpoint = _ENDPOINT.search(place.path)
+    if endpoint is not None:
+        better = host + place.path[: endpoint.start()]
+        return f"the URL of the server ends in {endpoint.group()}, which aftrun adds by itself", f"write {better}"
+    remedy = f"write {host}, unless a proxy serves AFT! below {place.path}"
+    return f"the URL of the server has a path, {place.path}: jobs are started at {place.path}/v1/jobs", remedy
 
 
 def in_clear(url: str) -> bool:

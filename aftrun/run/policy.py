@@ -31,6 +31,12 @@ _ALLOW_LIST = (
 )
 
 
+_NO_SUCH = (
+    "either the server has no such address (check that `server.url` ends with the port, and `server.paths.submit`), or "
+    "it has no such script (check its name in the web UI): `aftrun doctor` tells more about the address"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Created:
     """The server created the job."""
@@ -121,6 +127,8 @@ def after_submit(reply: Reply) -> SubmitDecision:
         return NotProcessed(_said(reply), reply.retry_after)
     if status in (401, 403):
         return Ended(Outcome.REJECTED, Reason.KEY, _with_hint(_said(reply), _ALLOW_LIST))
+    if status in (404, 405, 410):
+        return Ended(Outcome.REJECTED, Reason.REFUSED, _with_hint(_said(reply), _NO_SUCH))
     if 400 <= status < 500 or status in (307, 308):
         # 307 and 308 promise that the request was not acted upon (RFC 9110, 15.4.8 and 15.4.9); other 3xx do not.
         return Ended(Outcome.REJECTED, Reason.REFUSED, _said(reply))

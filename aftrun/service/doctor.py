@@ -20,6 +20,10 @@ from aftrun.system.shell import setting
 NO_SUCH_JOB = "aftrun-doctor-no-such-job"
 """An id that no server gives out: asking for it is safe and shows whether the key is taken."""
 
+_WRONG_KEY = "aftrun-doctor-not-a-key"
+"""A key that no server gives out: a server that answers it as it answers the real one did not look at either."""
+_ONLY_A_JOB = "Whether it may start jobs, only a job can show"
+
 SKEW = 60.0
 """Seconds by which two clocks may differ before it is worth a word."""
 
@@ -143,6 +147,9 @@ class Doctor:
             )
         else:
             yield Check("settings", Level.OK, "every value is there")
+        doubt, remedy = urls.path_doubt(endpoint.url)
+        if doubt:
+            yield Check("address", Level.WARNING, doubt, remedy)
         if not (yield from self._way(place, endpoint)):
             return
         if place.secure:
@@ -223,12 +230,43 @@ class Doctor:
         if not has_key:
             yield _skipped("key", "there is none")
             return
-        key = _key(reply)
+        job = None
+        if self._job_id is not None and reply.status not in (401, 403):
+            job = self._job(self._job_id)
+        key = self._accepted(reply, proven=self._info is not None)
         yield key
         if self._job_id is not None:
-            yield (
-                self._job(self._job_id) if key.level is not Level.FAILED else _skipped("job info", "the key is refused")
+            yield _skipped("job info", "the key is refused") if job is None else job
+
+    def _accepted(self, reply: Answer, *, proven: bool) -> Check:
+        """What the answer about a job that cannot exist says of the key.
+
+        A 404 alone says nothing: a server may well answer so at any path, and whatever the key. It says something
+        where a key that is wrong is answered otherwise. `proven`: a real job could be read.
+        """
+        if reply.status not in (404, 410) or self._target is None:
+            return _key(reply)
+        if proven:
+            return Check("key", Level.OK, f"accepted for reading jobs: job {self._job_id} can be read. {_ONLY_A_JOB}")
+        other = read_status(self._with_a_wrong_key(self._target), NO_SUCH_JOB)
+        known = isinstance(other, Answer) and other.status in (401, 403)
+        doubt, remedy = urls.path_doubt(self._target.setup.endpoints[0].url)
+        also = f"HTTP {other.status}" if isinstance(other, Answer) else other.message
+        if known and not doubt:
+            said = f"accepted for reading jobs: a wrong one is answered {also}, this one HTTP {reply.status}"
+            return Check("key", Level.OK, f"{said}. {_ONLY_A_JOB}")
+        if known:
+            message = f"cannot tell yet: the server knows the key, but HTTP {reply.status} may be due to the address"
+        else:
+            message = (
+                f"cannot tell yet: HTTP {reply.status} for a job that cannot exist, and a wrong key gets {also} too"
             )
+        hint = "try `aftrun doctor --job ID` with the id of a real job; if that is not found either, check `server.url`"
+        return Check("key", Level.WARNING, message, f"{doubt}: {remedy}" if doubt else hint)
+
+    def _with_a_wrong_key(self, target: SingleServer) -> SingleServer:
+        """The same server with a key that it cannot know."""
+        return single_server(replace(target.spec, api_key=_WRONG_KEY), self._environ, hidden=self._hidden)
 
     def _job(self, job_id: str) -> Check:
         assert self._target is not None, "requests come after settings"  # noqa: S101  # for the type checker
@@ -296,8 +334,6 @@ def _clock(reply: Answer, before: float, after: float) -> Check:
 
 def _key(reply: Answer) -> Check:
     said = f"HTTP {reply.status}" + (f": {reply.message}" if reply.message else "")
-    if reply.status in (404, 410):
-        return Check("key", Level.OK, "accepted for reading jobs (whether it may start jobs, only a job can show)")
     if reply.status in (401, 403):
         remedy = (
             "check the key, and that its IP allow-list in AFT! (API Keys) includes this machine; it may also be "

@@ -6,7 +6,7 @@ The command line and the library both come through here; neither has logic of it
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -258,7 +258,14 @@ class PreparedRun:
             if each.insecure and each.url.startswith("https:")
         )
         in_clear = tuple(f"{each.url}: {urls.IN_CLEAR}" for each in self.endpoints if urls.in_clear(each.url))
-        return (*unverified, *in_clear)
+        return (*unverified, *in_clear, *self._doubtful_paths())
+
+    def _doubtful_paths(self) -> Iterator[str]:
+        """Paths in URLs that no check of a manifest could see, since they come from a flag or from outside."""
+        for each, server in zip(self.endpoints, self.plan.servers, strict=True):
+            doubt, remedy = urls.path_doubt(each.url)
+            if doubt and (self.options.url is not None or not isinstance(server.url, str)):
+                yield f"{doubt}\n{remedy}"
 
 
 def prepare_run(

@@ -6,8 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import Run
+from tests.unit.servers import RawServer, always, response
 
 Start = Callable[..., Sandbox]
 
@@ -84,3 +87,52 @@ def test_a_job_shows_the_object_beside_how_it_was_read(aftrun: Run, sandbox: Sta
     data = json.loads(aftrun("doctor", "--job", job_id, "--format", "json", server=server).out)
     assert data["servers"][0]["job"]["raw"]["status"] == "Decanted"
     assert aftrun("doctor", "--job", "999", server=server).code == 6
+
+
+@pytest.mark.parametrize("path", ["/nonsense", "/v1/jobs", "/v1/adm/jobs"])
+def test_a_wrong_path_is_no_accepted_key(aftrun: Run, sandbox: Start, path: str) -> None:
+    """A 404 to everything proves nothing, and the path is named with what to write instead."""
+    server = sandbox()
+    flags = ("--server", server.url + path, "--fingerprint", server.fingerprint)
+    done = aftrun("doctor", *flags, env={"AFT_API_KEY": server.api_key})
+    assert done.code == 0
+    assert "warning  address" in done.out
+    assert "warning  key          cannot tell yet: the server knows the key" in done.out
+    assert "accepted" not in done.out.replace("accepted by fingerprint", "")
+    assert f"write {server.url}" in done.out
+    sent = aftrun("start", "-n", "x", *flags, env={"AFT_API_KEY": server.api_key})
+    assert sent.code == 1
+    assert "no such address" in sent.err
+    assert "no such script" in sent.err
+    assert f"write {server.url}" in sent.err
+
+
+def test_a_key_is_accepted_where_a_wrong_one_is_not(aftrun: Run, sandbox: Start) -> None:
+    """The real key is sent once, and one that nobody has."""
+    server = sandbox()
+    done = aftrun("doctor", server=server)
+    assert done.code == 0
+    assert (
+        "ok       key          accepted for reading jobs: a wrong one is answered HTTP 401, this one HTTP 404"
+        in done.out
+    )
+
+
+def test_a_job_that_can_be_read_proves_the_key(aftrun: Run, sandbox: Start) -> None:
+    """Then no wrong key is tried."""
+    server = sandbox()
+    aftrun("start", "-n", "x", "-q", server=server)
+    (job,) = server.jobs()
+    before = len(server.ledger())
+    done = aftrun("doctor", "--job", job.id, server=server)
+    assert f"ok       key          accepted for reading jobs: job {job.id} can be read" in done.out
+    assert len(server.ledger()) == before + 2
+
+
+def test_a_server_that_answers_every_key_alike_proves_nothing(aftrun: Run) -> None:
+    """404 to the right key and to a wrong one: that is said, and how to find out."""
+    with RawServer(always(response(b"{}", "404 Not Found"))) as server:
+        done = aftrun("doctor", "--server", server.url, env={"AFT_API_KEY": "k3y-of-ours"})
+    assert done.code == 0
+    assert "warning  key          cannot tell yet: HTTP 404 for a job that cannot exist, and a wrong key" in done.out
+    assert "aftrun doctor --job ID" in done.out

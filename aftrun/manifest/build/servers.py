@@ -54,6 +54,9 @@ def _url(node: Node | None, fields: Fields, *, plain: bool) -> Value | None:
         return None
     if not (url.secure or url.loopback):
         _plain_http(node, fields.findings, meant=plain)
+    message, hint = urls.path_doubt(value)
+    if message:
+        fields.findings.warning(node, "AFT114", message, hint)
     return value.rstrip("/")
 
 

@@ -69,6 +69,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "AFT111": "job that can never run",
         "AFT112": "outputs of a job that is not waited for",
         "AFT113": "once key that is new in every run",
+        "AFT114": "path in a server's URL",
     }
 )
 """Every code with its title. Codes are stable; from AFT100 on they are warnings."""

@@ -175,3 +175,22 @@ def test_plain_http_is_said_unless_it_stays_on_this_machine(url: str, warned: bo
     text = f"server: {{url: {url!r}}}\njobs: [{{scriptName: a}}]\nversion: 1\n"
     loaded = load_all(["m.yaml"], read=lambda _: text.encode(), insecure_http=True)
     assert ("AFT108" in [problem.code for problem in loaded.warnings]) is warned
+
+
+@pytest.mark.parametrize(
+    ("url", "doubt", "remedy"),
+    [
+        ("https://h:44399", "", ""),
+        ("https://h:44399/", "", ""),
+        ("https://h:44399/v1/jobs", "ends in /v1/jobs, which", "write https://h:44399"),
+        ("https://h:44399/v1/adm/jobs/17/", "ends in /v1/adm/jobs/17, which", "write https://h:44399"),
+        ("https://h/aft/V1", "ends in /V1, which", "write https://h/aft"),
+        ("https://h/aft", "has a path, /aft: jobs are started at /aft/v1/jobs", "write https://h, unless a proxy"),
+    ],
+)
+def test_a_path_in_the_url_of_a_server_is_doubted(url: str, doubt: str, remedy: str) -> None:
+    """An endpoint that somebody pasted is known for one."""
+    said, hint = urls.path_doubt(url)
+    assert doubt in said
+    assert hint.startswith(remedy)
+    assert bool(said) is bool(doubt)
