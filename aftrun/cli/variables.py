@@ -15,6 +15,9 @@ from aftrun.cli.choices import CheckFormat, ListFormat, PlanFormat, TableFormat,
 OPPOSITES = {"AFTRUN_KEEP_GOING": "AFTRUN_FAIL_FAST", "AFTRUN_NO_WAIT": "AFTRUN_WAIT"}
 """Variables of flags that say no to another flag: `--keep-going` is the other side of `--fail-fast`."""
 
+NOT_HERE = {"history": ("AFTRUN_REPORT_HTML",)}
+"""Variables that mean another page for all other commands, which this one would write over: its own name is needed."""
+
 _YES = ("1", "true", "yes", "on", "t", "y")
 
 
@@ -23,6 +26,8 @@ def settle(command: str, environ: MutableMapping[str, str]) -> None:
     if not any(name.startswith("AFTRUN_") for name in environ):
         return
     prefix = f"AFTRUN_{command.upper()}_"
+    for name in NOT_HERE.get(command, ()):
+        environ.pop(name, None)
     for name in [name for name in environ if name.startswith(prefix)]:
         variable = "AFTRUN_" + name.removeprefix(prefix)
         environ[variable] = environ[name]

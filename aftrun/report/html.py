@@ -1,63 +1,26 @@
-"""The report as one HTML page: nothing is loaded from anywhere, and nothing but our own script can run in it.
+"""The report of one run as one HTML page; see `page` for what all pages share.
 
-The template (`templates/report.html.j2`, autoescaped) holds what a reader sees first; the jobs come as JSON in a data
-block, and the script builds rows as they are needed, so that ten thousand jobs open as fast as ten. A content security
-policy names our style and our script by their hashes: text of strangers could not run even if it got into the page.
+The script builds rows as they are needed, so that ten thousand jobs open as fast as ten.
 """
 
 from __future__ import annotations
 
-import base64
-import functools
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any
 
 from aftrun.domain.durations import human_duration
-from aftrun.domain.errors import UsageError
 from aftrun.domain.events import instant
 from aftrun.domain.model import Attempt, JobResult, Json, RunReport
 from aftrun.domain.text import clean, clip, one_line
+from aftrun.report import page
 from aftrun.report.facts import Kind, about, kind, labels, title, word
+from aftrun.report.page import TONES, WORDS
 
 _NOSCRIPT_ROWS = 1_000
 _ATTENTION = 6
 _TEXT = 20_000
 """Characters of one text in the page; `report.json` has all of them."""
-
-TONES = {
-    "succeeded": "ok",
-    "submitted": "info",
-    "upToDate": "ok",
-    "failed": "bad",
-    "rejected": "bad",
-    "undelivered": "bad",
-    "cancelled": "warn",
-    "timedOut": "warn",
-    "unknown": "unsure",
-    "skipped": "calm",
-    "pending": "calm",
-    "running": "calm",
-    "interrupted": "warn",
-    "stateError": "bad",
-    "error": "bad",
-}
-"""The colour of each word; the word itself and a shape always stand beside it."""
-
-WORDS = {"timedOut": "timed out", "stateError": "state not written", "upToDate": "up to date"}
-"""Outcomes as people write them, where that differs."""
-
-
-@functools.cache
-def _resource(name: str) -> str:
-    return resources.files("aftrun.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    """The source expression that lets just this inline text through a content security policy."""
-    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
 def _attempt(attempt: Attempt, start: float) -> list[Json]:
@@ -165,48 +128,25 @@ def render(report: RunReport) -> str:
     Raises:
         UsageError: Jinja2 is not installed.
     """
-    try:
-        import jinja2  # noqa: PLC0415  # only pages need it
-        from markupsafe import Markup  # noqa: PLC0415  # comes with Jinja2
-    except ImportError as error:
-        raise UsageError("the HTML report needs Jinja2", hint="install it with: pip install jinja2") from error
-    style, script = _resource("report.css"), _resource("report.js")
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        loader=jinja2.FunctionLoader(_resource),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
     pairs = list(zip(report.jobs, labels(report), strict=True))
     bad = [number for number, (job, _) in enumerate(pairs) if kind(job) in (Kind.FAILURE, Kind.ERROR)]
     counts = [(name, count) for name, count in report.counts().items() if count]
-    return (
-        environment.get_template("report.html.j2").render(
-            # The two texts of ours, and they alone, stand in the page as they are.
-            style=Markup(style),  # noqa: S704  # our own file
-            script=Markup(script),  # noqa: S704  # our own file
-            policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; "
-            "base-uri 'none'; form-action 'none'",
-            title=title(report),
-            outcome=report.outcome,
-            word=WORDS.get(report.outcome, report.outcome),
-            tone=TONES.get(report.outcome, "bad"),
-            started=instant(report.started_at),
-            took=None if report.duration is None else human_duration(report.duration),
-            facts=_facts(report),
-            warnings=[clean(warning) for warning in report.warnings],
-            sandbox=report.sandbox,
-            total=len(report.jobs),
-            counts=[(name, WORDS.get(name, name), TONES[name], count) for name, count in counts],
-            attention=[_row(*pairs[number], number) for number in bad[:_ATTENTION]],
-            more=max(0, len(bad) - _ATTENTION),
-            rows=[_row(*pair, number) for number, pair in enumerate(pairs[:_NOSCRIPT_ROWS])],
-            hidden_rows=max(0, len(pairs) - _NOSCRIPT_ROWS),
-            data=page_data(report),
-            words=WORDS,
-            tones=TONES,
-        )
-        + "\n"
+    return page.render(
+        "report",
+        title=title(report),
+        outcome=report.outcome,
+        word=WORDS.get(report.outcome, report.outcome),
+        tone=TONES.get(report.outcome, "bad"),
+        started=instant(report.started_at),
+        took=None if report.duration is None else human_duration(report.duration),
+        facts=_facts(report),
+        warnings=[clean(warning) for warning in report.warnings],
+        sandbox=report.sandbox,
+        total=len(report.jobs),
+        counts=[(name, WORDS.get(name, name), TONES[name], count) for name, count in counts],
+        attention=[_row(*pairs[number], number) for number in bad[:_ATTENTION]],
+        more=max(0, len(bad) - _ATTENTION),
+        rows=[_row(*pair, number) for number, pair in enumerate(pairs[:_NOSCRIPT_ROWS])],
+        hidden_rows=max(0, len(pairs) - _NOSCRIPT_ROWS),
+        data=page_data(report),
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
 
 from aftrun.domain.errors import StateError, UsageError
 from aftrun.domain.events import parse_instant
@@ -12,6 +15,7 @@ from aftrun.domain.past import WELL, End, JobPast, Past, RunPast
 from aftrun.domain.past import gather as fold_past
 from aftrun.domain.text import brief, did_you_mean
 from aftrun.run.select import glob
+from aftrun.run.store.folder import run_folder
 from aftrun.run.store.record import Busy, Log, RunRow
 
 
@@ -74,6 +78,25 @@ def find_jobs(past: Past, wanted: str) -> list[JobPast]:
             f"no job {brief(wanted)!r} is on record in these runs", hint=guess or "`aftrun history '*'` lists them all"
         )
     return found
+
+
+def links(state_dir: Path, runs: Sequence[RunPast], folder: Path) -> dict[str, str]:
+    """Where the report of each run is, as an address relative to a folder: a page in its folder, else `report.json`."""
+    found = {}
+    for run in runs:
+        mine = run_folder(state_dir, run.id)
+        report = next((path for name in ("report.html", "report.json") if (path := mine / name).is_file()), None)
+        if report is not None:
+            found[run.id] = _address(report, folder)
+    return found
+
+
+def _address(path: Path, folder: Path) -> str:
+    try:
+        relative = Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # on another drive of Windows
+        return path.absolute().as_uri()
+    return quote(relative if relative.startswith("../") else f"./{relative}", errors="surrogateescape")
 
 
 def rebuild(log: Log, say: Callable[[str], None]) -> int:

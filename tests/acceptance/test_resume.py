@@ -326,6 +326,26 @@ def test_what_history_reads_is_made_anew_from_the_events(sandbox: Start, aftrun:
     assert "worked out anew from the events of 1 run" in done.err
 
 
+def test_history_as_a_page(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """One file, with links from where it stands to the runs' reports; a variable for other pages does not serve it."""
+    server = sandbox({"defaults": {"queue": "0s", "duration": "10ms"}})
+    (tmp_path / "m.yaml").write_text("name: nightly\nscriptName: x\n", encoding="utf-8")
+    assert aftrun("apply", "m.yaml", server=server).code == 0
+    (run,) = (path.name for path in (tmp_path / ".aftrun" / "runs").iterdir())
+    (tmp_path / "pages").mkdir()
+    done = aftrun("history", "--report-html", "pages/all.html", "--report-html", "all.html")
+    assert done.code == 0
+    assert done.out == ""
+    assert f"../.aftrun/runs/{run}/report.json" in (tmp_path / "pages" / "all.html").read_text(encoding="utf-8")
+    assert f"./.aftrun/runs/{run}/report.json" in (tmp_path / "all.html").read_text(encoding="utf-8")
+    assert aftrun("history", "--report-html", "-").out.startswith("<!doctype html>")
+    (tmp_path / "run.html").write_text("kept", encoding="utf-8")
+    assert "nightly" in aftrun("history", env={"AFTRUN_REPORT_HTML": "run.html"}).out
+    assert (tmp_path / "run.html").read_text(encoding="utf-8") == "kept"
+    assert aftrun("history", env={"AFTRUN_HISTORY_REPORT_HTML": "own.html"}).out == ""
+    assert (tmp_path / "own.html").exists()
+
+
 def test_a_report_that_a_kill_kept_back_is_brought_up_to_date(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
     """Killed after the end was on record, before the report said so: resume completes the report, and no more."""
     server = sandbox()

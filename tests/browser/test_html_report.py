@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,79 +10,24 @@ import pytest
 
 from aftrun.domain.model import RunReport
 from aftrun.report.html import render
+from tests.browser.visits import Browser, Visit, needs_chromium
 from tests.unit.report_samples import big, nasty, sample
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and not os.environ.get("CI"), reason="Chromium is not installed (Debian: apt-get install chromium)"
-)
-
-
-class Visit:
-    """A page, with everything that it said and asked for."""
-
-    def __init__(self, page: Any, path: Path) -> None:
-        self.page = page
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("request", lambda request: self.asked.append(request.url))
-        page.on("dialog", self._refuse)
-        page.goto(path.as_uri())
-        page.wait_for_selector("tr.job")
-        self.url = path.as_uri()
-
-    def _refuse(self, dialog: Any) -> None:
-        self.said.append("dialog")
-        dialog.dismiss()
-
-    def names(self) -> list[str]:
-        """The names of the jobs that are shown, in order."""
-        names: list[str] = self.page.locator("tr.job .open bdi").all_inner_texts()
-        return names
-
-    def wait(self, selector: str, count: int) -> None:
-        """Until so many elements match. The page's policy forbids `wait_for_function`, which evaluates text."""
-        from playwright.sync_api import expect  # noqa: PLC0415  # as below
-
-        expect(self.page.locator(selector)).to_have_count(count)
-
-    def quiet(self) -> bool:
-        """Whether the page neither complained nor asked for anything but itself."""
-        return not self.said and [url for url in self.asked if not url.startswith("data:")] == [self.url]
-
+pytestmark = needs_chromium
 
 Open = Callable[..., Visit]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One Chromium for all tests."""
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415  # where Chromium is missing, it may be too
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def visit(browser: Any, tmp_path: Path) -> Iterator[Open]:
+def visit(browser: Browser, tmp_path: Path) -> Open:
     """Opens a report as a file, in a browser that knows nothing of the last one."""
-    contexts = []
 
-    def start(report: RunReport, *, width: int = 1280, height: int = 900, **options: Any) -> Visit:
+    def start(report: RunReport, **options: Any) -> Visit:
         path = tmp_path / "report.html"
         path.write_text(render(report), encoding="utf-8")
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        return Visit(context.new_page(), path)
+        return browser.visit(path, "tr.job", **options)
 
-    yield start
-    for context in contexts:
-        context.close()
+    return start
 
 
 def test_the_counts_and_the_problems_are_what_the_run_saw(visit: Open) -> None:
@@ -218,14 +161,10 @@ def test_dark_mode_follows_the_system_and_the_button(visit: Open) -> None:
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_nothing_serious(visit: Open, scheme: str, width: int) -> None:
     """With a job opened and a filter pressed, as the page is used."""
-    # As the browser itself, a tool of these tests alone.
-    from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # noqa: PLC0415  # no types
-
     page = visit(sample(), color_scheme=scheme, width=width)
     page.page.click("#job-1 .open")
     page.page.click(".filter[data-outcome=failed]")
-    found = Axe().run(page.page).response["violations"]
-    assert [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")] == []
+    assert page.serious() == []
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -262,16 +201,14 @@ def test_of_ten_thousand_jobs_only_what_is_seen_is_built(visit: Open) -> None:
     assert page.quiet()
 
 
-def test_without_scripts_there_is_a_plain_table(visit: Open, browser: Any, tmp_path: Path) -> None:
+def test_without_scripts_there_is_a_plain_table(browser: Browser, tmp_path: Path) -> None:
     """Mail programs and strict browsers show the jobs, too."""
     path = tmp_path / "plain.html"
     path.write_text(render(sample()), encoding="utf-8")
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
+    page = browser.context(java_script_enabled=False).new_page()
     page.goto(path.as_uri())
     assert page.locator("table.plain tbody tr").count() == 12
     assert "exit code 3: no such file" in page.locator("table.plain").inner_text()
-    context.close()
 
 
 def test_it_prints_every_job_and_no_controls(visit: Open) -> None:

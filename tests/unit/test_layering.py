@@ -41,7 +41,7 @@ ONLY_IMPORTER = {
     "tree_sitter_powershell": {"importer/trees.py"},
     "click": set(),
     "aiohttp": {"sandbox/"},
-    "jinja2": {"report/html.py"},
+    "jinja2": {"report/page.py"},
     "apprise": {"notify.py"},
     "opentelemetry": {"telemetry.py"},
     "threading": {"run/pool.py", "sandbox/", "cli/commands/sandbox.py", "client/client.py", "client/transport.py"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import complete, options
@@ -18,8 +19,6 @@ from aftrun.domain.model import RunOutcome
 from aftrun.domain.text import dumps
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from aftrun.domain.past import JobPast, Past
     from aftrun.run.store.record import Log
 
@@ -51,6 +50,10 @@ def history(
     manifest: options.OfManifest = None,
     limit: Annotated[int, flag("--limit", "-n", help="Show at most so many, the newest first.", min=1)] = 20,
     form: Annotated[TableFormat, flag("--format", help="How to show them.")] = TableFormat.TABLE,
+    report_html: Annotated[
+        list[Path] | None,
+        flag("--report-html", help="Write all this as one HTML page (repeatable).", metavar="PATH", many=Path),
+    ] = None,
     prune: Annotated[
         str | None,
         flag("--prune", help="Forget runs that ended longer ago than this, such as 90d.", metavar="D"),
@@ -84,6 +87,8 @@ def history(
         found = which.runs(log, since=since(last), manifest=manifest)
         rows = [row for row in found if not status or row.outcome in status]
         told = past.gather(log, rows, manifest)
+    if report_html:
+        return _write_pages(told, state.folder, report_html)
     _show(told, past.find_jobs(told, job) if job is not None else None, limit, form)
     return 0
 
@@ -99,6 +104,24 @@ def _prune(log: Log, state_dir: Path, age: str, *, forget_once: bool) -> int:
     if done.kept:
         keys = _count(done.kept, "key")
         say(f"kept {keys} of `once` of forgotten runs, so that what they did is not done again")
+    return 0
+
+
+def _write_pages(told: Past, state_dir: Path, places: list[Path]) -> int:
+    """The page at each place, with links from there to the runs' reports."""
+    from aftrun.cli.view.outputs import STDOUT  # noqa: PLC0415  # only for this flag
+    from aftrun.report import history as page  # noqa: PLC0415  # the same
+    from aftrun.service import past  # noqa: PLC0415  # as above
+    from aftrun.system.files import write_atomic  # noqa: PLC0415  # as above
+
+    for place in places:
+        folder = Path.cwd() if place == STDOUT else place.parent
+        text = page.render(told, past.links(state_dir, told.runs, folder))
+        if place == STDOUT:
+            emit(text, Form.MARKUP)
+        else:
+            write_atomic(place, text)
+            say(f"wrote {place}")
     return 0
 
 

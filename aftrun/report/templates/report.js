@@ -1,48 +1,10 @@
-"use strict";
 (() => {
-  const byId = (id) => document.getElementById(id);
+  const { byId, el, svg, icon, say, human, tones } = page;
   const data = JSON.parse(byId("data").textContent);
-  const { words, tones } = JSON.parse(byId("words").textContent);
   const jobs = data.jobs;
   const CHUNK = 150;
   const BAD = { error: 0, failure: 1, allowed: 2, skipped: 3, passed: 4 };
-  const SVG = "http://www.w3.org/2000/svg";
 
-  // Text goes into the page as text, never as markup.
-  const el = (tag, props = {}, ...children) => {
-    const node = document.createElement(tag);
-    for (const [name, value] of Object.entries(props)) {
-      if (value === undefined || value === null) continue;
-      if (name === "class") node.className = value;
-      else node.setAttribute(name, value);
-    }
-    node.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
-    return node;
-  };
-  const svg = (tag, props) => {
-    const node = document.createElementNS(SVG, tag);
-    for (const [name, value] of Object.entries(props)) node.setAttribute(name, value);
-    return node;
-  };
-  const icon = (name) => {
-    const node = svg("svg", { class: "icon", "aria-hidden": "true" });
-    node.append(svg("use", { href: `#i-${name}` }));
-    return node;
-  };
-  const say = (word) => words[word] || word;
-  const human = (seconds) => {
-    if (seconds === undefined || seconds === null) return "";
-    if (seconds < 59.95) return `${Math.max(0, seconds).toFixed(1)}s`.replace(".0s", "s");
-    let rest = Math.round(seconds);
-    if (rest >= 3600) rest = Math.round(rest / 60) * 60;
-    let text = "";
-    for (const [unit, size] of [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]]) {
-      const count = Math.floor(rest / size);
-      rest -= count * size;
-      if (count) text += `${count}${unit}`;
-    }
-    return text;
-  };
   const begin = Date.parse(data.start);
   const clock = (seconds) =>
     seconds === undefined || seconds === null
@@ -352,36 +314,7 @@
     clearLines();
   });
 
-  // --- light and dark -----------------------------------------------------------------------------------------
-  const theme = byId("theme");
-  const remember = (value) => {
-    try {
-      if (value) localStorage.setItem("aftrun-theme", value);
-      return localStorage.getItem("aftrun-theme");
-    } catch {
-      return null; // a page from a file may not be allowed to remember
-    }
-  };
-  const dark = () =>
-    (document.documentElement.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-  const label = () => {
-    theme.textContent = dark() ? "Light" : "Dark";
-    theme.setAttribute("aria-label", dark() ? "Use light colours" : "Use dark colours");
-  };
-  if (remember()) document.documentElement.dataset.theme = remember();
-  theme.addEventListener("click", () => {
-    document.documentElement.dataset.theme = dark() ? "light" : "dark";
-    remember(document.documentElement.dataset.theme);
-    label();
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", label);
-
   // --- begin --------------------------------------------------------------------------------------------------
-  document.querySelectorAll("time").forEach((node) => {
-    const at = new Date(node.dateTime);
-    node.title = node.textContent;
-    node.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long", hour12: false });
-  });
   document.querySelectorAll(".filter[data-outcome]").forEach((button) => {
     const count = Number(button.dataset.count);
     if (!button.dataset.outcome || !count) return;
@@ -390,8 +323,6 @@
     byId("share").append(part);
   });
   byId("app").hidden = false;
-  theme.hidden = false;
-  label();
   drawAxis();
   show();
   jump();

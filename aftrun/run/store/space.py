@@ -6,14 +6,14 @@ All of it in small transactions, between which others that write get their turn:
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
 INCREMENTAL = 2
 """SQLite's `auto_vacuum`: pages that are free can be given back, when somebody says so."""
-ROWS, PAGES = 1_000, 256
+ROWS, PAGES = 2_000, 512
 """How many rows are removed, and how many pages given back, in one transaction: some milliseconds of work."""
 
 
@@ -28,14 +28,14 @@ class Execute(Protocol):
         ...
 
 
-def sweep(
-    execute: Execute, transaction: Callable[[], AbstractContextManager[None]], breathe: Callable[[], None]
-) -> None:
+def sweep(execute: Execute, transaction: Transaction, breathe: Callable[[], None]) -> None:
     """Remove what is left of forgotten runs, and give its space back; `breathe` is called between transactions."""
     for table in ("events", "files"):
-        for run in _orphans(execute, table):
-            while _sweep_some(execute, transaction, table, run):
-                breathe()
+        after: str | None = ""
+        while after is not None:
+            with transaction():
+                after = _sweep_some(execute, table, after)
+            breathe()
     if not gives_back(execute):
         return
     while (free := execute("PRAGMA freelist_count").fetchone()[0]) > 0:
@@ -50,23 +50,20 @@ def gives_back(execute: Execute) -> bool:
     return bool(execute("PRAGMA auto_vacuum").fetchone()[0] == INCREMENTAL)
 
 
-def _orphans(execute: Execute, table: str) -> Iterator[str]:
-    """Runs that a table still holds rows of, and that are on no list."""
-    query = f"SELECT MIN(run) FROM {table} WHERE run > ?"  # noqa: S608  # a name of ours
-    run = ""
-    while (run := execute(query, (run,)).fetchone()[0]) is not None:
+def _sweep_some(execute: Execute, table: str, after: str) -> str | None:
+    """Remove some rows of runs that are on no list; returns after which run to go on, or None at the end."""
+    following = f"SELECT MIN(run) FROM {table} WHERE run > ?"  # noqa: S608  # a name of ours
+    some = f"SELECT seq FROM {table} WHERE run = ?1 ORDER BY seq LIMIT 1 OFFSET ?2"  # noqa: S608  # the same
+    remove = f"DELETE FROM {table} WHERE run = ?1 AND seq < COALESCE(({some}), 9e18)"  # noqa: S608  # the same
+    left = ROWS
+    while (run := execute(following, (after,)).fetchone()[0]) is not None:
         if not execute("SELECT 1 FROM runs WHERE id = ?", (run,)).fetchone():
-            yield run
-
-
-def _sweep_some(execute: Execute, transaction: Transaction, table: str, run: str) -> bool:
-    """Remove some rows of a run that is on no list; whether there were any."""
-    some = f"SELECT seq FROM {table} WHERE run = ?1 ORDER BY seq LIMIT 1 OFFSET {ROWS}"  # noqa: S608  # the same
-    with transaction():
-        if execute("SELECT 1 FROM runs WHERE id = ?", (run,)).fetchone():
-            return False  # it has come back, from its journal
-        query = f"DELETE FROM {table} WHERE run = ?1 AND seq < COALESCE(({some}), 9e18)"  # noqa: S608  # the same
-        return bool(execute(query, (run,)).rowcount > 0)
+            gone = execute(remove, (run, left)).rowcount
+            if gone >= left:
+                return after  # of this run there may be more
+            left -= gone
+        after = str(run)
+    return None
 
 
 def length(path: Path) -> int:

@@ -13,7 +13,8 @@ import pytest
 
 from aftrun.domain.errors import UsageError
 from aftrun.domain.model import Outcome, RunReport
-from aftrun.report.html import TONES, page_data, render
+from aftrun.report.html import page_data, render
+from aftrun.report.page import TONES
 from tests.unit.report_samples import NASTY, attempt, big, job, nasty, run, sample
 
 
