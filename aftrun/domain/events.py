@@ -392,6 +392,7 @@ def parse_instant(text: str) -> float:
 
 _layouts: dict[Any, tuple[tuple[str, str, Any], ...]] = {}
 _encoders: dict[Any, tuple[tuple[str, str, Callable[[Any], Any] | None], ...]] = {}
+_decoders: dict[Any, tuple[tuple[str, str, Callable[[Any], Any]], ...]] = {}
 
 
 def _fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:
@@ -412,7 +413,11 @@ def _encoder(name: str, hint: Any) -> Callable[[Any], Any] | None:
         return instant
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
-    return None if hint in _PLAIN else _encode
+    if hint in _PLAIN:
+        return None
+    if typing.get_origin(hint) is Mapping:
+        return dict
+    return as_json if dataclasses.is_dataclass(hint) else _encode
 
 
 def _plan_of(cls: Any) -> tuple[tuple[str, str, Callable[[Any], Any] | None], ...]:
@@ -452,29 +457,33 @@ def as_json(value: Any) -> dict[str, Json]:
     return _object(value, {})
 
 
-def _decode(name: str, hint: Any, value: Any) -> Any:
-    """A field from JSON.
+def _decoder(name: str, hint: Any) -> Callable[[Any], Any]:
+    """How a field comes from JSON.
 
-    Raises:
-        TypeError: it is of another type: somebody else wrote it, and whoever reads the event relies on its types.
-        ValueError: it is no instant, or no word that stands there.
+    What is made raises a `TypeError` where it is of another type (somebody else wrote it, and whoever reads the event
+    relies on its types), and a `ValueError` where it is no instant, or no word that stands there.
     """
     if name in _INSTANTS:
-        return parse_instant(value)
-    if hint is str or hint is bool:  # most fields
-        return _of_type(hint, value)
+        return parse_instant
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
     if typing.get_origin(hint) is tuple:
-        item = typing.get_args(hint)[0]
-        return tuple(_decode("", item, each) for each in _of_type(list, value))
+        item = _decoder("", typing.get_args(hint)[0])
+        return lambda value: tuple(map(item, _of_type(list, value)))
     if dataclasses.is_dataclass(hint):
-        return _build(typing.cast("type[Any]", hint), _of_type(dict, value))
+        return lambda value: _build(typing.cast("type[Any]", hint), _of_type(dict, value))
     if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return hint(value)
+        return hint
     if hint is float:
-        return float(_of_type((int, float), value))
-    return _of_type(dict if typing.get_origin(hint) is not None else hint, value)
+        return lambda value: float(_of_type((int, float), value))
+    return functools.partial(_of_type, dict if typing.get_origin(hint) is not None else hint)
+
+
+def _decoders_of(cls: Any) -> tuple[tuple[str, str, Callable[[Any], Any]], ...]:
+    """Attribute, JSON key and decoder of each field, worked out once a class."""
+    if cls not in _decoders:
+        _decoders[cls] = tuple((attr, key, _decoder(attr, hint)) for attr, key, hint in _fields(cls))
+    return _decoders[cls]
 
 
 def _of_type(kind: Any, value: Any) -> Any:
@@ -484,7 +493,7 @@ def _of_type(kind: Any, value: Any) -> Any:
 
 
 def _build(cls: type[Any], data: Mapping[str, Any]) -> Any:
-    return cls(**{attr: _decode(attr, hint, data[key]) for attr, key, hint in _fields(cls) if key in data})
+    return cls(**{attr: decode(data[key]) for attr, key, decode in _decoders_of(cls) if key in data})
 
 
 def made_from(cls: type[_T], data: Mapping[str, Any]) -> _T:

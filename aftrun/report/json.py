@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from aftrun.domain.events import instant
 from aftrun.domain.model import Attempt, Earlier, JobResult, Json, RunReport, Settlement
 from aftrun.domain.text import camel
 
 VERSION = 1
+_INDENTED = 100
+"""Jobs of a report that is indented all through."""
 
 
 def _at(value: float | None) -> str | None:
@@ -82,8 +85,12 @@ def _job(job: JobResult) -> dict[str, Json]:
     }
 
 
-def to_data(report: RunReport) -> dict[str, Json]:
-    """The report as plain data. Jobs stand in manifest order; what was not seen is null."""
+def to_data(report: RunReport, whole: RunReport | None = None) -> dict[str, Json]:
+    """The report as plain data. Jobs stand in manifest order; what was not seen is null.
+
+    `whole` is the report that the summary is of, where this one has lost some of its jobs.
+    """
+    all_of_it = report if whole is None else whole
     return {
         "version": VERSION,
         "run": {
@@ -100,14 +107,18 @@ def to_data(report: RunReport) -> dict[str, Json]:
             "settled": _verdict(report.settled),
             "warnings": list(report.warnings),
         },
-        "summary": {"total": len(report.jobs), **report.counts()},
+        "summary": {"total": len(all_of_it.jobs), **all_of_it.counts()},
         "jobs": [_job(job) for job in report.jobs],
     }
 
 
 def render(report: RunReport) -> str:
-    """The report as JSON with a newline at the end: indented once the run has ended.
+    """The report as JSON with a newline at the end: indented once the run has ended, with a line a job if it has many.
 
     Until then it is written again and again, mostly for programs, and indenting takes longer than all the rest.
     """
+    if report.ended_at is not None and len(report.jobs) > _INDENTED:
+        head = json.dumps(to_data(replace(report, jobs=()), report), indent=2, ensure_ascii=False)
+        jobs = ",\n    ".join(json.dumps(_job(job), ensure_ascii=False) for job in report.jobs)
+        return head.removesuffix("[]\n}") + f"[\n    {jobs}\n  ]\n}}\n"
     return json.dumps(to_data(report), indent=None if report.ended_at is None else 2, ensure_ascii=False) + "\n"

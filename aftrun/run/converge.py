@@ -236,8 +236,10 @@ def why_in_doubt(last: LastAttempt, once: Once) -> str:
 
 def in_doubt(last: LastAttempt, once: Once, run: str) -> str:
     """The same with the remedy. `run` is the one in which it is said."""
-    remedy = [f"check on the server; then: aftrun settle {run} {quoted(last.job)} succeeded (or failed)"]
+    remedy: list[str] = []
+    if last.once.mark:
+        remedy.append(f"check on the server; then: aftrun settle {run} {quoted(last.job)} succeeded (or failed)")
     if last.readable and last.job_id:
         remedy.append(f"or read its status again: aftrun resume {last.run}")
-    remedy.append("or send it all the same: --again")
+    remedy.append("or send it all the same: --again" if remedy else "check on the server; to send it again: --again")
     return "\n".join((f"not sent: {why_in_doubt(last, once)}", *remedy))

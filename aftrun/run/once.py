@@ -7,23 +7,26 @@ outside; what stands beside them in clear may be shown.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import blake2s
 from typing import Protocol
 
 from aftrun.domain.events import Once
 from aftrun.domain.model import Job
 from aftrun.domain.secrets import NOTHING_SECRET, Scrubber
-from aftrun.domain.values import Bindings, Inside, Lookup, Outside, Value, bound, render
+from aftrun.domain.values import Bindings, Inside, Lookup, Outside, Unbound, Value, bound, render
 from aftrun.run.claims import place
 from aftrun.run.converge import LastAttempt, Move, decide
 from aftrun.run.pins import keyed
-from aftrun.run.plan import Task
+from aftrun.run.plan import Plan, Task
 
 ALL = "*"
 """In place of the keys of jobs: all of them."""
-_IDENTITY, _MARK, _PART = 32, 16, 12
-"""Lengths of the digests, in hex digits: none is secret, and only the first decides."""
+_IDENTITY, _MARK = 32, 16
+"""Lengths of digests, in hex digits. Only the first decides."""
+_PART = 6
+"""Length of the digest of the script, and of each param, in bytes."""
 
 
 class Attempts(Protocol):
@@ -60,8 +63,10 @@ def made_of(job: Job, digest_key: bytes, bindings: Bindings, lookup: Lookup) -> 
     """A keyed digest of the script and of each param. What only a run knows stands there as it was written."""
 
     def digest(name: str, value: Value) -> str:
-        parts = [value] if isinstance(value, str) else [_text(part, bindings, lookup) for part in value.parts]
-        return keyed(digest_key, "part", name, "".join(parts))[:_PART]
+        text = value if isinstance(value, str) else "".join([_text(part, bindings, lookup) for part in value.parts])
+        return blake2s(
+            f"{name}\0{text}".encode("utf-8", "surrogatepass"), digest_size=_PART, key=digest_key
+        ).hexdigest()
 
     found = {"script": digest(job.script.selector.value, job.script.value)}
     found |= {f"params.{param.name}": digest(param.name, param.value) for param in job.params}
@@ -100,6 +105,43 @@ class Convergence:
     scrubber: Scrubber = NOTHING_SECRET
     again: Collection[str] = ()
     """Keys of the jobs that a person wants sent whatever is on record, or `ALL`."""
+    done: Mapping[str, Found] = field(default_factory=dict)
+    """What is known already of jobs that are up to date, by key: see `all_done`."""
+
+    def look(
+        self, task: Task, manifest: str, lookup: Lookup, attempt: int, gone_by: tuple[str, int] | None = None
+    ) -> Found | None:
+        """What the record holds of a job that is about to be sent; None where its key comes to nothing.
+
+        `attempt` and `gone_by` are as for `ask`.
+
+        Raises:
+            StateError: the record cannot be read.
+            Unbound: a value that the key is made from is not there.
+        """
+        if task.key in self.done:
+            return self.done[task.key]
+        once = self.identify(task, manifest, lookup)
+        return None if once is None else self.ask(task, once, attempt, gone_by)
+
+    def all_done(self, plan: Plan, lookup: Callable[[Task], Lookup]) -> dict[str, Found]:
+        """What the record holds of each job, by key, if nothing of the plan is to be sent or read; else nothing.
+
+        A job that is up to date stays so, whatever others do.
+
+        Raises:
+            StateError: the record cannot be read.
+        """
+        found: dict[str, Found] = {}
+        for task in plan.tasks:
+            try:
+                here = self.look(task, plan.stages[task.stage].name, lookup(task), 1) if task.job.once else None
+            except Unbound:
+                here = None  # it is made from what another job hands on
+            if here is None or here.move is not Move.UP_TO_DATE:
+                return {}
+            found[task.key] = here
+        return found
 
     def identify(self, task: Task, manifest: str, lookup: Lookup) -> Once | None:
         """What a job is known by; None where its key comes to nothing.
@@ -143,7 +185,7 @@ class Convergence:
             now = self._last(task, once)  # its process may have had the answer, and ended, between the two questions
             if now != last:
                 return self.ask(task, once, attempt, gone_by)
-        return Found(move, replace(once, number=number), last)
+        return Found(move, replace(once, number=number) if move is Move.SUBMIT else once, last)
 
     def _last(self, task: Task, once: Once) -> LastAttempt | None:
         last = self.attempts.last_attempt(once.identity)
@@ -159,7 +201,7 @@ def _perhaps(last: LastAttempt, once: Once) -> LastAttempt | None:
     if last.once.mark == once.mark or not last.readable:
         return None
     same = same_server(last.once.server, once.server)
-    return None if same is False else last if same else replace(last, readable=False)
+    return None if same is False else last if same or last.settled_by else replace(last, readable=False)
 
 
 def same_server(then: str, now: str) -> bool | None:

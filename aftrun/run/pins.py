@@ -6,7 +6,6 @@ itself: without that key nobody can try out guesses, and equal values in two fol
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -61,7 +60,7 @@ def make_key(state_dir: Path) -> bytes:
 def keyed(key: bytes, *parts: str) -> str:
     """The keyed digest of some texts, hex."""
     text = "\0".join(parts).encode("utf-8", "surrogatepass")
-    return hmac.new(key, text, hashlib.sha256).hexdigest()
+    return hmac.digest(key, text, "sha256").hex()
 
 
 def reference(source: str, name: str) -> str:

@@ -152,16 +152,15 @@ class Steps:
         attempt = active.attempt + (active.phase is not Phase.SUBMIT)
         manifest = self.plan.stages[task.stage].name
         try:
-            once = self._convergence.identify(task, manifest, self._lookup(active))
-            if once is None:
-                message = "its `once` comes to an empty key, under which it would never run again; nothing was sent"
-                return Step(end=Ended(Outcome.REJECTED, Reason.VALUE, message))
-            found = self._convergence.ask(task, once, attempt, active.gone_by)
+            found = self._convergence.look(task, manifest, self._lookup(active), attempt, active.gone_by)
         except Unbound as error:
             return _without_value(error)
         except StateError as error:
             message = f"not started, since the record cannot tell whether it was done before: {error.message}"
             return Step(end=Ended(Outcome.SKIPPED, Reason.STATE, message))
+        if found is None:
+            message = "its `once` comes to an empty key, under which it would never run again; nothing was sent"
+            return Step(end=Ended(Outcome.REJECTED, Reason.VALUE, message))
         active.once = found.once
         if found.move is Move.SUBMIT or found.last is None:
             return None
@@ -181,7 +180,7 @@ class Steps:
             Action(move.value),
             last.run,
             last.attempt,
-            replace(last.once, made_of={}, again=None) if last.readable else active.once,
+            last.once if last.once.mark else active.once,
             job_id=last.job_id,
             id_field=last.id_field,
             accepted_at=last.accepted_at,

@@ -29,6 +29,25 @@ class Connection(JobApi, Protocol):
         ...
 
 
+class NoClient:
+    """In place of a connection, where every job is up to date, so that there is nothing to send and nothing to read."""
+
+    def submit(self, body: Mapping[str, Json]) -> Reply:
+        """Never called."""
+        raise AssertionError("a job that is up to date was sent")
+
+    def status(self, job_id: str) -> Reply:
+        """Never called."""
+        raise AssertionError(f"the status of job {job_id} was read, which is up to date")
+
+    def notices(self) -> list[str]:
+        """It has learnt nothing."""
+        return []
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
 def open_clients(setup: PreparedRun, connections: int) -> list[AftClient]:
     """The connections to the servers of a plan, in its order.
 

@@ -21,7 +21,7 @@ from aftrun.run.ports import Clock, JobApi, Listener, Pool, SystemClock
 from aftrun.run.scheduler import Scheduler
 from aftrun.run.steps import Steps
 from aftrun.run.verdict import NAMES, worst
-from aftrun.service.clients import Connection, close_all, open_clients, where_accepted
+from aftrun.service.clients import Connection, NoClient, close_all, open_clients, where_accepted
 from aftrun.service.prepare import PreparedRun
 from aftrun.service.recording import Record, Recording
 from aftrun.service.report_file import Finished, ReportFile
@@ -122,12 +122,13 @@ class RunExecution:
         pool = ThreadPool(pool_size(self.setup.plan))
         clients: Sequence[Connection] = ()
         try:
-            clients = open_clients(self.setup, pool.size)
+            done = self._record.done_before(self.setup)
+            clients = [NoClient()] * len(self.setup.endpoints) if done else open_clients(self.setup, pool.size)
             with self._record.opened(
                 self.setup, self._clock, say=self._say, hurried=lambda: self._signal != 0
             ) as recording:
                 clients = where_accepted(self.setup, clients, recording.elsewhere)
-                scheduler = self._schedule(recording, clients, pool, report_file)
+                scheduler = self._schedule(recording.knowing(done), clients, pool, report_file)
                 if ready is not None:
                     ready(self.setup.facts.id)
                 report, failure = _run(scheduler, recording)

@@ -13,11 +13,12 @@ from aftrun.domain.errors import ExitCode, StateError, UnderWay
 from aftrun.domain.events import AttemptEnded, Event, JobEnded, Reason, RunEnded, RunResumed, RunStarted, Warned
 from aftrun.domain.model import JobResult, Outcome
 from aftrun.run.fold import ReportBuilder
-from aftrun.run.once import Convergence
+from aftrun.run.once import Convergence, Found
 from aftrun.run.pins import Elsewhere, elsewhere, make_key, pins, read_key
 from aftrun.run.ports import Clock, Journal
 from aftrun.run.select import to_read_again
 from aftrun.run.store import journal_file
+from aftrun.run.store.attempts import Attempts
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.journal import MemoryJournal, RunJournal
 from aftrun.run.store.journal_file import Head, JournalFile
@@ -49,12 +50,25 @@ class Recording:
     elsewhere: tuple[Elsewhere, ...] = ()
     """The jobs of earlier processes that are at another URL than their server's of now."""
 
+    def knowing(self, done: Mapping[str, Found]) -> Recording:
+        """The same, where it is known already what the record holds of some jobs: see `Record.done_before`."""
+        if not done or self.convergence is None:
+            return self
+        return replace(self, convergence=replace(self.convergence, done=done))
+
 
 class Record(Protocol):
     """Where a run is kept."""
 
     def report_path(self, setup: PreparedRun) -> Path | None:
         """Where its report is kept; None: nowhere."""
+        ...
+
+    def done_before(self, setup: PreparedRun) -> Mapping[str, Found]:
+        """What the record holds of each job, by key, if all have `once` and are up to date: then no request is made.
+
+        Empty where something is to be sent or read.
+        """
         ...
 
     def opened(
@@ -78,6 +92,10 @@ class InMemory:
 
     def report_path(self, _setup: PreparedRun) -> None:
         """Its report is not kept."""
+
+    def done_before(self, _setup: PreparedRun) -> dict[str, Found]:
+        """Nothing is known."""
+        return {}
 
     @contextlib.contextmanager
     def opened(
@@ -135,14 +153,23 @@ class OnDisk:
                 opening = (start, *warnings)
             with contextlib.closing(file):
                 journal = RunJournal(log, run, file, sandbox=setup.sandbox, checks=(lock.check,))
-                yield Recording(journal, opening, history, journal.past, self._convergence(setup, journal), moved)
+                yield Recording(journal, opening, history, journal.past, self._convergence(setup, Attempts(log)), moved)
 
-    def _convergence(self, setup: PreparedRun, journal: RunJournal) -> Convergence | None:
+    def done_before(self, setup: PreparedRun) -> dict[str, Found]:
+        """See `Record`. Changes nothing."""
+        if self.resume or setup.options.again or not (self.state_dir / "state.db").exists():
+            return {}
+        with contextlib.suppress(StateError), Log(self.state_dir, create=False) as log:  # whoever opens it next says so
+            convergence = self._convergence(setup, Attempts(log))
+            return {} if convergence is None else convergence.all_done(setup.plan, setup.lookup)
+        return {}
+
+    def _convergence(self, setup: PreparedRun, attempts: Attempts) -> Convergence | None:
         """What asks the record about jobs with `once`. A sandbox ends with its run, so that nothing is left of it."""
         if setup.sandbox or not setup.has_once:
             return None
         return Convergence(
-            journal,
+            attempts,
             setup.facts.id,
             make_key(self.state_dir),
             tuple(_urls(setup)),

@@ -78,7 +78,9 @@ class _Database:
         if self.gone:
             raise StateError(f"state.db was {self.gone} while the run was under way")
 
-    def append(self, _run: str, events: Sequence[Event], *, first: int, patience: float | None = None) -> list[Event]:
+    def append(
+        self, _run: str, events: Sequence[Event], *, first: int, patience: float | None = None, **_: object
+    ) -> list[Event]:
         world = self._files.world
         if world.time < self.locked_until:
             limit = BUSY_SECONDS if patience is None else patience

@@ -12,7 +12,21 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from aftrun.domain.errors import StateError
-from aftrun.domain.events import Converged, Event, Once, SubmitIntended, as_json, from_json, made_from
+from aftrun.domain.events import (
+    Accepted,
+    AttemptEnded,
+    Converged,
+    Event,
+    JobEnded,
+    Once,
+    Reason,
+    Settled,
+    SubmitDeferred,
+    SubmitIntended,
+    as_json,
+    from_json,
+    made_from,
+)
 from aftrun.domain.runids import is_run_id
 from aftrun.run.converge import LastAttempt, Submission, after, is_open, may_submit, submission, taken
 
@@ -43,6 +57,9 @@ class Rows(Protocol):
         """All rows."""
         ...
 
+
+_TELLING = (SubmitDeferred, Accepted, AttemptEnded, JobEnded, Settled)
+"""Events that may say something about a submission: see `converge.after`."""
 
 Execute = Callable[[str, Sequence[Any]], Rows]
 
@@ -130,9 +147,12 @@ class Identities:
         found = submission(run, event)
         if found is None:
             which = known.get(job)
-            if which is not None:
+            if which is not None and isinstance(event, _TELLING):
                 self._follow(which, event)
             return True
+        if ask and isinstance(event, Converged):
+            known[job] = found
+            return True  # the row that it was read from is there
         last = self.last(found.identity)
         if ask and isinstance(event, SubmitIntended) and not may_submit(last, run, event, job):
             return False
@@ -144,6 +164,8 @@ class Identities:
         return True
 
     def _follow(self, which: Submission, event: Event) -> None:
+        if isinstance(event, JobEnded) and event.reason is not Reason.CRASHED:
+            return
         last = self.last(which.identity)
         if last is not None and last.readable and (now := after(last, which, event)) != last:
             self._write(now)

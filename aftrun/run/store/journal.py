@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 from aftrun.domain.errors import StateError
 from aftrun.domain.events import Event, JobEnded, RunEnded, SubmitDeferred, SubmitIntended
 from aftrun.domain.model import Outcome
-from aftrun.run.store.folder import run_folder
 from aftrun.run.store.journal_file import encode, event_line
-from aftrun.run.store.lock import held
 
 if TYPE_CHECKING:
-    from aftrun.run.converge import LastAttempt
     from aftrun.run.store.record import Log
 
 _PAST = 20
@@ -67,6 +64,8 @@ class RunJournal:
         self._behind: list[Event] = []
         """What the journal has and the state file has not, since that was locked: the last events before `_next`."""
         self._next = log.next_number(run)
+        self._texts: dict[int, str] = {}
+        """The events that are being written, by their `id`, as they stand in both files."""
 
     def append(self, events: Sequence[Event]) -> Sequence[Event]:
         """Record events, in order; they are on disk when this returns. Returns those that are.
@@ -81,6 +80,7 @@ class RunJournal:
 
         left = list(events)
         early: list[Event] = []
+        self._texts = {id(event): encode(event) for event in left}
         try:
             for check in self._checks:
                 check()
@@ -108,6 +108,7 @@ class RunJournal:
             self._keep([SubmitDeferred(event.at, event.job, event.attempt, why) for event in intents])
             raise
         self._next += len(left)
+        self._texts = {}
         return [*early, *left]
 
     def keep(self, events: Sequence[Event]) -> None:
@@ -118,13 +119,15 @@ class RunJournal:
         """Write what is behind and these; returns those of them that may be on record."""
         behind = len(self._behind)
         batch = [*self._behind, *events]
-        written = self._log.append(self._run, batch, first=self._next - behind, patience=patience)
+        first = self._next - behind
+        written = self._log.append(self._run, batch, first=first, patience=patience, texts=self._texts)
         self._behind = []
         return written[behind:]  # what is behind has happened, so none of it is refused
 
     def _into_file(self, events: Sequence[Event]) -> None:
         if self._file is not None and events:
-            self._file.append([event_line(number, encode(event)) for number, event in enumerate(events, self._next)])
+            texts = [self._texts.get(id(event)) or encode(event) for event in events]
+            self._file.append([event_line(number, text) for number, text in enumerate(texts, self._next)])
 
     def _keep(self, events: Sequence[Event]) -> None:
         if not events and not self._behind:
@@ -139,26 +142,6 @@ class RunJournal:
         except StateError:
             self._behind += events
         self._next += len(events)
-
-    def last_attempt(self, identity: str) -> LastAttempt | None:
-        """The newest submission of a job with `once`, by its identity.
-
-        Raises:
-            StateError: the state file cannot be read.
-        """
-        return self._log.last_attempt(identity)
-
-    def attempts_of(self, manifest: str, job: str, key: str) -> Sequence[LastAttempt]:
-        """The newest submissions of a job under a key of `once`, one for each server.
-
-        Raises:
-            StateError: the state file cannot be read.
-        """
-        return self._log.attempts_of(manifest, job, key)
-
-    def under_way(self, run: str) -> bool:
-        """Whether a process works on a run."""
-        return held(run_folder(self._log.path.parent, run))
 
     def past(self, job: str) -> tuple[float, ...]:
         """How long a job, by its key, took when it last succeeded in other runs of the same kind, seconds."""

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from aftrun.domain.errors import StateError, UnderWay, UsageError
@@ -494,14 +495,21 @@ class Log:
         )
 
     def append(
-        self, run: str, events: Sequence[Event], *, first: int | None = None, patience: float | None = None
+        self,
+        run: str,
+        events: Sequence[Event],
+        *,
+        first: int | None = None,
+        patience: float | None = None,
+        texts: Mapping[int, str] = MappingProxyType({}),
     ) -> list[Event]:
         """Record events of a run; they are on disk when this returns. Returns those that are.
 
         All are, but for intents of jobs with `once` that another process has submitted meanwhile.
 
         `first` is the number of the first of them; None: behind those on record. `patience` is how long to wait for
-        other programs that have the file locked, seconds; None: as usual.
+        other programs that have the file locked, seconds; None: as usual. `texts` are the events as they stand in the
+        file, by their `id`, where that is known.
 
         Raises:
             Busy: it stayed locked.
@@ -511,7 +519,7 @@ class Log:
             return []
         with self._explained(), self._transaction(patience):
             admitted = self.identities.admit(run, events)
-            first = self._insert(run, admitted, first)
+            first = self._insert(run, admitted, first, texts)
             self._follow(run, admitted)
         self._sequence[run] = first + len(admitted)
         return admitted
@@ -567,12 +575,18 @@ class Log:
                 self._sequence[run] = int(self._execute(query, (run,)).fetchone()[0])
         return self._sequence[run]
 
-    def _insert(self, run: str, events: Sequence[Event], first: int | None = None) -> int:
+    def _insert(
+        self,
+        run: str,
+        events: Sequence[Event],
+        first: int | None = None,
+        texts: Mapping[int, str] = MappingProxyType({}),
+    ) -> int:
         """Write the events behind those on record; returns the number of the first."""
         if first is None:
             first = self.next_number(run)
         # ASCII only: JSON of a server can hold half a surrogate pair, which SQLite takes in no other form.
-        rows = [(run, first + offset, encode(event)) for offset, event in enumerate(events)]
+        rows = [(run, first + offset, texts.get(id(event)) or encode(event)) for offset, event in enumerate(events)]
         self._write("INSERT INTO events (run, seq, body) VALUES ", rows)
         return first
 

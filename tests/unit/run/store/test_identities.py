@@ -26,6 +26,7 @@ from aftrun.domain.model import Outcome
 from aftrun.run.converge import Move, decide
 from aftrun.run.store import folder as state_folder
 from aftrun.run.store import journal_file, once_file
+from aftrun.run.store.attempts import Attempts
 from aftrun.run.store.journal import RunJournal
 from aftrun.run.store.journal_file import Head, JournalFile
 from aftrun.run.store.record import Log
@@ -66,21 +67,21 @@ def known(folder: Path, job: str = JOB) -> Move:
 
 def test_one_of_two_gets_it(tmp_path: Path) -> None:
     """Both have asked, and nothing was on record; the second's intent is refused, the rest of its turn is not."""
-    _, first = begin(tmp_path, "r1")
-    _, second = begin(tmp_path, "r2")
-    assert first.last_attempt(intent().once.identity) is None  # type: ignore[union-attr]  # it has one
-    assert second.last_attempt(intent().once.identity) is None  # type: ignore[union-attr]  # the same
+    one, first = begin(tmp_path, "r1")
+    two, second = begin(tmp_path, "r2")
+    assert Attempts(one).last_attempt(intent().once.identity) is None  # type: ignore[union-attr]  # it has one
+    assert Attempts(two).last_attempt(intent().once.identity) is None  # type: ignore[union-attr]  # the same
     other = intent(job="night/b")
     assert list(first.append([intent()])) == [intent()]
     assert list(second.append([intent(), other])) == [other]
-    last = second.last_attempt(intent().once.identity)  # type: ignore[union-attr]  # the same
+    last = Attempts(two).last_attempt(intent().once.identity)  # type: ignore[union-attr]  # the same
     assert last is not None
     assert (last.run, last.job_id) == ("r1", None)
     with Log(tmp_path) as log:
         assert log.events("r2")[1:] == [other]
         assert len(journal_file.decode((tmp_path / "runs" / "r2" / journal_file.NAME).read_bytes()).events) == 2
     first.append([Accepted(2.0, JOB, 1, "4711")])
-    last = second.last_attempt(intent().once.identity)  # type: ignore[union-attr]  # the same
+    last = Attempts(two).last_attempt(intent().once.identity)  # type: ignore[union-attr]  # the same
     assert last is not None
     assert last.job_id == "4711"
     assert list(second.append([Accepted(2.0, "night/b", 1, "4712")])) == [Accepted(2.0, "night/b", 1, "4712")]
