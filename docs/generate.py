@@ -267,6 +267,29 @@ def diagnostics() -> str:
     return page("Diagnostics", "pages in aftrun/manifest/check/pages", lines())
 
 
+def policy() -> str:
+    """Every key of a policy."""
+    schema = json.loads(schema_text("policy"))
+
+    def lines() -> Iterator[str]:
+        yield "Every key of a policy, from the JSON Schema that `aftrun schema policy` prints. What it is for is in"
+        yield "[Security model](../security.md#a-policy-for-manifests-of-others). Unknown keys are errors, except those"
+        yield "that begin with `x-`."
+        yield ""
+        definition = schema["$defs"]["policy"]
+        yield "## Top level"
+        yield ""
+        yield cell(definition["description"])
+        yield ""
+        rows = [(code(key), cell(each["description"])) for key, each in definition["properties"].items()]
+        yield from table(("key", "meaning"), rows)
+        yield "## patterns"
+        yield ""
+        yield cell(schema["$defs"]["patterns"]["description"])
+
+    return page("Policy keys", "schema", lines())
+
+
 PAGES = {
     "../schemas/manifest.schema.json": schemas.manifest,
     "reference/commands.md": commands,
@@ -274,6 +297,7 @@ PAGES = {
     "reference/report.md": report,
     "reference/events.md": events,
     "reference/scenario.md": scenario,
+    "reference/policy.md": policy,
     "diagnostics.md": diagnostics,
 }
 """All that is written here, by its path from docs/. The schema is first: pages are made of it."""

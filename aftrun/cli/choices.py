@@ -86,6 +86,14 @@ class SchemaName(StrEnum):
     REPORT = "report"
     EVENT = "event"
     SCENARIO = "scenario"
+    POLICY = "policy"
+
+
+class PolicyAction(StrEnum):
+    """What to do about the policy."""
+
+    INIT = "init"
+    SHOW = "show"
 
 
 class TextFormat(StrEnum):

@@ -39,6 +39,7 @@ COMMANDS = {
     "import": "Make a manifest from a script or a pasted command that starts jobs.",
     "trust": "Show the certificate of a server, and the lines that pin it.",
     "doctor": "Check name, connection, certificate, clock, key and job info of a server.",
+    "policy": "Say what manifests may do that come from somebody else.",
     "explain": "Explain a code that `validate` printed: what it means, an example, how to fix it.",
     "schema": "Print the JSON Schema of manifests, reports, events or sandbox scenarios, for editors and other tools.",
     "completion": "Print the script that makes a shell complete commands, flags, manifests, jobs and runs.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, make_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +13,9 @@ from aftrun.cli.choices import DEFAULT_STATE_DIR, Ci, Output
 from aftrun.cli.flags import Completer, argument, flag
 from aftrun.domain.errors import UsageError
 from aftrun.report.registry import FORMATS
+
+if TYPE_CHECKING:
+    from aftrun.manifest.policy import Governed, Policy
 
 Files = Annotated[
     list[str],
@@ -84,6 +89,40 @@ class StateFlags:
 
             accept(self.state_dir)
         return self.state_dir
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFlags:
+    """What manifests may do that come from somebody else."""
+
+    policy: Annotated[
+        Path | None,
+        flag(
+            "--policy",
+            help="Hold manifests to this policy: servers, values from outside, scripts, notices. Default: "
+            ".aftrun-policy.yaml, from here up to the root of the git work tree.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None
+
+    def in_force(self) -> Policy:
+        """The policy that is in force.
+
+        Raises:
+            ManifestError: it is none.
+            UsageError: it cannot be read.
+        """
+        from aftrun.manifest import policyfile  # noqa: PLC0415  # the parser is for commands that read manifests
+
+        return policyfile.in_force(self.policy)
+
+    def environ(self, env_files: Sequence[Path] | None = None) -> Governed:
+        """Where values from outside come from: the environment, then these files, under the policy in force."""
+        from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
+        from aftrun.manifest.policy import Governed  # noqa: PLC0415  # the same
+
+        return Governed(self.in_force(), with_env_files(os.environ, env_files or ()))
 
 
 @dataclass(frozen=True, slots=True)

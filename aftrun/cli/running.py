@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from aftrun.cli.view.observers import RunObservers
     from aftrun.domain.model import Manifest, RunReport
     from aftrun.manifest import Loaded
+    from aftrun.manifest.policy import Policy
     from aftrun.run.sightings import Commands
     from aftrun.run.store.record import Log
     from aftrun.sandbox.server import Sandbox
@@ -51,11 +52,19 @@ def load(
     environ: Mapping[str, str] | None,
     *,
     insecure_http: bool = False,
+    policy: Policy | None = None,
 ) -> Loaded:
-    """Read manifests, and say their warnings."""
+    """Read manifests, and say their warnings. The parameters are those of `load_all`."""
     from aftrun.manifest import load_all  # noqa: PLC0415  # the parser is for commands that read manifests
 
-    loaded = load_all(files, environ=environ, stdin=sys.stdin.buffer, variables=variables, insecure_http=insecure_http)
+    loaded = load_all(
+        files,
+        environ=environ,
+        stdin=sys.stdin.buffer,
+        variables=variables,
+        insecure_http=insecure_http,
+        policy=policy,
+    )
     for note in loaded.notes:
         say(f"note: {note}")
     if loaded.warnings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,6 @@ from aftrun.cli import complete, options
 from aftrun.cli.boundary import say
 from aftrun.cli.flags import flag
 from aftrun.domain import urls
-from aftrun.domain.environment import Environment
 from aftrun.domain.errors import UsageError
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE, ServerSpec
 from aftrun.system.shell import setting
@@ -21,6 +19,7 @@ from aftrun.system.shell import setting
 if TYPE_CHECKING:
     from aftrun.domain.model import JobInfoMap
     from aftrun.domain.values import Template
+    from aftrun.manifest.policy import Governed
     from aftrun.service.jobs import KnownJob
     from aftrun.service.prepare import ServerOverride
 
@@ -98,27 +97,27 @@ class KeyFlags:
             return key_reference("keyring", self.api_key_keyring)
         return key_reference()
 
-    def environ(self, url: str, *, needed: bool) -> Mapping[str, str]:
-        """The environment with the key in it, asked for where a person is there to answer.
+    def environ(self, outer: Governed, url: str, *, needed: bool) -> Governed:
+        """Where values come from, with the key among them, asked for where a person is there to answer.
 
         Raises:
             UsageError: it is `needed`, and there is none.
         """
         if self.api_key is not None:
-            return Environment({DEFAULT_KEY_VARIABLE: self.api_key}, os.environ)
+            return outer.over({DEFAULT_KEY_VARIABLE: self.api_key})
         if (
             not needed
             or self.api_key_file is not None
             or self.api_key_keyring is not None
-            or os.environ.get(DEFAULT_KEY_VARIABLE)
+            or outer.get(DEFAULT_KEY_VARIABLE)
         ):
-            return os.environ
+            return outer
         if sys.stdin.isatty() and sys.stderr.isatty():
             import getpass  # noqa: PLC0415  # only where there is a person
 
             key = getpass.getpass(f"API key for {url}: ").strip()
             if key:
-                return Environment({DEFAULT_KEY_VARIABLE: key}, os.environ)
+                return outer.over({DEFAULT_KEY_VARIABLE: key})
         raise UsageError(
             f"there is no API key: {DEFAULT_KEY_VARIABLE} is not set",
             hint=f"{setting(DEFAULT_KEY_VARIABLE)}, or use --api-key-file FILE or --api-key-keyring SERVICE/USER",
@@ -174,6 +173,7 @@ class TargetFlags:
     server_name: ServerName = None
     job_info_from: JobInfoFrom = None
     state: options.StateFlags = field(default_factory=options.StateFlags)
+    policy: options.PolicyFlags = field(default_factory=options.PolicyFlags)
 
     def spec(self) -> ServerSpec:
         """The server that they stand for, values from outside not yet filled in.
@@ -216,13 +216,14 @@ class TargetFlags:
         from aftrun.cli.running import load  # noqa: PLC0415  # the parser is for commands that read manifests
         from aftrun.service.single_server import hidden_values  # noqa: PLC0415  # with the rest of the machinery
 
-        manifests = load([str(path)], {}, os.environ, insecure_http=self.flags.tls.insecure_http).manifests
+        environ = self.policy.environ()
+        manifests = load([str(path)], {}, environ, insecure_http=self.flags.tls.insecure_http).manifests
         try:
             spec = manifests[0].server(self.server_name or "")
         except KeyError:
             names = ", ".join(each.name for each in manifests[0].servers if each.name) or "one server without a name"
             raise UsageError(f"{path} has no server {self.server_name!r}", hint=f"it has: {names}") from None
-        return Target(spec, hidden_values(manifests, os.environ))
+        return Target(spec, hidden_values(manifests, environ))
 
     def _on_record(self, job_ids: Sequence[str]) -> Target | None:
         """Where the record says that aftrun started these jobs; None where it knows none of them."""
@@ -231,18 +232,18 @@ class TargetFlags:
         from aftrun.service import jobs  # noqa: PLC0415  # with the rest of the machinery
         from aftrun.service.single_server import hidden_values  # noqa: PLC0415  # the same
 
-        folder = self.state.folder
+        folder, environ = self.state.folder, self.policy.environ()
         found = [known for each in job_ids if (known := jobs.find(folder, each)) is not None]
         if not found:
             return None
-        manifests = [jobs.manifests_of(folder, known.run, os.environ) for known in found]
+        manifests = [jobs.manifests_of(folder, known.run, environ) for known in found]
         specs = {jobs.server_of(known, those) for known, those in zip(found, manifests, strict=True)}
         if len({replace(spec, origin=None, name="") for spec in specs}) > 1:
             raise UsageError("these jobs are on different servers", hint="name those of one server at a time")
-        hidden = hidden_values([each for those in manifests for each in those], os.environ)
+        hidden = hidden_values([each for those in manifests for each in those], environ)
         return Target(jobs.server_of(found[0], manifests[0]), hidden, found[0])
 
-    def environ(self, spec: ServerSpec) -> Mapping[str, str]:
+    def environ(self, spec: ServerSpec) -> Governed:
         """The environment that the server's values come from.
 
         Raises:
@@ -254,7 +255,7 @@ class TargetFlags:
         wanted = isinstance(spec.api_key, Template) and any(
             each.key == ("env", DEFAULT_KEY_VARIABLE) and each.default is None for each in spec.api_key.outsides()
         )
-        return self.key.environ(url_of(spec).removesuffix(spec.submit_path), needed=wanted)
+        return self.key.environ(self.policy.environ(), url_of(spec).removesuffix(spec.submit_path), needed=wanted)
 
 
 def override_of(flags: options.ServerFlags) -> ServerOverride:

@@ -195,6 +195,8 @@ class ServerSpec:
     """`paramValues: json`: numbers and booleans go out as JSON numbers and booleans."""
     headers: tuple[tuple[str, Value], ...] = ()
     origin: Origin | None = None
+    url_origin: Origin | None = field(default=None, compare=False)
+    """Where its URL stands, if it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +303,8 @@ class Notify:
 
     urls: tuple[Value, ...] = ()
     on: tuple[Outcome, ...] = (Outcome.FAILED, Outcome.UNKNOWN)
+    origins: tuple[Origin, ...] = field(default=(), compare=False)
+    """Where each URL stands."""
 
 
 @dataclass(frozen=True, slots=True)

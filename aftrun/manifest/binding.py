@@ -9,7 +9,8 @@ from aftrun.domain.errors import ManifestError, Problem, UsageError
 from aftrun.domain.model import Manifest, ServerSpec
 from aftrun.domain.values import Bindings, Outside, Template, Value, nothing_inside, render
 from aftrun.manifest.build.servers import NOTIFY_HINT, notify_fault
-from aftrun.manifest.outside import fetch_all
+from aftrun.manifest.outside import all_references, fetch_all
+from aftrun.manifest.policy import Policy, of_manifest, of_references, policy_of
 
 _HEADER_FORM = "headers take one line of ASCII text without blanks around it"
 
@@ -25,7 +26,10 @@ def bind(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> dict[tupl
             with file and line, and never shows a value.
         UsageError: the URL that a flag gave cannot be used.
     """
+    policy = policy_of(environ)
+    _check_policy(policy, manifests)
     values = fetch_all(manifests, environ)
+    _check_policy(policy, manifests, values)
     problems: dict[tuple[str, int, int, str], Problem] = {}
     for manifest in manifests:
         for server in manifest.servers:
@@ -37,6 +41,20 @@ def bind(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> dict[tupl
     if problems:
         raise ManifestError(list(problems.values()))
     return values
+
+
+def _check_policy(policy: Policy, manifests: Sequence[Manifest], values: Bindings | None = None) -> None:
+    """Hold manifests to the policy once more, as flags have changed them, and their values where they are known.
+
+    Raises:
+        ManifestError: something is not allowed.
+    """
+    if policy.open:
+        return
+    found = list(of_references(policy, all_references(manifests))) if values is None else []
+    found += [problem for manifest in manifests for problem in of_manifest(policy, manifest, values)]
+    if found:
+        raise ManifestError(list(dict.fromkeys(found)))
 
 
 def _of_server(server: ServerSpec, values: Bindings) -> Iterator[Problem]:

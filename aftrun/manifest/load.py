@@ -17,6 +17,7 @@ from typing import BinaryIO
 from aftrun.domain.errors import ManifestError, Problem, Severity, UsageError
 from aftrun.domain.model import Manifest
 from aftrun.domain.text import did_you_mean
+from aftrun.domain.values import Outside
 from aftrun.manifest.build import include
 from aftrun.manifest.build import manifest as build
 from aftrun.manifest.check import schema
@@ -25,7 +26,9 @@ from aftrun.manifest.outside import Noted
 from aftrun.manifest.parse.nodes import MapNode, Source
 from aftrun.manifest.parse.source import documents
 from aftrun.manifest.parse.syntax import MAX_BYTES
+from aftrun.manifest.policy import Policy, policy_of
 from aftrun.system.files import identity
+from aftrun.system.gitinfo import work_tree
 from aftrun.system.inputs import read_input
 
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -47,6 +50,8 @@ class Loaded:
     """Path and bytes of every file that was read, includes too: enough to load the same again without the files."""
     notes: tuple[str, ...] = ()
     """What is not wrong, but good to know: arguments that stand for one file."""
+    references: tuple[Outside, ...] = ()
+    """Every reference to the outside, also those of fields that are expanded at once."""
 
 
 _SAME = b"# aftrun: the same file as "
@@ -64,12 +69,20 @@ class _Reader:
         self.given = read
         self.on_disk = read is None
         self.files: dict[str, bytes] = {}
+        self._roots: dict[str, str] = {}
 
     def open(self, path: str) -> Source:
         """A file. Raises OSError where it cannot be read."""
         if path not in self.files:
             self.files[path] = self._bytes(path)
         return Source(path, self.files[path])
+
+    def root(self, folder: str) -> str:
+        """Where the includes of a manifest stay: the git work tree that it is in, else its folder; links resolved."""
+        if folder not in self._roots:
+            here = Path(os.path.abspath(folder))  # noqa: PTH100 - the folder may be gone, or never have been
+            self._roots[folder] = str((work_tree(here) if self.on_disk else None) or here.resolve())
+        return self._roots[folder]
 
     def same(self, path: str, first: str) -> None:
         """Two paths are one file."""
@@ -209,6 +222,7 @@ def load_all(
     variables: Mapping[str, str] | None = None,
     read: Callable[[str], bytes] | None = None,
     insecure_http: bool = False,
+    policy: Policy | None = None,
 ) -> Loaded:
     """Load the manifests of files, folders (`*.yaml`, `*.yml`, `*.json`, sorted) and `-` (standard input).
 
@@ -217,6 +231,7 @@ def load_all(
         environ: for `${…}` in fields that are needed before the run; None: those fields keep their defaults.
         stdin: what `-` stands for.
         variables: override `vars`; a name that no manifest declares is refused.
+        policy: what the manifests may do; None: what `environ` brings along. Nothing is read where it is not allowed.
         insecure_http: `http://` to another machine is meant, wherever it stands: a warning, not an error.
         read: gives the bytes of a file instead of the disk, or raises OSError; paths are then files, never folders.
 
@@ -225,8 +240,12 @@ def load_all(
         UsageError: no such file, a folder without manifests or that cannot be entered, an unknown variable.
     """
     noted = None if environ is None else Noted(environ)
+    policy = policy_of(environ) if policy is None else policy
+    reader = _Reader(stdin, read)
     with _without_collector():
-        loaded = _load_all(paths, _Reader(stdin, read), noted, variables or {}, insecure_http=insecure_http)
+        if noted is not None and not policy.open:  # all of what is not allowed is found before any value is read
+            _load_all(paths, reader, None, variables or {}, insecure_http=insecure_http, policy=policy)
+        loaded = _load_all(paths, reader, noted, variables or {}, insecure_http=insecure_http, policy=policy)
     if noted is None:
         return loaded
     return replace(loaded, manifests=tuple(replace(each, taken=noted.used) for each in loaded.manifests))
@@ -252,11 +271,13 @@ def _load_all(
     variables: Mapping[str, str],
     *,
     insecure_http: bool,
+    policy: Policy,
 ) -> Loaded:
     findings = Findings()
     manifests: list[Manifest] = []
     nodes: list[MapNode] = []
     declared: set[str] = set()
+    met: dict[Outside, None] = {}
     expanded, notes = _expand(paths, reader)
     for path in expanded:
         try:
@@ -290,6 +311,8 @@ def _load_all(
                     findings=findings,
                     environ=environ,
                     variables=variables,
+                    policy=policy,
+                    met=met,
                 )
             )
             nodes.append(merged)
@@ -307,7 +330,7 @@ def _load_all(
             hint = did_you_mean(name, declared) or "variables are declared under vars"
             raise UsageError(f"--var {name}: no manifest declares a variable of that name", hint=hint)
     warnings = _ordered(findings.problems, reader.files)
-    return Loaded(found, warnings, tuple(reader.files.items()), tuple(notes))
+    return Loaded(found, warnings, tuple(reader.files.items()), tuple(notes), tuple(met))
 
 
 def _meant(problem: Problem) -> Problem:

@@ -10,6 +10,7 @@ from aftrun.domain.environment import Environment
 from aftrun.domain.errors import ManifestError, Problem
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE, Manifest, ServerSpec
 from aftrun.domain.values import Outside, Value, bound
+from aftrun.manifest.policy import Governed, instead_of, policy_of
 from aftrun.system.inputs import decoded, read_input
 from aftrun.system.shell import command, setting
 
@@ -70,22 +71,13 @@ def _from_keyring(name: str) -> str | None:
     return None if value is None else str(value)
 
 
-class Noted(Mapping[str, str]):
+class Noted(Governed):
     """An environment that notes what was fetched with it, from wherever."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
+        super().__init__(policy_of(environ), environ, instead=instead_of(environ))
         self.used: dict[tuple[str, str], str | None] = {}
         """Values by `(source, name)`; None where there was none."""
-
-    def __getitem__(self, name: str) -> str:
-        return self._environ[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._environ)
-
-    def __len__(self) -> int:
-        return len(self._environ)
 
 
 def fetch(reference: Outside, environ: Mapping[str, str]) -> str | None:
@@ -94,7 +86,12 @@ def fetch(reference: Outside, environ: Mapping[str, str]) -> str | None:
     Raises:
         Unavailable: it is there, or may be, but cannot be had.
     """
-    if reference.source == "env":
+    instead = instead_of(environ)
+    if reference.key in instead:
+        value: str | None = instead[reference.key]
+    elif not policy_of(environ).allows_value(reference):  # whoever checked it before, it is not read
+        raise Unavailable(f"{reference.text} may not be read: the policy does not allow it", "see `aftrun policy`")
+    elif reference.source == "env":
         value = Environment(environ).get(reference.name)
     elif reference.source == "file":
         value = _from_file(reference.name)
@@ -140,7 +137,8 @@ def problem(reference: Outside, message: str, hint: str, also: int = 0) -> Probl
     return Problem("AFT046", message, origin.path, origin.line, origin.column, origin.line, end, hint=hint)
 
 
-def _of_server(server: ServerSpec) -> Iterator[Value]:
+def of_server(server: ServerSpec) -> Iterator[Value]:
+    """The values of a server that may hold references."""
     yield server.url
     yield server.api_key
     tls = server.tls
@@ -154,7 +152,7 @@ def _of_server(server: ServerSpec) -> Iterator[Value]:
 
 def _values(manifest: Manifest) -> Iterator[Value]:
     for server in manifest.servers:
-        yield from _of_server(server)
+        yield from of_server(server)
     for _, value in manifest.vars:
         yield value
     for job in manifest.jobs:
@@ -162,7 +160,7 @@ def _values(manifest: Manifest) -> Iterator[Value]:
     yield from manifest.notify.urls
 
 
-def _all_references(manifests: Sequence[Manifest]) -> Iterator[Outside]:
+def all_references(manifests: Sequence[Manifest]) -> Iterator[Outside]:
     """Every reference to the outside at every place, in the order of the manifests."""
     for manifest in manifests:
         for value in _values(manifest):
@@ -173,7 +171,7 @@ def _all_references(manifests: Sequence[Manifest]) -> Iterator[Outside]:
 def references(manifests: Sequence[Manifest]) -> tuple[Outside, ...]:
     """The references to the outside that are still in the manifests, each place and form once."""
     found: dict[tuple[Outside, object], Outside] = {}
-    for reference in _all_references(manifests):
+    for reference in all_references(manifests):
         found.setdefault((reference, reference.origin), reference)
     return tuple(found.values())
 
@@ -199,7 +197,7 @@ def fetch_all(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> dict
     troubles: dict[tuple[str, str], tuple[str, str]] = {}
     absent: set[tuple[str, str]] = set()
     wanting: dict[tuple[str, str], dict[object, Outside]] = {}
-    for reference in _all_references(manifests):
+    for reference in all_references(manifests):
         key = reference.key
         if key not in values and key not in absent and key not in troubles:
             try:

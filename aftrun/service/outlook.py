@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from aftrun.domain.environment import name_key
 from aftrun.domain.model import Manifest
-from aftrun.domain.values import Lookup, Outside, bound
-from aftrun.manifest import references, shown_names
+from aftrun.domain.values import Inside, Lookup, Outside, Template, bound
+from aftrun.manifest import references
 from aftrun.run.plan import Task
 from aftrun.run.ports import SystemClock
 from aftrun.run.render import RunFacts, lookup_for
@@ -28,21 +28,36 @@ def missing_values(manifests: Sequence[Manifest], environ: Mapping[str, str]) ->
     return tuple(missing.values())
 
 
-def make_lookups(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> Callable[[Task], Lookup]:
-    """What `${{ … }}` show in a plan: what is known now. The run's id is not, and stays as it was written."""
-    from aftrun.manifest.outside import Unavailable, fetch  # noqa: PLC0415  # with the loader, which is imported late
+def unset_variables(manifests: Sequence[Manifest], names: Iterable[str]) -> tuple[Outside, ...]:
+    """The references to variables that are neither among these names nor have a default, each variable once.
 
+    No value is read, so that one that is empty counts as there; nor are files and keyrings looked into.
+    """
+    known = {name_key(name) for name in names}
+    unset: dict[tuple[str, str], Outside] = {}
+    for each in references(manifests):
+        if each.source == "env" and each.default is None and name_key(each.name) not in known:
+            unset.setdefault(each.key, each)
+    return tuple(unset.values())
+
+
+def make_lookups() -> Callable[[Task], Lookup]:
+    """What `${{ … }}` show in a plan: what is known without a value from outside.
+
+    Anything else, and the run's id, stays as it was written.
+    """
     facts = RunFacts("", SystemClock().now())
-    shown = shown_names(manifests)
-    bindings: dict[tuple[str, str], str] = {}
-    for reference in references(manifests):
-        if reference.key in shown:
-            with contextlib.suppress(Unavailable):  # what is not there is shown as it was written
-                value = fetch(reference, environ)
-                bindings |= {} if value is None else {reference.key: value}
 
     def lookup(task: Task) -> Lookup:
-        find = lookup_for(task, facts, bindings, lambda _: None)
-        return lambda reference: None if reference.path == ("run", "id") else find(reference)
+        find = lookup_for(task, facts, {}, lambda _: None)
+
+        def known(reference: Inside) -> str | None:
+            if reference.path == ("run", "id"):
+                return None
+            value = (task.variables or {}).get(reference.path[-1]) if reference.path[0] == "vars" else None
+            # Not its default either, which may not be what serves.
+            return value.raw if isinstance(value, Template) else find(reference)
+
+        return known
 
     return lookup

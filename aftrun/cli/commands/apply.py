@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +63,7 @@ def apply(
     view: options.ViewFlags,
     ending: options.ReportFlags,
     state: options.StateFlags,
+    policy: options.PolicyFlags,
     var: options.Variables = None,
     env_file: options.EnvFiles = None,
     dry_run: options.DryRun = False,
@@ -76,14 +76,14 @@ def apply(
     is kept in DIR/runs/RUN/report.json.
     """
     from aftrun.cli.running import bind_all, carry_out, duration, load, sandbox_for  # noqa: PLC0415  # the same
-    from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
     from aftrun.run.once import ALL  # noqa: PLC0415  # the same
     from aftrun.service.options import RunOptions  # noqa: PLC0415  # the same
     from aftrun.service.prepare import prepare, prepare_run  # noqa: PLC0415  # --help needs none of this
 
     variables = options.parse_variables(var)
-    environ = with_env_files(os.environ, env_file or ())
-    loaded = load(files, variables, environ, insecure_http=server.tls.insecure_http)
+    environ = policy.environ(env_file)
+    plain = server.tls.insecure_http
+    loaded = load(files, variables, None if dry_run else environ, insecure_http=plain, policy=environ.policy)
     chosen = RunOptions(
         paths=tuple(dict.fromkeys(manifest.path for manifest in loaded.manifests)),
         variables=tuple(variables.items()),
@@ -91,7 +91,7 @@ def apply(
         ca_file=server.tls.ca_file,
         fingerprints=server.tls.fingerprint,
         insecure=server.insecure,
-        insecure_http=server.tls.insecure_http,
+        insecure_http=plain,
         max_parallel=run.jobs,
         sequential=run.sequential,
         fail_fast=run.fail_fast,

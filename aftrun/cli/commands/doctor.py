@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +22,7 @@ _COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
 def doctor(
     server: options.ServerFlags,
     key: serverflags.KeyFlags,
+    policy: options.PolicyFlags,
     files: Annotated[
         list[str] | None,
         argument(help="Manifests; each server of theirs is checked.", metavar="FILE", show_default=False),
@@ -43,10 +43,10 @@ def doctor(
     from aftrun.run.verdict import OBSTACLES, worst  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.service.doctor import Doctor, check_flags  # noqa: PLC0415  # the same
 
-    flags = serverflags.TargetFlags(server, key)
+    flags = serverflags.TargetFlags(server, key, policy=policy)
     specs, hidden = _specs(files or [], flags, server_name)
     check_flags(len(specs), job)
-    environ = key.environ("", needed=False)
+    environ = key.environ(policy.environ(), "", needed=False)
     checkups = [Doctor(spec, environ, job_id=job, hidden=hidden).examine() for spec in specs]
     if form is TextFormat.JSON:
         emit(_as_json(checkups), Form.JSON)
@@ -69,7 +69,8 @@ def _specs(
     flags.key.check()
     override = serverflags.override_of(flags.flags)
     found: dict[ServerSpec, None] = {}
-    manifests = load(files, {}, os.environ, insecure_http=flags.flags.tls.insecure_http).manifests
+    environ = flags.policy.environ()
+    manifests = load(files, {}, environ, insecure_http=flags.flags.tls.insecure_http).manifests
     for manifest in manifests:
         for spec in manifest.servers:
             if server_name is None or spec.name == server_name:
@@ -78,7 +79,7 @@ def _specs(
                 found[replace(override.apply(spec), name="", origin=None)] = None
     if not found:
         raise UsageError(f"no manifest has a server {server_name!r}", hint="see `servers` in the manifest")
-    return list(found), hidden_values(manifests, os.environ)
+    return list(found), hidden_values(manifests, environ)
 
 
 def _as_text(checkup: Checkup) -> str:

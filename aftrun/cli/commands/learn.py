@@ -102,15 +102,13 @@ class _Read:
 
 def _read_now(flags: serverflags.TargetFlags, job_id: str, known: KnownJob | None) -> _Read:
     """Look at the job. A server that cannot be had is no obstacle where the record knows words."""
-    import os  # noqa: PLC0415  # only here
-
     from aftrun.domain.model import ServerSpec  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.service import jobs  # noqa: PLC0415  # the same
     from aftrun.service.single_server import must_answer, read_status, single_server  # noqa: PLC0415  # the same
 
     spec = ServerSpec()
     if known is not None:
-        spec = jobs.spec_of(known, jobs.manifests_of(flags.state.folder, known.run, os.environ))
+        spec = jobs.spec_of(known, jobs.manifests_of(flags.state.folder, known.run, flags.policy.environ()))
     try:
         target = flags.target([job_id])
         spec = target.spec

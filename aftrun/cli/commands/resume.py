@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +28,7 @@ def resume(
     view: options.ViewFlags,
     ending: options.ReportFlags,
     state: options.StateFlags,
+    policy: options.PolicyFlags,
     run: options.OpenRun = None,
     accept_changes: Annotated[
         bool,
@@ -43,12 +43,11 @@ def resume(
     way when aftrun died is `unknown`, since it may have been created: nothing is ever submitted twice. The manifests
     are those of the run's beginning, kept with it; secrets come from the environment again.
     """
-    from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
     from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.service import which  # noqa: PLC0415  # the same
 
     ending = ending.beside(view)
-    environ = with_env_files(os.environ, env_file or ())
+    environ = policy.environ(env_file)
     with past.open_log(state.folder, say, thorough=True) as log:
         row = which.to_resume(log, run)
         found = past.read(log, row)

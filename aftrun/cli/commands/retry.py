@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import Annotated
 
@@ -18,6 +17,7 @@ def retry(
     view: options.ViewFlags,
     ending: options.ReportFlags,
     state: options.StateFlags,
+    policy: options.PolicyFlags,
     run: options.BadRun = None,
     include_unknown: Annotated[
         bool,
@@ -34,12 +34,11 @@ def retry(
     The manifests are those of the old run, kept with it; ids and outputs of jobs that succeeded are at hand for
     those that need them.
     """
-    from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
     from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.service import which  # noqa: PLC0415  # the same
 
     ending = ending.beside(view)
-    environ = with_env_files(os.environ, env_file or ())
+    environ = policy.environ(env_file)
     with past.open_log(state.folder, say, thorough=True) as log:
         found = past.read(log, which.to_retry(log, run))
         wanted = found.row.id

@@ -20,6 +20,7 @@ from aftrun.service.options import RunOptions
 if TYPE_CHECKING:
     from aftrun.domain.model import Json
     from aftrun.manifest import Loaded
+    from aftrun.manifest.policy import Policy
 
 _FLAT = "params are flat: each value is text, a number, true or false"
 _EXAMPLE = """for example --params '{"character": "goofy"}'"""
@@ -55,6 +56,7 @@ def start(
     view: options.ViewFlags,
     ending: options.ReportFlags,
     state: options.StateFlags,
+    policy: options.PolicyFlags,
     host: Annotated[
         str | None, flag("--host", help="The server; default 127.0.0.1:44399.", metavar="HOST:PORT")
     ] = None,
@@ -82,7 +84,8 @@ def start(
         raise UsageError("--host and --server exclude each other", hint="keep one of them")
     key.check()
     address = server.server if server.server is not None else host
-    loaded = _load(manifest_text(job, key))
+    outer = policy.environ()
+    loaded = _load(manifest_text(job, key), outer.policy)
     chosen = RunOptions(
         paths=("start",),
         url=None if address is None else serverflags.full_url(address),
@@ -103,7 +106,7 @@ def start(
     ending = ending.beside(view)
     with sandbox_for(sandbox) as server_here:
         manifests = prepare(loaded.manifests, chosen, server_here)
-        environ = key.environ(chosen.url or "https://127.0.0.1:44399", needed=not sandbox)
+        environ = key.environ(outer, chosen.url or "https://127.0.0.1:44399", needed=not sandbox)
         setup = prepare_run(manifests, bind_all(manifests, environ, loaded), chosen)
         return carry_out(setup, state.folder, view, ending, files=loaded.files)
 
@@ -190,11 +193,11 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, Json]:
     return result
 
 
-def _load(text: str) -> Loaded:
+def _load(text: str, policy: Policy) -> Loaded:
     """Load the manifest, with what it warns of said in the words of the command line."""
     from aftrun.manifest import load_all  # noqa: PLC0415  # the parser is for commands that read manifests
 
-    loaded = load_all(["start"], read=lambda _: text.encode())
+    loaded = load_all(["start"], read=lambda _: text.encode(), policy=policy)
     if any(problem.code == "AFT105" for problem in loaded.warnings) and len(sys.argv) > 1:
         say("warning: a param looks like a secret; on the command line other users of this machine can see it, and it")
         say("  is shown in reports. Set a variable and write, in single quotes: --param 'token=${TOKEN}'")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 def validate(
     files: options.Files,
+    policy: options.PolicyFlags,
     strict: Annotated[bool, flag("--strict", help="Take warnings for errors.")] = False,
     form: Annotated[CheckFormat, flag("--format", help="How to show what is wrong.")] = CheckFormat.TEXT,
     var: options.Variables = None,
@@ -33,7 +34,9 @@ def validate(
     files_read: tuple[tuple[str, bytes], ...] = ()
     notes: tuple[str, ...] = ()
     try:
-        loaded = load_all(files, stdin=sys.stdin.buffer, variables=options.parse_variables(var))
+        loaded = load_all(
+            files, stdin=sys.stdin.buffer, variables=options.parse_variables(var), policy=policy.in_force()
+        )
         problems, manifests, files_read = loaded.warnings, loaded.manifests, loaded.files
         notes = loaded.notes
     except ManifestError as error:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from aftrun.domain.text import brief, did_you_mean
-from aftrun.domain.values import Inside, Outside, Template, Value, bound
+from aftrun.domain.values import Inside, Origin, Outside, Template, Value, bound
 from aftrun.manifest import outside
 from aftrun.manifest.build import expand
 from aftrun.manifest.check import layout
@@ -37,6 +37,8 @@ class Fields:
         self.findings = findings
         self.environ = environ
         self.vars: dict[str, Value] = {}
+        self.references: dict[tuple[Outside, Origin | None], None] = {}
+        """Every reference to the outside that was met, also those that are expanded at once, each place once."""
         self.broken: Node | None = None
         """The last node in which a reference was malformed: what it comes to need not be looked at."""
 
@@ -56,7 +58,10 @@ class Fields:
             self.broken = node
 
         place = node.places()
-        return expand.parse(node.text, report, place, node.source.folder)
+        value = expand.parse(node.text, report, place, node.source.folder)
+        if isinstance(value, Template):
+            self.references |= {(each, each.origin): None for each in value.outsides()}
+        return value
 
     def kept_shown(self, node: Node | None, what: str) -> Value | None:
         """A kept field that people see: from outside it can come through `vars` alone, which says so."""

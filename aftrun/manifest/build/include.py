@@ -31,6 +31,9 @@ class Reader(Protocol):
 
     on_disk: bool
 
+    def root(self, folder: str) -> str:
+        """The folder that files of a manifest in `folder` may be in, or below it; absolute."""
+
     def open(self, path: str) -> Source:
         """A file's contents. Raises OSError where they cannot be had."""
 
@@ -75,9 +78,10 @@ class Includer:
     """Merges what one top manifest includes."""
 
     def __init__(self, top: Source, reader: Reader, findings: Findings) -> None:
+        """`top` is the manifest that the includes begin with, `reader` where files come from."""
         self.reader = reader
         self.findings = findings
-        self.root = os.path.abspath(top.folder)  # noqa: PTH100 - symbolic links are looked at apart
+        self.root = reader.root(top.folder)
         self.fields = Fields(findings, None)
         self.done: dict[object, str] = {}
         """Every file, by what it is, with the path under which it was met first."""
@@ -113,8 +117,8 @@ class Includer:
         path = os.path.normpath(os.path.join(node.source.folder, name))  # noqa: PTH118 - text in, text out
         whole = os.path.abspath(path)  # noqa: PTH100 - as above
         if not self._inside(whole):
-            hint = "move it beside the manifest or below"
-            self._error(node, f"{brief(name)} lies outside the folder of the manifest", hint)
+            hint = "move it beside the manifest or below, or into the same git work tree"
+            self._error(node, f"{brief(name)} lies outside the folder of the manifest, and of its git work tree", hint)
             return None
         this = self.reader.identity(path) or whole
         first = self.done.get(this)
@@ -157,12 +161,8 @@ class Includer:
         return checked
 
     def _inside(self, whole: str) -> bool:
-        def below(path: str, root: str) -> bool:
-            return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
-
-        if not below(whole, self.root):
-            return False
-        return not self.reader.on_disk or below(str(Path(whole).resolve()), str(Path(self.root).resolve()))
+        """Whether a file is where includes stay. What is not on disk has been kept with a run, and was."""
+        return not self.reader.on_disk or Path(whole).resolve().is_relative_to(self.root)
 
     def _error(self, node: Node, message: str, hint: str = "") -> None:
         self.incomplete = True

@@ -9,14 +9,16 @@ from dataclasses import replace
 from typing import Any
 
 from aftrun.domain.model import Job, Manifest, Notify, Order, Outcome, Overlap, Strategy, Unfinished
-from aftrun.domain.values import Template, Value
+from aftrun.domain.values import Outside, Template, Value
 from aftrun.manifest.build.fields import Fields, mapping
 from aftrun.manifest.build.graph import Graph
 from aftrun.manifest.build.jobs import Jobs
 from aftrun.manifest.build.servers import NOTIFY_HINT, notify_fault, servers
 from aftrun.manifest.check import layout, lint
 from aftrun.manifest.check.diagnostics import Findings
+from aftrun.manifest.outside import all_references
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node
+from aftrun.manifest.policy import OPEN, Policy, of_manifest, of_references
 
 
 def _vars(node: MapNode | None, fields: Fields, variables: Mapping[str, str]) -> dict[str, Value]:
@@ -67,7 +69,7 @@ def _notify(node: MapNode | None, fields: Fields) -> Notify:
     on = tuple(Outcome(text) for text, _ in fields.fixed_list(node.get("on"), "'on'") if text in known)
     urls_node = node.get("urls")
     items = urls_node.items if isinstance(urls_node, ListNode) else (urls_node,) if urls_node is not None else ()
-    urls = []
+    urls, origins = [], []
     for item in items:
         url = fields.early(item)
         if fields.broken is item:
@@ -77,10 +79,11 @@ def _notify(node: MapNode | None, fields: Fields) -> Notify:
             fields.findings.late_error(item, "AFT057", message, NOTIFY_HINT)
         elif url:
             urls.append(url)
+            origins.append(item.origin)
     if not items:
         where = node.key("urls") or node
         fields.findings.late_error(where, "AFT022", "'notify' names nobody to tell", "give it urls: [https://…]")
-    return Notify(urls=tuple(urls), on=on or Notify().on)
+    return Notify(urls=tuple(urls), on=on or Notify().on, origins=tuple(origins))
 
 
 def _check_servers(specs: Any, fields: Fields) -> None:
@@ -132,10 +135,13 @@ def manifest(
     findings: Findings,
     environ: Mapping[str, str] | None,
     variables: Mapping[str, str],
+    policy: Policy = OPEN,
+    met: dict[Outside, None] | None = None,
 ) -> Manifest:
     """Build a manifest from a document whose includes are merged. Mistakes go to `findings`.
 
-    `items` holds the nodes of its jobs and is emptied. The result is of use only if there were no errors.
+    What the policy does not allow is a mistake, too. `items` holds the nodes of its jobs and is emptied. The result is
+    of use only if there were no errors. `met` takes every reference to the outside.
     """
     fields = Fields(findings, environ)
     fields.vars = _vars(mapping(document.get("vars")), fields, variables)
@@ -155,7 +161,7 @@ def manifest(
         hint = "add jobs: [{scriptName: …}], or include a file that has some"
         findings.error(document, "AFT022", "the manifest has no jobs", hint)
     jobs = _jobs(document, items, fields, tuple(spec.name for spec in specs))
-    return Manifest(
+    made = Manifest(
         name=name or default_name,
         path=document.source.path,
         jobs=jobs,
@@ -167,3 +173,10 @@ def manifest(
         sha256=hashlib.sha256(document.source.data).hexdigest(),
         origin=document.origin,
     )
+    references = [*(each for each, _ in fields.references), *all_references([made])]
+    if met is not None:
+        met.update(dict.fromkeys(references))
+    if not policy.open and not findings.failed:
+        for problem in (*of_references(policy, references), *of_manifest(policy, made)):
+            findings.add(problem)
+    return made

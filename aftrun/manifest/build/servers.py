@@ -216,6 +216,7 @@ def server(node: MapNode, fields: Fields, name: str = "") -> ServerSpec:
         typed_params=default.typed_params if choice is None else choice == "json",
         headers=_headers(mapping(node.get("headers")), fields),
         origin=node.origin,
+        url_origin=None if (url := node.get("url")) is None else url.origin,
         **{key: value for key, value in values.items() if value is not None},
     )
 

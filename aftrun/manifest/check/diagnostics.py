@@ -56,6 +56,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "AFT060": "server and servers together",
         "AFT061": "unusable header",
         "AFT062": "unencrypted connection to another machine",
+        "AFT070": "not allowed by the policy",
         "AFT101": "scriptId instead of scriptName",
         "AFT102": "filePath does not end in .syncjs",
         "AFT103": "API key in the manifest",

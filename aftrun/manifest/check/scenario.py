@@ -21,21 +21,30 @@ def read(path: str, data: bytes) -> Json:
     Raises:
         ManifestError: it is not YAML, passes the limits that manifests have, or does not fit the schema.
     """
+    return of_schema("scenario", path, data)
+
+
+def of_schema(name: str, path: str, data: bytes) -> Json:
+    """The first document of a file as plain data, which fits the schema of that name. Empty text is None.
+
+    Raises:
+        ManifestError: it is not YAML, passes the limits that manifests have, or does not fit the schema.
+    """
     problems: list[Problem] = []
     found = documents(Source(path, data), problems)
     if problems:
-        raise ManifestError(problems, files=((path, data),), what="scenario")
+        raise ManifestError(problems, files=((path, data),), what=name)
     if not found:
         return None
     value = nodes.plain(found[0])
     findings = Findings()
-    scenario = validator("scenario")
-    for error in scenario.iter_errors(value):
+    check = validator(name)
+    for error in check.iter_errors(value):
         for each in _meant(error):
-            messages.report(each, found[0], findings, "the scenario", scenario.schema["$defs"])
+            messages.report(each, found[0], findings, f"the {name}", check.schema["$defs"])
     if findings.problems:
         in_order = sorted(findings.problems, key=lambda each: (each.line, each.column))
-        raise ManifestError(in_order, files=((path, data),), what="scenario")
+        raise ManifestError(in_order, files=((path, data),), what=name)
     return value
 
 

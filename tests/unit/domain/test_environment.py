@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from aftrun.cli import serverflags
 from aftrun.cli.serverflags import KeyFlags
 from aftrun.client import proxy
 from aftrun.domain import environment
@@ -18,6 +16,7 @@ from aftrun.domain.values import Outside
 from aftrun.manifest import bind, load_all, shown_names
 from aftrun.manifest.envfile import with_env_files
 from aftrun.manifest.outside import Noted
+from aftrun.manifest.policy import OPEN, Governed
 from aftrun.run.pins import pins
 from aftrun.service.doctor import Doctor
 
@@ -92,15 +91,15 @@ def test_the_environment_wins_over_an_env_file_in_any_case(tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("windows")
-def test_doctor_finds_what_apply_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_finds_what_apply_finds() -> None:
     """Both are given the same environment; so is a command with `--api-key`."""
-    given = types.SimpleNamespace(environ=OsEnviron(AFT_API_KEY="k", host="https://127.0.0.1:1"))
-    monkeypatch.setattr(serverflags, "os", given)
+    outer = Governed(OPEN, OsEnviron(AFT_API_KEY="k", host="https://127.0.0.1:1"))
     (spec,) = load_all(["m.yaml"], read=lambda _: b"server: {url: '${Host}'}\nscriptName: x\n").manifests[0].servers
     for flags in (KeyFlags(), KeyFlags(api_key="given")):
-        found = Doctor(spec, flags.environ("", needed=False)).examine()
+        found = Doctor(spec, flags.environ(outer, "", needed=False)).examine()
         assert [check.message for check in found.checks if check.name == "settings"] == ["every value is there"]
-    assert KeyFlags(api_key="given").environ("", needed=False)["aft_api_key"] == "given"
+    given_key = KeyFlags(api_key="given").environ(outer, "", needed=False)
+    assert given_key["aft_api_key"] == "given"
 
 
 @pytest.mark.usefixtures("windows")

@@ -12,9 +12,12 @@ from aftrun.manifest import bind, load_all
 from aftrun.manifest.check import pages
 from aftrun.manifest.check.diagnostics import CODES
 from aftrun.manifest.check.pages import page, severity, text
+from aftrun.manifest.policy import Policy
 
 DOCS = Path(__file__).parents[4] / "docs"
 
+POLICY = Policy(path="policy.yaml", servers=("https://aft.example.com:44399",))
+"""What the page of AFT070 says that is in force."""
 AS_BYTES = {"AFT002": ("ü".encode(), b"\xfc"), "AFT003": (b"Backup", b"Backup\x1b")}
 """What an example cannot hold as text, and stands for."""
 
@@ -32,7 +35,7 @@ def found(example: str, code: str = "") -> list[Problem]:
 
     environ = {"HOME": "/home/me", "AFT_API_KEY": "k", "TOKEN": "t", "SFTP_PASSWORD": "p", "KEY": "k", "REGION": "eu"}
     try:
-        loaded = load_all(["manifest.yaml"], read=read, environ=environ)
+        loaded = load_all(["manifest.yaml"], read=read, environ=environ, policy=POLICY if code == "AFT070" else None)
     except ManifestError as error:
         return list(error.problems)
     if "keyring:" in example:
