@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from aftrun.domain.environment import name_key
@@ -29,14 +30,17 @@ def missing_values(manifests: Sequence[Manifest], environ: Mapping[str, str]) ->
 
 
 def unset_variables(manifests: Sequence[Manifest], names: Iterable[str]) -> tuple[Outside, ...]:
-    """The references to variables that are neither among these names nor have a default, each variable once.
+    """The references that have no default and whose variable or file is not there, each once.
 
-    No value is read, so that one that is empty counts as there; nor are files and keyrings looked into.
+    No value is read: what is empty counts as there, and keyrings are not looked into.
     """
     known = {name_key(name) for name in names}
     unset: dict[tuple[str, str], Outside] = {}
     for each in references(manifests):
-        if each.source == "env" and each.default is None and name_key(each.name) not in known:
+        absent = name_key(each.name) not in known if each.source == "env" else False
+        if each.source == "file":
+            absent = not os.path.lexists(each.name)
+        if absent and each.default is None:
             unset.setdefault(each.key, each)
     return tuple(unset.values())
 

@@ -148,7 +148,8 @@ def test_every_code_is_used() -> None:
     """Each code of the table stands in some expectation, so that none is dead and none is untested."""
     texts = "".join(path.read_text(encoding="utf-8") for path in CORPUS.rglob("*.txt"))
     texts += "".join(path.read_text(encoding="utf-8") for path in (CORPUS / "valid").glob("*.json"))
-    assert [code for code in CODES if code not in texts] == []
+    by_a_policy = {"AFT070"}  # see tests/acceptance/test_policy.py
+    assert [code for code in CODES if code not in texts and code not in by_a_policy] == []
 
 
 def test_size_of_the_corpus() -> None:
