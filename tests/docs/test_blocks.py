@@ -90,6 +90,7 @@ class Reading:
             shim.write_text(f"#!/bin/sh\nexec {sys.executable}{module}\n", encoding="utf-8")
             shim.chmod(0o755)
         environ = clean_environ(HOME=str(home), TZ="UTC", LANG="C.UTF-8", AFTRUN_SPEED="10")
+        environ.pop("XDG_DATA_HOME", None)  # a page has a home of its own, and finds the same things with HOME alone
         environ["AFTRUN_PORT"] = self._swaps[str(PORT)]
         if "PYTHONPATH" in os.environ:
             environ["PYTHONPATH"] = os.environ["PYTHONPATH"]
