@@ -9,7 +9,19 @@ from importlib import import_module
 
 from benchmarks.common import Row, arguments, environment, finish, show
 
-ALL = ("startup", "validation", "rate", "peers", "connections", "durability", "completion", "graph", "looking", "many")
+ALL = (
+    "startup",
+    "validation",
+    "rate",
+    "peers",
+    "connections",
+    "durability",
+    "completion",
+    "graph",
+    "looking",
+    "watching",
+    "many",
+)
 """Those of half a minute first, the one of minutes last; the soak goes on its own."""
 
 

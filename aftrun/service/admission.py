@@ -113,6 +113,13 @@ class Admission:
             StateError: the record cannot be read.
             UnderWay: nothing is to be sent; the message has the runs, and the line that goes on with them.
         """
+        found = self._ask()
+        return self._left() if self._signal else found
+
+    def _left(self) -> Left:
+        return Left(ExitCode.SIGINT if self._signal == 2 else ExitCode.SIGTERM)
+
+    def _ask(self) -> Begin | Instead | Left:
         while self.asked.rules and self._on_record():
             with open_record(self.state_dir, self._say) as log:
                 alive = self._alive(log)
@@ -130,7 +137,7 @@ class Admission:
                 row = next(row for other, row in alive.items() if other.run == decision.runs[0])
                 self.waited = True
                 if not self._ended(log, row):
-                    return Left(ExitCode.SIGINT if self._signal == 2 else ExitCode.SIGTERM)
+                    return self._left()
         return Begin()
 
     def check(self, log: Log) -> None:

@@ -48,6 +48,8 @@ def put_ends_on_record(
         UnderWay: somebody else works on the run.
     """
     setup = resume_setup(log, past, environ)
+    for text in setup.warnings():
+        say(f"warning: {text}")
     run = past.row.id
     folder = run_folder(log.path.parent, run)
     with RunLock(folder, *process_name()) as lock:

@@ -183,3 +183,19 @@ def test_a_report_is_not_written_over_a_folder(night: Callable[..., Night], aftr
     one = night()
     done = aftrun("watch", one.run, "--report-json", ".aftrun")
     assert (done.code, "is a folder" in done.err) == (2, True)
+
+
+def test_words_that_were_learned_since_the_run_began(night: Callable[..., Night]) -> None:
+    """They tell how it stands where the run itself does not know: it goes by its own words, and so does its code."""
+    one = night({"defaults": {"queue": "0s", "duration": "1h", "dialect": "unlisted"}})
+    (one.folder / "words.yaml").write_text("jobInfo: {states: {running: [Percolating]}}\n", encoding="utf-8")
+    until(lambda: one.journal().count(b"Percolating") >= 2)
+    watcher = one.watch("--job-info-from", "words.yaml")
+    one.process.kill()
+    with finished(watcher) as (code, _, err):
+        assert code == 75
+        assert "night/a: by words.yaml, 'Percolating' reads as running" in err
+        assert f"aftrun resume {one.run} --job-info-from words.yaml" in err
+    wrong = one.start("watch", one.run, "--job-info-from", "nowhere.yaml")
+    wrong.communicate(timeout=HANG)
+    assert wrong.returncode == 2

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options, serverflags
 from aftrun.cli.choices import Output
 from aftrun.cli.flags import flag
-from aftrun.domain.model import Overlap, Unfinished
+from aftrun.domain.model import JobInfoMap, Overlap, Unfinished
 
 if TYPE_CHECKING:
+    from aftrun.run.store.record import Log
+    from aftrun.service.history import PastRun
     from aftrun.service.prepare import PreparedRun
 
 
@@ -84,6 +86,7 @@ def apply(
     environ = policy.environ(env_file)
     plain = server.tls.insecure_http
     loaded = load(files, variables, None if dry_run else environ, insecure_http=plain, policy=environ.policy)
+    words = serverflags.job_info_from(job_info_from)
     chosen = RunOptions(
         paths=tuple(dict.fromkeys(manifest.path for manifest in loaded.manifests)),
         variables=tuple(variables.items()),
@@ -101,7 +104,7 @@ def apply(
         exclude=choice.exclude,
         sandbox=sandbox,
         again=(ALL,) if run.again else (),
-    ).with_words(serverflags.job_info_from(job_info_from))
+    ).with_words(words)
     if dry_run:
         from aftrun.cli.commands.plan import PlanFormat, show_plan  # noqa: PLC0415  # only for this flag
 
@@ -118,7 +121,7 @@ def apply(
 
         if sandbox:  # it ends with its run, so there is nobody to be in the way of
             return carry_out(setup(), state.folder, view, ending, files=loaded.files)
-        return _begin_or_join(setup, state.folder, environ, run, view, ending, loaded.files)
+        return _begin_or_join(setup, state.folder, environ, run, server.tls, words, view, ending, loaded.files)
 
 
 def _begin_or_join(
@@ -126,14 +129,17 @@ def _begin_or_join(
     state_dir: Path,
     environ: Mapping[str, str],
     run: RunFlags,
+    tls: options.TlsFlags,
+    words: Mapping[str, JobInfoMap],
     view: options.ViewFlags,
     ending: options.ReportFlags,
     files: Sequence[tuple[str, bytes]],
 ) -> int:
     """Begin a run, or follow or resume another one of the same jobs, as `overlap` and `unfinished` say."""
     from aftrun.cli.boundary import say  # noqa: PLC0415  # as above
+    from aftrun.cli.commands.resume import with_tls  # noqa: PLC0415  # the same
     from aftrun.cli.commands.watch import follow  # noqa: PLC0415  # the same
-    from aftrun.cli.running import carry_out, check_outputs, signals  # noqa: PLC0415  # the same
+    from aftrun.cli.running import carry_out, check_outputs, signals, warn  # noqa: PLC0415  # the same
     from aftrun.service import history, which  # noqa: PLC0415  # the same
     from aftrun.service.admission import Admission, Begin, Instead, Left, begin_or_join  # noqa: PLC0415  # the same
 
@@ -149,14 +155,26 @@ def _begin_or_join(
         now = make() if admission.waited else setup  # the time of its start is the run's own
         return carry_out(now, state_dir, view, ending, files=files, admit=admission.check)
 
+    def differences(log: Log, past: PastRun) -> None:
+        for line in history.edited(log, past):
+            say(f"warning: {line}")
+        if past.options.variables != setup.options.variables:
+            say(f"warning: run {past.row.id} was begun with another --var, and goes by that")
+
     def attach(other: str) -> int:
         with history.open_log(state_dir, say) as log:
-            return follow(log, which.find(log.runs(), other), view, ending)
+            row = which.find(log.runs(), other)
+            differences(log, history.read(log, row))
+            return follow(log, row, view, ending)
 
     def go_on(other: str) -> int:
         with history.open_log(state_dir, say) as log:
-            again = history.resume_setup(log, history.read(log, which.find(log.runs(), other)), environ)
-        say(f"run {other} was cut off: it is resumed, and no new one begins")
+            past = history.read(log, which.find(log.runs(), other))
+            say(f"run {other} was cut off: it is resumed, and no new one begins")
+            chosen = with_tls(past.options, tls).with_words(words)
+            again = history.resume_setup(log, replace(past, options=chosen), environ)
+            differences(log, past)
+        warn(again)
         return carry_out(again, state_dir, view, ending, resume=True)
 
     code = begin_or_join(admission, begin=begin, follow=attach, resume=go_on, ask=ask)

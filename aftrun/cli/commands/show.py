@@ -51,7 +51,7 @@ def show(
     report = found.report if row.ended_at is not None else replace(found.report, outcome=row.outcome)
     if status:
         report = replace(report, jobs=tuple(job for job in report.jobs if job.outcome in status))
-    learned = _learned(report, job_info_from)
+    learned = readings(report, job_info_from)
     if form is ListFormat.JSON:
         data = json_report.to_data(report)
         more: dict[str, Json] = {} if job_info_from is None else {"learned": {**learned}}
@@ -72,7 +72,7 @@ def show(
     return code
 
 
-def _learned(report: RunReport, path: Path | None) -> dict[str, str]:
+def readings(report: RunReport, path: Path | None) -> dict[str, str]:
     """How the last words of jobs without a known end read by a file of words, by job."""
     if path is None:
         return {}

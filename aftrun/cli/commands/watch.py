@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aftrun.cli import options
+from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import say
 from aftrun.cli.running import conclude, signals
 
@@ -13,32 +15,44 @@ if TYPE_CHECKING:
     from aftrun.run.store.record import Log, RunRow
 
 
+_NICE = 10
+"""By how much who watches steps back: the run comes first, where both want the processor."""
+
+
 def watch(
     view: options.ViewFlags,
     ending: options.ReportFlags,
     state: options.StateFlags,
     run: options.LiveRun = None,
+    job_info_from: serverflags.JobInfoFrom = None,
 ) -> int:
     """Follow a run that another process carries out, live, to its end.
 
     It is followed by its record, so no request is sent, and the run does not notice. The exit code is the run's own; 75
-    where its process is gone and put no end on record. Ctrl-C ends the watching alone: the run goes on.
+    where its process is gone and put no end on record. Ctrl-C ends the watching alone: the run goes on. With words that
+    were learned since it began, it says how they read; the run itself goes by its own.
     """
     from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.service import which  # noqa: PLC0415  # the same
 
     ending = ending.beside(view)
+    serverflags.job_info_from(job_info_from)  # a mistake in it is said now, and not when the run has ended
     with past.open_log(state.folder, say) as log:
-        return follow(log, which.to_watch(log, run), view, ending)
+        return follow(log, which.to_watch(log, run), view, ending, job_info_from)
 
 
-def follow(log: Log, row: RunRow, view: options.ViewFlags, ending: options.ReportFlags) -> int:
+def follow(
+    log: Log, row: RunRow, view: options.ViewFlags, ending: options.ReportFlags, words: Path | None = None
+) -> int:
     """Follow a run to its end, and conclude as its own process does. Returns the exit code.
+
+    `words` is a file of words by which to read those that the run did not know.
 
     Raises:
         StateError: the record cannot be read, or the stream of events cannot be opened.
     """
-    from aftrun.cli.view import outputs  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.cli.commands.show import readings  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.cli.view import outputs  # noqa: PLC0415  # the same
     from aftrun.cli.view.observers import RunObservers, Subject  # noqa: PLC0415  # the same
     from aftrun.domain.events import parse_instant  # noqa: PLC0415  # the same
     from aftrun.domain.instants import at_zone  # noqa: PLC0415  # the same
@@ -50,7 +64,10 @@ def follow(log: Log, row: RunRow, view: options.ViewFlags, ending: options.Repor
     from aftrun.service.lines import about_run  # noqa: PLC0415  # the same
     from aftrun.service.report_file import Finished  # noqa: PLC0415  # the same
     from aftrun.service.watching import RunWatcher, WatchEnd  # noqa: PLC0415  # the same
+    from aftrun.system.shell import quoted  # noqa: PLC0415  # the same
 
+    with contextlib.suppress(AttributeError, OSError):  # Windows knows no such thing, and it is a courtesy
+        os.nice(_NICE)
     more = (ending.metrics_textfile, None if view.events in (None, "-") else Path(view.events or ""))
     places = [place for each in ending.paths.by_format().values() for place in each]
     outputs.check_places([*places, *filter(None, more)], ())
@@ -76,8 +93,11 @@ def follow(log: Log, row: RunRow, view: options.ViewFlags, ending: options.Repor
     word = RunOutcome.STOPPED if cut_off else ""
     code = conclude(observers.amend(finished), ending, watch=observers, word=word)
     row = next(each for each in which.runs(log) if each.id == row.id)
+    for name, reading in readings(watched.report, words).items():
+        say(f"{name}: by {words}, {reading}")
     if cut_off:
         say(f"run {row.id} was cut off: its process is gone and put no end on record")
     if which.can_go_on(log, row):
-        say(f"resume it with: {about_run('resume', row.id, state_dir)}")
+        with_words = "" if words is None else f" --job-info-from {quoted(str(words))}"
+        say(f"resume it with: {about_run('resume', row.id, state_dir)}{with_words}")
     return code

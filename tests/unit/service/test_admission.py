@@ -185,6 +185,14 @@ def test_waiting_can_be_interrupted(folder: Folder, signal: int, code: ExitCode)
         assert admission.ask() == Left(code)
 
 
+def test_a_signal_that_comes_while_the_record_is_asked_counts(folder: Folder) -> None:
+    """Ctrl-C while jobs are read, say: nothing begins afterwards, whatever they showed."""
+    folder.cut_off("old", *sent("a", folder.submit("good")))
+    admission = folder.admission()
+    admission.interrupt(2)
+    assert admission.ask() == Left(ExitCode.SIGINT)
+
+
 def test_runs_that_do_not_count(folder: Folder) -> None:
     """A sandbox's, those of other jobs; and those that have come to an end of their own, however bad."""
     with folder.live("sandbox", sandbox=True), folder.live("other", only=("m/b",)):
