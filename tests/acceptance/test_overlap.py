@@ -91,7 +91,7 @@ def test_waiting_and_leaving(night: Callable[..., Night]) -> None:  # noqa: F811
     assert (waiting[0].returncode, b"nothing was sent" in error) == (130, True)
     assert posts(one.server) == 2
     one.end()
-    until(lambda: posts(one.server) == 4, alive=lambda: waiting[1].poll() is None)
+    until(lambda: len(one.server.jobs()) == 4, alive=lambda: waiting[1].poll() is None)
     one.end()
     assert waiting[1].wait(HANG) == 0
     waiting[1].communicate()
@@ -101,7 +101,7 @@ def test_allowed_it_runs_beside(night: Callable[..., Night]) -> None:  # noqa: F
     """As every run did before there was a question."""
     one = night()
     second = one.start("apply", "m.yaml", "--overlap", "allow", *reach(one.server))
-    until(lambda: posts(one.server) == 4, alive=lambda: second.poll() is None)
+    until(lambda: len(one.server.jobs()) == 4, alive=lambda: second.poll() is None)
     one.end()
     assert second.wait(HANG) == 0
     second.communicate()
@@ -134,7 +134,7 @@ def test_ignored_it_is_still_there(night: Callable[..., Night], aftrun: Run) -> 
     one.process.kill()
     one.process.communicate(timeout=HANG)
     second = one.start("apply", "m.yaml", *reach(one.server), AFTRUN_UNFINISHED="ignore")
-    until(lambda: posts(one.server) == 4, alive=lambda: second.poll() is None)
+    until(lambda: len(one.server.jobs()) == 4, alive=lambda: second.poll() is None)
     one.end()
     second.communicate(timeout=HANG)
     assert second.returncode == 0

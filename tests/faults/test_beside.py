@@ -71,7 +71,7 @@ def refused(folder: Path) -> None:
     with Sandbox(parse(HOURS), clock=clock) as server:
         processes = start_all(folder, server)
         until(lambda: sum(process.poll() is not None for process in processes) == AT_ONCE - 1)
-        until(lambda: sum(posts(server).values()) == len(JOBS))
+        until(lambda: len(server.jobs()) == len(JOBS))
         clock.advance(3600)
         assert codes(processes) == {0: 1, 75: AT_ONCE - 1}
         assert said(folder, "is under way since") == AT_ONCE - 1
@@ -85,7 +85,7 @@ def attached(folder: Path) -> None:
     with Sandbox(parse(HOURS), clock=clock) as server:
         processes = start_all(folder, server, "--overlap", "attach")
         until(lambda: said(folder, "works on it") == AT_ONCE - 1)
-        until(lambda: sum(posts(server).values()) == len(JOBS))
+        until(lambda: len(server.jobs()) == len(JOBS))
         clock.advance(3600)
         assert codes(processes) == {0: AT_ONCE}
         assert posts(server) == dict.fromkeys(JOBS, 1)
