@@ -301,6 +301,10 @@ def _next_steps(code: int, report: RunReport, record: str) -> tuple[str, ...]:
     match code:
         case ExitCode.FAILED | ExitCode.CANCELLED:
             return (f"run again what did not succeed, and what needs it: aftrun retry {run}",)
+        case ExitCode.SIGINT | ExitCode.SIGTERM if not report.sandbox:
+            return (f"resume it with: aftrun resume {run}",)
+        case ExitCode.GAVE_UP if not any(job.attempts for job in report.jobs):
+            return ("nothing was sent, since finishBy had passed: say a later time, or run it again in time",)
         case ExitCode.REFUSED | ExitCode.UNREACHABLE:
             return ("no job was created: fix the cause, and run the same command again",)
         case ExitCode.UNKNOWN | ExitCode.GAVE_UP:

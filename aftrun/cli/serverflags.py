@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import complete, options
 from aftrun.cli.boundary import say
+from aftrun.cli.choices import DEFAULT_STATE_DIR
 from aftrun.cli.flags import flag
 from aftrun.domain import urls
 from aftrun.domain.errors import UsageError
@@ -174,6 +175,19 @@ class TargetFlags:
     job_info_from: JobInfoFrom = None
     state: options.StateFlags = field(default_factory=options.StateFlags)
     policy: options.PolicyFlags = field(default_factory=options.PolicyFlags)
+
+    def words(self) -> tuple[str, ...]:
+        """The flags as they were given, the key apart, for a command that is to be pasted."""
+        flags = self.flags
+        given: list[tuple[str, object]] = [("--server", flags.server), ("--cacert", flags.tls.cacert)]
+        given += [("--fingerprint", each) for each in flags.tls.fingerprint]
+        given += [("--manifest", self.manifest), ("--server-name", self.server_name)]
+        given += [("--api-key-file", self.key.api_key_file), ("--api-key-keyring", self.key.api_key_keyring)]
+        given += [("--job-info-from", self.job_info_from)]
+        if self.state.state_dir != DEFAULT_STATE_DIR:
+            given.append(("--state-dir", self.state.state_dir))
+        words = [word for name, value in given if value is not None for word in (name, str(value))]
+        return (*words, *(("--insecure",) if flags.insecure else ()))
 
     def spec(self) -> ServerSpec:
         """The server that they stand for, values from outside not yet filled in.

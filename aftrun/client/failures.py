@@ -209,17 +209,20 @@ def _refused_certificate(attempted: Attempted, seen: tls.PeerCertificate | None,
         text = _why(error, attempted.host, seen)
         first = ""
     return Failure(
-        FailureKind.TLS, False, f"the certificate of {place} is not accepted: {text}", _pin_hint(seen, first)
+        FailureKind.TLS, False, f"the certificate of {place} is not accepted: {text}", _pin_hint(attempted, seen, first)
     )
 
 
-def _pin_hint(seen: tls.PeerCertificate | None, first: str) -> str:
+def _pin_hint(attempted: Attempted, seen: tls.PeerCertificate | None, first: str) -> str:
     lead = f"{first}; " if first else ""
-    check = f"{lead}on the server, run `openssl x509 -in cert.pem -noout -fingerprint -sha256`"
+    check = f"`aftrun trust https://{attempted.place}` shows it; on the server, run `{_OPENSSL}`"
     if seen is None:
-        return f"{check}; if it prints what `aftrun trust URL` shows, pin that fingerprint under `server.tls`"
+        return f"{lead}{check}; if both say the same, pin that fingerprint under `server.tls`"
     same = "if it prints the same (colons and case aside)"
-    return f"{check}; {same}, put this line under `server.tls`: fingerprint: {seen.fingerprint}"
+    return f"{lead}{check}; {same}, put this line under `server.tls`: fingerprint: {seen.fingerprint}"
+
+
+_OPENSSL = "openssl x509 -in cert.pem -noout -fingerprint -sha256"
 
 
 def _why(error: BaseException, host: str, seen: tls.PeerCertificate | None) -> str:

@@ -16,6 +16,7 @@ from aftrun.cli.flags import flag
 from aftrun.domain.errors import ExitCode
 from aftrun.domain.model import Json, Outcome, RunReport, State
 from aftrun.domain.text import dumps
+from aftrun.service.lines import about_run, record_flag
 from aftrun.system.shell import command
 
 
@@ -63,11 +64,12 @@ def show(
     emit(table.details(report) + "\n")
     emit(table.render(report, colour=colour(sys.stdout), columns=columns, usual=usual))
     if open_still:
-        say(f"it has not come to its end; go on with it: aftrun resume {found.row.id}")
+        say(f"it has not come to its end; go on with it: {about_run('resume', found.row.id, state.state_dir)}")
     for name, reading in learned.items():
         say(f"{name}: by {job_info_from}, {reading}")
     if learned:
         line = command("aftrun", "resume", found.row.id, "--job-info-from", str(job_info_from))
+        line += record_flag(state.state_dir)
         say(f"read what has no end yet again, with nothing submitted: {line}")
     return code
 

@@ -10,6 +10,7 @@ from aftrun.cli.boundary import colour, say
 from aftrun.cli.choices import Output
 from aftrun.cli.flags import argument, flag
 from aftrun.cli.running import duration, show_report, signals, stopping, warn
+from aftrun.system.shell import command
 
 JobIds = Annotated[
     list[str],
@@ -58,7 +59,7 @@ def wait(
     warn(target.setup)
     if not quiet:
         say(f"waiting for {len(ids)} job{'' if len(ids) == 1 else 's'} on {target.url}")
-    again = f"wait again with: aftrun wait {' '.join(ids[:5])}{' …' if len(ids) > 5 else ''}"
+    again = f"wait again with: {command('aftrun', 'wait', *ids, *flags.words())}"
     with signals(execution.interrupt, stopping(again)):
         must_be_readable(target, ids[0])
         finished = execution.run()

@@ -59,6 +59,10 @@ def _indented(text: str) -> str:
     return clean(text).replace("\n", "\n" + " " * 14)
 
 
+LONG = 30
+"""A cause of so many characters is said once; of jobs that share it is said only whose it was."""
+
+
 class Lines:
     """Prints each change of each job. `level`: -1 bad ends only, 0 all ends and warnings, 1 every change, 2 details."""
 
@@ -82,6 +86,8 @@ class Lines:
         self._done = -1
         self._deferred: dict[str, str] = {}
         self._told: set[str] = set()
+        self._causes: dict[str, str] = {}
+        """Who told each cause first."""
         self._usual = usual or {}
         self._silence = Silence()
         self._builder: ReportBuilder | None = None
@@ -133,26 +139,30 @@ class Lines:
                 text = "submitting"
             case SubmitDeferred() if self._level > 1 or self._deferred.get(event.job) != event.message:
                 self._deferred[event.job] = event.message
-                text = f"not delivered, again in {human_duration(event.retry_in)}: {event.message}"
+                why = self._news(event.message, self._label(event.job))
+                text = f"not delivered, again in {human_duration(event.retry_in)}: {why}"
             case Accepted():
                 text = f"accepted as job {clean(event.job_id)}"
             case StateSeen() if self._level > 1 or event.phase == State.RUNNING:
                 text = event.state or "no state"
             case LookFailed():
-                text = f"cannot read its status, trying again: {event.message}"
+                text = f"cannot read its status, trying again: {self._news(event.message, self._label(event.job))}"
             case RetryPlanned():
                 text = f"{event.message}; attempt {event.attempt} in {human_duration(event.retry_in)}"
             case _:
                 return ""
         return f"     {self._label(event.job)}: {_indented(text)}"
 
-    def _news(self, message: str) -> str:
-        """A message without a remedy that has been told before: a hundred jobs may end for one reason."""
+    def _news(self, message: str, label: str) -> str:
+        """A message without what has been told before: a hundred jobs may end for one reason, which is said once."""
         cause, _, remedy = message.partition("\n")
-        if remedy in self._told:
+        first = self._causes.setdefault(cause, label)
+        if first != label and len(cause) > max(LONG, len(first)):
+            cause = f"as {first}"
+        if remedy in self._told or not remedy:
             return cause
         self._told.add(remedy)
-        return message
+        return f"{cause}\n{remedy}"
 
     def _label(self, key: str) -> str:
         return clean(self._labels.get(key, key))
@@ -163,7 +173,7 @@ class Lines:
         job = folder.job(event.job)
         mark = MARKS[event.outcome]
         took = f" in {human_duration(job.duration)}" if job.duration is not None else ""
-        why = f": {_indented(self._news(event.message))}" if event.message else ""
+        why = f": {_indented(self._news(event.message, self._label(event.job)))}" if event.message else ""
         count = f"[{self._done}/{len(folder.jobs())}]"
         place = "" if event.outcome in WELL or job.origin.path in NO_FILE else f" ({job.origin})"
         return (

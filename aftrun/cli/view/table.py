@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from aftrun.cli.view.progress import COLOURS, MARKS, paint
+from aftrun.cli.view.progress import COLOURS, LONG, MARKS, paint
 from aftrun.domain.durations import human_duration
 from aftrun.domain.instants import at_zone
 from aftrun.domain.model import JobResult, Outcome, RunReport
@@ -67,20 +68,23 @@ def render(
 
     Messages are cut at `columns`, where given. With `usual`, the median seconds by job key, times are compared.
     """
+    names = labels(report)
+    shown, folded = _folded(report.jobs)
+    told: dict[str, str] = {}
     rows = [
         [
-            label,
+            names[number],
             _outcome(job),
             "" if job.duration is None else human_duration(job.duration),
             *(() if usual is None else (_usual(job, usual),)),
             one_line(job.job_id or ""),
-            one_line(job.message.partition("\n")[0]),
+            _message(job, names[number], told),
         ]
-        for job, label in zip(report.jobs, labels(report), strict=True)
+        for number, job in shown
     ]
     lines: list[str] = []
     header = ["JOB", "OUTCOME", "TIME", *(() if usual is None else ("USUAL",)), "ID", "MESSAGE"]
-    for cells, job in zip(rows_to_text(header, rows), [None, *report.jobs], strict=True):
+    for cells, job in zip(rows_to_text(header, rows), [None, *(job for _, job in shown)], strict=True):
         if job is None:
             lines.append(paint("  ".join(cells).rstrip(), "1", colour=colour))
             continue
@@ -90,14 +94,43 @@ def render(
         code = COLOURS[MARKS[job.verdict]] if job.verdict is not None else "35"
         cells[1] = paint(cells[1], code, colour=colour)
         lines.append("  ".join(cells).rstrip())
+    if folded:
+        lines.append(f"and {folded} more, not started")
     lines.append("")
     lines.append(summary(report, colour=colour))
     return "\n".join(lines) + "\n"
 
 
+_FEW = 3
+"""Jobs that were not started and have a line of their own, where there are no more than that."""
+
+
+def _folded(jobs: Sequence[JobResult]) -> tuple[list[tuple[int, JobResult]], int]:
+    """The jobs that have a line, each with its number, and how many are told by their number alone."""
+    idle = {number for number, job in enumerate(jobs) if job.outcome is None and job.phase == "pending"}
+    if len(idle) <= _FEW:
+        idle = set()
+    return [(number, job) for number, job in enumerate(jobs) if number not in idle], len(idle)
+
+
+def _message(job: JobResult, label: str, told: dict[str, str]) -> str:
+    """The first line of a job's message; of a cause that was told already, whose it was. `told` remembers them."""
+    text = one_line(job.message.partition("\n")[0])
+    if not text or job.outcome is None or job.outcome.well:
+        return text
+    first = told.setdefault(text, label)
+    return text if first == label or len(text) <= max(LONG, len(first)) else f"as {first}"
+
+
+_PLACES = {"accepted": "on the server", "running": "on the server", "pending": "not started"}
+"""Where a job is that has no end, by its phase; all others are being sent."""
+
+
 def summary(report: RunReport, *, colour: bool) -> str:
     """The run in one line: `nightly: 9 jobs, 8 succeeded, 1 failed, in 2m5s`."""
-    counts = ", ".join(f"{count} {word}" for word, count in report.counts().items() if count)
+    ends = [f"{count} {word}" for word, count in report.counts().items() if count and word != "pending"]
+    places = Counter(_PLACES.get(job.phase, "being sent") for job in report.jobs if job.outcome is None)
+    counts = ", ".join([*ends, *(f"{count} {word}" for word, count in sorted(places.items(), reverse=True))])
     total = len(report.jobs)
     took = "" if report.duration is None else f" in {human_duration(report.duration)}"
     word = paint(report.outcome, "32" if report.exit_code == 0 else "31", colour=colour)

