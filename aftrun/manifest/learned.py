@@ -16,6 +16,8 @@ from aftrun.manifest.load import load_all
 from aftrun.manifest.parse import nodes
 from aftrun.manifest.parse.nodes import MapNode, Node, Source
 from aftrun.manifest.parse.source import documents
+from aftrun.manifest.parse.syntax import MAX_BYTES
+from aftrun.system.inputs import read_input
 from aftrun.system.schemas import validator
 
 _OF_A_FRAGMENT = ("version", "jobInfo", "server", "servers")
@@ -31,7 +33,7 @@ def read(path: str) -> Mapping[str, JobInfoMap]:
         UsageError: it cannot be read, or says nothing of job infos.
     """
     try:
-        data = Path(path).read_bytes()
+        data = read_input(path, MAX_BYTES)
     except OSError as error:
         raise UsageError(f"--job-info-from {path}: {error.strerror or error}", hint="check the path") from None
     return parse(path, data)
