@@ -6,7 +6,7 @@ DEMO   := build/demo
 # Airflow pins hundreds of packages, so aftrun-airflow has an environment of its own.
 AIRFLOW := .venv-airflow
 
-.PHONY: other demo check test test-packaging coverage test-long test-airflow test-newest test-oldest test-wheel lock simulate mutants lint format bench bench-small soak docs docs-images generate clean
+.PHONY: other demo check test test-packaging coverage test-long test-airflow test-newest test-oldest test-wheel test-windows standalone lock simulate mutants lint format bench bench-small soak docs docs-images generate clean
 
 # Environments hold what uv.lock says, each package checked against its hash; `make lock` renews it.
 RESOLUTION  := locked
@@ -73,6 +73,14 @@ $(AIRFLOW)/.airflow: $(LOCKED) integrations/airflow/pyproject.toml
 test-airflow: $(AIRFLOW)/.airflow ## Check types and run the tests of aftrun-airflow, in an environment of its own.
 	cd integrations/airflow && ../../$(AIRFLOW)/bin/mypy --config-file ../../pyproject.toml --cache-dir ../../$(AIRFLOW)/.mypy_cache .
 	cd integrations/airflow && ../../$(AIRFLOW)/bin/python -m pytest
+
+test-windows: $(VENV)/.dev ## Try everything on Windows, or here in a CPython for Windows under Wine; as root, Wine is installed.
+	@command -v wine >/dev/null || [ "$$(id -u)" != 0 ] || sh tests/windows/install.sh
+	$(BIN)/python -m tests.windows
+
+standalone: $(VENV)/.dev ## Build aftrun as one file for machines without Python, for this system, and try it.
+	$(BIN)/python tools/standalone.py
+	$(BIN)/python -m tests.windows --program build/standalone/aftrun --only smoke
 
 lint: $(VENV)/.dev ## Check style and types of code and tests.
 	$(BIN)/ruff check .

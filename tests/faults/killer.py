@@ -1,4 +1,4 @@
-"""Runs aftrun, and kills it with SIGKILL at one boundary of its record: before or after the n-th write.
+"""Runs aftrun, and kills it at one boundary of its record: before or after the n-th write.
 
 `killer.py before|after N aftrun-arguments…` The real program runs in this very process; only the record's `append`
 and `begin` are counted.
@@ -7,13 +7,15 @@ and `begin` are counted.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from aftrun.cli.main import run
 from aftrun.run.store.record import Log
+
+KILL = 9
+"""SIGKILL; on Windows, which has none, the exit code that TerminateProcess is given for it."""
 
 
 def main() -> None:
@@ -26,10 +28,10 @@ def main() -> None:
             nonlocal left
             left -= 1
             if left == 0 and side == "before":
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), KILL)
             result = write(*args, **kwargs)
             if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), KILL)
             return result
 
         return wrapper
