@@ -131,6 +131,22 @@ def _run() -> int:
     return _start(asked_for(typed))
 
 
+_WORDS = {
+    "Value error, ": "",
+    "Input should be a valid integer, unable to parse string as an integer": "it is not a whole number",
+    "Input should be a valid number, unable to parse string as a number": "it is not a number",
+    "Input should be ": "it is to be ",
+}
+"""How the library behind typer speaks, and what it means."""
+
+
+def in_our_words(text: str) -> str:
+    """What typer says of a value that a flag does not take."""
+    for theirs, ours in _WORDS.items():
+        text = text.replace(f": {theirs}", f": {ours}")
+    return text
+
+
 def _completed_words() -> list[str]:
     """The command line so far, where a shell asks what TAB could add to it (typer's variables)."""
     if "_AFTRUN_COMPLETE" not in os.environ:
@@ -157,5 +173,5 @@ def _start(name: str) -> int:
     except _REFUSALS as refusal:
         said = io.StringIO()
         refusal.show(said)  # what was typed is part of it
-        say(said.getvalue().rstrip("\n"))
+        say(in_our_words(said.getvalue().rstrip("\n")))
         return int(refusal.exit_code)

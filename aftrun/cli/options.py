@@ -91,6 +91,10 @@ class StateFlags:
         return self.state_dir
 
 
+def _expression(name: str, help: str) -> object:  # noqa: A002  # typer's own name for it
+    return flag(name, help=help, metavar="EXPR", many=str, complete=complete.jobs)
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyFlags:
     """What manifests may do that come from somebody else."""
@@ -131,24 +135,12 @@ class ChoiceFlags:
 
     select: Annotated[
         tuple[str, ...],
-        flag(
+        _expression(
             "--select",
-            help="Only these jobs: name, manifest/job, glob, tag:x; +name adds needs, name+ dependants (repeatable).",
-            metavar="EXPR",
-            many=str,
-            complete=complete.jobs,
+            "Only these jobs: name, manifest/job, glob, tag:x; +name adds needs, name+ dependants (repeatable).",
         ),
     ] = ()
-    exclude: Annotated[
-        tuple[str, ...],
-        flag(
-            "--exclude",
-            help="Not these jobs; as --select (repeatable).",
-            metavar="EXPR",
-            many=str,
-            complete=complete.jobs,
-        ),
-    ] = ()
+    exclude: Annotated[tuple[str, ...], _expression("--exclude", "Not these jobs; as --select (repeatable).")] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import re
 import threading
 import time
@@ -27,10 +26,12 @@ from aftrun.client.jobinfo import info as jobinfo
 from aftrun.client.jobinfo import location as job_location
 from aftrun.client.transport import Oversize, Phase, Trace, Wire, pool_classes
 from aftrun.domain import jobids, urls
+from aftrun.domain.digits import exact_json
 from aftrun.domain.errors import UsageError
 from aftrun.domain.instants import seconds
 from aftrun.domain.model import Answer, Endpoint, Failure, FailureKind, JobInfo, Json, Reply, State
 from aftrun.domain.secrets import NOTHING_SECRET, Scrubber
+from aftrun.domain.text import one_line
 
 _NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
 _SECRET_HEADER = re.compile(r"auth|token|key|secret|cookie|password", re.IGNORECASE)
@@ -117,7 +118,7 @@ def _headers(endpoint: Endpoint) -> dict[str, str]:
     result = {"User-Agent": f"aftrun/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
     for name, value in endpoint.headers:
         if not urls.is_header_name(name):
-            raise UsageError(f"{text.clean(name, 100)!r} is not the name of a header")
+            raise UsageError(f"{one_line(name, 100)!r} is not the name of a header")
         if name.lower() in _FRAMING:
             raise UsageError(f"the header {name} cannot be set: aftrun sets it itself")
         if fault := urls.header_value_fault(value):
@@ -222,7 +223,7 @@ class AftClient:
         The answer to a submission never reads as succeeded: `{"status": "success"}` there says that the *request*
         went well. Such a state is `MISSING`, and the first status read will tell.
         """
-        content = json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
+        content = exact_json(body).encode("ascii")
         headers = {**self._headers, "Content-Type": "application/json", "Content-Length": str(len(content))}
         reply = self._exchange("POST", self._url(self._submit_path), headers, content)
         if isinstance(reply, Answer) and reply.info is not None and reply.info.state is State.SUCCEEDED:
@@ -233,7 +234,7 @@ class AftClient:
         """Read the job info of a job. What cannot be an id is not sent: it would be asked of another address."""
         why = jobids.flaw(job_id)
         if why:
-            return Failure(FailureKind.LOST, False, f"{text.clean(job_id, 60)!r} is not the id of a job: {why}")
+            return Failure(FailureKind.LOST, False, f"{one_line(job_id, 60)!r} is not the id of a job: {why}")
         url = self._url(self._status_path.replace("{id}", urllib.parse.quote(job_id, safe="")))
         reply = self._exchange("GET", url, self._headers, None)
         if isinstance(reply, Failure) and reply.kind is FailureKind.LOST and self._trace.reused:
@@ -391,7 +392,7 @@ class AftClient:
         return self._own.scrub(self._scrubber.scrub(words))
 
     def _clean(self, words: str) -> str:
-        return text.clean(text.hide(words, self._scrub))
+        return text.shortened(text.hide(words, self._scrub))
 
 
 def _quoted(path: str) -> str:

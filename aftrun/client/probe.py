@@ -124,9 +124,9 @@ def _verify(
         with sock, context.wrap_socket(sock, server_hostname=place.host):
             return ""
     except ssl.SSLCertVerificationError as error:
-        return text.clean(error.verify_message or str(error)).rstrip(".")
+        return text.shortened(error.verify_message or str(error)).rstrip(".")
     except OSError as error:
-        return text.clean(error.strerror or str(error)).lower()
+        return text.shortened(error.strerror or str(error)).lower()
 
 
 def names(certificate: tls.PeerCertificate, host: str) -> bool:

@@ -20,9 +20,9 @@ _LOOK = 20_000
 _WINDOW = 100_000
 
 
-def clean(text: str, limit: int = LIMIT) -> str:
-    """One line of at most `limit` characters, fit to show."""
-    return one_line(text, limit)
+def shortened(text: str) -> str:
+    """One line, fit to show, of no more than is kept of any text of a server."""
+    return one_line(text, LIMIT)
 
 
 def hide(text: str, scrub: Callable[[str], str]) -> str:
@@ -47,4 +47,4 @@ def excerpt(text: str, scrub: Callable[[str], str]) -> str:
         title = _TITLE.search(text)
         has_title = title is not None and title.group(1).strip()
         text = title.group(1) if title is not None and has_title else _MARKUP.sub(" ", text)
-    return clean(scrub(_BLANKS.sub(" ", text)), _EXCERPT)
+    return one_line(scrub(_BLANKS.sub(" ", text)), _EXCERPT)

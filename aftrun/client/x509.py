@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from aftrun.client.text import clean
 from aftrun.domain.instants import seconds
+from aftrun.domain.text import one_line
 
 _SEQUENCE = 0x30
 _OCTETS = 0x04
@@ -87,7 +87,7 @@ def _attributes(name: bytes) -> Iterator[tuple[str, str]]:
             label = _LABELS.get(_inside(parts, _OID))
             tag, content = next(parts, (0, b""))
             if label is not None and tag in _ENCODINGS:
-                yield label, clean(content.decode(_ENCODINGS[tag], "replace"), 200)
+                yield label, one_line(content.decode(_ENCODINGS[tag], "replace"), 200)
 
 
 def _name(name: bytes) -> str:
@@ -112,7 +112,7 @@ def _alternative_names(extensions: bytes) -> Iterator[str]:
             continue
         for tag, content in _values(_inside(_values(parts[-1][1]), _SEQUENCE)):
             if tag == _DNS_NAME:
-                yield clean(content.decode("ascii", "replace"), 200)
+                yield one_line(content.decode("ascii", "replace"), 200)
             elif tag == _IP_ADDRESS and len(content) in (4, 16):
                 yield str(ipaddress.ip_address(content))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from aftrun.importer.calls import Calls
 from aftrun.importer.found import Notebook, Word, basename
-from aftrun.importer.marks import first_unknown, has_mark, only_marks, reference, sole, unknown, variable
-from aftrun.importer.trees import DEEPEST, below, merged, parse, text_of
+from aftrun.importer.marks import first_unknown, has_mark, only_marks, reference, sole, variable
+from aftrun.importer.trees import DEEPEST, below, text_of
+from aftrun.importer.walk import Walker
 
 if TYPE_CHECKING:
     from aftrun.importer.trees import Node
@@ -27,17 +28,15 @@ _SILENT = ("comment", "word", "variable_name", "heredoc_body", "string", "raw_st
 _PASSES = ({"tee"}, {"jq", "."}, {"jq", "-c", "."}, {"jq", "-r", "."})
 
 
-class Bash:
+class Bash(Walker):
     """Walks over one text. With `line` all of it stands at that line of what was given."""
 
     def __init__(self, notebook: Notebook, calls: Calls, text: str, line: int = 0) -> None:
-        self._notebook, self._calls, self._line = notebook, calls, line
-        self._root = parse("bash", text)
-        self._values: dict[str, Value] = {}
+        super().__init__(notebook, "bash", text, line)
+        self._calls = calls
         self._arguments: list[str] | None = None
         self._functions: dict[str, Node] = {}
         self._used: set[str] = set()
-        self._set_in: dict[int, set[str]] = {}
         self._depth = 0
         self._visits: dict[str, Callable[[Node], object]] = {
             "variable_assignment": self._assign,
@@ -62,12 +61,6 @@ class Bash:
                     self._body(body)
         if self._root.has_error:
             _unread(self._root, self._notebook, self._at)
-
-    def _at(self, node: Node) -> int:
-        return self._line or node.start_point.row + 1
-
-    def _unknown(self, name: str, why: str, node: Node) -> str:
-        return unknown(name, why, self._at(node))
 
     # --- statements -----------------------------------------------------------------------------------------------
 
@@ -112,7 +105,7 @@ class Bash:
 
     def _unset(self, node: Node) -> None:
         for child in node.named_children:
-            self._values[text_of(child)] = ""
+            self._variables[text_of(child)] = ""
 
     def _define(self, node: Node) -> None:
         name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
@@ -120,9 +113,9 @@ class Bash:
             self._functions[text_of(name)] = body
 
     def _subshell(self, node: Node) -> None:
-        before = dict(self._values)
+        before = dict(self._variables)
         self._children(node)
-        self._values = before
+        self._variables = before
 
     def _list(self, node: Node) -> None:
         children = [child for child in node.children if child.is_named or child.type in ("&&", "||")]
@@ -137,7 +130,7 @@ class Bash:
                 self._statement(child)
 
     def _branches(self, node: Node) -> None:
-        before, ends = dict(self._values), []
+        before, ends = dict(self._variables), []
         kind = "if" if node.type == "if_statement" else "case"
         line = self._at(node)
         rest: list[Node] = []
@@ -146,7 +139,7 @@ class Bash:
         for child in node.named_children:
             if child.id in conditions or (kind == "case" and child == node.child_by_field_name("value")):
                 self._statement(child)
-                before = dict(self._values)
+                before = dict(self._variables)
             elif child.type in ("elif_clause", "else_clause", "case_item"):
                 ends.append(self._branch([child], before, kind, line))
             else:
@@ -158,7 +151,7 @@ class Bash:
         self._merge(ends if complete and ends else [before, *ends], node, f"differently in the branches of `{kind}`")
 
     def _branch(self, nodes: Sequence[Node], before: dict[str, Value], kind: str, line: int) -> dict[str, Value]:
-        self._values = dict(before)
+        self._variables = dict(before)
         with self._notebook.inside(f"in a branch of the `{kind}` at line {line}; now it always runs"):
             for node in nodes:
                 if node.type in ("elif_clause", "else_clause", "case_item"):
@@ -168,14 +161,7 @@ class Bash:
                             self._statement(child)
                 else:
                     self._statement(node)
-        return self._values
-
-    def _loop(self, node: Node) -> None:
-        before = dict(self._values)
-        self._forget(self._assigned(node), node, "it is set in a loop")
-        with self._notebook.inside(f"in the loop at line {self._at(node)}; now it runs once"):
-            self._children(node)
-        self._merge([before, self._values], node, "in a loop")
+        return self._variables
 
     def _for(self, node: Node) -> None:
         """A loop over words that are known is written out; jobs that are the same each time count once."""
@@ -186,37 +172,17 @@ class Bash:
             self._children(node)
             return
         if not words or any(has_mark(word) or re.search(r"[*?{]", word) for word in words):
-            self._values[text_of(name)] = self._unknown(text_of(name), "it is the variable of a loop", node)
+            self._variables[text_of(name)] = self._unknown(text_of(name), "it is the variable of a loop", node)
             self._loop(body)
             return
-        before = dict(self._values)
-        for word in words[:1000]:
-            self._forget(self._assigned(body), node, "it is set in a loop")
-            self._values[text_of(name)] = word
-            with self._notebook.inside(
-                f"in the loop at line {self._at(node)}, which is written out: each job that differs stands here once"
-            ):
-                self._children(body)
-        self._merge([before, self._values], node, "in a loop")
+        self._each(text_of(name), words, body, node)
 
-    def _assigned(self, node: Node) -> set[str]:
-        """The variables that a loop sets."""
-        if node.id in self._set_in:
-            return self._set_in[node.id]
-        names = self._set_in[node.id] = set[str]()
+    def _sets(self, node: Node) -> Iterator[str]:
         for each in below(node):
             if each.type == "variable_assignment" and each.named_children:
-                names.add(re.split(r"\[", text_of(each.named_children[0]))[0])
+                yield re.split(r"\[", text_of(each.named_children[0]))[0]
             elif each.type == "command" and text_of(each).split(maxsplit=1)[:1] in (["read"], ["mapfile"], ["getopts"]):
-                names |= {text_of(child) for child in each.children_by_field_name("argument")}
-        return names
-
-    def _forget(self, names: set[str], node: Node, why: str) -> None:
-        for name in names:
-            self._values[name] = self._unknown(name, why, node)
-
-    def _merge(self, ways: list[dict[str, Value]], node: Node, how: str) -> None:
-        self._values = merged(ways, lambda name: self._unknown(name, f"it is set {how}", node))
+                yield from (text_of(child) for child in each.children_by_field_name("argument"))
 
     def _assign(self, node: Node) -> None:
         target, value = node.child_by_field_name("name"), node.child_by_field_name("value")
@@ -230,9 +196,9 @@ class Bash:
         name = text_of(target)
         if target.type == "subscript":
             name = name.split("[")[0]
-            self._values[name] = self._unknown(name, "single elements of it are set", node)
+            self._variables[name] = self._unknown(name, "single elements of it are set", node)
             return
-        old = self._values.get(name)
+        old = self._variables.get(name)
         if any(child.type == "+=" for child in node.children):
             if isinstance(new, list):
                 new = [*(old if isinstance(old, list) else [old] if old else []), *new]
@@ -240,7 +206,7 @@ class Bash:
                 new = self._unknown(name, "it is a list", node)
             else:
                 new = (variable(name, self._at(node)) if old is None else old) + new
-        self._values[name] = new
+        self._variables[name] = new
 
     # --- commands -------------------------------------------------------------------------------------------------
 
@@ -344,12 +310,12 @@ class Bash:
             if each.type == "declaration_command" and text_of(each).startswith(("local", "declare", "typeset"))
             for child in each.named_children
         }
-        kept = {each: self._values[each] for each in local if each in self._values}
+        kept = {each: self._variables[each] for each in local if each in self._variables}
         self._statement(self._functions[name])
         self._arguments = outer
         for each in local:
-            self._values.pop(each, None)
-        self._values.update(kept)
+            self._variables.pop(each, None)
+        self._variables.update(kept)
 
     def _body(self, body: Node) -> None:
         self._arguments = None
@@ -449,9 +415,9 @@ class Bash:
         redirect = re.fullmatch(r"\$\(\s*<\s*([\w./~-]+)\s*\)", raw)
         if redirect:
             return self._file_reference(redirect.group(1), node)
-        before = dict(self._values)
+        before = dict(self._variables)
         printed = self._children(node)
-        self._values = before
+        self._variables = before
         if printed is not None:
             return printed.rstrip("\n")
         program = re.match(r"(?:\$\(|`)\s*([a-z][a-z0-9_.-]{0,20})(?=[\s)`])", raw)
@@ -459,8 +425,9 @@ class Bash:
         return self._unknown(name or (program.group(1) if program else "VALUE"), said, node)
 
     def _variable(self, name: str, node: Node) -> Value:
-        if name in self._values:
-            return self._values[name]
+        if name in self._variables:
+            known: Value = self._variables[name]
+            return known
         if re.fullmatch(r"[1-9][0-9]*", name):
             if self._arguments is not None:
                 return self._arguments[int(name) - 1] if int(name) <= len(self._arguments) else ""

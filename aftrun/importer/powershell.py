@@ -14,7 +14,7 @@ from aftrun.importer.calls import Calls
 from aftrun.importer.found import Notebook, Word, words
 from aftrun.importer.marks import has_mark, reference, unknown
 from aftrun.importer.psvalues import NAME, Expressions, as_json, as_text, date_reference
-from aftrun.importer.trees import DEEPEST, below, merged, text_of
+from aftrun.importer.trees import DEEPEST, below, text_of
 
 if TYPE_CHECKING:
     from aftrun.importer.trees import Node
@@ -36,7 +36,6 @@ class PowerShell(Expressions):
         self._calls = calls
         self._functions: dict[str, Node] = {}
         self._used: set[str] = set()
-        self._set_in: dict[int, set[str]] = {}
         self._depth = 0
         self._visits: dict[str, Callable[[Node], Any]] = {
             "function_statement": self._define,
@@ -132,57 +131,29 @@ class PowerShell(Expressions):
                 self._children(child)
         return value
 
-    def _loop(self, node: Node) -> None:
-        before = dict(self._variables)
-        self._forget(self._assigned(node), node, "it is set in a loop")
-        with self._notebook.inside(f"in the loop at line {self._at(node)}; now it runs once"):
-            for child in node.named_children:
-                self._statement(child)
-        self._merge([before, self._variables], node, "in a loop")
-
     def _foreach(self, node: Node) -> None:
         children = [child for child in node.named_children if child.type != "comment"]
         name = next((text_of(child)[1:].lower() for child in children if child.type == "variable"), "")
         body = next((child for child in children if child.type == "statement_block"), None)
         of = [child for child in children if child.type not in ("statement_block", "foreach_parameter")]
         if body is not None:
-            self._each(name, self._value(of[1]) if len(of) > 1 else None, body, node)
+            self._over(name, self._value(of[1]) if len(of) > 1 else None, body, node)
 
-    def _each(self, name: str, items: Any, body: Node, node: Node) -> None:
-        """A loop over a list that is known is written out; jobs that are the same each time count once."""
+    def _over(self, name: str, items: Any, body: Node, node: Node) -> None:
+        """A loop over a list, if it is one."""
         if not isinstance(items, list) or not items:
             single = isinstance(items, str) and not has_mark(items)
             self._variables[name] = items if single else self._unknown(name, "it is the variable of a loop", node)
             self._loop(body)
             return
-        before = dict(self._variables)
-        for item in items[:1000]:
-            self._forget(self._assigned(body), node, "it is set in a loop")
-            self._variables[name] = item
-            with self._notebook.inside(
-                f"in the loop at line {self._at(node)}, which is written out: each job that differs stands here once"
-            ):
-                self._children(body)
-        self._merge([before, self._variables], node, "in a loop")
+        self._each(name, items, body, node)
 
-    def _assigned(self, node: Node) -> set[str]:
-        """The variables that a loop sets."""
-        if node.id in self._set_in:
-            return self._set_in[node.id]
-        names = self._set_in[node.id] = set[str]()
+    def _sets(self, node: Node) -> Iterator[str]:
         for each in below(node):
             if each.type in ("left_assignment_expression", "post_increment_expression", "pre_increment_expression"):
                 match = re.search(r"\$(?:\{([^}]+)\}|(?:\w+:)?(\w+))", text_of(each))
                 if match:
-                    names.add((match.group(1) or match.group(2)).lower())
-        return names
-
-    def _forget(self, names: set[str], node: Node, why: str) -> None:
-        for name in names:
-            self._variables[name] = self._unknown(name, why, node)
-
-    def _merge(self, ways: list[dict[str, Any]], node: Node, how: str) -> None:
-        self._variables = merged(ways, lambda name: self._unknown(name, f"it is set {how}", node))
+                    yield (match.group(1) or match.group(2)).lower()
 
     def _parameters(self, node: Node, given: tuple[dict[str, Any], list[Any]] | None) -> None:
         """`param(…)`: what a call gave, else the default; of a script's own, what the environment says."""
@@ -230,7 +201,7 @@ class PowerShell(Expressions):
             return self._function(lower, named, plain)
         blocks = [item for item in plain if isinstance(item, _Block)]
         if lower in ("foreach-object", "%", "foreach") and blocks:
-            self._each("_", piped, blocks[0].node, node)
+            self._over("_", piped, blocks[0].node, node)
             return self._unknown("VALUE", "it is what a loop gives", node)
         if blocks and lower not in ("where-object", "?", "register-argumentcompleter"):
             values = [self._children(each.node) for each in blocks]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from aftrun.importer.found import Notebook, Number, words
 from aftrun.importer.marks import first_unknown, has_mark, reference, unknown, variable
-from aftrun.importer.trees import parse, text_of
+from aftrun.importer.trees import text_of
+from aftrun.importer.walk import Walker
 
 if TYPE_CHECKING:
     from aftrun.importer.trees import Node
@@ -76,13 +77,11 @@ def date_reference(form: Any, line: int, notebook: Notebook) -> str:
     return reference(text)
 
 
-class Expressions:
+class Expressions(Walker):
     """Values of expressions. Statements and commands inside them are for the subclass."""
 
     def __init__(self, notebook: Notebook, text: str, line: int) -> None:
-        self._notebook, self._line = notebook, line
-        self._root = parse("powershell", text)
-        self._variables: dict[str, Any] = {}
+        super().__init__(notebook, "powershell", text, line)
         self._scripts: set[str] = set()
         self._now = _Now()
         self._kinds: dict[str, Callable[[Node], Any]] = {
@@ -112,9 +111,6 @@ class Expressions:
     def _at(self, node: Node) -> int:
         leading = len(text_of(node)) - len(text_of(node).lstrip())
         return self._line or node.start_point.row + 1 + text_of(node)[:leading].count("\n")
-
-    def _unknown(self, name: str, why: str, node: Node) -> str:
-        return unknown(name, why, self._at(node))
 
     def _children(self, node: Node) -> Any:
         raise NotImplementedError

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from aftrun.domain import urls
+from aftrun.domain.digits import exact_json
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE, Job, Json, ServerSpec
 from aftrun.domain.values import Inside, Outside, Template, Value, nothing_inside
 from aftrun.run.plan import Plan, Task
@@ -94,7 +95,7 @@ def body(task: Task, server: ServerSpec, find: Find) -> Body:
     fields: dict[str, str | Text] = {}
     for param in job.params:
         if param.name in typed:
-            fields[param.name] = json.dumps(typed[param.name])
+            fields[param.name] = exact_json(typed[param.name])
         else:
             fields[param.name] = _text(take_apart(param.value, task, find))
     if job.correlation:

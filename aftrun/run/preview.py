@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
+from aftrun.domain.digits import exact_json
 from aftrun.domain.durations import format_duration
 from aftrun.domain.jobnames import job_key
 from aftrun.domain.model import Json, Manifest, ServerSpec, When
@@ -181,5 +182,5 @@ def _block(plan: Plan, task: Task, place: int, lookup: Callable[[Inside], str | 
 
 def _one_line(value: Json) -> str:
     """A value on one line: as it is, or as JSON where it holds what a line cannot show."""
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = value if isinstance(value, str) else exact_json(value)
     return text if text.isprintable() and text == text.strip() and text else json.dumps(text, ensure_ascii=False)

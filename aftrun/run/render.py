@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from aftrun.domain.digits import as_written
 from aftrun.domain.instants import at_zone
 from aftrun.domain.model import Job, JobResult, Json, Param, ParamKind, Request, ServerSpec
 from aftrun.domain.secrets import MARK
@@ -119,7 +120,7 @@ def _typed(param: Param, text: Text) -> Json:
         case ParamKind.INTEGER if len(text.value) <= _LONGEST_INTEGER:
             return int(text.value, 0) if text.value[:2].lower() in ("0x", "0o") else int(text.value)
         case ParamKind.NUMBER:
-            number = float(text.value.replace(".inf", "inf").replace(".nan", "nan"))
+            number = as_written(text.value.replace(".inf", "inf").replace(".nan", "nan"))
             # JSON has neither infinity nor NaN (RFC 8259, 6): those stay the text that was written.
             return number if number - number == 0 else text.value
     return text.value

@@ -48,6 +48,9 @@ OPEN_WORDS = {"reason"}
 NEW_WORDS = {"upToDate"}
 """Outcomes that come out only where a manifest says `once`, which manifests of published versions do not."""
 
+UNLISTED_WORDS = {"stopped"}
+"""What `show --format json` has always said of a run that was killed, though no schema listed it."""
+
 Schema = dict[str, Any]
 
 published = pytest.mark.parametrize("folder", VERSIONS, ids=lambda folder: folder.name)
@@ -194,6 +197,8 @@ def of_reader(schema: Schema) -> Schema:
                     part[name].pop("enum", None)
             if "submitted" in part.get("enum", ()):
                 part["enum"] += NEW_WORDS
+            if "stateError" in part.get("enum", ()):
+                part["enum"] += UNLISTED_WORDS
         for each in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
             relax(each)
 
@@ -278,6 +283,15 @@ def _words(part: Any) -> Iterator[str]:
         yield from _words(each)
 
 
+def holds(new: Json, old: Json) -> bool:
+    """Whether everything in the old document is in the new one, which may have more keys."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return all(key in new and holds(new[key], value) for key, value in old.items())
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(holds, new, old))
+    return old == new
+
+
 @published
 def test_events_are_read(folder: Path) -> None:
     """A stream of every type of event, as that version wrote it, is read, fits the schema, and stays as it is."""
@@ -289,7 +303,7 @@ def test_events_are_read(folder: Path) -> None:
         check.validate(json.loads(each))
     for each in lines[1:]:
         again = json.loads(line(events.from_json(json.loads(each))))
-        assert json.loads(each).items() <= again.items()
+        assert holds(again, json.loads(each)), each
 
 
 @published

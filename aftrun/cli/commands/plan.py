@@ -9,7 +9,8 @@ from aftrun.cli import options
 from aftrun.cli.boundary import Form, emit
 from aftrun.cli.choices import PlanFormat
 from aftrun.cli.flags import flag
-from aftrun.domain.text import dumps
+from aftrun.domain.digits import exact_json
+from aftrun.domain.text import escaped_json
 
 if TYPE_CHECKING:
     from aftrun.domain.model import Manifest
@@ -78,7 +79,8 @@ def show_plan(
         return
     missing = unset_variables(prepared, names)
     if form is PlanFormat.JSON:
-        emit(dumps(preview.to_data(laid_out, prepared, lookups, missing, left_out)) + "\n", Form.JSON)
+        data = preview.to_data(laid_out, prepared, lookups, missing, left_out)
+        emit(escaped_json(exact_json(data, indent=2, ensure_ascii=False)) + "\n", Form.JSON)
     else:
         emit(preview.to_text(laid_out, prepared, lookups, missing, left_out))
 

@@ -84,7 +84,7 @@ def _find(body: Json, kind: _Kind, wanted: Any) -> str:
         if rank is None or value is None or isinstance(value, dict | list):
             continue
         converted = kind.convert(value)
-        if (text.clean(converted) if isinstance(converted, str) and kind.name != "id" else converted) == wanted:
+        if (text.shortened(converted) if isinstance(converted, str) and kind.name != "id" else converted) == wanted:
             found.append((rank, len(found), path))
     return min(found)[2] if found else ""
 

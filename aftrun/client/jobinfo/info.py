@@ -19,6 +19,7 @@ from aftrun.client.jobinfo.fields import View, exit_code_of, first_instant, word
 from aftrun.domain import jobids
 from aftrun.domain.errors import UsageError
 from aftrun.domain.model import JobInfo, JobInfoMap, Json, State
+from aftrun.domain.text import one_line
 
 STATUS_LIMIT = 200
 """Longest word for a state that is kept."""
@@ -121,9 +122,9 @@ def read(
     return JobInfo(
         id=name,
         state=state,
-        status=text.clean(text.hide(seen.word, scrub), STATUS_LIMIT),
+        status=one_line(text.hide(seen.word, scrub), STATUS_LIMIT),
         exit_code=exit_code.code,
-        message=text.clean(text.hide(message, scrub)),
+        message=text.shortened(text.hide(message, scrub)),
         started_at=first_instant(values(mapping.started_at, reading.STARTS)),
         ended_at=first_instant(values(mapping.ended_at, reading.ENDS)),
         raw=body,
