@@ -153,6 +153,8 @@ def _matching(pattern: str) -> list[str]:
 
 def _files_of(path: str) -> list[str]:
     """The files that one argument stands for."""
+    if _EXPANDS and re.search(r"[*?]", path):
+        return _matching(path)  # no name on Windows has one of these, and looking for it would be an error of its own
     try:
         return _folder(path) if stat.S_ISDIR(Path(path).stat().st_mode) else [path]
     except (FileNotFoundError, NotADirectoryError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import queue
 import signal
 import subprocess
@@ -372,6 +373,14 @@ def test_patterns_of_files_are_expanded_where_no_shell_does_it(tmp_path: Path, m
     with pytest.raises(UsageError, match="there is no file"):
         load.load_all([pattern])
     monkeypatch.setattr(load, "_EXPANDS", True)
+    real = Path.stat
+
+    def stat(self: Path, **named: bool) -> os.stat_result:
+        if "*" in self.name:
+            raise OSError(22, "The filename, directory name, or volume label syntax is incorrect")
+        return real(self, **named)
+
+    monkeypatch.setattr(Path, "stat", stat)
     assert [each.name for each in load.load_all([pattern]).manifests] == ["a", "b"]
     with pytest.raises(UsageError, match="there is no file"):
         load.load_all([str(tmp_path / "*.json")])
