@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -155,6 +156,16 @@ def _setup(
     )
 
 
+def _tells_the_end(path: Path, report: RunReport) -> bool:
+    """Whether the report on disk is of the run's end, in the words of whatever aftrun wrote it."""
+    now = json.loads(json_report.render(report))["run"]
+    try:
+        then = json.loads(read_regular(path))["run"]
+        return all(then[key] == now[key] for key in ("endedAt", "exitCode", "outcome"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # missing or unreadable is as stale as it gets
+
+
 def unreported(past: PastRun, state_dir: Path, say: Callable[[str], None]) -> Finished | None:
     """A run that has ended, but whose process was killed before its report said so; the report is brought up to date.
 
@@ -166,12 +177,8 @@ def unreported(past: PastRun, state_dir: Path, say: Callable[[str], None]) -> Fi
     if past.row.ended_at is None or past.report.exit_code is None or past.row.outcome in GOES_ON:
         return None
     path = run_folder(state_dir, past.row.id) / "report.json"
-    text = json_report.render(past.report)
-    try:
-        if read_regular(path) == text.encode("utf-8", "backslashreplace"):
-            return None
-    except OSError:
-        pass  # missing or unreadable is as stale as it gets
+    if _tells_the_end(path, past.report):
+        return None
     return Finished(past.report, ExitCode(past.report.exit_code), write_last(path, past.report, say))
 
 

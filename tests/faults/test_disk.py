@@ -16,6 +16,7 @@ import pytest
 
 from aftrun.domain.events import Accepted, SubmitIntended
 from aftrun.domain.model import Json
+from aftrun.run.store import folder as state_folder
 from aftrun.run.store.record import Log
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
@@ -90,6 +91,7 @@ def test_a_disk_that_fills_up_leaves_no_submission_unrecorded(aftrun: Run, tmpfs
     saved.mkdir()
     for path in disk.glob("state.db*"):
         shutil.copy(path, saved)
+    state_folder.accept(saved)
     with Log(saved, create=False) as log:
         (row,) = log.runs()
         intended = {
