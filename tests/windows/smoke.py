@@ -7,7 +7,6 @@ system. The server that it talks to is the sandbox, in this process.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -53,12 +52,13 @@ class Place:
 
     def type(self, line: str) -> Done:
         """Type a line."""
-        if self.shell:
-            words: Sequence[str] | str = [*self.shell, line]
-        else:
-            words = [*self.command, *self.words(line)[1:]]
-        if self.shell and os.name == "nt" and self.shell[0] == "cmd":
-            words = " ".join(self.shell) + f' "{line}"'  # cmd takes quotes off in a way of its own
+        name = self.shell[0] if self.shell else ""
+        words: Sequence[str] | str = [*self.command, *self.words(line)[1:]]
+        if name == "cmd":
+            words = f'{" ".join(self.shell)} "{line}"'  # it takes quotes off in a way of its own
+        elif name:
+            utf8 = "[Console]::OutputEncoding = [Text.UTF8Encoding]::new()"
+            words = [*self.shell, f"{utf8}; {line}; exit $LASTEXITCODE"]
         done = subprocess.run(
             words,
             cwd=self.folder,
@@ -68,7 +68,10 @@ class Place:
             timeout=HANG,
             check=False,
         )
-        return Done(done.returncode, done.stdout.decode(), done.stderr.decode("utf-8", "replace"))
+        out, err = done.stdout.decode(), done.stderr.decode("utf-8", "replace")
+        if name not in ("", "cmd"):
+            out = out.replace("\r\n", "\n")  # PowerShell reads what programs print, and writes its own lines
+        return Done(done.returncode, out, err)
 
 
 Check = Callable[[Done], object]
