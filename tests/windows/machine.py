@@ -142,7 +142,7 @@ class Machine:
             self._libraries(host)
             # Here, where it is quicker: compiled modules of one version of Python are the same everywhere.
             places = ("-s", self.python, "-p", "C:\\Python311")
-            subprocess.run([host, "-m", "compileall", "-q", "-j0", *places, self.python / "Lib"], check=False)
+            subprocess.run([host, "-m", "compileall", "-qq", "-j0", *places, self.python / "Lib"], check=False)
             self._person()
             done.write_text(recipe, encoding="ascii")
         self.home.mkdir(parents=True, exist_ok=True)
