@@ -36,6 +36,8 @@ class ExitCode(IntEnum):
     REFUSED = 4
     CANCELLED = 5
     UNKNOWN = 6
+    CHANGES = 10
+    """Of `plan --exit-code` alone: there is something to do."""
     BUG = 70
     STATE = 74
     UNDER_WAY = 75

@@ -209,12 +209,3 @@ def same_server(then: str, now: str) -> bool | None:
     if "${" in then or "${" in now:
         return None
     return place(then) == place(now)
-
-
-def foresee(
-    found: Sequence[LastAttempt], once_server: str, *, wait: bool, under_way: Callable[[str], bool]
-) -> tuple[Move, LastAttempt | None, bool]:
-    """What a run would do now, told by what may be shown. The last says whether the server must be the one of then."""
-    fits = [(last, same_server(last.once.server, once_server)) for last in found]
-    last, same = next(((last, same) for last, same in fits if same is not False), (None, True))
-    return decide(last, wait=wait, under_way=lambda: last is not None and under_way(last.run)), last, same is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from aftrun.domain.digits import exact_json
 from aftrun.domain.durations import format_duration
@@ -11,6 +11,7 @@ from aftrun.domain.jobnames import job_key
 from aftrun.domain.model import Json, Manifest, ServerSpec, When
 from aftrun.domain.values import Inside, Outside, nothing_inside, preview
 from aftrun.run.curl import to_curl
+from aftrun.run.forecast import Does, Forecast
 from aftrun.run.pieces import calls, known_params
 from aftrun.run.plan import Plan, Task, shown_request, start_order, waves
 from aftrun.run.powershell import to_powershell
@@ -42,8 +43,10 @@ def to_data(
     lookups: Lookups,
     missing: Sequence[Outside],
     left_out: Sequence[LeftOut] = (),
+    *,
+    now: Mapping[int, Forecast] | None = None,
 ) -> dict[str, Json]:
-    """The plan as plain data, for `plan --format json`."""
+    """The plan as plain data, for `plan --format json`. `now` is what would be done about each job, by index."""
     layers = waves(plan)
     wave = {task.index: number for stage in layers for number, layer in enumerate(stage, 1) for task in layer}
     return {
@@ -61,12 +64,27 @@ def to_data(
             }
             for number, (stage, manifest) in enumerate(zip(plan.stages, manifests, strict=True))
         ],
-        "jobs": [_job(plan, task, wave[task.index], lookups(task)) for task in plan.tasks],
+        "jobs": [
+            {**_job(plan, task, wave[task.index], lookups(task)), "now": _now((now or {}).get(task.index))}
+            for task in plan.tasks
+        ],
         "skipped": [{"manifest": each.manifest, "name": each.name, "why": each.why} for each in left_out],
         "missingVariables": [
             {"name": each.name, "source": each.source, "text": each.text, "where": str(each.origin or "")}
             for each in missing
         ],
+    }
+
+
+def _now(forecast: Forecast | None) -> dict[str, Json]:
+    """What would be done about a job."""
+    found = forecast or Forecast(Does.SUBMIT)
+    last = found.last
+    return {
+        "does": found.does.value,
+        "why": found.why or None,
+        "run": None if last is None else last.run,
+        "jobId": None if last is None else last.job_id,
     }
 
 
@@ -143,17 +161,22 @@ def to_text(
     lookups: Lookups,
     missing: Sequence[Outside],
     left_out: Sequence[LeftOut] = (),
+    *,
+    now: Mapping[int, Forecast] | None = None,
 ) -> str:
-    """The plan for people: one block a job, in the order in which jobs would start."""
+    """The plan for people: one block a job, in the order in which jobs would start.
+
+    `now` is what would be done about each job, by index.
+    """
     lines: list[str] = []
-    count = len(plan.tasks)
+    count = len(plan.tasks) if now is None else sum(each.sends for each in now.values())
     layers = waves(plan)
     for number, (stage, manifest) in enumerate(zip(plan.stages, manifests, strict=True)):
         noun = "job" if stage.count == 1 else "jobs"
         lines.append(f"{stage.name} ({manifest.path}): {stage.count} {noun}, {_order(plan, number)}")
         for place, layer in enumerate(layers[number], 1):
             for task in layer:
-                lines += _block(plan, task, place, lookups(task))
+                lines += _block(plan, task, place, lookups(task), (now or {}).get(task.index))
         lines.append("")
     if left_out:
         lines.append("Skipped:")
@@ -167,9 +190,13 @@ def to_text(
     return "\n".join(lines) + "\n"
 
 
-def _block(plan: Plan, task: Task, place: int, lookup: Callable[[Inside], str | None]) -> list[str]:
+def _block(
+    plan: Plan, task: Task, place: int, lookup: Callable[[Inside], str | None], now: Forecast | None
+) -> list[str]:
     details = _details(task)
     lines = [f"  {place}. {task.job.name}" + (f"  ({details})" if details else "")]
+    if now is not None and now.why:
+        lines.append(f"     {now.why}")
     lines.append(f"     POST {url_of(plan.servers[task.server])}")
     for name, value in _body(task, plan.servers[task.server], lookup).items():
         if isinstance(value, dict):

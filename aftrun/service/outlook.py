@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from aftrun.domain.environment import name_key
+from aftrun.domain.errors import StateError, UsageError
 from aftrun.domain.model import Manifest
 from aftrun.domain.values import Inside, Lookup, Outside, Template, bound
 from aftrun.manifest import references
-from aftrun.run.plan import Task
+from aftrun.run.forecast import Forecast, forecasts
+from aftrun.run.plan import Plan, Task
 from aftrun.run.ports import SystemClock
 from aftrun.run.render import RunFacts, lookup_for
+from aftrun.service.options import RunOptions
 
 
 def missing_values(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> tuple[Outside, ...]:
@@ -27,6 +31,53 @@ def missing_values(manifests: Sequence[Manifest], environ: Mapping[str, str]) ->
         if bound(reference, {} if value is None else {reference.key: value}) is None:
             missing.setdefault(reference.key, reference)
     return tuple(missing.values())
+
+
+def foresee(
+    plan: Plan,
+    lookups: Callable[[Task], Lookup],
+    options: RunOptions,
+    state_dir: Path,
+    say: Callable[[str], None] | None = None,
+) -> dict[int, Forecast]:
+    """What `apply` would do now about each job, by index. The record is read, and not changed.
+
+    `say` hears why it could not be read; without it that is an error.
+
+    Raises:
+        StateError: the record cannot be read.
+        UsageError: the state folder is not this user's own.
+    """
+    from aftrun.run.pins import read_key  # noqa: PLC0415  # most plans have no job with `once`
+    from aftrun.run.store.attempts import Attempts  # noqa: PLC0415  # the same
+    from aftrun.run.store.record import Log  # noqa: PLC0415  # the same
+
+    asks = any(task.job.once for task in plan.tasks) and not options.sandbox
+    if not asks or not (state_dir / "state.db").exists():
+        return forecasts(plan, lookups, NoAttempts() if asks else None)
+    try:
+        with Log(state_dir, create=False) as log:
+            return forecasts(plan, lookups, Attempts(log), digest_key=read_key(state_dir), again=bool(options.again))
+    except (StateError, UsageError) as error:
+        if say is None:
+            raise
+        say(f"warning: what is done already cannot be told: {error.message}")
+        return forecasts(plan, lookups, None)
+
+
+class NoAttempts:
+    """A record on which nothing is."""
+
+    def last_attempt(self, _identity: str) -> None:
+        """There is none."""
+
+    def attempts_of(self, _manifest: str, _job: str, _key: str) -> tuple[()]:
+        """There are none."""
+        return ()
+
+    def under_way(self, _run: str) -> bool:
+        """None is."""
+        return False
 
 
 def unset_variables(manifests: Sequence[Manifest], names: Iterable[str]) -> tuple[Outside, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from aftrun.domain.model import Json
 from aftrun.sandbox.server import Sandbox
@@ -137,3 +138,112 @@ def test_what_is_settled_as_a_success_is_up_to_date(sandbox: Start, aftrun: Run,
     assert "settled by" in again.report()["jobs"][0]["message"]
     assert scripts(server) == ["one"]
     assert aftrun("settle", again.report()["run"]["id"], "one", "failed").code == 2
+
+
+def plan(aftrun: Run, server: Sandbox, *more: str, env: dict[str, str] | None = None) -> tuple[int, list[Any], str]:
+    """The code of `plan --exit-code`, what it says of each job as data, and the text."""
+    text = aftrun("plan", "night.yaml", *more, server=server, env=env)
+    assert text.code == 0, text.err
+    data = aftrun("plan", "night.yaml", "--exit-code", "--format", "json", *more, server=server, env=env)
+    return data.code, [job["now"] for job in json.loads(data.out)["jobs"]], text.out
+
+
+def test_plan_says_what_apply_would_do(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """Submit, up to date, with other params, and by which run; nothing is written and nothing sent."""
+    server = sandbox({"defaults": QUICK, "behaviours": FLAKY})
+    night(tmp_path)
+    code, now, text = plan(aftrun, server)
+    assert (code, [each["does"] for each in now]) == (10, ["submit", "submit"])
+    assert "2 requests would be sent" in text
+    assert not (tmp_path / ".aftrun").exists()
+    aftrun("apply", "night.yaml", server=server)
+    code, now, text = plan(aftrun, server)
+    assert (code, [each["does"] for each in now]) == (10, ["upToDate", "submit"])
+    assert "up to date since 20" in text
+    assert "submit: it ended as failed in run " in text
+    assert "1 request would be sent" in text
+    assert now[0]["jobId"] == server.jobs()[0].id
+    aftrun("apply", "night.yaml", server=server)
+    code, now, text = plan(aftrun, server)
+    assert (code, [each["does"] for each in now]) == (0, ["upToDate", "upToDate"])
+    night(tmp_path, NIGHT.replace("scriptName: two", "scriptName: too"))
+    code, now, text = plan(aftrun, server)
+    assert (code, now[1]["does"]) == (0, "upToDate")
+    assert "it was sent with other script" in now[1]["why"]
+    assert "outputs.state" not in now[1]["why"], "what only a run knows is no difference"
+    assert plan(aftrun, server, "--var", "day=other")[0] == 10
+    other = sandbox()
+    assert plan(aftrun, other)[0] == 10, "what another server did is not done on this one"
+
+
+def test_plan_says_who_waits_for_a_person(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """Exit 6, which outranks that something could be done; what needs the job is skipped."""
+    server = sandbox({"defaults": {**QUICK, "faults": NO_ANSWER}})
+    night(tmp_path)
+    assert aftrun("apply", "night.yaml", server=server).code == 6
+    code, now, text = plan(aftrun, server)
+    assert (code, [each["does"] for each in now]) == (6, ["person", "skip"])
+    assert "wait for a person: run " in text
+    assert "0 requests would be sent" in text
+
+
+def test_plan_says_which_job_it_would_follow(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """By its id."""
+    server = sandbox(HELD, clock=HandClock())
+    night(tmp_path)
+    process = begin(tmp_path, server, "apply", "night.yaml", *reach(server))
+    until(lambda: read(server))
+    process.kill()
+    process.communicate(timeout=HANG)
+    code, now, text = plan(aftrun, server)
+    assert (code, now[0]["does"]) == (10, "follow")
+    assert f"follow job {server.jobs()[0].id}" in text
+
+
+def test_plan_reads_no_value_for_a_key(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """A key that needs one is said as such, whether it is set or not."""
+    server = sandbox()
+    night(tmp_path, NIGHT.replace('"2026-01-02"', '"${DAY}"'))
+    assert aftrun("apply", "night.yaml", server=server, env={"DAY": "monday"}).code == 0
+    for env in ({}, {"DAY": "monday"}):
+        code, now, text = plan(aftrun, server, env=env)
+        assert (code, now[0]["does"]) == (10, "undecided")
+        assert "its once needs ${DAY}, and a plan reads no value from outside" in text
+
+
+def test_a_server_from_outside_is_the_one_of_then_as_far_as_can_be_told(
+    sandbox: Start, aftrun: Run, tmp_path: Path
+) -> None:
+    """Its address is on record as a digest alone; apply compares it, and plan says on what it hangs."""
+    server, other = sandbox(), sandbox()
+    pins = f"['{server.fingerprint}', '{other.fingerprint}']"
+    night(tmp_path, f"server: {{url: '${{AFT}}', tls: {{fingerprint: {pins}}}}}\nscriptName: one\nonce: k\n")
+    env = {"AFT_API_KEY": server.api_key, "AFT": server.url}
+    assert aftrun("apply", "night.yaml", env=env).code == 0
+    state = b"".join(path.read_bytes() for path in (tmp_path / ".aftrun").rglob("*") if path.is_file())
+    assert server.url.encode() not in state
+    again = aftrun("apply", "night.yaml", env=env)
+    assert (again.code, ends(again)) == (0, ["upToDate"])
+    text = aftrun("plan", "night.yaml", env=env)
+    assert "if the server is the one of then" in text.out
+    elsewhere = aftrun("apply", "night.yaml", env={"AFT_API_KEY": other.api_key, "AFT": other.url})
+    assert (elsewhere.code, ends(elsewhere)) == (0, ["succeeded"])
+    (tmp_path / ".aftrun" / "digest.key").unlink()
+    lost = aftrun("apply", "night.yaml", env=env)
+    assert (lost.code, ends(lost)) == (6, ["unknown"])
+    assert "digest.key" in lost.err
+    assert len(scripts(server)) + len(scripts(other)) == 2
+
+
+def test_what_differs_is_said(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """A param from outside too, and never its value."""
+    server = sandbox()
+    night(tmp_path, "scriptName: one\nonce: k\nparams: {a: '${SECRET}', run: '${{ run.id }}', b: x}\n")
+    assert aftrun("apply", "night.yaml", server=server, env={"SECRET": "hunter2"}).code == 0
+    same = aftrun("apply", "night.yaml", server=server, env={"SECRET": "hunter2"})
+    assert (same.code, same.report()["run"]["warnings"]) == (0, [])
+    again = aftrun("apply", "night.yaml", server=server, env={"SECRET": "hunter3"})
+    assert (again.code, ends(again)) == (0, ["upToDate"])
+    (warning,) = again.report()["run"]["warnings"]
+    assert "params.a is not what run " in warning
+    assert "hunter" not in again.err + again.out + warning

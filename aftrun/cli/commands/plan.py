@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options
-from aftrun.cli.boundary import Form, emit
+from aftrun.cli.boundary import Form, emit, say
 from aftrun.cli.choices import PlanFormat
 from aftrun.cli.flags import flag
 from aftrun.domain.digits import exact_json
 from aftrun.domain.text import escaped_json
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aftrun.domain.errors import ExitCode
     from aftrun.domain.model import Manifest
     from aftrun.service.options import RunOptions
 
@@ -22,6 +25,7 @@ def plan(
     choice: options.ChoiceFlags,
     server: options.ServerFlags,
     policy: options.PolicyFlags,
+    state: options.StateFlags,
     form: Annotated[PlanFormat, flag("--format", help="How to show it.")] = PlanFormat.TEXT,
     jobs: Annotated[
         int | None, flag("--jobs", "-j", help="As `apply` would, with so many at once.", metavar="N", min=1)
@@ -29,8 +33,15 @@ def plan(
     sequential: Annotated[bool, flag("--sequential", help="As `apply` would, one after another.")] = False,
     var: options.Variables = None,
     env_file: options.EnvFiles = None,
+    exit_code: Annotated[
+        bool,
+        flag("--exit-code", help="Exit with 0 if nothing is to be done, 10 if something is, 6 if a person must look."),
+    ] = False,
 ) -> int:
     """Show the order and the exact requests, with secrets as they were written. Sends nothing, reads no outside value.
+
+    Of a job with `once` it says what `apply` would do now, by the record: submit it, take it as up to date, follow
+    it, or wait for a person.
 
     `--format curl` and `--format powershell` print commands that send the same requests when they are pasted; secrets
     stay variables of the shell.
@@ -52,37 +63,49 @@ def plan(
         select=choice.select,
         exclude=choice.exclude,
     )
-    show_plan(loaded.manifests, chosen, environ, form)
-    return 0
+    code = show_plan(loaded.manifests, chosen, environ, form, state_dir=state.folder, strict=exit_code)
+    return int(code) if exit_code else 0
 
 
 def show_plan(
-    manifests: Sequence[Manifest], chosen: RunOptions, names: Iterable[str], form: PlanFormat = PlanFormat.TEXT
-) -> None:
-    """Print the plan of manifests as they were loaded to standard output. `names` are the variables that are set.
+    manifests: Sequence[Manifest],
+    chosen: RunOptions,
+    names: Iterable[str],
+    form: PlanFormat = PlanFormat.TEXT,
+    *,
+    state_dir: Path,
+    strict: bool = False,
+) -> ExitCode:
+    """Print the plan of manifests as they were loaded to standard output. Returns what `--exit-code` says of it.
+
+    `names` are the variables that are set. `strict`: a record that cannot be read is an error, not a warning.
 
     Raises:
         UsageError: flags contradict each other, stand for no job, or leave none.
+        StateError: the record cannot be read.
     """
-    from aftrun.run import preview  # noqa: PLC0415  # the same
+    from aftrun.run import forecast, preview  # noqa: PLC0415  # the same
     from aftrun.run.plan import make_plan  # noqa: PLC0415  # the same
     from aftrun.run.select import choose  # noqa: PLC0415  # the same
-    from aftrun.service.outlook import make_lookups, unset_variables  # noqa: PLC0415  # the same
+    from aftrun.service.outlook import foresee, make_lookups, unset_variables  # noqa: PLC0415  # the same
     from aftrun.service.prepare import prepare  # noqa: PLC0415  # only plans need it
 
     left_out = choose(manifests, chosen.select, chosen.exclude).left_out
     prepared = prepare(manifests, chosen)
     laid_out = make_plan(prepared)
     lookups = make_lookups()
+    now = foresee(laid_out, lookups, chosen, state_dir, None if strict else say)
+    code = forecast.exit_code(now.values())
     if form in (PlanFormat.CURL, PlanFormat.POWERSHELL):
         emit(preview.to_shell(laid_out, lookups, powershell=form is PlanFormat.POWERSHELL), Form.SCRIPT)
-        return
+        return code
     missing = unset_variables(prepared, names)
     if form is PlanFormat.JSON:
-        data = preview.to_data(laid_out, prepared, lookups, missing, left_out)
+        data = preview.to_data(laid_out, prepared, lookups, missing, left_out, now=now)
         emit(escaped_json(exact_json(data, indent=2, ensure_ascii=False)) + "\n", Form.JSON)
     else:
-        emit(preview.to_text(laid_out, prepared, lookups, missing, left_out))
+        emit(preview.to_text(laid_out, prepared, lookups, missing, left_out, now=now))
+    return code
 
 
 __all__ = ["PlanFormat", "plan", "show_plan"]

@@ -101,7 +101,7 @@ def start(
         from aftrun.cli.commands.plan import PlanFormat, show_plan  # noqa: PLC0415  # only for this flag
 
         form = PlanFormat.JSON if ending.output is Output.JSON else PlanFormat.TEXT
-        show_plan(loaded.manifests, chosen, os.environ, form)
+        show_plan(loaded.manifests, chosen, os.environ, form, state_dir=state.folder)
         return 0
     ending = ending.beside(view)
     with sandbox_for(sandbox) as server_here:
