@@ -35,6 +35,7 @@ from aftrun.domain.model import (
 from aftrun.domain.secrets import Scrubber
 from aftrun.domain.values import nothing_inside
 from aftrun.run import policy
+from aftrun.run.once import ALL
 from aftrun.run.render import make_request
 from aftrun.service.lines import about_run
 from aftrun.service.options import RunOptions
@@ -101,6 +102,7 @@ def apply(
     fail_fast: bool | None = None,
     wait: bool = True,
     timeout: float | None = None,
+    again: bool = False,
     overlap: str | None = None,
     unfinished: str | None = None,
 ) -> RunReport:
@@ -124,6 +126,7 @@ def apply(
         fail_fast: after a bad end start nothing new, or (False) go on.
         wait: False: accepted is enough.
         timeout: seconds for each job, from its acceptance.
+        again: run jobs with `once` whatever the record says: done, under way or in doubt.
         overlap: `refuse`, `wait`, `attach` or `allow`, instead of what the manifests say.
         unfinished: `refuse`, `resume` or `ignore`, likewise.
 
@@ -150,6 +153,7 @@ def apply(
         no_wait=not wait,
         timeout=timeout,
         sandbox=sandbox,
+        again=(ALL,) if again else (),
     )
 
     def tell(event: Event, _: ReportBuilder) -> None:
