@@ -1,7 +1,7 @@
 """A run as an OpenTelemetry trace: one span for the run, one for each job, one for each request (extra `otel`).
 
 The trace is made from the report when the run is over, so it costs nothing while jobs run, needs no thread, and is
-whole even where a run was taken up again. Where it goes is for the standard variables to say
+whole even where a run was resumed. Where it goes is for the standard variables to say
 (https://opentelemetry.io/docs/specs/otel/protocol/exporter/): `OTEL_EXPORTER_OTLP_ENDPOINT`, `…_HEADERS`,
 `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_SDK_DISABLED`, … `TRACEPARENT` makes it part of a larger trace.
 """
@@ -183,18 +183,18 @@ def make_spans(report: RunReport, environ: Mapping[str, str], *, reads: Sequence
         _fail(span, report.outcome)
     end = report.ended_at if report.ended_at is not None else _last(report)
     context = set_span_in_context(span)
-    looks: dict[tuple[str, str], list[Read]] = {}
+    of_job: dict[tuple[str, str], list[Read]] = {}
     for read in reads:
-        looks.setdefault((read.url, read.job_id), []).append(read)
+        of_job.setdefault((read.url, read.job_id), []).append(read)
     for job in report.jobs:
         if job.started_at is not None:
-            _job_spans(tracer, context, job, end, looks)
+            _job_spans(tracer, context, job, end, of_job)
     span.end(_nanoseconds(end))
     return list(memory.get_finished_spans())
 
 
 def _job_spans(
-    tracer: Tracer, context: Context, job: JobResult, end: float, looks: Mapping[tuple[str, str], Sequence[Read]]
+    tracer: Tracer, context: Context, job: JobResult, end: float, reads: Mapping[tuple[str, str], Sequence[Read]]
 ) -> None:
     from opentelemetry.trace import SpanKind, set_span_in_context  # noqa: PLC0415  # an extra
 
@@ -222,7 +222,7 @@ def _job_spans(
         _post_span(tracer, inside, job, attempt)
         if attempt.running_at is not None:
             span.add_event("running", {"aftrun.attempt": attempt.number}, _nanoseconds(attempt.running_at))
-        for read in looks.get((job.server, attempt.job_id or ""), ()):
+        for read in reads.get((job.server, attempt.job_id or ""), ()):
             _request_span(tracer, inside, "GET", job.server, (read.start, read.end), status=read.status)
     span.end(_nanoseconds(job.ended_at if job.ended_at is not None else end))
 

@@ -179,7 +179,7 @@ def carry_out(
     """
     from aftrun.cli.view.observers import RunObservers, Subject  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.manifest.redact import without_keys  # noqa: PLC0415  # the same
-    from aftrun.run.store.record import StoredFile  # noqa: PLC0415  # the same
+    from aftrun.run.store.rows import StoredFile  # noqa: PLC0415  # the same
     from aftrun.service.execution import RunExecution  # noqa: PLC0415  # the same
     from aftrun.service.recording import OnDisk  # noqa: PLC0415  # the same
 

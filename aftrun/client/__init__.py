@@ -1,1 +1,1 @@
-"""One server, over HTTPS: the only door to the network."""
+"""One server, over HTTPS: the only way to the network."""

@@ -304,7 +304,7 @@ class JobEnded:
     reason: Reason
     message: str = ""
     seconds: float | None = None
-    """From the acceptance of its last attempt to its end, as well as the looks tell; None where either was not seen."""
+    """From the acceptance of its last attempt to its end, as well as the reads tell; None where either was not seen."""
     type: ClassVar[str] = "jobEnded"
 
 

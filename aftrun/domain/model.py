@@ -153,7 +153,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """How often to look: `clamp(fraction × time since acceptance, minimum, maximum)`. Seconds."""
+    """How often to read a status: `clamp(fraction × time since acceptance, minimum, maximum)`. Seconds."""
 
     minimum: float = 0.5
     maximum: float = 30.0

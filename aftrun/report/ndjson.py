@@ -1,7 +1,7 @@
 """`--events`: what happens, as it happens, one JSON object a line. Its shape is `schemas/event.schema.json`.
 
 The first line says what is to come (`{"type": "stream", "version": 1, …}`); every further line is an event, each
-written out before the next thing happens. A run that is taken up again begins a new stream.
+written out before the next thing happens. A run that is resumed begins a new stream.
 """
 
 from __future__ import annotations

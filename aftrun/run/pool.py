@@ -1,4 +1,4 @@
-"""Threads for requests in flight: the one place in aftrun that is concurrent.
+"""Threads for requests in flight.
 
 Threads run `call()` and put the result in a queue, nothing else; they touch no state and no terminal. All decisions
 are made by the one thread that takes from the queue.

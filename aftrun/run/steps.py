@@ -538,7 +538,7 @@ class Steps:
             result[name] = value if clean == text else clean
         return result
 
-    # --- taking up an earlier process' work -----------------------------------------------------------------------
+    # --- going on with an earlier process' work --------------------------------------------------------------------
 
     def recall(self, active: ActiveJob, seen: JobResult) -> None:
         """Which ids a job was given, from the record. To be told of all jobs before any is adopted."""

@@ -23,8 +23,9 @@ from aftrun.run.admission import Asked, Attach, Begin, Other, Refuse, Resume, Wa
 from aftrun.run.fold import ReportBuilder
 from aftrun.run.plan import Plan
 from aftrun.run.ports import Clock, SystemClock
-from aftrun.run.store.record import Log, RunRow
+from aftrun.run.store.record import Log
 from aftrun.run.store.restore import open_record
+from aftrun.run.store.rows import RunRow
 from aftrun.service import history, last_read, which
 from aftrun.service.lines import about_run
 from aftrun.service.watching import PAUSE, RunWatcher, WatchEnd

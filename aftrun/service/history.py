@@ -26,8 +26,9 @@ from aftrun.run.select import dependants, may_be_running, to_read_again, to_retr
 from aftrun.run.store import once_file
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.lock import held
-from aftrun.run.store.record import Log, Retry, RunRow
+from aftrun.run.store.record import Log
 from aftrun.run.store.restore import open_record, read_run
+from aftrun.run.store.rows import Retry, RunRow
 from aftrun.service.options import RunOptions
 from aftrun.service.prepare import PreparedRun, prepare, prepare_run
 from aftrun.service.report_file import Finished, write_last

@@ -19,8 +19,9 @@ from aftrun.run.ports import Clock, JobApi, Ticket
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.journal import RunJournal
 from aftrun.run.store.lock import RunLock
-from aftrun.run.store.record import Log, process_name
+from aftrun.run.store.record import Log
 from aftrun.run.store.restore import recover
+from aftrun.run.store.rows import process_name
 from aftrun.run.verdict import verdict
 from aftrun.service.clients import close_all, open_clients, where_accepted
 from aftrun.service.execution import make_steps, pool_size

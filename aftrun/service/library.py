@@ -108,7 +108,7 @@ def apply(
 ) -> RunReport:
     """Run the jobs of manifests, wait for them, and return what was seen.
 
-    Bad ends are in the report, not raised: look at `report.exit_code`. The run is recorded in `state_dir`, where
+    Failures are in the report, not raised: look at `report.exit_code`. The run is recorded in `state_dir`, where
     `aftrun resume` can take it up if this process is killed.
 
     Where another run of the same jobs is alive there, or was cut off and may have jobs on the server, nothing is sent
@@ -138,7 +138,7 @@ def apply(
         Exception: whatever `on_event` raises. Nothing more is started then; answers under way are on record first.
     """
     from aftrun.manifest import bind  # noqa: PLC0415  # the parser, for those who run
-    from aftrun.run.store.record import StoredFile  # noqa: PLC0415  # the record, likewise
+    from aftrun.run.store.rows import StoredFile  # noqa: PLC0415  # the record, likewise
     from aftrun.service import history, which  # noqa: PLC0415  # the same
     from aftrun.service.admission import Admission, Left, begin_or_join  # noqa: PLC0415  # the same
     from aftrun.service.execution import RunExecution  # noqa: PLC0415  # the same
@@ -240,7 +240,7 @@ def _own_copy(manifests: Sequence[Manifest]) -> list[tuple[str, bytes]]:
         try:
             data = Path(each.path).read_bytes()
         except OSError:
-            continue  # a manifest made in memory, or from standard input: it runs, but cannot be taken up again
+            continue  # a manifest made in memory, or from standard input: it runs, but cannot be resumed
         if hashlib.sha256(data).hexdigest() == each.sha256:
             files[each.path] = without_keys(each.path, data)
     return list(files.items())

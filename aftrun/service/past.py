@@ -15,8 +15,10 @@ from aftrun.domain.past import WELL, End, JobPast, Past, RunPast
 from aftrun.domain.past import gather as fold_past
 from aftrun.domain.text import brief, did_you_mean
 from aftrun.run.select import glob
+from aftrun.run.store.database import Busy
 from aftrun.run.store.folder import run_folder
-from aftrun.run.store.record import Busy, Log, RunRow
+from aftrun.run.store.record import Log
+from aftrun.run.store.rows import RunRow
 
 
 def gather(log: Log, rows: Sequence[RunRow], manifest: str | None = None) -> Past:

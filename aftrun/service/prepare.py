@@ -30,7 +30,7 @@ from aftrun.service.options import DEFAULT_STATE_DIR, RunOptions
 from aftrun.system.gitinfo import git_facts
 
 if TYPE_CHECKING:
-    from aftrun.run.store.record import Retry
+    from aftrun.run.store.rows import Retry
     from aftrun.sandbox.server import Sandbox
 
 

@@ -1,4 +1,4 @@
-"""How a run is put on record: begun, taken up again after another process, or kept in memory only."""
+"""How a run is put on record: begun, resumed after another process, or kept in memory only."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from aftrun.run.store.folder import run_folder
 from aftrun.run.store.journal import MemoryJournal, RunJournal
 from aftrun.run.store.journal_file import Head, JournalFile
 from aftrun.run.store.lock import RunLock
-from aftrun.run.store.record import Log, StoredFile, process_name
+from aftrun.run.store.record import Log
 from aftrun.run.store.restore import open_record, recover
+from aftrun.run.store.rows import StoredFile, process_name
 from aftrun.run.verdict import NAMES
 from aftrun.service.prepare import PreparedRun
 

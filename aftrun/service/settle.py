@@ -19,8 +19,9 @@ from aftrun.run.ports import Clock
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.journal import RunJournal
 from aftrun.run.store.lock import RunLock
-from aftrun.run.store.record import Log, RunRow, process_name
+from aftrun.run.store.record import Log
 from aftrun.run.store.restore import recover
+from aftrun.run.store.rows import RunRow, process_name
 from aftrun.run.verdict import verdict
 from aftrun.service.which import GOES_ON
 from aftrun.system.files import write_atomic

@@ -21,7 +21,7 @@ from aftrun.run.store.restore import read_run
 from aftrun.system.signals import exit_code
 
 PAUSE = 0.25
-"""Seconds between two looks at the record, each of which costs next to nothing while nothing is new."""
+"""Seconds between two reads of the record, each of which costs next to nothing while nothing is new."""
 _SHARE = 20
 """Where all of a record has to be read again, how many times as long to do without it afterwards."""
 

@@ -14,7 +14,8 @@ from aftrun.domain.errors import UnderWay, UsageError
 from aftrun.domain.model import RunOutcome
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.lock import holder
-from aftrun.run.store.record import Log, RunRow
+from aftrun.run.store.record import Log
+from aftrun.run.store.rows import RunRow
 from aftrun.service.lines import about_run
 
 GOES_ON = frozenset({RunOutcome.INTERRUPTED, RunOutcome.ERROR, RunOutcome.STATE_ERROR, RunOutcome.STOPPED})

@@ -12,10 +12,10 @@ from typing import Any, Protocol, cast
 from aftrun.domain.errors import StateError
 from aftrun.domain.events import Event, Warned
 from aftrun.run.store import journal_file
+from aftrun.run.store.database import BUSY_SECONDS, HURRIED_SECONDS, Busy
 from aftrun.run.store.journal import RunJournal
 from aftrun.run.store.journal_file import Head, encode, event_line, head_line
 from aftrun.run.store.reconcile import Witness, reconcile
-from aftrun.run.store.record import BUSY_SECONDS, HURRIED_SECONDS, Busy
 from tests.simulation.kernel import World
 
 _HEAD = Head("run")

@@ -33,7 +33,7 @@ ONLY_IMPORTER = {
     "yaml": {"manifest/parse/source.py"},
     "jsonschema": {"system/schemas.py"},
     "requests": {"client/client.py"},
-    "sqlite3": {"run/store/record.py"},
+    "sqlite3": {"run/store/database.py"},
     "typer": {"cli/flags.py", "cli/main.py"},
     "rich": {"cli/"},
     "tree_sitter": {"importer/trees.py"},

@@ -12,7 +12,8 @@ from aftrun.cli.boundary import say
 from aftrun.cli.running import conclude, signals
 
 if TYPE_CHECKING:
-    from aftrun.run.store.record import Log, RunRow
+    from aftrun.run.store.record import Log
+    from aftrun.run.store.rows import RunRow
 
 
 _NICE = 10

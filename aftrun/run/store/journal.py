@@ -76,7 +76,7 @@ class RunJournal:
             StateError: they could not be recorded in both files. What has happened is in those that can still be
                 written; intents are in none, or are taken back there.
         """
-        from aftrun.run.store.record import Busy  # noqa: PLC0415  # tests and simulations do without SQLite
+        from aftrun.run.store.database import Busy  # noqa: PLC0415  # tests and simulations do without SQLite
 
         left = list(events)
         early: list[Event] = []
@@ -167,7 +167,7 @@ def _happened(events: Sequence[Event]) -> list[Event]:
 
 
 class MemoryJournal:
-    """A record that is not durable: for tests, and as the yardstick for what durability costs."""
+    """A record that is not durable: for runs that are on none, and as the yardstick for what durability costs."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []

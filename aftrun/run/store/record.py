@@ -1,4 +1,4 @@
-"""The durable record: every event of every run, in SQLite. The only importer of `sqlite3`.
+"""The durable record: every event of every run, in SQLite.
 
 `append` returns only after the events are on disk (`synchronous=FULL`), and takes all events of one turn of the
 scheduler in one transaction, so that one fsync serves all jobs that moved in that turn.
@@ -8,16 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import re
-import sqlite3
-import sys
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
 
 from aftrun.domain.errors import StateError, UnderWay, UsageError
 from aftrun.domain.events import (
@@ -30,63 +23,22 @@ from aftrun.domain.events import (
     from_json,
     instant,
 )
-from aftrun.domain.model import Json, RunOutcome
+from aftrun.domain.model import Json
 from aftrun.domain.past import End
-from aftrun.domain.runids import checked, is_run_id
+from aftrun.domain.runids import checked
 from aftrun.run.converge import LastAttempt
-from aftrun.run.store import folder as state_folder
 from aftrun.run.store import space
+from aftrun.run.store.database import BUSY_SECONDS, HURRIED_SECONDS, Database, SQLError, SQLite
 from aftrun.run.store.ends import Ends
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.identities import Identities
 from aftrun.run.store.journal_file import encode
 from aftrun.run.store.lock import held
 from aftrun.run.store.record_errors import Damaged, explain
+from aftrun.run.store.rows import RUNS, Retry, RunRow, StoredFile, path_in, path_out, run_row
 
-SCHEMA_VERSION = 1
-
-_SCHEMA = """
-CREATE TABLE runs (
-    id         TEXT PRIMARY KEY,
-    started_at TEXT NOT NULL,
-    ended_at   TEXT,
-    outcome    TEXT NOT NULL DEFAULT 'running',
-    exit_code  INTEGER,
-    manifests  TEXT NOT NULL,
-    jobs       INTEGER NOT NULL,
-    format     INTEGER NOT NULL,
-    options    TEXT NOT NULL DEFAULT '{}'
-) WITHOUT ROWID;
-CREATE INDEX runs_by_start ON runs (started_at);
-CREATE TABLE ends (
-    run     TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-    job     TEXT NOT NULL,
-    outcome TEXT NOT NULL,
-    seconds REAL,
-    PRIMARY KEY (job, run)
-) WITHOUT ROWID;
-CREATE INDEX ends_by_run ON ends (run, outcome);
-CREATE TABLE events (
-    run  TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-    seq  INTEGER NOT NULL,
-    body TEXT NOT NULL,
-    PRIMARY KEY (run, seq)
-) WITHOUT ROWID;
-CREATE TABLE files (
-    run     TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-    seq     INTEGER NOT NULL,
-    path    TEXT NOT NULL,
-    content BLOB NOT NULL,
-    PRIMARY KEY (run, seq)
-) WITHOUT ROWID;
-"""
-
-SQLite = str | bytes | float | None
-"""What is put into a column."""
 _AT_ONCE = 50
 """Rows of one statement; SQLite takes 999 values at least."""
-
-_RUNS = "SELECT id, started_at, ended_at, outcome, exit_code, manifests, jobs, options FROM runs"
 
 _DURATIONS = """
 SELECT seconds FROM ends
@@ -96,135 +48,20 @@ WHERE job = ?1 AND run <> ?2 AND outcome = 'succeeded' AND seconds IS NOT NULL A
 ORDER BY run DESC LIMIT ?4
 """
 
-_MIGRATIONS: dict[int, str] = {}
-"""From version N to N + 1. A database is brought up to date, one step at a time, when it is opened for writing."""
 
-_LEAVE = "leave the state folder to aftrun while runs are under way; `aftrun resume` puts it in order afterwards"
+class Log(Database):
+    """Every event of every run."""
 
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
-
-BUSY_SECONDS = 600.0
-"""How long to wait for a file that another program has locked: a backup may take its time."""
-HURRIED_SECONDS = 5.0
-"""The same once the run was told to stop."""
-_SLICE = 0.1
-"""How long SQLite itself waits; between two waits Python sees signals."""
-_SAY_AFTER, _SAY_EVERY = 2.0, 60.0
-"""When to say that the file is waited for, seconds."""
-
-
-class Busy(StateError):
-    """The state file stayed locked by another program; nothing of what was to be written is there."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """One run as the list of runs knows it; times are RFC 3339 texts."""
-
-    id: str
-    started_at: str
-    ended_at: str | None
-    outcome: str
-    exit_code: int | None
-    manifests: tuple[str, ...]
-    jobs: int
-    options: dict[str, Json]
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """What a new run is a retry of."""
-
-    of: str
-    seen: Mapping[str, tuple[int, str | None]] = field(default_factory=dict)
-    """That run and its retries, when it was decided what to run again: how many events each had, and its own retry."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """A manifest file as it was when the run began, nothing expanded."""
-
-    path: str
-    content: bytes
-
-
-class Log:
-    """The state file. Use one per thread; the scheduler's thread is the one that writes."""
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        create: bool = True,
-        waiting: Callable[[str], None] = lambda _: None,
-        hurried: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """Open `folder/state.db`, making both where they are missing and `create` says so.
-
-        While another program has the file locked, `waiting` hears about it, and `hurried` tells whether the run has
-        been told to stop, so that it is not waited for any longer.
-
-        Raises:
-            StateError: it cannot be opened, or was written by a newer aftrun.
-            UsageError: the folder is not this user's own.
-        """
-        self.path = folder / "state.db"
-        self._waiting, self._hurried = waiting, hurried
+    def _make_parts(self) -> None:
         self.identities = Identities(self._execute)
         self.outcomes = Ends(self._execute, self._write)
         """What is known of jobs with `once`. To be written through this class."""
-        state_folder.check(folder)
-        if create:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StateError(
-                    f"cannot make the state folder {folder}: {error.strerror or error}",
-                    hint="make its parent writable, or use another --state-dir",
-                ) from error
-            if why := state_folder.claim(folder):
-                waiting(
-                    f"warning: {folder} cannot be marked as yours ({why}), so that the next command will ask for "
-                    "--trust-state; make that writable, or set XDG_DATA_HOME to a folder that is kept"
-                )
-        elif not self.path.exists():
-            raise StateError(
-                f"there is no state file {self.path}", hint="no run has been recorded here: see --state-dir"
-            )
-        try:
-            self._db = sqlite3.connect(self.path, timeout=_SLICE, isolation_level=None)
-        except sqlite3.Error as error:
-            raise explain(error, self.path, BUSY_SECONDS) from error
-        try:
-            with self._explained():
-                self._prepare()
-        except BaseException:
-            self._db.close()
-            raise
         self._sequence: dict[str, int] = {}
         self.doubt = ""
         """Why the file may have lost its last events, although SQLite finds nothing wrong; empty: no reason."""
-        self._seen: dict[Path, tuple[int, int]] = {}
-        """Device and inode of the files that are in use."""
-        self._size = 0
 
-    @classmethod
-    @contextlib.contextmanager
-    def _damaged(cls, path: Path) -> Iterator[Self | None]:
-        """A state file that is damaged, open for reading; None where not even that can be done."""
-        log = cls.__new__(cls)
-        log.path = path
-        log._waiting, log._hurried = lambda _: None, lambda: False  # noqa: SLF001  # one of its own kind
-        log.identities = Identities(log._execute)  # noqa: SLF001  # the same
-        log.outcomes = Ends(log._execute, log._write)  # noqa: SLF001  # the same
-        try:
-            where = f"{path.absolute().as_uri()}?mode=ro"
-            log._db = sqlite3.connect(where, uri=True, isolation_level=None)  # noqa: SLF001  # the same
-        except sqlite3.Error:
-            yield None
-            return
-        with log:
-            yield log
+    def _rolled_back(self) -> None:
+        self.identities.reset()
 
     @classmethod
     def readable_runs(cls, path: Path) -> Iterator[tuple[RunRow, list[Event], list[StoredFile]]]:
@@ -247,120 +84,8 @@ class Log:
         with cls._damaged(path) as log:
             try:
                 return [] if log is None else [last for last in log.identities.all() if last.readable]
-            except (sqlite3.Error, StateError):
+            except (SQLError, StateError):
                 return []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file. Nothing is lost by not calling this."""
-        with contextlib.suppress(sqlite3.Error):  # everything is on disk already; a failing close changes nothing
-            self._db.close()
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise explain(error, self.path, BUSY_SECONDS) from error
-
-    def _execute(self, sql: str, values: Sequence[SQLite] = (), patience: float | None = None) -> sqlite3.Cursor:
-        """One statement, tried again while another program has the file locked, up to `patience` seconds."""
-        began = time.monotonic()
-        said = began - _SAY_EVERY + _SAY_AFTER
-        while True:
-            try:
-                return self._db.execute(sql, values)
-            except sqlite3.OperationalError as error:
-                if not getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-                    raise
-                now = time.monotonic()
-                limit = BUSY_SECONDS if patience is None else patience
-                limit = min(limit, HURRIED_SECONDS) if self._hurried() else limit
-                if now - began >= limit:
-                    text = explain(error, self.path, limit)
-                    raise Busy(text.message, hint=text.hint) from error
-                if now - said >= _SAY_EVERY:
-                    said = now
-                    self._waiting(f"waiting for {self.path}, which another program has locked (a backup, say)")
-
-    def check(self) -> None:
-        """Make sure that the files at these paths are still the ones that were opened.
-
-        SQLite itself goes on writing to files that were deleted or replaced, and so to nowhere.
-
-        Raises:
-            StateError: one was deleted, replaced or cut short.
-        """
-        wal = self.path.with_name(f"{self.path.name}-wal")
-        for path in (self.path, wal):
-            try:
-                found = os.stat(path)  # noqa: PTH116  # called before every POST; this is the quicker way
-            except OSError as error:
-                if path not in self._seen:
-                    continue  # SQLite has not needed it yet
-                self._abandon()
-                reason = "deleted" if isinstance(error, FileNotFoundError) else f"made unusable ({error.strerror})"
-                raise StateError(f"{path} was {reason} while the run was under way", hint=_LEAVE) from error
-            identity = (found.st_dev, found.st_ino)
-            if self._seen.setdefault(path, identity) != identity:
-                self._abandon()
-                raise StateError(f"{path} was replaced by another file while the run was under way", hint=_LEAVE)
-            if path == self.path:
-                if found.st_size < self._size and found.st_size < space.length(path):
-                    raise StateError(f"{path} was cut short while the run was under way", hint=_LEAVE)
-                self._size = found.st_size
-
-    def _abandon(self) -> None:
-        """Leave files that are no longer ours alone: closing would remove the log of whoever uses that name now."""
-        if sys.version_info >= (3, 12):
-            with contextlib.suppress(sqlite3.Error):  # it is a precaution
-                self._db.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
-
-    def _prepare(self) -> None:
-        # WAL needs shared memory, which some network file systems do not give; SQLite then keeps its rollback
-        # journal and says so, which is slower and just as safe.
-        self._execute(f"PRAGMA auto_vacuum = {space.INCREMENTAL}")  # of a file that is yet to be made
-        self._execute("PRAGMA journal_mode = WAL").fetchone()
-        self._execute("PRAGMA synchronous = FULL")
-        self._execute("PRAGMA foreign_keys = ON")
-        version = self._version()
-        if version == SCHEMA_VERSION:
-            return
-        if version > SCHEMA_VERSION:
-            raise StateError(
-                f"the state file {self.path} was written by a newer aftrun (version {version} of its format)",
-                hint="upgrade aftrun, or use another --state-dir",
-            )
-        with self._transaction():
-            version = self._version()  # another process may have been faster
-            if version == 0:
-                for statement in _SCHEMA.split(";"):
-                    if statement.strip():
-                        self._db.execute(statement)
-            else:
-                for step in range(version, SCHEMA_VERSION):
-                    self._db.execute(_MIGRATIONS[step])
-            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-    def _version(self) -> int:
-        return int(self._execute("PRAGMA user_version").fetchone()[0])
-
-    @contextlib.contextmanager
-    def _transaction(self, patience: float | None = None) -> Iterator[None]:
-        self._execute("BEGIN IMMEDIATE", patience=patience)
-        try:
-            yield
-            self._execute("COMMIT", patience=patience)
-        except BaseException:
-            self.identities.reset()
-            with contextlib.suppress(sqlite3.Error):  # the first error is the one to report
-                self._db.execute("ROLLBACK")
-            raise
 
     # --- writing --------------------------------------------------------------------------------------------------
 
@@ -374,7 +99,7 @@ class Log:
         retry: Retry | None = None,
         admit: Callable[[Log], None] = lambda _: None,
     ) -> None:
-        """Make a run known, with its first events and all that it needs to be taken up again, in one transaction.
+        """Make a run known, with its first events and all that it needs to be resumed, in one transaction.
 
         `admit` raises what keeps it from beginning. It is asked in that transaction, and whoever calls this holds the
         run's lock: so of two runs that begin at the same instant one sees the other.
@@ -491,7 +216,7 @@ class Log:
         )
         self._db.executemany(
             "INSERT INTO files (run, seq, path, content) VALUES (?, ?, ?, ?)",
-            [(start.run, seq, _path_in(file.path), file.content) for seq, file in enumerate(files)],
+            [(start.run, seq, path_in(file.path), file.content) for seq, file in enumerate(files)],
         )
 
     def append(
@@ -620,11 +345,11 @@ class Log:
         places = ", ".join("?" * len(outcomes))
         which = "" if open_or is None else f"WHERE ended_at IS NULL OR outcome IN ({places}) "
         with self._explained():
-            found = self._execute(f"{_RUNS} {which}ORDER BY started_at DESC, id DESC", outcomes).fetchall()
+            found = self._execute(f"{RUNS} {which}ORDER BY started_at DESC, id DESC", outcomes).fetchall()
         rows = []
         for row in found:
             try:
-                rows.append(_run_row(row))
+                rows.append(run_row(row))
             except (TypeError, ValueError, RecursionError) as error:
                 bad(error)
         return rows
@@ -679,7 +404,7 @@ class Log:
                     found[number] = from_json(json.loads(body))
                 except (StateError, TypeError, ValueError):
                     bad += 1
-        except sqlite3.Error as error:
+        except SQLError as error:
             explained = explain(error, self.path, BUSY_SECONDS)
             if not isinstance(explained, Damaged):
                 raise explained from error
@@ -690,7 +415,7 @@ class Log:
         """What SQLite finds wrong with the file when it reads all of it; empty: nothing."""
         try:
             found = str(self._execute("PRAGMA integrity_check(1)").fetchone()[0])
-        except (sqlite3.Error, StateError) as error:
+        except (SQLError, StateError) as error:
             return str(error)
         return "" if found == "ok" else found.splitlines()[-1]
 
@@ -711,7 +436,7 @@ class Log:
         """
         with self._explained():
             found = self._execute("SELECT path, content FROM files WHERE run = ? ORDER BY seq", (run,)).fetchall()
-        return [StoredFile(_path_out(row[0]), bytes(row[1])) for row in found]
+        return [StoredFile(path_out(row[0]), bytes(row[1])) for row in found]
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many jobs of each run ended in which way, by run and outcome.
@@ -892,51 +617,3 @@ class Log:
         with self._explained(), self._transaction():
             self.outcomes.forget(run)
             self._follow(run, self.events(run))
-
-
-def _run_row(row: Sequence[Any]) -> RunRow:
-    """A row of the list of runs, whose columns can hold anything whatever the table says.
-
-    Raises:
-        ValueError: it does not hold what aftrun writes there.
-    """
-    run, started_at, ended_at, outcome, exit_code, manifests, jobs, options = row
-    names, chosen = json.loads(manifests), json.loads(options)
-    fits = (
-        is_run_id(run)
-        and _is_instant(started_at)
-        and (ended_at is None or _is_instant(ended_at))
-        and outcome in set(RunOutcome)
-        and (exit_code is None or isinstance(exit_code, int))
-        and isinstance(names, list)
-        and all(isinstance(name, str) for name in names)
-        and isinstance(jobs, int)
-        and isinstance(chosen, dict)
-    )
-    if not fits:
-        raise ValueError(f"not a run as aftrun records it: {run!r}")
-    return RunRow(run, started_at, ended_at, outcome, exit_code, tuple(names), jobs, chosen)
-
-
-def _is_instant(value: object) -> bool:
-    return isinstance(value, str) and _INSTANT.fullmatch(value) is not None
-
-
-def _path_in(path: str) -> str | bytes:
-    """A path as it is stored: text, or the bytes of a name that is not UTF-8, which SQLite takes for no text."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(path)
-    return path
-
-
-def _path_out(stored: str | bytes) -> str:
-    return stored if isinstance(stored, str) else os.fsdecode(stored)
-
-
-def process_name() -> tuple[int, str]:
-    """The pid and host of this process, for messages to people."""
-    import platform  # noqa: PLC0415  # its import is slow, and only this needs it
-
-    return os.getpid(), platform.node()

@@ -18,8 +18,9 @@ from aftrun.run.store.folder import run_folder
 from aftrun.run.store.journal_file import Head, JournalFile, Lines
 from aftrun.run.store.lock import held
 from aftrun.run.store.reconcile import Reconciled, Witness, from_report, reconcile
-from aftrun.run.store.record import Log, StoredFile
+from aftrun.run.store.record import Log
 from aftrun.run.store.record_errors import Damaged
+from aftrun.run.store.rows import StoredFile
 from aftrun.system.files import read_regular
 
 Say = Callable[[str], None]

@@ -29,7 +29,8 @@ from aftrun.domain.model import Json, Outcome, Overlap, Unfinished
 from aftrun.manifest import bind, load_all
 from aftrun.run.ports import SystemClock
 from aftrun.run.store.folder import run_folder
-from aftrun.run.store.record import Log, Retry, StoredFile
+from aftrun.run.store.record import Log
+from aftrun.run.store.rows import Retry, StoredFile
 from aftrun.sandbox.server import Sandbox
 from aftrun.service import which
 from aftrun.service.admission import Admission, Begin, Instead, Left, Overtaken, begin_or_join

@@ -31,8 +31,9 @@ from aftrun.run.store import journal_file, wal
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.journal_file import Head, decode, encode, event_line, head_line
 from aftrun.run.store.reconcile import Witness, from_report, reconcile
-from aftrun.run.store.record import Log, StoredFile
+from aftrun.run.store.record import Log
 from aftrun.run.store.restore import open_record, recover
+from aftrun.run.store.rows import StoredFile
 from tests.records import copied
 
 AT = 1_767_225_600.0

@@ -27,11 +27,13 @@ from aftrun.domain.events import (
     Warned,
 )
 from aftrun.domain.model import Outcome
+from aftrun.run.store import database as log_module
 from aftrun.run.store import folder as state_folder
-from aftrun.run.store import record as log_module
 from aftrun.run.store import space
+from aftrun.run.store.database import SCHEMA_VERSION
 from aftrun.run.store.journal import MemoryJournal, RunJournal
-from aftrun.run.store.record import SCHEMA_VERSION, Log, StoredFile, process_name
+from aftrun.run.store.record import Log
+from aftrun.run.store.rows import StoredFile, process_name
 
 START = RunStarted(
     1_767_225_600.0, "r1", (JobHeader("m/a", "a", "m", "https://s", "m.yaml", 1, 1),), (Source("m.yaml", "ab", "m"),)

@@ -12,7 +12,8 @@ from aftrun.domain.events import AttemptEnded, JobEnded, JobHeader, Reason, RunE
 from aftrun.domain.model import Outcome
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.lock import RunLock
-from aftrun.run.store.record import Log, Retry
+from aftrun.run.store.record import Log
+from aftrun.run.store.rows import Retry
 from aftrun.service.history import read, to_retry_now
 from aftrun.service.which import find
 
