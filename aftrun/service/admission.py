@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 _MAY_GO_ON = (*which.GOES_ON, RunOutcome.UNKNOWN)
 """Outcomes with which somebody may be about to resume a run whose lock is held."""
+_DOUBT = "it was being submitted, and nobody knows whether the server has it"
 _MANY = 10
 """Jobs that are named."""
 
@@ -261,9 +262,13 @@ class Admission:
                 lines.append(f"  their status could not be read: {why}")
         lines.append("nothing was sent")
         line = about_run("resume", decision.runs[0], self.state_dir)
+        doubt = any(_DOUBT in far.values() for _, far, _ in found.values())
+        settle = (
+            f"; what a person finds out: {about_run('settle', decision.runs[0], self.state_dir)} JOB …" if doubt else ""
+        )
         return UnderWay(
             "\n  ".join(lines),
-            hint=f"go on with it: {line}; or let --unfinished resume it, or ignore it and start anew",
+            hint=f"go on with it: {line}; or let --unfinished resume it, or ignore it and start anew{settle}",
         )
 
     def _since(self, row: RunRow) -> str:
@@ -321,7 +326,7 @@ def _how_far(job: JobResult, seen: str) -> str:
     """Where an open job stands, as far as the record tells, or what was `seen` of it just now."""
     last = job.attempts[-1]
     if last.job_id is None:
-        return "it was being submitted, and nobody knows whether the server has it"
+        return _DOUBT
     state = one_line(seen) if seen else f"last seen {one_line(last.state)}" if last.state else ""
     return f"accepted as job {one_line(last.job_id)}" + (f", {state}" if state else "")
 

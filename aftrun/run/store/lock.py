@@ -46,6 +46,8 @@ def _take(file: int) -> None:
             if not left:
                 raise
             _try(file)  # where that can be had, nobody works on the run
+            if _try is _lock:  # and it is the lock itself, where there is no shared one
+                return
         else:
             return
 

@@ -230,6 +230,7 @@ def test_what_is_said_of_a_run_that_was_cut_off(folder: Folder, ended: bool) -> 
     assert f"m/a: accepted as job {job}, and is Running now" in text
     assert "m/b: it was being submitted, and nobody knows whether the server has it" in text
     assert f"aftrun resume old --state-dir {folder.state}" in text
+    assert f"aftrun settle old --state-dir {folder.state} JOB" in text
     assert (folder.count("POST"), folder.count("GET")) == (posts, 1)
     assert folder.events() == before
 

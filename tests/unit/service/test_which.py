@@ -145,6 +145,22 @@ def test_who_begins_work_is_not_kept_out_by_who_looks(tmp_path: Path) -> None:
         RunLock(tmp_path, 4, "box")
 
 
+def test_where_there_is_no_shared_lock_whoever_looks_has_it(tmp_path: Path) -> None:
+    """As on Windows: it is let go of by the one who looked, and taken by the next try, once."""
+    tries: list[int] = []
+
+    def only_lock(file: int) -> None:
+        tries.append(file)
+        if len(tries) == 1:
+            raise BlockingIOError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lock, "_lock", only_lock)
+        patch.setattr(lock, "_try", only_lock)
+        RunLock(tmp_path, 1, "box").release()
+    assert len(tries) == 2
+
+
 def test_filters_and_limits(tmp_path: Path) -> None:
     """Of a time, of a manifest, and at most so many; the newest first."""
     with recorded(tmp_path, ["failed"] * 3) as log:
