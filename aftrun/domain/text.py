@@ -138,3 +138,31 @@ def joined(message: str) -> str:
 def clip(text: str, limit: int) -> str:
     """The text, cut with an ellipsis to `limit` characters; 0 is no limit."""
     return text if not limit or len(text) <= limit else text[: limit - 1] + "…"
+
+
+_BY_NAME = {
+    "\t": "a tab",
+    "\n": "a line break",
+    "\r": "a carriage return",
+    "\b": "a backspace",
+    "\f": "a form feed",
+    "\x07": "a bell",
+    "\x1b": "an escape",
+    "\u00a0": "a no-break space",
+    "\u202f": "a narrow no-break space",
+    "\u2007": "a figure space",
+    "\u200b": "a zero-width space",
+    "\u200c": "a zero-width non-joiner",
+    "\u200d": "a zero-width joiner",
+    "\u2060": "a word joiner",
+    "\ufeff": "a zero-width no-break space",
+    "\u00ad": "a soft hyphen",
+}
+"""Characters that look like a blank, or like nothing, and make two texts differ that look the same."""
+
+
+def unseen_names(text: str) -> tuple[str, ...]:
+    """The characters of a text that nobody sees, by name, each once, in order."""
+    if text.isascii() and text.isprintable():
+        return ()
+    return tuple(dict.fromkeys(_BY_NAME[char] for char in text if char in _BY_NAME))

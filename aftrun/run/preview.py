@@ -9,6 +9,7 @@ from aftrun.domain.digits import exact_json
 from aftrun.domain.durations import format_duration
 from aftrun.domain.jobnames import job_key
 from aftrun.domain.model import Json, Manifest, ServerSpec, When
+from aftrun.domain.text import unseen_names
 from aftrun.domain.values import Inside, Outside, nothing_inside, preview
 from aftrun.run.curl import to_curl
 from aftrun.run.forecast import Does, Forecast
@@ -210,4 +211,8 @@ def _block(
 def _one_line(value: Json) -> str:
     """A value on one line: as it is, or as JSON where it holds what a line cannot show."""
     text = value if isinstance(value, str) else exact_json(value)
-    return text if text.isprintable() and text == text.strip() and text else json.dumps(text, ensure_ascii=False)
+    if text.isprintable() and text == text.strip() and text:
+        return text
+    names = unseen_names(text)
+    # As JSON a tab looks like what somebody wrote who meant `C:\temp`: so it is named.
+    return json.dumps(text, ensure_ascii=False) + (f"  (holds {' and '.join(names)})" if names else "")

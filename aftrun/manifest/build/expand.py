@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from aftrun.domain.values import Inside, Origin, Outside, Template, Value
+from aftrun.manifest.check.habits import date_hint, inside_hint
 
 FORMS = (
     "the forms are ${VAR}, ${env:VAR}, ${file:PATH} and ${keyring:SERVICE/USER}, each with :-default or :?message, "
@@ -79,7 +80,8 @@ def _outside(content: str, text: str, origin: Origin | None, folder: str) -> Out
     name, operator, rest = _split_name(content[match.end() :] if match else content)
     if match is None and not _VARIABLE.fullmatch(name):
         what = f"{name!r} is no name of a variable" if name else "${} names no variable"
-        raise _Malformed(what)
+        shell = re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)([-?])(.*)", content, re.DOTALL)
+        raise _Malformed(what, f"write ${{{shell[1]}:{shell[2]}{shell[3]}}}, with a colon; {FORMS}" if shell else FORMS)
     if not name.strip() or (source == "env" and ("=" in name or name != name.strip())):
         raise _Malformed(f"${{{source}:…}} needs {'a path' if source == 'file' else 'a name'} after the colon")
     if source == "keyring" and not all(name.rpartition("/")[::2]):
@@ -113,9 +115,14 @@ def _inside(content: str, text: str, origin: Origin | None) -> Inside:
                 hint = "for example %Y-%m-%d or %H%M%S; a literal % is written %%"
                 raise _Malformed(f"{directive.group()!r} {fault}", hint)
         if run["format"]:
+            written = date_hint(run["format"])
+            if written:
+                message = f"{run['format']!r} is no form of strftime, and would be written as it stands"
+                raise _Malformed(message, f"write ${{{{ run.{run['name']}:{written} }}}}")
             _try_format(run["format"])
         return Inside(("run", run["name"]), text, format=run["format"], origin=origin)
-    raise _Malformed("${{ … }} holds nothing that aftrun knows" if content else "${{ }} is empty", INSIDE_FORMS)
+    hint = inside_hint(content) or INSIDE_FORMS
+    raise _Malformed("${{ … }} holds nothing that aftrun knows" if content else "${{ }} is empty", hint)
 
 
 def _try_format(form: str) -> None:

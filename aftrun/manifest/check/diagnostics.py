@@ -71,6 +71,10 @@ CODES: Mapping[str, str] = MappingProxyType(
         "AFT112": "outputs of a job that is not waited for",
         "AFT113": "once key that is new in every run",
         "AFT114": "path in a server's URL",
+        "AFT115": "escape in what looks like a path",
+        "AFT116": "text that ends at a #",
+        "AFT117": "character that is not seen",
+        "AFT118": "typographic quotes",
     }
 )
 """Every code with its title. Codes are stable; from AFT100 on they are warnings."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aftrun.domain.model import Selector
-from aftrun.domain.text import brief, did_you_mean
+from aftrun.domain.text import brief, did_you_mean, unseen_names
 from aftrun.manifest.check import layout
 from aftrun.manifest.check.diagnostics import Findings
+from aftrun.manifest.check.habits import key_hint
 from aftrun.manifest.check.layout import Schema
 from aftrun.manifest.parse.nodes import MapNode, ScalarNode
 
@@ -35,6 +36,9 @@ def misspelt_selector(node: MapNode) -> ScalarNode | None:
             return node.key(name)
     return None
 
+
+_HABITUAL = ("Job", "One job", "Many jobs", "Defaults", "Strategy")
+"""The mappings into which people bring keys of other tools."""
 
 _OF_YOUR_OWN = "keys of your own begin with x-"
 
@@ -69,11 +73,30 @@ def unknown_keys(node: MapNode, schema: Schema, title: str, findings: Findings, 
             message = f"a manifest has either a list of jobs or a script of its own, not both: {name!r} and 'jobs'"
             findings.error(key, "AFT021", message, "move it into jobs: as a job of its own")
             continue
+        hidden = unseen_names(name)
+        if hidden:
+            what = " and ".join(hidden)
+            findings.error(key, "AFT021", f"unknown key {brief(name)!r} in {inside}", f"it holds {what}: type it anew")
+            continue
+        habit = _habit(node, name, where) if defs is layout.parts() else ""
+        if habit:
+            findings.error(key, "AFT021", f"unknown key {brief(name)!r} in {inside}", habit)
+            continue
         hint = _belongs(name, where) if defs is layout.parts() else _OF_YOUR_OWN
         if number < _MOST_GUESSES:
             guesses = (*known, *SELECTORS) if where == "Many jobs" and "jobs" not in node.names else known
             hint = _nearest(name, guesses) or hint
         findings.error(key, "AFT021", f"unknown key {brief(name)!r} in {inside}", hint)
+
+
+def _habit(node: MapNode, name: str, where: str) -> str:
+    """What to write for a key of another tool; empty where it is none, or one of ours that stands elsewhere."""
+    if where not in _HABITUAL:
+        return ""
+    inner = node.get(name)
+    if name == "strategy" and isinstance(inner, MapNode) and "matrix" in inner.names:
+        return "write matrix: {NAME: [value, …]} in the job itself"
+    return key_hint(name) if _belongs(name, where) == _OF_YOUR_OWN else ""
 
 
 def _belongs(name: str, where: str) -> str:

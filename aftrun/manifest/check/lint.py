@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
 from aftrun.domain.model import Job, When
-from aftrun.domain.text import brief, did_you_mean
+from aftrun.domain.text import brief, did_you_mean, unseen_names
 from aftrun.domain.values import Template, Value
 from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.check.masking import looks_secret
@@ -15,6 +16,8 @@ from aftrun.manifest.parse.nodes import MapNode, Node, ScalarNode
 
 def job(node: MapNode, findings: Findings) -> None:
     """The script selector."""
+    for name in ("name", "scriptName", "scriptId", "filePath"):
+        text(node.get(name), findings)
     script_id = node.key("scriptId")
     if script_id is not None:
         hint = "the id is kept for old integrations; a name says what runs"
@@ -26,12 +29,49 @@ def job(node: MapNode, findings: Findings) -> None:
 
 
 def param(name: str, node: ScalarNode, value: Value, findings: Findings) -> None:
-    """A literal value under a name that is given to secrets."""
+    """A literal value under a name that is given to secrets, or one that is probably not what was meant."""
+    text(node, findings)
     if isinstance(value, str) and value and looks_secret(name) and node.text not in ("true", "false"):
         variable = "".join(char if char.isalnum() else "_" for char in name).upper()
         message = f"param {brief(name)!r} looks like a secret, and its value stands in the manifest"
         hint = f'write {brief(name)}: "${{{brief(variable)}}}" and set that variable; its value is then never shown'
         findings.warning(node, "AFT105", message, hint)
+
+
+_DRIVE = re.compile(r'^"[A-Za-z]:\\[^\\]')
+_QUOTES = frozenset("\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb")
+_ABUT = re.compile(r"\s+(#\S{1,20})\s*$")
+
+
+def text(node: Node | None, findings: Findings) -> None:
+    r"""Text that is right as YAML and probably not what was meant.
+
+    A tab or a line break in what looks like a path of Windows (``"C:\temp\new"``), a `#2` that has become a comment,
+    characters that nobody sees, and quotes that are none to YAML.
+    """
+    if not isinstance(node, ScalarNode):
+        return
+    names = unseen_names(node.text)
+    source = node.source
+    written = source.line(node.line)[node.column - 1 : node.end_column - 1] if names else ""
+    if not node.plain and node.line == node.end_line and written.startswith('"') and _DRIVE.search(written):
+        message = f"this text holds {' and '.join(names)}: in double quotes a backslash begins an escape"
+        hint = f"write it in single quotes, where it stands for itself: '{written[1:-1]}'"
+        findings.warning(node, "AFT115", message, hint)
+        return
+    hidden = [name for name in unseen_names(written) if name != "a tab"]  # one that was written as an escape is seen
+    if hidden:
+        message = f"this text holds {' and '.join(hidden)}, which nobody sees, and which makes it another text"
+        findings.warning(node, "AFT117", message, r'remove it; if it is meant, write it as an escape, such as "\u00a0"')
+    if node.plain and node.text[:1] in _QUOTES and node.text[-1:] in _QUOTES:
+        message = "these quotes are typographic, and YAML takes them for a part of the text"
+        findings.warning(node, "AFT118", message, "write straight quotes, or none")
+    if node.plain and source.has_comments and node.line == node.end_line:
+        match = _ABUT.match(source.line(node.line)[node.end_column - 1 :])
+        if match:
+            message = f"the text ends before {match.group(1)}, which YAML takes for a comment"
+            hint = f"write it in quotes if it belongs to the text: '{node.text} {match.group(1)}'"
+            findings.warning(node, "AFT116", message, hint)
 
 
 def once(node: Node, value: Value | None, findings: Findings) -> None:

@@ -160,6 +160,10 @@ def _subject(name: str, title: str, node: Node, key: ScalarNode | None) -> str:
 def _wrong_value(error: Any, root: Node, findings: Findings, title: str, defs: Schema) -> None:
     path = list(error.absolute_path)
     node, key, name = _find(root, path)
+    if path[-3:-1] == ["matrix", "include"]:
+        message = "a matrix has no include: each key is a list of values, and a job runs for each combination"
+        findings.error(node, "AFT020", message, "write that combination as a job of its own, or use exclude")
+        return
     if len(path) > 1 and path[-2] == "params":
         _param(node, key, findings)
         return

@@ -12,6 +12,7 @@ from aftrun.domain.model import Json
 from aftrun.domain.text import did_you_mean
 from aftrun.manifest.check import keys, layout, messages
 from aftrun.manifest.check.diagnostics import Findings
+from aftrun.manifest.check.habits import foreign
 from aftrun.manifest.parse import nodes, scalars
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode
 from aftrun.system.schemas import validator
@@ -40,6 +41,10 @@ def is_single(document: MapNode) -> bool:
 
 def check(document: Node, findings: Findings) -> MapNode | None:
     """Report all that the schema finds wrong. None where the document is not even a mapping."""
+    what, hint = foreign(document)
+    if what:
+        findings.error(document, "AFT010" if isinstance(document, MapNode) else "AFT020", what, hint)
+        return None
     if not isinstance(document, MapNode):
         message = "a manifest must be a mapping, with a script (scriptName: …) or a list of jobs (jobs: …)"
         findings.error(document, "AFT020", message)

@@ -27,11 +27,13 @@ _BOM = b"\xef\xbb\xbf"
 class Source:
     """One file: its path as people know it (`-` for standard input) and its bytes."""
 
-    __slots__ = ("_last", "_starts", "data", "path")
+    __slots__ = ("_last", "_starts", "data", "has_comments", "path")
 
     def __init__(self, path: str, data: bytes) -> None:
         self.path = path
         self.data = data.removeprefix(_BOM)
+        self.has_comments = b" #" in self.data
+        """Whether there may be a comment behind a value."""
         self._starts: array[int] | None = None
         self._last = (0, "")
 

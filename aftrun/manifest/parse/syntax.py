@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from aftrun.domain.errors import Problem
+from aftrun.manifest.check.habits import binary
 from aftrun.manifest.parse.nodes import Source
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -42,6 +43,9 @@ def check_text(source: Source) -> None:
         )
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or (len(data) > 1 and 0 in data[:2]):
         raise Stop(source.problem("AFT002", "the file is UTF-16 or UTF-32, not UTF-8", hint="save it again as UTF-8"))
+    what = binary(data)
+    if what:
+        raise Stop(source.problem("AFT002", f"this is {what}, not a manifest", hint="a manifest is text in UTF-8"))
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -89,6 +93,18 @@ def join_surrogates(data: bytes) -> tuple[bytes, Shifts]:
     return b"".join([*parts, data[seen:]]), shifts
 
 
+_COMMENT = re.compile(rb"^\s*(//|/\*)", re.MULTILINE)
+
+
+def _json_comment(source: Source) -> tuple[int, int] | None:
+    """Where a text that looks like JSON has its first comment, as line and column; None: nowhere."""
+    data = source.data
+    if data.lstrip()[:1] not in (b"{", b"[", b"/"):
+        return None
+    match = _COMMENT.search(data) or re.search(rb"[{,\[]\s*(//|/\*)", data)
+    return _line_and_column(data, match.start(1)) if match else None
+
+
 def syntax_problem(source: Source, error: Any) -> Problem:
     """The parser's error, at the place that caused it, with a remedy where there is a usual one."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
@@ -105,8 +121,17 @@ def syntax_problem(source: Source, error: Any) -> Problem:
             opening = error.context_mark
             message = f"this is not valid YAML: the {what} is never closed"
             return source.problem("AFT001", message, line=opening.line + 1, column=opening.column + 1)
+    comment = _json_comment(source)
+    if comment is not None:
+        message = "this is not valid YAML: a comment of JSONC or JavaScript"
+        hint = "YAML's comments begin with #, and JSON has none: remove it, or write YAML"
+        return source.problem("AFT001", message, hint=hint, line=comment[0], column=comment[1])
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
     text = source.line(line)
+    if "\u00a0" in text[: len(text) - len(text.lstrip())] or "\u00a0" in text[: column - 1]:
+        message = "a no-break space is used as indentation, which YAML takes for text"
+        column = text.index("\u00a0") + 1
+        return source.problem("AFT004", message, hint="indent with ordinary spaces", line=line, column=column)
     if text[: column - 1].strip(" ") == "" and "\t" in text[: len(text) - len(text.lstrip())]:
         column = text.index("\t") + 1
         message = "a tab is used as indentation, which YAML does not allow"

@@ -9,7 +9,7 @@ import pytest
 from aftrun.domain.model import Param, Retry, ServerSpec, When
 from aftrun.domain.values import Inside, Origin, Outside, Template, nothing_inside
 from aftrun.run.plan import make_plan
-from aftrun.run.preview import shown_headers, to_data, to_text, url_of
+from aftrun.run.preview import _one_line, shown_headers, to_data, to_text, url_of
 from tests.unit.world import job, manifest, parallel
 
 KEY = Outside("env", "AFT_API_KEY", "${AFT_API_KEY}", origin=Origin("m.yaml", 3, 9))
@@ -117,3 +117,16 @@ def test_singular_and_plural(count: int, line: str) -> None:
     """One request, no requests."""
     manifests = (manifest(*(job(f"j{n}") for n in range(count))),)
     assert to_text(make_plan(manifests), manifests, lookups, ()).splitlines()[-1] == line  # type: ignore[arg-type]  # as above
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("C:\temp\new", '"C:\\temp\\new"  (holds a tab and a line break)'),
+        ("a\u00a0b", '"a\u00a0b"  (holds a no-break space)'),
+        ("plain", "plain"),
+    ],
+)
+def test_the_plan_names_what_a_line_cannot_show(value: str, shown: str) -> None:
+    """As JSON a tab looks like what somebody wrote who meant a path."""
+    assert _one_line(value) == shown
