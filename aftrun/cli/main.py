@@ -33,6 +33,7 @@ COMMANDS = {
     "watch": "Follow a run that another process carries out, live, to its end.",
     "settle": "Put on record what a person found out of a job whose end nobody saw.",
     "history": "List past runs, the newest first, and how their jobs have fared.",
+    "ui": "Show runs, live and past, as web pages to this machine alone, until Ctrl-C.",
     "show": "Show one run, job by job, with each job's time beside its usual one.",
     "report": "Write the reports of a past run again, in any format.",
     "init": "Write a commented manifest to begin with.",

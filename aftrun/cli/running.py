@@ -258,7 +258,10 @@ def conclude(
     report = finished.report
     each = _Outputs(finished.errors)
     with each:
-        each.errors += outputs.write_reports(report, ending.paths.by_format())
+        state_dir = None if finished.report_path is None else finished.report_path.parents[2]
+        each.errors += outputs.write_reports(
+            report, ending.paths.by_format(), lambda: outputs.nights(state_dir, report)
+        )
     with each:
         if ending.metrics_textfile is not None:
             each.errors += outputs.write_metrics(report, ending.metrics_textfile)

@@ -101,3 +101,9 @@ def hosts(jobs: Sequence[JobResult]) -> str:
 def first_line(job: JobResult, limit: int = 0) -> str:
     """The cause, without its remedy."""
     return one_line(job.message.partition("\n")[0], limit)
+
+
+def seconds(job: JobResult) -> float | None:
+    """How long the job took as it is compared over nights: from the acceptance of its last attempt to its end."""
+    accepted = job.attempts[-1].accepted_at if job.attempts else None
+    return None if accepted is None or job.ended_at is None else max(0.0, job.ended_at - accepted)

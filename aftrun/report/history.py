@@ -152,13 +152,13 @@ def _attention(job: JobPast, number: str, links: Mapping[str, str], *, many: boo
     }
 
 
-def render(past: Past, links: Mapping[str, str] | None = None, *, live: bool = False) -> str:
+def render(past: Past, links: Mapping[str, str] | None = None, *, live: str = "") -> str:
     """The page.
 
     Args:
         past: what runs on record add up to.
         links: where the report of each run is, by id, as a relative or absolute address.
-        live: whether the page comes from a server, and asks it for news.
+        live: where the page asks for news; empty: it does not.
 
     Raises:
         UsageError: Jinja2 is not installed.
@@ -175,7 +175,7 @@ def render(past: Past, links: Mapping[str, str] | None = None, *, live: bool = F
     total = sum(len(each.runs) for each in past.manifests if not each.sandbox)
     return page.render(
         "history",
-        live=live,
+        live=bool(live),
         title=", ".join(dict.fromkeys(one_line(each.name, 60) for each in past.manifests)) or "no runs",
         first=instant(past.runs[0].started_at) if past.runs else "",
         last=instant(past.runs[-1].started_at) if past.runs else "",
@@ -201,5 +201,5 @@ def render(past: Past, links: Mapping[str, str] | None = None, *, live: bool = F
             }
             for each in past.manifests
         ],
-        data=page_data(past, links),
+        data={**page_data(past, links), "live": live},
     )

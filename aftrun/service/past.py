@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
@@ -19,6 +19,9 @@ from aftrun.run.store.database import Busy
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.record import Log
 from aftrun.run.store.rows import RunRow
+
+_BESIDE = 40
+"""How many of its newest ends are looked at for what is usual of a job: some may be of later runs, or of a sandbox."""
 
 
 def gather(log: Log, rows: Sequence[RunRow], manifest: str | None = None) -> Past:
@@ -60,6 +63,31 @@ def gather(log: Log, rows: Sequence[RunRow], manifest: str | None = None) -> Pas
     if manifest is None:
         return past
     return replace(past, manifests=tuple(each for each in past.manifests if each.name == manifest))
+
+
+def before(log: Log, run: str, keys: Iterable[str]) -> dict[str, JobPast]:
+    """How these jobs fared in the runs before this one, of the same kind (against a sandbox, or not), by key.
+
+    Raises:
+        StateError: the record cannot be read.
+    """
+    rows = {row.id: row for row in log.runs()}
+    this = rows.get(run)
+    if this is None:
+        return {}
+    kind = bool(this.options.get("sandbox"))
+    starts = {
+        row.id: parse_instant(row.started_at)
+        for row in rows.values()
+        if row.started_at < this.started_at and bool(row.options.get("sandbox")) is kind
+    }
+    found = {}
+    for key, ends in log.newest_ends(keys, _BESIDE).items():
+        earlier = tuple(sorted((end for end in ends if end.run in starts), key=lambda end: (starts[end.run], end.run)))
+        if earlier:
+            manifest, name = split_key(key, this.manifests)
+            found[key] = JobPast(manifest, name, earlier, starts, {}, kind)
+    return found
 
 
 def find_jobs(past: Past, wanted: str) -> list[JobPast]:

@@ -49,8 +49,10 @@ def test_the_counts_and_the_problems_are_what_the_run_saw(visit: Open) -> None:
         "pending 1",
     ]
     assert page.page.locator(".attention li").count() == 6
-    assert page.page.locator(".more").inner_text() == "and 2 more below"
-    assert page.names()[:3] == ["extract", "load[eu]", "check"]
+    assert page.page.locator(".more").inner_text() == "and 2 more"
+    assert "aftrun retry 20260102-030000-7f3a --include-unknown" in page.page.locator(".next").inner_text()
+    assert "check the key" in page.page.locator(".attention .remedy").all_inner_texts()[0]
+    assert page.names()[:3] == ["refused", "far", "slow"]
     assert page.page.locator("#job-9 .outcome").inner_text() == "failed, allowed"
     assert page.quiet()
 
@@ -63,7 +65,7 @@ def test_filter_search_and_sort(visit: Open) -> None:
     assert page.page.locator("#status").inner_text() == "3 of 12 jobs"
     assert page.page.get_attribute(".filter[data-outcome=failed]", "aria-pressed") == "true"
     page.page.click(".filter[data-outcome=skipped]")
-    assert page.names() == ["load[eu]", "check", "tell", "flaky"]
+    assert page.names() == ["load[eu]", "check", "flaky", "tell"]
     page.page.select_option("#sort", "name")
     assert page.names() == ["check", "flaky", "load[eu]", "tell"]
     assert page.page.get_attribute("th.c-name", "aria-sort") == "ascending"
@@ -182,7 +184,7 @@ def test_nasty_texts_stay_texts(visit: Open) -> None:
     for number in range(len(nasty().jobs)):
         page.page.click(f"#job-{number} .open")
     assert page.page.locator("img, iframe, main script, #rows script").count() == 0
-    assert page.names()[0] == "0 <script>alert(1)</script> <script>alert(1)</script>", "the job and its manifest"
+    assert "0 <script>alert(1)</script> <script>alert(1)</script>" in page.names(), "the job and its manifest"
     assert page.quiet()
 
 

@@ -22,9 +22,10 @@ MAY_IMPORT = {
     **{floor: BASE | {floor} for floor in FLOOR},
     "notify": BASE | {"report", "notify"},
     "telemetry": BASE | {"report", "telemetry"},
+    "web": BASE | {"report", "service", "web"},
     "service": BASE | FLOOR | {"", "service"},
     "__init__": BASE | {"service"},
-    "cli": BASE | FLOOR | {"", "service", "notify", "telemetry", "cli"},
+    "cli": BASE | FLOOR | {"", "service", "web", "notify", "telemetry", "cli"},
     "__main__": BASE | {"cli"},
 }
 """What each part may import of aftrun; `""` is the package itself, for its version."""
@@ -40,7 +41,7 @@ ONLY_IMPORTER = {
     "tree_sitter_bash": {"importer/trees.py"},
     "tree_sitter_powershell": {"importer/trees.py"},
     "click": set(),
-    "aiohttp": {"sandbox/"},
+    "aiohttp": {"sandbox/", "web/"},
     "jinja2": {"report/page.py"},
     "apprise": {"notify.py"},
     "opentelemetry": {"telemetry.py"},
@@ -48,7 +49,7 @@ ONLY_IMPORTER = {
     "airflow": set(),
     "concurrent": set(),
     "multiprocessing": set(),
-    "asyncio": {"sandbox/"},
+    "asyncio": {"sandbox/", "web/"},
 }
 """Modules that only these files (or all files of these folders) may import."""
 

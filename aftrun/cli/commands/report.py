@@ -26,7 +26,7 @@ def report(
     paths = reports.by_format()
     with past.open_log(state.folder, say) as log:
         found = past.read(log, which.find(which.runs(log), run))
-    errors = outputs.write_reports(found.report, paths)
+    errors = outputs.write_reports(found.report, paths, lambda: outputs.nights(state.folder, found.report))
     codes = [report_failure(error) for error in errors]
     if codes:
         return int(ExitCode.BUG if ExitCode.BUG in codes else ExitCode.STATE)

@@ -7,7 +7,7 @@ be written costs the exit code (74); a notice or a trace that cannot be sent nev
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ STDOUT = Path("-")
 
 if TYPE_CHECKING:
     from aftrun.domain.model import Manifest
+    from aftrun.domain.past import JobPast
     from aftrun.domain.secrets import Scrubber
     from aftrun.service.prepare import PreparedRun
     from aftrun.telemetry import Read
@@ -58,7 +59,7 @@ def rehearse(
     """
     for name, places in paths.items():
         if places:
-            registry.render(name, rehearsal.REPORT)
+            registry.render(name, rehearsal.REPORT, lambda: nights(None, rehearsal.REPORT))
     if metrics is not None:
         from aftrun.report.metrics import render as render_metrics  # noqa: PLC0415  # few ask for it
 
@@ -79,9 +80,22 @@ _FORMS = {"json": Form.JSON, "junit": Form.MARKUP, "html": Form.MARKUP}
 """How each report is made safe on standard output; Markdown and TAP are texts for people."""
 
 
-def write_reports(report: RunReport, paths: Mapping[str, Sequence[Path]]) -> list[Exception]:
+def nights(state_dir: Path | None, report: RunReport) -> Mapping[str, JobPast]:
+    """How the jobs of a run fared in earlier runs on record, by key; nothing where that cannot be read."""
+    from aftrun.service.reading import Record  # noqa: PLC0415  # few reports tell it
+
+    try:
+        return {} if state_dir is None else Record(state_dir).before(report)
+    except (StateError, UsageError):
+        return {}  # a page without them is a page all the same
+
+
+def write_reports(
+    report: RunReport, paths: Mapping[str, Sequence[Path]], past: Callable[[], Mapping[str, JobPast]] = dict
+) -> list[Exception]:
     """Write the report in each format (`json`, `junit`, `html`, `markdown`, `tap`) to each of its paths.
 
+    `past` is asked how the jobs fared in earlier runs, by key, by formats that say that.
     A format is rendered once, and one that fails keeps none of the others from being written.
     """
     errors: list[Exception] = []
@@ -89,7 +103,7 @@ def write_reports(report: RunReport, paths: Mapping[str, Sequence[Path]]) -> lis
         if not places:
             continue
         try:
-            text = registry.render(name, report)
+            text = registry.render(name, report, past)
         except Exception as error:  # noqa: BLE001  # the caller says it, with the exit code that it deserves
             errors.append(error)
             continue

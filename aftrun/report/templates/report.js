@@ -12,13 +12,16 @@
       : new Date(begin + seconds * 1000).toLocaleTimeString(undefined, { hour12: false });
 
   // What is worked out of each job once.
-  const span = Math.max(data.span, 0.001);
+  let span = Math.max(data.span, 0.001);
   const dependants = jobs.map(() => []);
-  jobs.forEach((job, number) => {
+  const ready = (job, number) => {
     job.number = number;
     job.q = job.q || [];
     job.a = job.a || [];
     job.tone = job.k === "allowed" ? "warn" : tones[job.o];
+  };
+  jobs.forEach((job, number) => {
+    ready(job, number);
     job.q.forEach((need) => dependants[need].push(number));
   });
   const first = (job) => (job.a.length ? job.a[0][0] : undefined);
@@ -43,8 +46,8 @@
   const track = (job) => {
     const parts = [];
     const told = [];
-    const ready = Math.max(0, ...job.q.map((need) => last(jobs[need]) ?? 0));
-    let seen = ready;
+    const free = Math.max(0, ...job.q.map((need) => last(jobs[need]) ?? 0));
+    let seen = free;
     job.a.forEach(([submitted, accepted, running, ended, outcome]) => {
       if (submitted === null) return;
       if (submitted > seen) parts.push(segment("wait", seen, submitted));
@@ -92,10 +95,21 @@
 
   // --- rows ---------------------------------------------------------------------------------------------------
   const rows = byId("rows");
-  const state = { outcomes: new Set(), text: "", sort: "order", shown: [], built: 0 };
+  const state = { outcomes: new Set(), text: "", sort: "bad", folded: true, shown: [], built: 0 };
   const opened = new Set();
   const many = data.manifests > 1;
 
+  // What other nights tell: the last ten ends, and the usual time.
+  const nights = (job) => {
+    const newest = [...(job.h || "")];
+    const bad = newest.filter((letter) => !"sbpk".includes(letter)).length;
+    const said = `its last ${newest.length} ${newest.length === 1 ? "run" : "runs"}: ${bad} not well`;
+    const strip = newest.map((letter) => el("i", { class: `tone-${tones[data.outcomes[letter]] || "unsure"}`, title: say(data.outcomes[letter] || "unknown") }));
+    return [
+      newest.length ? el("span", { class: "strip", role: "img", "aria-label": said }, ...strip) : "",
+      job.z === undefined ? "" : el("span", job.y ? { class: "slow", title: "slower than usual" } : {}, ` ${job.y ? "slow, " : ""}${human(job.z)}`),
+    ];
+  };
   const row = (job) => {
     const word = say(job.o) + (job.k === "allowed" ? ", allowed" : "");
     const open = el(
@@ -111,6 +125,7 @@
       cell("outcome-cell", el("span", { class: "outcome" }, icon(job.o), word)),
       cell("line", track(job)),
       cell("time", human(job.d)),
+      cell("past", ...nights(job)),
       cell("id", el("bdi", { title: job.i }, job.i)),
     );
     node.dataset.number = job.number;
@@ -139,6 +154,7 @@
       ...fact("Server", data.servers[job.s]),
       ...fact("Described in", job.f),
       ...fact("Reason", job.r === "done" ? "" : job.r),
+      ...fact("Usual time", job.z === undefined ? "" : `${human(job.z)}${job.y ? "; this time it was slower" : ""}`),
       ...(job.t || []).flatMap(([name, text]) => fact(name, text)),
       ...fact("Needs", ...job.q.map((need) => el("span", { class: "links" }, link(need)))),
       ...fact("Needed by", ...dependants[job.number].slice(0, 30).map((each) => el("span", { class: "links" }, link(each)))),
@@ -147,7 +163,7 @@
     if (job.a.length) parts.push(el("h3", {}, "Attempts"), el("ol", {}, ...job.a.map(attemptLine)));
     if (job.p) parts.push(el("h3", {}, "Request"), el("pre", { tabindex: "0" }, job.p));
     if (job.u) parts.push(el("h3", {}, "Outputs"), el("pre", { tabindex: "0" }, job.u));
-    const cell = el("td", { role: "cell", colspan: "5" }, ...parts.filter(Boolean));
+    const cell = el("td", { role: "cell", colspan: "6" }, ...parts.filter(Boolean));
     return el("tr", { role: "row", class: `detail tone-${job.tone}`, id: `detail-${job.number}` }, cell);
   };
   const nodes = (job) => (opened.has(job.number) ? [row(job), detail(job)] : [row(job)]);
@@ -156,7 +172,7 @@
     const next = state.shown.slice(state.built, state.built + count);
     const batch = document.createDocumentFragment();
     next.forEach((job) => batch.append(...nodes(job)));
-    rows.append(batch);
+    rows.insertBefore(batch, rows.querySelector(".fold"));
     state.built += next.length;
     const left = state.shown.length - state.built;
     byId("rest").hidden = left === 0;
@@ -176,17 +192,27 @@
         (!state.outcomes.size || state.outcomes.has(job.o)) && wanted.every((each) => haystack(job).includes(each)),
     );
     if (state.sort !== "order") state.shown.sort(orders[state.sort]);
+    const matching = state.shown.length;
     state.built = 0;
     rows.replaceChildren();
+    // Skipped jobs tell of others: where nobody asked for them, they stand as one row.
+    const skipped = state.shown.filter((job) => job.k === "skipped");
+    const fold = state.folded && !state.outcomes.size && !wanted.length && state.sort === "bad" && skipped.length > 3;
+    if (fold) {
+      state.shown = state.shown.filter((job) => job.k !== "skipped");
+      const open = el("button", { type: "button" }, `and ${skipped.length.toLocaleString("en")} skipped`);
+      open.addEventListener("click", () => unfold());
+      rows.append(el("tr", { role: "row", class: "fold" }, el("td", { role: "cell", colspan: "6" }, open)));
+    }
     clearLines();
     build(CHUNK);
-    if (!state.shown.length) {
-      rows.append(el("tr", { role: "row", class: "none" }, el("td", { role: "cell", colspan: "5" }, "No job matches.")));
+    if (!matching) {
+      rows.append(el("tr", { role: "row", class: "none" }, el("td", { role: "cell", colspan: "6" }, "No job matches.")));
     }
-    const all = state.shown.length === jobs.length;
+    const all = matching === jobs.length;
     const some = (count) => count.toLocaleString("en");
     const total = `${some(jobs.length)} job${jobs.length === 1 ? "" : "s"}`;
-    byId("status").textContent = all ? total : `${some(state.shown.length)} of ${total}`;
+    byId("status").textContent = all ? total : `${some(matching)} of ${total}`;
     document.querySelectorAll(".filter").forEach((button) => {
       const name = button.dataset.outcome;
       button.setAttribute("aria-pressed", String(name ? state.outcomes.has(name) : !state.outcomes.size));
@@ -198,6 +224,11 @@
       else header.removeAttribute("aria-sort");
     });
     byId("sort").value = state.sort;
+  };
+
+  const unfold = () => {
+    state.folded = false;
+    show();
   };
 
   // --- needs as lines -----------------------------------------------------------------------------------------
@@ -242,6 +273,102 @@
   rows.addEventListener("mouseleave", clearLines);
   rows.addEventListener("focusout", clearLines);
 
+  // --- the picture of what needs what -------------------------------------------------------------------------
+  const WIDE = 196;
+  const BOX = 158;
+  const HIGH = 34;
+  const boxes = new Map();
+  const worstOf = (some) => some.reduce((a, b) => (BAD[jobs[b].k] < BAD[jobs[a].k] ? b : a));
+  const drawGraph = () => {
+    const graph = data.graph;
+    if (!graph) return;
+    const [width, height] = [graph.layers * WIDE - (WIDE - BOX) + 8, graph.rows * HIGH + 8];
+    const picture = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "Jobs and what they need" });
+    const at = ([, layer, row]) => [4 + layer * WIDE, 4 + row * HIGH];
+    const lines = graph.edges.map(([from, to]) => {
+      const [x1, y1] = at(graph.nodes[from]);
+      const [x2, y2] = at(graph.nodes[to]);
+      const [start, end, middle] = [x1 + BOX, x2, (x1 + BOX + x2) / 2];
+      return svg("path", { class: "edge", d: `M${start} ${y1 + 13}C${middle} ${y1 + 13} ${middle} ${y2 + 13} ${end} ${y2 + 13}` });
+    });
+    picture.append(...lines);
+    graph.nodes.forEach((node, number) => {
+      const [x, y] = at(node);
+      const some = node[0];
+      const job = jobs[worstOf(some)];
+      const name = some.length === 1 ? job.n : `${some.length} jobs`;
+      const link = svg("a", { href: `#job-${job.number}`, class: `node tone-${job.tone}`, transform: `translate(${x} ${y})` });
+      const title = svg("title", {});
+      const text = svg("text", { x: 27, y: 17 });
+      text.textContent = name.length > 19 ? `${name.slice(0, 18)}…` : name;
+      const sign = svg("use", { href: `#i-${job.o}`, x: 7, y: 6, width: 14, height: 14 });
+      link.append(title, svg("rect", { width: BOX, height: 26 }), sign, text);
+      const refresh = () => {
+        const worst = jobs[worstOf(some)];
+        link.setAttribute("class", `node tone-${worst.tone}`);
+        sign.setAttribute("href", `#i-${worst.o}`);
+        title.textContent = some.length === 1 ? `${worst.n}: ${say(worst.o)}` : `${some.length} jobs of one level, at worst ${say(worst.o)}`;
+      };
+      refresh();
+      some.forEach((each) => boxes.set(each, refresh));
+      const light = (on) => graph.edges.forEach(([from, to], edge) => (from === number || to === number) && lines[edge].classList.toggle("on", on));
+      link.addEventListener("mouseenter", () => light(true));
+      link.addEventListener("mouseleave", () => light(false));
+      link.addEventListener("focus", () => light(true));
+      link.addEventListener("blur", () => light(false));
+      picture.append(link);
+    });
+    byId("graph").replaceChildren(picture);
+    byId("picture").hidden = false;
+    const drawn = graph.nodes.reduce((total, node) => total + node[0].length, 0);
+    const folded = graph.nodes.some((node) => node[0].length > 1);
+    const left = jobs.length - drawn;
+    byId("graph-note").textContent = [
+      folded ? "Jobs of one level that went well stand together." : "",
+      left === 1 ? "One more job needs nothing, and nobody needs it." : left ? `${left.toLocaleString("en")} more need nothing, and nobody needs them.` : "",
+    ].filter(Boolean).join(" ");
+  };
+
+  // --- news, where the page comes from a server and the run goes on ---------------------------------------------
+  const hear = () => {
+    if (!data.live || !("EventSource" in window)) return;
+    const source = new EventSource(data.live);
+    source.addEventListener("message", (event) => {
+      const news = JSON.parse(event.data);
+      span = Math.max(news.span, 0.001);
+      for (const [number, job] of Object.entries(news.jobs)) {
+        const old = jobs[number];
+        const fresh = { ...job, h: old.h, z: old.z };
+        ready(fresh, Number(number));
+        jobs[number] = fresh;
+        known.delete(old);
+        if (boxes.has(fresh.number)) boxes.get(fresh.number)();
+      }
+      byId("badge").className = `badge tone-${news.tone}`;
+      byId("badge").replaceChildren(icon(news.icon), el("span", {}, news.word));
+      const buttons = Object.entries(news.counts).map(([name, count]) => {
+        const button = el("button", { type: "button", class: `filter tone-${tones[name]}`, "data-outcome": name, "data-count": count, "aria-pressed": String(state.outcomes.has(name)) }, icon(name), say(name), " ", el("b", {}, count.toLocaleString("en")));
+        return button;
+      });
+      byId("filters").replaceChildren(byId("filters").firstElementChild, ...buttons);
+      drawShare();
+      drawAxis();
+      // Rows stay where they are while somebody reads them; only what they say is new.
+      state.shown = state.shown.map((job) => jobs[job.number]);
+      rows.querySelectorAll("tr.job").forEach((node) => {
+        const job = jobs[Number(node.dataset.number)];
+        const focused = node.contains(document.activeElement);
+        const fresh = row(job);
+        node.replaceWith(fresh);
+        if (focused) fresh.querySelector(".open").focus({ preventScroll: true });
+      });
+    });
+    source.addEventListener("over", () => {
+      source.close();
+      location.reload();
+    });
+  };
+
   // --- what people do -----------------------------------------------------------------------------------------
   const toggle = (job, open) => {
     const node = byId(`job-${job.number}`);
@@ -261,6 +388,7 @@
     const job = jobs[Number((location.hash.match(/^#job-(\d+)$/) || [])[1])];
     if (!job) return;
     if (!state.shown.includes(job)) {
+      state.folded = false;
       state.outcomes.clear();
       state.text = byId("search").value = "";
       show();
@@ -277,12 +405,23 @@
     const anchor = event.target.closest && event.target.closest('a[href^="#job-"]');
     if (anchor && anchor.hash === location.hash) jump(); // the same link a second time is no hashchange
   });
-  document.querySelectorAll(".filter").forEach((button) =>
+  byId("filters").addEventListener("click", (event) => {
+    const button = event.target.closest(".filter");
+    if (!button) return;
+    const name = button.dataset.outcome;
+    if (!name) state.outcomes.clear();
+    else if (!state.outcomes.delete(name)) state.outcomes.add(name);
+    show();
+  });
+  document.querySelectorAll(".also").forEach((button) =>
     button.addEventListener("click", () => {
-      const name = button.dataset.outcome;
-      if (!name) state.outcomes.clear();
-      else if (!state.outcomes.delete(name)) state.outcomes.add(name);
+      state.outcomes.clear();
+      if (button.dataset.outcome) state.outcomes.add(button.dataset.outcome);
+      state.text = byId("search").value = button.dataset.text || "";
+      state.sort = "bad";
       show();
+      byId("jobs").scrollIntoView();
+      byId("jobs").focus({ preventScroll: true });
     }),
   );
   let timer = 0;
@@ -308,22 +447,29 @@
       { rootMargin: "600px" },
     ).observe(byId("rest"));
   }
-  addEventListener("beforeprint", () => build(state.shown.length));
+  addEventListener("beforeprint", () => {
+    if (rows.querySelector(".fold")) unfold();
+    build(state.shown.length);
+  });
   addEventListener("resize", () => {
     drawAxis();
     clearLines();
   });
 
   // --- begin --------------------------------------------------------------------------------------------------
-  document.querySelectorAll(".filter[data-outcome]").forEach((button) => {
-    const count = Number(button.dataset.count);
-    if (!button.dataset.outcome || !count) return;
-    const part = el("i", { class: [...button.classList].find((name) => name.startsWith("tone-")) });
-    part.style.flexGrow = count;
-    byId("share").append(part);
-  });
+  const drawShare = () => {
+    const parts = [...document.querySelectorAll(".filter[data-count]")].map((button) => {
+      const part = el("i", { class: [...button.classList].find((name) => name.startsWith("tone-")) });
+      part.style.flexGrow = button.dataset.count;
+      return part;
+    });
+    byId("share").replaceChildren(...parts);
+  };
+  drawShare();
   byId("app").hidden = false;
+  drawGraph();
   drawAxis();
   show();
   jump();
+  hear();
 })();

@@ -141,16 +141,49 @@ class Database:
         """For what a subclass remembers of a transaction that came to nothing."""
 
     @classmethod
-    @contextlib.contextmanager
-    def _damaged(cls, path: Path) -> Iterator[Self | None]:
-        """A state file that is damaged, open for reading; None where not even that can be done."""
+    def reading(cls, folder: Path) -> Self:
+        """The state file of a folder, open for reading alone: nothing is written, and nothing put in order.
+
+        Raises:
+            StateError: it cannot be opened.
+            UsageError: the folder is not this user's own.
+        """
+        state_folder.check(folder)
+        path = folder / "state.db"
+        try:
+            waiting = (folder / "state.db-wal").stat().st_size > 0
+        except OSError:
+            waiting = False
+        try:
+            # Where nobody has it open, SQLite need not even make the files by which readers and writers meet.
+            log = cls._read_only(path, "mode=ro" if waiting else "mode=ro&immutable=1")
+            version = log._version()  # noqa: SLF001  # one of its own kind
+        except sqlite3.Error as error:
+            raise explain(error, path, BUSY_SECONDS) from error
+        if version != SCHEMA_VERSION:
+            log.close()
+            raise StateError(
+                f"the state file {path} was written by another aftrun (version {version} of its format)",
+                hint="upgrade aftrun, or use another --state-dir",
+            )
+        return log
+
+    @classmethod
+    def _read_only(cls, path: Path, how: str) -> Self:
         log = cls.__new__(cls)
         log.path = path
         log._waiting, log._hurried = lambda _: None, lambda: False  # noqa: SLF001  # one of its own kind
         log._make_parts()  # noqa: SLF001  # the same
+        where = f"{path.absolute().as_uri()}?{how}"
+        log._db = sqlite3.connect(where, uri=True, timeout=_SLICE, isolation_level=None)  # noqa: SLF001  # the same
+        return log
+
+    @classmethod
+    @contextlib.contextmanager
+    def _damaged(cls, path: Path) -> Iterator[Self | None]:
+        """A state file that is damaged, open for reading; None where not even that can be done."""
         try:
-            where = f"{path.absolute().as_uri()}?mode=ro"
-            log._db = sqlite3.connect(where, uri=True, isolation_level=None)  # noqa: SLF001  # the same
+            log = cls._read_only(path, "mode=ro")
         except sqlite3.Error:
             yield None
             return

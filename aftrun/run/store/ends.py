@@ -31,6 +31,8 @@ FROM ends WHERE job = ? AND typeof(run) = 'text' AND typeof(outcome) = 'text' OR
 """
 """Columns can hold anything, whatever the table says."""
 
+_NEWEST = _ENDS.replace("ORDER BY run", "ORDER BY run DESC LIMIT ?")
+
 _EVERY_CAUSE = """
 SELECT job, run, message FROM causes
 WHERE typeof(job) = 'text' AND typeof(run) = 'text' AND typeof(message) = 'text'
@@ -117,6 +119,10 @@ class Ends:
         """Every end on record: each job's key, with its ends in the order of the runs' ids."""
         for (job,) in self._execute("SELECT DISTINCT job FROM ends WHERE typeof(job) = 'text'", ()).fetchall():
             yield job, list(map(End._make, self._execute(_ENDS, (job,))))
+
+    def newest(self, job: str, limit: int) -> list[End]:
+        """The newest ends of a job, in the order of the runs' ids."""
+        return [End._make(row) for row in self._execute(_NEWEST, (job, limit))][::-1]
 
     def causes(self) -> dict[tuple[str, str], str]:
         """Why jobs did not succeed, by job and run; runs of version 0.1 have none here until they are read anew."""

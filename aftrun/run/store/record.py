@@ -54,8 +54,8 @@ class Log(Database):
 
     def _make_parts(self) -> None:
         self.identities = Identities(self._execute)
-        self.outcomes = Ends(self._execute, self._write)
         """What is known of jobs with `once`. To be written through this class."""
+        self.outcomes = Ends(self._execute, self._write)
         self._sequence: dict[str, int] = {}
         self.doubt = ""
         """Why the file may have lost its last events, although SQLite finds nothing wrong; empty: no reason."""
@@ -354,13 +354,13 @@ class Log(Database):
                 bad(error)
         return rows
 
-    def events(self, run: str) -> list[Event]:
-        """Every event of a run, in order. Nothing is skipped: what cannot be read is an error.
+    def events(self, run: str, *, first: int = 0) -> list[Event]:
+        """The events of a run, in order, from number `first` on. What cannot be read is an error, and not skipped.
 
         Raises:
             StateError: they cannot be read.
         """
-        return list(self.numbered(run).values())
+        return list(self.numbered(run, first=first).values())
 
     def start(self, run: str) -> Event | None:
         """The first event of a run; None where it is not there.
@@ -375,14 +375,15 @@ class Log(Database):
         except ValueError as error:
             raise StateError(f"the record of run {run} in {self.path} is damaged: {error}") from error
 
-    def numbered(self, run: str) -> dict[int, Event]:
-        """Every event of a run, in order, by its number.
+    def numbered(self, run: str, *, first: int = 0) -> dict[int, Event]:
+        """The events of a run, in order, by number, from `first` on.
 
         Raises:
             StateError: they cannot be read.
         """
         with self._explained():
-            found = self._execute("SELECT seq, body FROM events WHERE run = ? ORDER BY seq", (run,)).fetchall()
+            query = "SELECT seq, body FROM events WHERE run = ? AND seq >= ? ORDER BY seq"
+            found = self._execute(query, (run, first)).fetchall()
         try:
             return {row[0]: from_json(json.loads(row[1])) for row in found}
         except ValueError as error:
@@ -598,6 +599,15 @@ class Log(Database):
         """
         with self._explained():
             yield from self.outcomes.all()
+
+    def newest_ends(self, jobs: Iterable[str], limit: int) -> dict[str, list[End]]:
+        """The newest ends of these jobs, in the order of the runs' ids, by job.
+
+        Raises:
+            StateError: they cannot be read.
+        """
+        with self._explained():
+            return {job: found for job in jobs if (found := self.outcomes.newest(job, limit))}
 
     def causes(self) -> dict[tuple[str, str], str]:
         """Why jobs did not succeed, by job and run; runs of version 0.1 have none here until `refold`.
