@@ -7,15 +7,19 @@ chat server was down.
 from __future__ import annotations
 
 import logging
+import re
+import urllib.parse
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from aftrun.domain.model import JobResult, Outcome, RunReport
-from aftrun.domain.secrets import NOTHING_SECRET, Scrubber
-from aftrun.domain.text import clip, one_line
+from aftrun.domain.secrets import NOTHING_SECRET, Foreign, Scrubber
+from aftrun.domain.text import one_line
 from aftrun.report.facts import Kind, first_line, kind, summary, word
 
 _JOBS = 20
+_PIECE = 4
+"""Characters from which a piece of a recipient's URL is hidden."""
 _MISSING = 'nobody was notified, since Apprise is not installed; install it with: pip install "aftrun[notify]"'
 
 
@@ -76,6 +80,13 @@ class _Said(logging.Handler):
         self.lines.append(record.getMessage())
 
 
+def _parts(url: str) -> set[str]:
+    """A recipient's URL and what it is made of: Apprise's own words repeat a topic, a token or a password of it."""
+    parts = urllib.parse.urlsplit(url)
+    pieces = re.split(r"[/?&=:@,;+]", url.partition("://")[2])
+    return {url, parts.netloc, parts.path.strip("/"), *(each for each in pieces if len(each) >= _PIECE)}
+
+
 def load(urls: Sequence[str]) -> None:
     """Load what sending to these recipients will need; what is wrong with them is said when they are to be told."""
     try:
@@ -106,7 +117,7 @@ def send(note: Notice, recipients: Sequence[Recipient], *, scrubber: Scrubber = 
     try:
         for recipient in recipients:
             said.lines.clear()
-            hidden = Scrubber({recipient.url})
+            hidden = Scrubber(_parts(recipient.url))
             service = apprise.Apprise()
             if not service.add(recipient.url):
                 problems.append(f"{recipient.shown} is no URL that Apprise knows, so it was not notified")
@@ -114,8 +125,8 @@ def send(note: Notice, recipients: Sequence[Recipient], *, scrubber: Scrubber = 
             kind_ = apprise.NotifyType.FAILURE if note.bad else apprise.NotifyType.INFO
             text = apprise.NotifyFormat.TEXT
             if not service.notify(title=note.title, body=note.body, notify_type=kind_, body_format=text):
-                why = clip(scrubber.scrub(hidden.scrub("; ".join(said.lines))), 500)
-                problems.append(f"{recipient.shown} could not be notified{': ' + one_line(why) if why else ''}")
+                why = scrubber.show(Foreign(hidden.scrub("; ".join(said.lines))), 500)
+                problems.append(f"{recipient.shown} could not be notified{': ' + why if why else ''}")
     finally:
         log.removeHandler(said)
         log.propagate = propagate

@@ -311,6 +311,8 @@ class AftClient:
         if created and location and (info is None or info.id is None):
             problem = problem or "its answer holds no job id that aftrun can read"
             problem += f", and `Location: {location}` is not the address of a job"
+        if info is not None:
+            info, problem = self._without_secrets(info, problem)
         if 300 <= status < 400:
             where = f"redirects to {location}" if location else "redirects"
             said = f"the server {where}, and aftrun follows no redirects: `server.url` must be the server's own address"
@@ -323,6 +325,17 @@ class AftClient:
             location=location,
             server_time=_http_date(response.headers.get("Date")),
         )
+
+    def _without_secrets(self, info: JobInfo, problem: str) -> tuple[JobInfo | None, str]:
+        """The job info, ids that hold a secret left out: they would have to be put on record to be of any use."""
+
+        def secret(text: str) -> bool:
+            return self._own.holds(text) or self._scrubber.holds(text)
+
+        ids = tuple((field, self._scrub(name) if secret(name) else name) for field, name in info.ids)
+        if info.id is None or not secret(info.id):
+            return replace(info, ids=ids), problem
+        return None, "the id that the server gives the job holds a secret value, so it cannot be put on record"
 
     @staticmethod
     def _content(response: requests.Response) -> bytes:

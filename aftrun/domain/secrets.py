@@ -2,26 +2,105 @@
 
 What aftrun itself writes never holds a secret, since manifests hold references (see `values`). This module is
 for text that a server, a library or the operating system wrote, and that may echo what was sent to it.
+
+Text is read in a few ways (`decoding`), and each secret is looked for in the form that it has there. Looking costs the
+length of the text, however many secrets there are: what begins as one does is found by its first characters, and then
+compared as a whole.
 """
 
 from __future__ import annotations
 
 import base64
-import html.entities
-import json
 import re
-import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
+from aftrun.domain import decoding
+from aftrun.domain.decoding import View
 from aftrun.domain.model import Json
+from aftrun.domain.text import one_line, without_escapes
 
 MARK = "***"
 
 _MIN_LENGTH = 4
 """Shorter values are left alone inside longer text: hiding every "a" would hide nothing and ruin the text."""
+_SURE_LENGTH = 8
+"""From here on a secret is found in any case of its letters, and each of its lines counts as one."""
+_ANCHOR = 64
+"""Longer forms are found by so many of their first characters, and only then looked for as a whole."""
+_STRETCH = 1024
+"""Characters that are looked at in one go."""
+_ARMOUR = re.compile(r"-----[A-Z ]+-----")
+_BLANKS = re.compile(r" {2,}")
+_LINE_END = re.compile(r" *\n *")
+_BASE32 = re.compile(r"[A-Z2-7]{6}|[a-z2-7]{6}")
 
 
-def _base64_forms(raw: bytes) -> Iterable[str]:
+@dataclass(frozen=True, slots=True)
+class _Forms:
+    """What is looked for in one reading of a text."""
+
+    by_start: dict[str, set[int]] = field(default_factory=dict)
+    """First four characters of forms, with the lengths of what is compared."""
+    keys: set[tuple[str, ...]] = field(default_factory=set)
+    """The same characters, one by one."""
+    short: set[str] = field(default_factory=set)
+    """What is compared: whole forms, or the beginnings of long ones."""
+    long: dict[str, set[str]] = field(default_factory=dict)
+    """Long forms, by their beginnings."""
+    exact: dict[str, set[str]] = field(default_factory=dict)
+    """Short forms as they are written, by their lower case: others are taken in any case."""
+
+    def add(self, form: str, written: str = "") -> None:
+        """Look for a form; `written` is what it has to be in upper and lower case, where that matters."""
+        if len(form) < _MIN_LENGTH:
+            return
+        start = form[:_ANCHOR]
+        if len(form) > _ANCHOR:
+            self.long.setdefault(start, {start} if start in self.short else set()).add(form)
+        elif start in self.long:
+            self.long[start].add(form)
+        if written:
+            self.exact.setdefault(start, set()).add(written)
+        self.short.add(start)
+        self.by_start.setdefault(form[:_MIN_LENGTH], set()).add(len(start))
+        self.keys.add(tuple(form[:_MIN_LENGTH]))
+
+    def _candidates(self, text: str) -> Iterator[int]:
+        """Where the first four characters of a form stand. Stretches without any are passed over at C's speed."""
+        by_start, keys = self.by_start, self.keys
+        for begin in range(0, len(text) - _MIN_LENGTH + 1, _STRETCH):
+            some = text[begin : begin + _STRETCH + _MIN_LENGTH - 1]
+            if not keys.isdisjoint(zip(some, some[1:], some[2:], some[3:], strict=False)):
+                for at in range(len(some) - _MIN_LENGTH + 1):
+                    if some[at : at + _MIN_LENGTH] in by_start:
+                        yield begin + at
+
+    def found(self, view: View, original: str = "") -> Iterator[tuple[int, int]]:
+        """Where forms stand, as places in the original text. `original` is the reading in its own case."""
+        text, starts, ends = view.text, view.starts, view.ends
+        short = self.short
+        long: set[str] = set()
+        for at in self._candidates(text):
+            for length in self.by_start[text[at : at + _MIN_LENGTH]]:
+                piece = text[at : at + length]
+                if piece not in short or len(piece) != length:
+                    continue
+                if piece in self.exact and original and original[at : at + length] not in self.exact[piece]:
+                    continue
+                forms = self.long.get(piece)
+                if forms is None:
+                    yield starts[at], ends[at + length - 1]
+                else:
+                    long |= forms
+        for form in long:
+            at = text.find(form)
+            while at >= 0:
+                yield starts[at], ends[at + len(form) - 1]
+                at = text.find(form, at + len(form))
+
+
+def _base64_forms(raw: bytes) -> Iterator[str]:
     """The base64 spellings of `raw`, wherever it starts inside a longer encoded text.
 
     Base64 encodes three bytes at a time, so a value that starts at offset 1 or 2 of a group looks different.
@@ -29,145 +108,135 @@ def _base64_forms(raw: bytes) -> Iterable[str]:
     """
     for offset in range(3):
         encoded = base64.b64encode(b"\0" * offset + raw).decode("ascii")
-        start = (0, 2, 3)[offset]
-        total_bits = (offset + len(raw)) * 8
-        stable = encoded[start : total_bits // 6]
-        yield stable
-        yield stable.replace("+", "-").replace("/", "_")
+        yield encoded[(0, 2, 3)[offset] : (offset + len(raw)) * 8 // 6]
 
 
-def spellings(secret: str) -> set[str]:
-    """Every form of a secret that is looked for: raw, JSON-escaped, URL-encoded and base64 at any offset."""
-    if len(secret) < _MIN_LENGTH:
-        return {secret} if secret else set()
-    raw = secret.encode("utf-8", "surrogateescape")
-    forms = {
-        secret,
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        json.dumps(secret)[1:-1].replace("/", "\\/"),
-        repr(secret)[1:-1],
-        urllib.parse.quote(raw, safe=""),
-        urllib.parse.quote(raw),
-        urllib.parse.quote_plus(raw),
-        raw.hex(),
-        *_base64_forms(raw),
-    }
-    return {form for form in forms if form}
+def _base32_forms(raw: bytes) -> Iterator[str]:
+    """The same for base32, five bytes at a time."""
+    for offset in range(5):
+        encoded = base64.b32encode(b"\0" * offset + raw).decode("ascii")
+        yield encoded[(0, 2, 4, 5, 7)[offset] : (offset + len(raw)) * 8 // 5]
 
 
-_BACKSLASHES = r"\\{1,8}+"
-"""JSON inside JSON doubles the backslashes each time. Bounded, so that no text costs its square."""
-
-_ENTITIES = {**html.entities.codepoint2name, ord("'"): "apos"}
-_BLANK = (
-    rf"\s|{_BACKSLASHES}(?:[nrtfv\s]|(?i:u00(?:20|0[9a-d])))|(?i:%(?:20|0[9a-d])"
-    r"|&(?:amp;){0,2}(?:nbsp|#(?:0*(?:9|1[0-3]|32)|x0*(?:20|[9a-d])));)"
-)
-_AFTER_BACKSLASH = "[nrtfv]|(?i:u00(?:20|0[9a-d]))|"
-_RUNS = re.compile(r"\\+|\s+|[^\\\s]")
-_SPELLED_OUT = 256
-"""Letters and digits of longer secrets are looked for as they are: escaping those is rare, and the pattern large."""
-
-
-def _coded(char: str) -> str:
-    """A pattern for the URL's spelling of a character (`%C3%A9`) and HTML's (`&eacute;`, `&#233;`, `&#xe9;`)."""
-    percent = "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogateescape"))
-    name = f"{_ENTITIES[ord(char)]}|" if ord(char) in _ENTITIES else ""
-    return f"(?i:{percent}|&(?:amp;){{0,2}}(?:{name}#(?:0*{ord(char)}|x0*{ord(char):x}));)"
+def _readings(text: str) -> Iterator[tuple[str, View, str]]:
+    """The ways to read a text, by name; with the plain ones, the same in the case that it is written in."""
+    whole = decoding.raw(text)
+    readings = [decoding.decoded(whole)]
+    if readings[0].text != text:
+        yield "raw", whole, ""  # what stands before a secret may change how its beginning is decoded
+    if (soft := decoding.soft(whole)) is not None:
+        readings.append(decoding.decoded(soft))
+    for view in readings:
+        plain = _spaced(view)
+        yield "plain", plain.translated(_lower(plain.text)), plain.text
+        packed = view.mapped(_LINE_END)
+        yield "base64", packed.translated(packed.text.replace("-", "+").replace("_", "/")), ""
+        if _BASE32.search(packed.text) is not None:
+            yield "base32", packed.translated(packed.text.upper() if packed.text.isascii() else packed.text), ""
+        yield "hex", decoding.digits(packed), ""
+        yield "numbers", decoding.numbers(view), ""
 
 
-def _escaped(char: str) -> str:
-    """A pattern for what stands behind the backslashes where a character is escaped in JSON."""
-    units = char.encode("utf-16-be", "surrogatepass").hex()
-    code = _BACKSLASHES.join(f"(?i:u{units[at : at + 4]})" for at in range(0, len(units), 4))
-    if char.isascii() and char.isalnum():
-        return code
-    short = json.dumps(char)[1:-1]
-    more = f"|{short[1]}" if len(short) == 2 and short[1] != char else ""
-    return f"{code}|{re.escape(char)}{more}"
+def _spaced(view: View) -> View:
+    """With a blank for each newline and `+`, which forms write for a blank; of several side by side one is left."""
+    return view.translated(view.text.replace("+", " ").replace("\n", " ")).mapped(_BLANKS, " ")
 
 
-def _character(char: str, *, behind: bool) -> str:
-    """A pattern for one character in every spelling. `behind`: the backslashes before it are matched already."""
-    escaped = _escaped(char)
-    # Not the character itself once more: two ways to match each would be 2^n ways to match n.
-    bare = f"|{escaped.replace(f'|{re.escape(char)}', '', 1)}" if behind else ""
-    return f"(?:{re.escape(char)}|{_BACKSLASHES}(?:{escaped})|{_coded(char)}{bare})"
+def _lower(text: str) -> str:
+    """In lower case, and as long as it was."""
+    lower = text.lower()
+    return (
+        lower if len(lower) == len(text) else "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
+    )
 
 
-def _blanks(run: str, *, behind: bool) -> str:
-    """A pattern for a run of blanks: any other run, since who shows a text in one line collapses them.
+def _lines(secret: str) -> Iterator[str]:
+    """The lines of a secret of several: a key file that is shown line by line is shown all the same."""
+    lines = secret.splitlines()
+    if len(lines) > 1:
+        for line in lines:
+            if len(line.strip()) >= _SURE_LENGTH and _ARMOUR.fullmatch(line.strip()) is None:
+                yield line.strip()
 
-    `+` is a blank in forms only, so as many of them count as there are blanks. Atomic: trying all ways to split
-    would take time without end.
+
+class Foreign:
+    """Text from outside that a scrubber has not seen yet. It cannot be shown, cut or put into other text.
+
+    Who cuts before the scrubber has looked leaves half a secret, which nothing finds any more. `Scrubber.show` does
+    both, in the right order.
     """
-    others = "".join(f"|{_character(char, behind=False)}" for char in sorted(set(run) - set(" \t\n\r\f\v")))
-    blank = f"(?:{_BLANK}{others})"
-    first = f"(?:{_AFTER_BACKSLASH}{_BLANK}{others})" if behind else blank
-    return rf"(?>{first}{blank}{{0,99}}+(?!\+)|(?:{blank}|\+){{{len(run)}}}|{first}{blank}{{0,99}}+)"
 
+    __slots__ = ("_text",)
 
-def _escapes(secret: str) -> str:
-    r"""A pattern for a secret in every escaped form: JSON's (`\u00e9`, `\/`, `\n`), the URL's (`%C3%A9`, `+`), HTML's.
+    def __init__(self, text: str) -> None:
+        self._text = text
 
-    Writers differ in what they escape and in the case of the digits, so a secret is looked for character by character.
-    Blanks around it are left out: they get lost where a text is trimmed.
-    """
-    core = secret.strip()
-    secret = core if len(core) >= _MIN_LENGTH else secret
-    parts: list[str] = []
-    behind = False
-    for run in _RUNS.findall(secret):
-        if run.startswith("\\"):
-            code = rf"(?:{_BACKSLASHES}(?i:u005c)|{_coded(run[0])})"
-            parts.append(rf"(?:\\{{{len(run)},{8 * len(run) + 7}}}+(?!(?i:u005c))|{code}{{{len(run)}}})")
-        elif run.isspace():
-            parts.append(_blanks(run, behind=behind))
-        elif len(secret) > _SPELLED_OUT and run.isascii() and run.isalnum():
-            parts.append(run)
-        else:
-            parts.append(_character(run, behind=behind))
-        behind = run.startswith("\\")
-    return "".join(parts)
+    def __str__(self) -> str:
+        raise TypeError("text from outside is shown by a scrubber: scrubber.show(text)")
 
+    __format__ = __len__ = __getitem__ = None  # type: ignore[assignment]  # on purpose: nothing but `show` works
 
-_HUGE = 4096
-"""Longer values, whole files say, are looked for as they are: a pattern of a megabyte takes minutes to compile."""
+    def __repr__(self) -> str:
+        return "Foreign(…)"
 
 
 class Scrubber:
-    """Replaces secrets in text by `***`. Longest first, so that a short one cannot break up a longer one."""
+    """Replaces secrets in text by `***`."""
 
-    __slots__ = ("_exact", "_long", "_pattern")
+    __slots__ = ("_forms", "_words")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        short: set[str] = set()
-        long: set[str] = set()
-        for secret in secrets:
+        self._forms: dict[str, _Forms] = {}
+        words: set[str] = set()
+        known = {secret for secret in secrets if secret.strip()}
+        for secret in known | {line for each in known for line in _lines(each)}:
             if len(secret) < _MIN_LENGTH:
-                short |= {secret} if secret.strip() else set()
+                words.add(secret)
             else:
-                long.add(secret)
-        self._exact = frozenset(short)
-        huge = {secret for secret in long if len(secret) > _HUGE}
-        self._long = tuple(sorted({form for secret in huge for form in spellings(secret)}, key=len, reverse=True))
-        long -= huge
-        forms = {form: re.escape(form) for secret in long for form in spellings(secret)}
-        forms |= {secret: _escapes(secret) for secret in long}
-        ordered = sorted(forms, key=lambda form: (-len(form), form))
-        self._pattern = re.compile("|".join(forms[form] for form in ordered)) if ordered else None
+                self._add(secret)
+        ordered = sorted(words, key=lambda each: (-len(each), each))
+        either = "|".join(map(re.escape, ordered))
+        self._words = re.compile(rf"(?<![\w-])(?:{either})(?![\w-])") if ordered else None
+
+    def _add(self, secret: str) -> None:
+        def forms(name: str) -> _Forms:
+            return self._forms.setdefault(name, _Forms())
+
+        forms("raw").add(secret)
+        plain = _spaced(decoding.decoded(decoding.raw(secret))).text.strip()
+        if len(plain) >= _MIN_LENGTH:
+            forms("plain").add(_lower(plain), plain if len(plain) < _SURE_LENGTH else "")
+        data = _bytes(secret)
+        wide = secret.encode("utf-16-le", "surrogatepass")
+        for each in (data, wide):
+            for form in _base64_forms(each):
+                forms("base64").add(form)
+        for form in _base32_forms(data):
+            forms("base32").add(form)
+        for each in (data, wide, secret.encode("utf-16-be", "surrogatepass")):
+            forms("hex").add(each.hex())
+        forms("numbers").add(data.decode("latin-1"))
 
     def scrub(self, text: str) -> str:
         """The text without any secret in it. Values under four characters are hidden only as whole words."""
-        for form in self._long:
-            if len(form) <= len(text):
-                text = text.replace(form, MARK)
-        if self._pattern is not None:
-            text = self._pattern.sub(MARK, text)
-        for secret in sorted(self._exact, key=len, reverse=True):
-            text = re.sub(rf"(?<![\w-]){re.escape(secret)}(?![\w-])", MARK, text)
-        return text
+        text = _marked(text, self._spans(text))
+        return text if self._words is None else self._words.sub(MARK, text)
+
+    def show(self, text: Foreign, limit: int = 0) -> str:
+        """Text from outside as it may be shown: without secrets, on one line, and then cut to a length, if any."""
+        return one_line(self.scrub(without_escapes(text._text)), limit)  # noqa: SLF001  # the one way out
+
+    def holds(self, text: str) -> bool:
+        """Whether a text is a secret, or holds one that is too long to stand there by chance, as in a job's id."""
+        return any(end - start >= _SURE_LENGTH or (start, end) == (0, len(text)) for start, end in self._spans(text))
+
+    def _spans(self, text: str) -> list[tuple[int, int]]:
+        spans: list[tuple[int, int]] = []
+        if self._forms and len(text) >= _MIN_LENGTH:
+            for name, view, original in _readings(text):
+                forms = self._forms.get(name)
+                spans += () if forms is None else forms.found(view, original)
+        return spans
 
     def scrub_json(self, value: Json) -> Json:
         """The value without any secret in its keys, texts and numbers."""
@@ -180,6 +249,24 @@ class Scrubber:
         text = value if isinstance(value, str) else repr(value)
         clean = self.scrub(text)
         return value if clean == text else clean
+
+
+def _bytes(secret: str) -> bytes:
+    try:
+        return secret.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return secret.encode("utf-8", "surrogatepass")
+
+
+def _marked(text: str, spans: list[tuple[int, int]]) -> str:
+    """The text with a mark for each span; those that overlap are one."""
+    parts: list[str] = []
+    done = 0
+    for start, end in sorted(spans):
+        if start >= done:
+            parts += (text[done:start], MARK)
+        done = max(done, end)
+    return text if not parts else "".join((*parts, text[done:]))
 
 
 NOTHING_SECRET = Scrubber()

@@ -14,6 +14,9 @@ from aftrun.manifest.policy import Policy, of_manifest, of_references, policy_of
 
 _HEADER_FORM = "headers take one line of ASCII text without blanks around it"
 
+_KEY_LENGTH = 4
+"""Shorter keys stand in other text by chance."""
+
 Fault = Callable[[str], str]
 """What is wrong with an expanded value, without showing it; empty: nothing."""
 
@@ -38,9 +41,31 @@ def bind(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> dict[tupl
         for url in manifest.notify.urls:
             for problem in _check(url, values, "the URL to notify", notify_fault, NOTIFY_HINT):
                 problems.setdefault((problem.path, problem.line, problem.column, problem.message), problem)
+    for problem in _shown_keys(manifests, values):
+        problems.setdefault((problem.path, problem.line, problem.column, problem.message), problem)
     if problems:
         raise ManifestError(list(problems.values()))
     return values
+
+
+def _shown_keys(manifests: Sequence[Manifest], values: Bindings) -> Iterator[Problem]:
+    """Variables that declare as fit to be shown what is a server's key, under another name."""
+    keys = {
+        render(server.api_key, values, nothing_inside).value
+        for manifest in manifests
+        for server in manifest.servers
+        if isinstance(server.api_key, str) or not server.api_key.insides()
+    }
+    keys = {key for key in keys if len(key) >= _KEY_LENGTH}
+    for manifest in manifests:
+        for name, value in manifest.vars:
+            if isinstance(value, Template) and not value.insides():
+                text = render(value, values, nothing_inside).value
+                if any(key in text for key in keys):
+                    message = f"vars declares {name} as fit to be shown, and it holds the API key of a server"
+                    origin = value.outsides()[0].origin
+                    place = ("", 1, 1) if origin is None else (origin.path, origin.line, origin.column)
+                    yield Problem("AFT063", message, *place, hint="write the reference where it is used")
 
 
 def _check_policy(policy: Policy, manifests: Sequence[Manifest], values: Bindings | None = None) -> None:

@@ -20,7 +20,7 @@ from aftrun.domain.text import did_you_mean
 from aftrun.domain.values import Outside
 from aftrun.manifest.build import include
 from aftrun.manifest.build import manifest as build
-from aftrun.manifest.check import schema
+from aftrun.manifest.check import lint, schema
 from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.outside import Noted
 from aftrun.manifest.parse.nodes import MapNode, Source
@@ -324,6 +324,7 @@ def _load_all(
                     problem for problem in findings.problems[before:] if problem.code not in _OF_ABSENT_NAMES
                 ]
     found = _named(manifests, nodes, findings)
+    lint.shown_variables(found, findings)
     findings.problems = list(map(_meant, findings.problems)) if insecure_http else findings.problems
     if findings.failed:
         raise ManifestError(_ordered(findings.problems, reader.files), files=tuple(reader.files.items()))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aftrun.domain.environment import Environment
 from aftrun.domain.errors import ManifestError, Problem
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE, Manifest, ServerSpec
-from aftrun.domain.values import Outside, Value, bound
+from aftrun.domain.values import Outside, Template, Value, bound
+from aftrun.manifest.check.masking import looks_secret
 from aftrun.manifest.policy import Governed, instead_of, policy_of
 from aftrun.system.inputs import decoded, read_input
 from aftrun.system.shell import command, setting
@@ -174,6 +175,27 @@ def references(manifests: Sequence[Manifest]) -> tuple[Outside, ...]:
     for reference in all_references(manifests):
         found.setdefault((reference, reference.origin), reference)
     return tuple(found.values())
+
+
+def keys_of(manifests: Iterable[Manifest]) -> dict[tuple[str, str], str]:
+    """The values from outside that serve as keys of servers, by `(source, name)`, and what for."""
+    found: dict[tuple[str, str], str] = {}
+    for manifest in manifests:
+        for server in manifest.servers:
+            secret = [(name, value) for name, value in server.headers if looks_secret(name)]
+            headers = [(f"the header {name} of a server", value) for name, value in secret]
+            for what, value in (*headers, ("the API key of a server", server.api_key)):
+                for each in value.outsides() if isinstance(value, Template) else ():
+                    found[each.key] = what
+    return found
+
+
+def without_keys(environ: Mapping[str, str], manifests: Iterable[Manifest], instead: str) -> Governed:
+    """The same environment with another key in the place of all keys of these manifests' servers: none is read."""
+    given = dict.fromkeys(keys_of(manifests), instead)
+    if isinstance(environ, Governed):
+        return environ.over({}, given)
+    return Governed(policy_of(environ), environ, instead=given)
 
 
 def shown_names(manifests: Sequence[Manifest]) -> frozenset[tuple[str, str]]:

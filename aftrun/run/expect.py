@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aftrun.domain.model import Json
+from aftrun.domain.secrets import NOTHING_SECRET, Foreign, Scrubber
 from aftrun.run.plan import Plan
 
 _LONGEST_VALUE = 80
@@ -29,25 +30,25 @@ def search(expression: str, raw: Json) -> tuple[Json, str]:
     return found, ""
 
 
-def unmet(conditions: Iterable[str], raw: Json) -> str | None:
+def unmet(conditions: Iterable[str], raw: Json, scrubber: Scrubber = NOTHING_SECRET) -> str | None:
     """What to say of the first condition that does not hold, with the values that it looked at; None: all hold."""
     for condition in conditions:
         found, problem = search(condition, raw)
         if problem or found is None or found is False:
-            seen = problem or ", ".join(_looked_at(condition, raw)) or f"it is {json.dumps(found)}"
+            seen = scrubber.show(Foreign(problem)) or ", ".join(_looked_at(condition, raw, scrubber))
+            seen = seen or f"it is {json.dumps(found)}"
             return f"the job ended well by its state, but `expect` does not hold: {condition} ({seen})"
     return None
 
 
-def _looked_at(condition: str, raw: Json) -> list[str]:
+def _looked_at(condition: str, raw: Json, scrubber: Scrubber) -> list[str]:
     """The fields that a condition compares, with their values: `filesTransferred is 12`."""
     import jmespath  # noqa: PLC0415  # as above
 
     said: dict[str, None] = {}
     for name in _compared(jmespath.compile(condition).parsed):
         value, _ = search(name, raw)
-        text = json.dumps(value, ensure_ascii=False)
-        shown = text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
+        shown = scrubber.show(Foreign(json.dumps(value, ensure_ascii=False)), _LONGEST_VALUE + 1)
         said["there is no " + name if value is None else f"{name} is {shown}"] = None
     return list(said)
 

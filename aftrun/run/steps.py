@@ -395,7 +395,7 @@ class Steps:
             if decision.message == active.blind_message:
                 return []
             active.blind_message = decision.message
-            return [LookFailed(at, key, active.attempt, decision.message)]
+            return [LookFailed(at, key, active.attempt, self._scrubber.scrub(decision.message))]
         info = decision.info
         active.blind, active.blind_message = 0, ""
         active.missing_since = active.refused_since = active.stale_since = None
@@ -513,7 +513,7 @@ class Steps:
         """Hold a success against the job's own conditions."""
         if ended.outcome is not Outcome.SUCCEEDED or ended.info is None:
             return ended
-        message = unmet(active.task.job.expect, ended.info.raw)
+        message = unmet(active.task.job.expect, ended.info.raw, self._scrubber)
         if message is None:
             return ended
         return Ended(Outcome.FAILED, Reason.EXPECT, self._scrubber.scrub(message), ended.info)

@@ -15,8 +15,7 @@ from aftrun.domain.errors import ExitCode, ManifestError, StateError, UnderWay, 
 from aftrun.domain.events import Event, RunStarted, SubmitIntended, parse_instant
 from aftrun.domain.model import JobResult, Json, RunReport
 from aftrun.domain.past import RECENT, median
-from aftrun.manifest import bind, load_all
-from aftrun.manifest.redact import without_keys
+from aftrun.manifest import bind, load_all, redact, without_keys
 from aftrun.report import json as json_report
 from aftrun.run.converge import is_open
 from aftrun.run.fold import ReportBuilder
@@ -114,7 +113,7 @@ def edited(log: Log, past: PastRun) -> tuple[str, ...]:
         if path in ("-", "start") or content.startswith(b"# aftrun: the same file as "):
             continue  # standard input, flags, or a second name of another one
         try:
-            now = without_keys(path, read_regular(Path(path)))
+            now = redact.without_keys(path, read_regular(Path(path)))
         except (OSError, ManifestError, ValueError):
             found.append(f"{path} cannot be read any more; the run goes by its own copy")
             continue
@@ -147,6 +146,8 @@ def _setup(
         insecure_http=options.insecure_http,
     )
     manifests = prepare(loaded.manifests, options, sandbox)
+    if sandbox is not None:
+        environ = without_keys(environ, loaded.manifests, sandbox.api_key)
     return prepare_run(
         manifests,
         bind(manifests, environ),

@@ -105,6 +105,7 @@ def apply(
     again: bool = False,
     overlap: str | None = None,
     unfinished: str | None = None,
+    trust_state: bool = False,
 ) -> RunReport:
     """Run the jobs of manifests, wait for them, and return what was seen.
 
@@ -129,6 +130,7 @@ def apply(
         again: run jobs with `once` whatever the record says: done, under way or in doubt.
         overlap: `refuse`, `wait`, `attach` or `allow`, instead of what the manifests say.
         unfinished: `refuse`, `resume` or `ignore`, likewise.
+        trust_state: take `state_dir` for your own, although aftrun did not make it here for you.
 
     Raises:
         ManifestError: a value from outside is missing; nothing was sent.
@@ -137,7 +139,8 @@ def apply(
         UsageError: an argument is wrong, or a file that TLS settings name cannot be used; nothing was sent.
         Exception: whatever `on_event` raises. Nothing more is started then; answers under way are on record first.
     """
-    from aftrun.manifest import bind  # noqa: PLC0415  # the parser, for those who run
+    from aftrun.manifest import bind, without_keys  # noqa: PLC0415  # the parser, for those who run
+    from aftrun.run.store.folder import accept  # noqa: PLC0415  # the same
     from aftrun.run.store.rows import StoredFile  # noqa: PLC0415  # the record, likewise
     from aftrun.service import history, which  # noqa: PLC0415  # the same
     from aftrun.service.admission import Admission, Left, begin_or_join  # noqa: PLC0415  # the same
@@ -167,11 +170,15 @@ def apply(
         return finished.report
 
     folder = Path(state_dir)
+    if trust_state:
+        accept(folder)
     files = tuple(StoredFile(path, data) for path, data in _own_copy(manifests))
     rules = _word(Overlap, "overlap", overlap), _word(Unfinished, "unfinished", unfinished)
 
     def run(prepared: tuple[Manifest, ...], sandbox: Sandbox | None = None) -> RunReport:
-        bindings = bind(prepared, environ)
+        # The sandbox never sees a real key.
+        values = environ if sandbox is None else without_keys(environ, manifests, sandbox.api_key)
+        bindings = bind(prepared, values)
         setup = prepare_run(prepared, bindings, options)
         if sandbox is not None:  # it ends with its run, so there is nobody to be in the way of
             return carried_out(setup, OnDisk(folder, files))

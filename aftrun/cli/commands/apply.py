@@ -78,6 +78,7 @@ def apply(
     is kept in DIR/runs/RUN/report.json.
     """
     from aftrun.cli.running import bind_all, carry_out, duration, load, sandbox_for  # noqa: PLC0415  # the same
+    from aftrun.manifest import without_keys  # noqa: PLC0415  # the same
     from aftrun.run.once import ALL  # noqa: PLC0415  # the same
     from aftrun.service.options import RunOptions  # noqa: PLC0415  # the same
     from aftrun.service.prepare import prepare, prepare_run  # noqa: PLC0415  # --help needs none of this
@@ -114,6 +115,8 @@ def apply(
     ending = ending.beside(view)
     with sandbox_for(sandbox) as server_here:
         manifests = prepare(loaded.manifests, chosen, server_here)
+        if server_here is not None:  # which never sees a real key
+            environ = without_keys(environ, loaded.manifests, server_here.api_key)
         bindings = bind_all(manifests, environ, loaded)
 
         def setup() -> PreparedRun:

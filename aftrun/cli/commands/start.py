@@ -78,6 +78,7 @@ def start(
     filled in from the environment and never shown, and $$ stands for a literal $. The run is on record as any other:
     `aftrun resume` takes it up after an interruption.
     """
+    from aftrun.manifest import without_keys  # noqa: PLC0415  # the same
     from aftrun.service.prepare import prepare, prepare_run  # noqa: PLC0415  # with the rest of the machinery
 
     if host is not None and server.server is not None:
@@ -107,6 +108,8 @@ def start(
     with sandbox_for(sandbox) as server_here:
         manifests = prepare(loaded.manifests, chosen, server_here)
         environ = key.environ(outer, chosen.url or "https://127.0.0.1:44399", needed=not sandbox)
+        if server_here is not None:
+            environ = without_keys(environ, loaded.manifests, server_here.api_key)
         setup = prepare_run(manifests, bind_all(manifests, environ, loaded), chosen)
         return carry_out(setup, state.folder, view, ending, files=loaded.files)
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from aftrun.domain.errors import Problem, Severity
 from aftrun.domain.text import in_place
 from aftrun.domain.values import Origin
-from aftrun.manifest.check.masking import masked, stars
+from aftrun.manifest.check.masking import continues_secret, masked, stars
 from aftrun.manifest.parse.nodes import Node, Source
 
 CODES: Mapping[str, str] = MappingProxyType(
@@ -56,6 +56,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "AFT060": "server and servers together",
         "AFT061": "unusable header",
         "AFT062": "unencrypted connection to another machine",
+        "AFT063": "vars would show a secret",
         "AFT070": "not allowed by the policy",
         "AFT101": "scriptId instead of scriptName",
         "AFT102": "filePath does not end in .syncjs",
@@ -75,6 +76,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "AFT116": "text that ends at a #",
         "AFT117": "character that is not seen",
         "AFT118": "typographic quotes",
+        "AFT120": "variable that is shown and looks like a secret",
     }
 )
 """Every code with its title. Codes are stable; from AFT100 on they are warnings."""
@@ -125,12 +127,14 @@ def render(problems: Sequence[Problem], files: Iterable[tuple[str, bytes]] = (),
         lines.append(f"{_paint(problem.place, _BOLD, colour=colour)}: {kind}: {problem.message}")
         source = sources.get(problem.path)
         text = source.line(problem.line) if source is not None else ""
-        if text.strip():
+        if source is not None and text.strip():
             start = problem.column - 1
             same = problem.end_line == problem.line and problem.end_column > problem.column
             end = problem.end_column - 1 if same else len(text) if problem.end_line > problem.line else start + 1
             number = str(problem.line)
-            shown, marks = _excerpt(text, start, end, secret=problem.code in _ABOUT_SECRETS)
+            before = [source.line(each) for each in range(problem.line - 1, max(0, problem.line - 201), -1)]
+            within = continues_secret(text, before)
+            shown, marks = _excerpt(stars(text) if within else text, start, end, secret=problem.code in _ABOUT_SECRETS)
             lines.append(f"  {number} | {shown}")
             blank = marks[: len(marks) - len(marks.lstrip())]
             lines.append(f"  {' ' * len(number)} | {blank}{_paint(marks.lstrip(), style, colour=colour)}")
@@ -165,6 +169,11 @@ class Findings:
         """Something that stops the run, at a place that is no node; `width` is that of the text in question."""
         end = (origin.line, origin.column + width) if width else (0, 0)
         self.add(Problem(code, message, origin.path, origin.line, origin.column, *end, hint=hint))
+
+    def warning_at(self, origin: Origin, code: str, message: str, hint: str = "", *, width: int = 0) -> None:
+        """Something to think about, at a place that is no node."""
+        place = (origin.path, origin.line, origin.column, origin.line, origin.column + width)
+        self.add(Problem(code, message, *place, Severity.WARNING, hint))
 
     def late_error(self, node: Node, code: str, message: str, hint: str = "") -> None:
         """An error that an earlier stage may have put in other words: only where the place is not known yet."""

@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from aftrun.domain.model import Job, When
+from aftrun.domain.model import Job, Manifest, When
 from aftrun.domain.text import brief, did_you_mean, unseen_names
 from aftrun.domain.values import Template, Value
 from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.check.masking import looks_secret
+from aftrun.manifest.outside import keys_of
 from aftrun.manifest.parse.nodes import MapNode, Node, ScalarNode
 
 
@@ -81,6 +82,27 @@ def once(node: Node, value: Value | None, findings: Findings) -> None:
             message = f"{part.text} is new in every run, so no run finds what an earlier one has done under this key"
             hint = "use what stays the same, such as ${{ run.date }}"
             findings.warning(node, "AFT113", message, hint)
+
+
+def shown_variables(manifests: Sequence[Manifest], findings: Findings) -> None:
+    """What `vars` would show that must not be shown: of all manifests of a run, since they show it all."""
+    keys = keys_of(manifests)
+    for manifest, name, value in ((each, *pair) for each in manifests for pair in each.vars):
+        for each in value.outsides() if isinstance(value, Template) else ():
+            origin = each.origin or manifest.origin
+            if origin is None:
+                continue
+            what, shown = keys.get(each.key), brief(f"${{{each.name}}}" if each.source == "env" else each.text)
+            if each.source != "env":
+                what = f"a value from {'a file' if each.source == 'file' else 'the keyring'}"
+            if what is not None:
+                message = f"vars declares {shown} as fit to be shown, and it is {what}"
+                hint = f"write {shown} where it is used: it is then never shown"
+                findings.error_at(origin, "AFT063", message, hint, width=len(each.text))
+            elif looks_secret(name) or looks_secret(each.name):
+                message = f"vars declares {shown} as fit to be shown, and its name says that it is a secret"
+                hint = f"write {shown} where it is used: it is then never shown"
+                findings.warning_at(origin, "AFT120", message, hint, width=len(each.text))
 
 
 def unknown_server(node: Node, name: str, known: Sequence[str], findings: Findings) -> None:

@@ -136,7 +136,8 @@ def test_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_expanded_values_are_checked(field: str, value: str, text: str) -> None:
     """What a reference comes to is checked at the reference, and never shown."""
-    content = f"vars: {{u: '${{X}}'}}\njobs: [{{scriptName: x}}]\nserver:\n  apiKey: k\n  {field}\n".replace(
+    shown = "X" if "vars" in field else "U:-x"
+    content = f"vars: {{u: '${{{shown}}}'}}\njobs: [{{scriptName: x}}]\nserver:\n  apiKey: k\n  {field}\n".replace(
         "  apiKey: k\n  apiKey", "  apiKey"
     )
     with pytest.raises(ManifestError) as caught:
