@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, assert_never
 
 from aftrun.cli import options
 from aftrun.cli.boundary import Form, colour, emit, say
@@ -71,11 +71,15 @@ def _show(
         return
     from aftrun.manifest.check import formats  # noqa: PLC0415  # only for machines
 
-    if form is CheckFormat.GITHUB:
-        emit(formats.to_github(problems), Form.COMMANDS)
-    else:
-        data = formats.to_sarif(problems) if form is CheckFormat.SARIF else formats.to_json(problems, manifests, jobs)
-        emit(text.dumps(data) + "\n", Form.JSON)
+    match form:
+        case CheckFormat.GITHUB:
+            emit(formats.to_github(problems), Form.COMMANDS)
+        case CheckFormat.SARIF:
+            emit(text.dumps(formats.to_sarif(problems)) + "\n", Form.JSON)
+        case CheckFormat.JSON:
+            emit(text.dumps(formats.to_json(problems, manifests, jobs)) + "\n", Form.JSON)
+        case _:
+            assert_never(form)
 
 
 def _count(number: int, noun: str) -> str:
