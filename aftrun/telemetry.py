@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from aftrun.domain.model import Answer, Attempt, JobResult, Json, Reply, RunReport
+from aftrun.domain.past import JobPast
 from aftrun.domain.text import clean, clip, one_line
-from aftrun.report.facts import Kind, kind, title, word
+from aftrun.report.facts import Kind, kind, measures, title, word
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -97,8 +98,17 @@ def wanted(environ: Mapping[str, str]) -> bool:
     return bool(named) and not disabled and environ.get("OTEL_TRACES_EXPORTER", "otlp") != "none"
 
 
-def send(report: RunReport, environ: Mapping[str, str], *, reads: Sequence[Read] = ()) -> tuple[str, ...]:
-    """Send the trace of a run; returns what went wrong, a line each. Changes no outcome."""
+def send(
+    report: RunReport,
+    environ: Mapping[str, str],
+    *,
+    reads: Sequence[Read] = (),
+    past: Mapping[str, JobPast] | None = None,
+) -> tuple[str, ...]:
+    """Send the trace of a run; returns what went wrong, a line each. Changes no outcome.
+
+    `past` tells how the jobs fared in earlier runs, by key.
+    """
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415  # an extra
             OTLPSpanExporter,
@@ -113,7 +123,7 @@ def send(report: RunReport, environ: Mapping[str, str], *, reads: Sequence[Read]
     child.setLevel(logging.CRITICAL + 1)
     exporter = OTLPSpanExporter()
     try:
-        spans = make_spans(report, environ, reads=reads)
+        spans = make_spans(report, environ, reads=reads, past=past)
         for start in range(0, len(spans), _BATCH):
             if exporter.export(spans[start : start + _BATCH]) is not SpanExportResult.SUCCESS:
                 return ("the trace was not sent: the collector could not be reached, or refused it",)
@@ -139,7 +149,13 @@ def load(environ: Mapping[str, str], rehearsal: RunReport) -> None:
     OTLPSpanExporter().shutdown()  # type: ignore[no-untyped-call]  # so the package has it
 
 
-def make_spans(report: RunReport, environ: Mapping[str, str], *, reads: Sequence[Read] = ()) -> list[ReadableSpan]:
+def make_spans(
+    report: RunReport,
+    environ: Mapping[str, str],
+    *,
+    reads: Sequence[Read] = (),
+    past: Mapping[str, JobPast] | None = None,
+) -> list[ReadableSpan]:
     """The spans of a run, children before their parents.
 
     Raises:
@@ -188,13 +204,19 @@ def make_spans(report: RunReport, environ: Mapping[str, str], *, reads: Sequence
         of_job.setdefault((read.url, read.job_id), []).append(read)
     for job in report.jobs:
         if job.started_at is not None:
-            _job_spans(tracer, context, job, end, of_job)
+            _job_spans(tracer, context, job, end, of_job, told=measures(job, (past or {}).get(job.key)))
     span.end(_nanoseconds(end))
     return list(memory.get_finished_spans())
 
 
 def _job_spans(
-    tracer: Tracer, context: Context, job: JobResult, end: float, reads: Mapping[tuple[str, str], Sequence[Read]]
+    tracer: Tracer,
+    context: Context,
+    job: JobResult,
+    end: float,
+    reads: Mapping[tuple[str, str], Sequence[Read]],
+    *,
+    told: Mapping[str, float],
 ) -> None:
     from opentelemetry.trace import SpanKind, set_span_in_context  # noqa: PLC0415  # an extra
 
@@ -213,6 +235,7 @@ def _job_spans(
             "aftrun.job.attempts": len(job.attempts),
             "code.file.path": clean(job.origin.path),
             "code.line.number": job.origin.line,
+            **{f"aftrun.job.{name}": value for name, value in told.items()},
         },
     )
     if kind(job) in (Kind.FAILURE, Kind.ERROR):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import sys
@@ -257,14 +258,13 @@ def conclude(
 
     report = finished.report
     each = _Outputs(finished.errors)
+    state_dir = None if finished.report_path is None else finished.report_path.parents[2]
+    past = functools.cache(lambda: outputs.nights(state_dir, report))
     with each:
-        state_dir = None if finished.report_path is None else finished.report_path.parents[2]
-        each.errors += outputs.write_reports(
-            report, ending.paths.by_format(), lambda: outputs.nights(state_dir, report)
-        )
+        each.errors += outputs.write_reports(report, ending.paths.by_format(), past)
     with each:
         if ending.metrics_textfile is not None:
-            each.errors += outputs.write_metrics(report, ending.metrics_textfile)
+            each.errors += outputs.write_metrics(report, ending.metrics_textfile, past)
     with each:
         show_report(replace(report, outcome=word) if word and ending.output is Output.TABLE else report, ending.output)
     path = finished.report_path
@@ -283,7 +283,7 @@ def conclude(
                 else:
                     say(line, Form.COMMANDS)
         with each:
-            for problem in outputs.trace(report, os.environ, watch.reads) if watch.traced else ():
+            for problem in outputs.trace(report, os.environ, watch.reads, past) if watch.traced else ():
                 say(f"warning: {problem}")
     if setup is not None:
         with each:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from aftrun.domain.durations import human_duration
 from aftrun.domain.jobnames import job_labels
 from aftrun.domain.model import JobResult, Outcome, RunReport
+from aftrun.domain.past import RECENT, JobPast, Verdict, median, verdict
 from aftrun.domain.text import one_line
 
 PENDING = "pending"
@@ -107,3 +108,28 @@ def seconds(job: JobResult) -> float | None:
     """How long the job took as it is compared over nights: from the acceptance of its last attempt to its end."""
     accepted = job.attempts[-1].accepted_at if job.attempts else None
     return None if accepted is None or job.ended_at is None else max(0.0, job.ended_at - accepted)
+
+
+MEASURES = {
+    "duration_seconds": "How long the job took, from the acceptance of its last attempt to its end.",
+    "usual_duration_seconds": "The median of its newest successes before this run.",
+    "failed_ratio": "Which share of its newest ends failed, this run's among them.",
+}
+"""What Prometheus (`aftrun_job_NAME`) and OpenTelemetry (`aftrun.job.NAME`) are told of a job, by name."""
+
+
+def measures(job: JobResult, earlier: JobPast | None) -> dict[str, float]:
+    """The measures of a job that are known, by name; `earlier` is how it fared in the runs before."""
+    found: dict[str, float] = {}
+    took = seconds(job)
+    if took is not None:
+        found["duration_seconds"] = round(took, 3)
+    times = () if earlier is None else earlier.seconds[-RECENT:]
+    if times:
+        found["usual_duration_seconds"] = round(median(times), 3)
+    ends = [] if earlier is None else [verdict(end.outcome) for end in earlier.tried]
+    ends += [] if job.outcome is None else [verdict(job.outcome.value)]
+    known = [each for each in ends if each is not Verdict.NONE][-RECENT:]
+    if known:
+        found["failed_ratio"] = round(sum(each is Verdict.BAD for each in known) / len(known), 4)
+    return found

@@ -8,11 +8,12 @@ file: what it says of others is kept, and so is the time of this one's last succ
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from aftrun.domain.model import JobResult, Outcome, RunReport
+from aftrun.domain.past import JobPast
 from aftrun.domain.text import one_line
-from aftrun.report.facts import PENDING, Kind, kind, word
+from aftrun.report.facts import MEASURES, PENDING, Kind, kind, measures, word
 
 _HELP = {
     "aftrun_last_run_timestamp_seconds": "When the last run of the manifest ended.",
@@ -22,6 +23,7 @@ _HELP = {
     "aftrun_last_run_jobs": "Jobs of the last run by outcome.",
     "aftrun_last_run_info": "The last run: its id and outcome.",
     "aftrun_last_success_timestamp_seconds": "When the manifest's last successful run ended.",
+    **{f"aftrun_job_{name}": explanation for name, explanation in MEASURES.items()},
 }
 _SAMPLE = re.compile(r'(aftrun_\w+)\{manifest="((?:[^"\\\n]|\\.)*)"(?:,[^\n]*)?\} (\S+)')
 _LAST_SUCCESS = "aftrun_last_success_timestamp_seconds"
@@ -42,7 +44,7 @@ def _well(job: JobResult) -> bool:
     return kind(job) in (Kind.PASSED, Kind.ALLOWED)
 
 
-def _of(manifest: str, jobs: Iterable[JobResult], report: RunReport) -> list[str]:
+def _of(manifest: str, jobs: Iterable[JobResult], report: RunReport, past: Mapping[str, JobPast]) -> list[str]:
     jobs = tuple(jobs)
     starts = [job.started_at for job in jobs if job.started_at is not None]
     ends = [job.ended_at for job in jobs if job.ended_at is not None]
@@ -58,6 +60,11 @@ def _of(manifest: str, jobs: Iterable[JobResult], report: RunReport) -> list[str
         _sample("aftrun_last_run_success", int(well), manifest=manifest),
         *(_sample("aftrun_last_run_jobs", count, manifest=manifest, outcome=name) for name, count in counts.items()),
         _sample("aftrun_last_run_info", 1, manifest=manifest, run=report.id, outcome=report.outcome),
+        *(
+            _sample(f"aftrun_job_{name}", value, manifest=manifest, job=job.name)
+            for job in jobs
+            for name, value in measures(job, past.get(job.key)).items()
+        ),
     ]
     if report.exit_code is not None:
         lines.append(_sample("aftrun_last_run_exit_code", report.exit_code, manifest=manifest))
@@ -66,12 +73,15 @@ def _of(manifest: str, jobs: Iterable[JobResult], report: RunReport) -> list[str
     return lines
 
 
-def render(report: RunReport, previous: str = "") -> str:
-    """The new text of the file; `previous` is its old one, of which foreign lines are dropped."""
+def render(report: RunReport, previous: str = "", past: Mapping[str, JobPast] | None = None) -> str:
+    """The new text of the file; `previous` is its old one, of which foreign lines are dropped.
+
+    `past` tells how the jobs fared in earlier runs, by key.
+    """
     manifests: dict[str, list[JobResult]] = {}
     for job in report.jobs:
         manifests.setdefault(job.manifest, []).append(job)
-    lines = [line for name, jobs in manifests.items() for line in _of(name, jobs, report)]
+    lines = [line for name, jobs in manifests.items() for line in _of(name, jobs, report, past or {})]
     names = {_quoted(one_line(name))[1:-1] for name in manifests}
     succeeded = {match[2] for line in lines if (match := _SAMPLE.fullmatch(line)) and match[1] == _LAST_SUCCESS}
     for line in previous.splitlines():

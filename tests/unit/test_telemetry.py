@@ -62,6 +62,8 @@ def test_one_trace_with_a_span_for_run_jobs_and_requests(monkeypatch: pytest.Mon
     assert len(jobs) == 9, "all but the three that were never sent"
     extract = jobs["job extract"]
     assert attributes(extract)["aftrun.job.id"] == "7"
+    assert attributes(extract)["aftrun.job.duration_seconds"] == 31.8
+    assert attributes(jobs["job load[eu]"])["aftrun.job.failed_ratio"] == 1.0
     assert extract.end_time_unix_nano - extract.start_time_unix_nano == 62 * 10**9
     inside = [span for span in found if span.parent_span_id == extract.span_id]
     assert sorted(span.name for span in inside) == ["GET", "GET", "POST", "POST"]

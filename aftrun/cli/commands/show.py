@@ -19,6 +19,9 @@ from aftrun.domain.text import dumps
 from aftrun.service.lines import about_run, record_flag
 from aftrun.system.shell import command
 
+_BEFORE = 10
+"""How many earlier ends of each job are shown."""
+
 
 def show(
     state: options.StateFlags,
@@ -38,6 +41,7 @@ def show(
     """Show one run, job by job, with each job's time beside its usual one."""
     from aftrun.report import json as json_report  # noqa: PLC0415  # the same
     from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service import past as nights  # noqa: PLC0415  # the same
     from aftrun.service import which  # noqa: PLC0415  # the same
     from aftrun.service.settle import code_of  # noqa: PLC0415  # the same
 
@@ -47,6 +51,7 @@ def show(
         open_still = which.can_go_on(log, row)
         keys = [header.key for header in found.start.jobs]
         usual = past.medians(log, keys, but=found.row.id, sandbox=found.options.sandbox)
+        before = nights.before(log, found.row.id, keys)
     ended = code_of(found.report)
     code = int(ExitCode.UNDER_WAY if ended is None else ended) if exit_status else 0
     report = found.report if row.ended_at is not None else replace(found.report, outcome=row.outcome)
@@ -55,14 +60,18 @@ def show(
     learned = readings(report, job_info_from)
     if form is ListFormat.JSON:
         data = json_report.to_data(report)
+        ends: dict[str, Json] = {key: [end.outcome for end in job.ends[-_BEFORE:]] for key, job in before.items()}
         more: dict[str, Json] = {} if job_info_from is None else {"learned": {**learned}}
-        emit(dumps({**data, "usualSeconds": dict(usual), **more}) + "\n", Form.JSON)
+        emit(dumps({**data, "usualSeconds": dict(usual), "before": ends, **more}) + "\n", Form.JSON)
         return code
     from aftrun.cli.view import table  # noqa: PLC0415  # only for this format
+    from aftrun.cli.view.history import plain  # noqa: PLC0415  # the same
 
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     emit(table.details(report) + "\n")
-    emit(table.render(report, colour=colour(sys.stdout), columns=columns, usual=usual))
+    strips = {key: job.strip[-_BEFORE:] for key, job in before.items()}
+    text = table.render(report, colour=colour(sys.stdout), columns=columns, usual=usual, strips=strips)
+    emit(plain(text, sys.stdout.encoding))
     if open_still:
         say(f"it has not come to its end; go on with it: {about_run('resume', found.row.id, state.state_dir)}")
     for name, reading in learned.items():

@@ -63,7 +63,7 @@ def rehearse(
     if metrics is not None:
         from aftrun.report.metrics import render as render_metrics  # noqa: PLC0415  # few ask for it
 
-        render_metrics(rehearsal.REPORT, "")
+        render_metrics(rehearsal.REPORT, "", nights(None, rehearsal.REPORT))
     urls = [] if setup.sandbox else [url for manifest in setup.manifests for url in manifest.notify.urls]
     if urls:
         from aftrun import notify as notices  # noqa: PLC0415  # few manifests notify
@@ -74,6 +74,7 @@ def rehearse(
 
         if telemetry.wanted(environ):
             telemetry.load(environ, rehearsal.REPORT)
+            nights(None, rehearsal.REPORT)
 
 
 _FORMS = {"json": Form.JSON, "junit": Form.MARKUP, "html": Form.MARKUP}
@@ -118,13 +119,13 @@ def write_reports(
     return errors
 
 
-def write_metrics(report: RunReport, path: Path) -> list[StateError]:
+def write_metrics(report: RunReport, path: Path, past: Callable[[], Mapping[str, JobPast]] = dict) -> list[StateError]:
     """Bring the file for Prometheus' textfile collector up to date."""
     from aftrun.report import metrics  # noqa: PLC0415  # few ask for it
 
     try:
         previous = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-        write_atomic(path, metrics.render(report, previous), pauses=LASTING)
+        write_atomic(path, metrics.render(report, previous, past()), pauses=LASTING)
     except StateError as error:
         return [error]
     except OSError as error:
@@ -161,10 +162,15 @@ def traced(environ: Mapping[str, str]) -> bool:
     return bool(environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
 
 
-def trace(report: RunReport, environ: Mapping[str, str], reads: Sequence[Read] = ()) -> tuple[str, ...]:
+def trace(
+    report: RunReport,
+    environ: Mapping[str, str],
+    reads: Sequence[Read] = (),
+    past: Callable[[], Mapping[str, JobPast]] = dict,
+) -> tuple[str, ...]:
     """Send the run's trace, where the environment names a collector."""
     if not traced(environ):
         return ()
     from aftrun import telemetry  # noqa: PLC0415  # few ask for it
 
-    return telemetry.send(report, environ, reads=reads) if telemetry.wanted(environ) else ()
+    return telemetry.send(report, environ, reads=reads, past=past()) if telemetry.wanted(environ) else ()

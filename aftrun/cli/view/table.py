@@ -62,11 +62,17 @@ def _usual(job: JobResult, usual: Mapping[str, float]) -> str:
 
 
 def render(
-    report: RunReport, *, colour: bool, columns: int | None = None, usual: Mapping[str, float] | None = None
+    report: RunReport,
+    *,
+    colour: bool,
+    columns: int | None = None,
+    usual: Mapping[str, float] | None = None,
+    strips: Mapping[str, str] | None = None,
 ) -> str:
     """One line a job in manifest order, then one line for the run.
 
-    Messages are cut at `columns`, where given. With `usual`, the median seconds by job key, times are compared.
+    Messages are cut at `columns`, where given. With `usual`, the median seconds by job key, times are compared; with
+    `strips`, the signs of earlier ends by job key, those stand beside them.
     """
     names = labels(report)
     shown, folded = _folded(report.jobs)
@@ -77,13 +83,22 @@ def render(
             _outcome(job),
             "" if job.duration is None else human_duration(job.duration),
             *(() if usual is None else (_usual(job, usual),)),
+            *((strips.get(job.key, ""),) if strips else ()),
             one_line(job.job_id or ""),
             _message(job, names[number], told),
         ]
         for number, job in shown
     ]
     lines: list[str] = []
-    header = ["JOB", "OUTCOME", "TIME", *(() if usual is None else ("USUAL",)), "ID", "MESSAGE"]
+    header = [
+        "JOB",
+        "OUTCOME",
+        "TIME",
+        *(() if usual is None else ("USUAL",)),
+        *(("BEFORE",) if strips else ()),
+        "ID",
+        "MESSAGE",
+    ]
     for cells, job in zip(rows_to_text(header, rows), [None, *(job for _, job in shown)], strict=True):
         if job is None:
             lines.append(paint("  ".join(cells).rstrip(), "1", colour=colour))

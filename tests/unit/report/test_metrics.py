@@ -8,8 +8,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from aftrun.domain.model import Outcome, RunReport
+from aftrun.report.facts import measures
 from aftrun.report.metrics import render
-from tests.unit.report_samples import START, job, nasty, run, sample
+from tests.unit.past_samples import nights
+from tests.unit.report_samples import START, attempt, job, nasty, run, sample
 
 
 def samples(text: str) -> dict[tuple[str, ...], float]:
@@ -79,3 +81,21 @@ def test_it_can_always_be_read(report: RunReport) -> None:
     text = render(report)
     samples(text)
     assert render(report, text) == text
+
+
+def test_measures_of_jobs_tell_of_earlier_runs() -> None:
+    """The same names and values as in traces; a job that never ran before has its own time alone."""
+    past = {job.key: job for each in nights(30).manifests for job in each.jobs}
+    text = render(
+        run(job("relay", attempts=(attempt(1, 0, 1, 2, 41),)), job("new"), job("late", None, attempts=())), "", past
+    )
+    told = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in text.splitlines() if line[0] != "#"}
+    assert told['aftrun_job_duration_seconds{manifest="nightly",job="relay"}'] == 40
+    assert 20 < told['aftrun_job_usual_duration_seconds{manifest="nightly",job="relay"}'] < 50
+    assert told['aftrun_job_failed_ratio{manifest="nightly",job="relay"}'] == 0
+    assert 'aftrun_job_usual_duration_seconds{manifest="nightly",job="new"}' not in told
+    assert not any('job="late"' in name for name in told)
+    again = render(run(job("relay", manifest="weekly")), text)
+    assert 'aftrun_job_duration_seconds{manifest="nightly",job="relay"} 40' in again
+    bad = run(job("backup", Outcome.FAILED))
+    assert measures(bad.jobs[0], past["nightly/backup"])["failed_ratio"] == 0.2

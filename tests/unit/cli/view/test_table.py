@@ -125,3 +125,13 @@ def test_one_cause_stands_once_in_the_table() -> None:
     text = table.render(report(*bad, result("d", Outcome.FAILED, message="exit code 1")), colour=False)
     assert text.count("connection refused") == 1
     assert [line.split()[-2:] for line in text.splitlines()[2:4]] == [["as", "a"], ["as", "a"]]
+
+
+def test_earlier_ends_stand_beside_the_usual_time() -> None:
+    """Where there are any; a job that never ran before has none."""
+    run = report(result("a", Outcome.SUCCEEDED), result("b", Outcome.SUCCEEDED))
+    lines = table.render(run, colour=False, usual={"m/a": 3.0}, strips={"m/a": "✓✗✓"}).splitlines()
+    assert lines[0].split() == ["JOB", "OUTCOME", "TIME", "USUAL", "BEFORE", "ID", "MESSAGE"]
+    assert "✓✗✓" in lines[1]
+    assert "✓" not in lines[2]
+    assert "BEFORE" not in table.render(run, colour=False, usual={}, strips={})
