@@ -168,10 +168,11 @@ def jobs_in_doubt(ctx: Any, incomplete: str) -> list[Offer]:
 
 
 def codes(_: Any, incomplete: str) -> list[Offer]:
-    """The codes of messages."""
+    """The codes of messages, and the keys of manifests."""
     from aftrun.manifest.check.diagnostics import CODES  # noqa: PLC0415  # only where a code is completed
+    from aftrun.manifest.check.keypages import keys  # noqa: PLC0415  # the same
 
-    return list(_fitting(CODES.items(), incomplete.upper()))
+    return [*_fitting(CODES.items(), incomplete.upper()), *(_fitting(keys(), incomplete) if incomplete else ())]
 
 
 def _state_dir(ctx: Any) -> Path:

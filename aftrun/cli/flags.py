@@ -7,6 +7,7 @@ the groups together again when the command is called. The only place, with `main
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import inspect
@@ -117,18 +118,30 @@ def _is_group(annotation: Any) -> bool:
     return isinstance(annotation, type) and dataclasses.is_dataclass(annotation)
 
 
-def _parameters(group: type) -> Iterator[inspect.Parameter]:
+def _parameters(group: type, title: str = "") -> Iterator[inspect.Parameter]:
+    """The parameters of a group, which help shows under what the outermost group says of itself."""
+    said = (inspect.getdoc(group) or "").partition("\n")[0].rstrip(".")
+    title = title or ("What is made of the report" if said.startswith(f"{group.__name__}(") else said)
     hints = get_type_hints(group, include_extras=True)
     for each in dataclasses.fields(group):
         hint = hints[each.name]
         if _is_group(hint):
-            yield from _parameters(hint)
+            yield from _parameters(hint, title)
         else:
             kind, *extras = get_args(hint)
+            extras = [_titled(each, title) for each in extras]
+            hint = Annotated[kind, *extras]
             default = inspect.Parameter.empty if each.default is dataclasses.MISSING else each.default
             if _is_tuple(kind):  # typer fills repeatable flags with lists; groups hold tuples, as frozen things should
                 hint, default = Annotated[list[get_args(kind)[0]] | None, *extras], None  # type: ignore[misc]  # a type made while running
             yield inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
+
+
+def _titled(extra: Any, title: str) -> Any:
+    """What typer knows of a flag, with the title of its group."""
+    made = copy.copy(extra)
+    made.rich_help_panel = title
+    return made
 
 
 def _is_tuple(kind: Any) -> bool:

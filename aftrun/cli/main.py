@@ -17,6 +17,7 @@ import typer
 import aftrun
 from aftrun.cli.boundary import emit, encoding, guarded, keeps_lines, open_missing_streams, say
 from aftrun.cli.flags import expanded
+from aftrun.cli.helptext import Command, Group, epilog
 from aftrun.cli.variables import settle
 from aftrun.domain.errors import UsageError
 
@@ -41,7 +42,7 @@ COMMANDS = {
     "trust": "Show the certificate of a server, and the lines that pin it.",
     "doctor": "Check name, connection, certificate, clock, key and job info of a server.",
     "policy": "Say what manifests may do that come from somebody else.",
-    "explain": "Explain a code that `validate` printed: what it means, an example, how to fix it.",
+    "explain": "Explain a code that `validate` printed, or a key of a manifest: what it means, with examples.",
     "schema": "Print the JSON Schema of manifests, reports, events or sandbox scenarios, for editors and other tools.",
     "completion": "Print the script that makes a shell complete commands, flags, manifests, jobs and runs.",
     "sandbox": "Run an AFT!-like server on this machine, to try manifests against.",
@@ -101,6 +102,7 @@ def build(wanted: str | None) -> typer.Typer:
         "6 unknown, 74 cannot write, 124 gave up waiting, 130/143 interrupted.\n\n"
         "Every flag can be set by a variable: --state-dir by AFTRUN_STATE_DIR, or for one command alone by "
         "AFTRUN_APPLY_STATE_DIR.",
+        cls=Group,
         no_args_is_help=True,
         rich_markup_mode=None,  # rich would double the time that --help takes
         pretty_exceptions_enable=False,  # the boundary speaks for us, and shows no values
@@ -109,7 +111,7 @@ def build(wanted: str | None) -> typer.Typer:
     app.callback()(_root)
     for name, text in COMMANDS.items():
         if wanted in (None, name):
-            app.command(name)(expanded(command(name)))
+            app.command(name, cls=Command, epilog=epilog(name))(expanded(command(name)))
         else:
             app.command(name, help=text)(_not_loaded)
     return app

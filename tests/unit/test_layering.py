@@ -35,7 +35,7 @@ ONLY_IMPORTER = {
     "jsonschema": {"system/schemas.py"},
     "requests": {"client/client.py"},
     "sqlite3": {"run/store/database.py"},
-    "typer": {"cli/flags.py", "cli/main.py"},
+    "typer": {"cli/flags.py", "cli/helptext.py", "cli/main.py"},
     "rich": {"cli/"},
     "tree_sitter": {"importer/trees.py"},
     "tree_sitter_bash": {"importer/trees.py"},

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 import os
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 from aftrun.__main__ import main
+from aftrun.cli.helptext import EXAMPLES
 from aftrun.cli.main import COMMANDS, asked_for, build, command, run
+from tools.commands import commands
 
 HEAVY = {
     "requests", "urllib3", "yaml", "jsonschema", "rich", "jinja2", "sqlite3", "aiohttp", "jmespath", "ssl",
@@ -139,3 +142,31 @@ def test_ctrl_c_while_the_program_loads_itself(
         main()
     assert ended.value.args == (130,)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_two_examples_that_it_takes(name: str) -> None:
+    """Of the command itself, with flags that it has."""
+    usual, other = EXAMPLES[name]
+    flags = {
+        flag
+        for each in commands()
+        if each.name == name
+        for given in each.options
+        for flag in (*given.flags, *given.opposites)
+    }
+    for line in (usual, other):
+        words = shlex.split(line.partition(" > ")[0].partition(" < ")[0])
+        assert words[:2] == ["aftrun", name]
+        assert {word for word in words if word.startswith("-")} <= {*flags, "--help"}, line
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_cuts_no_line_and_names_variables_once(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Flags stand under the titles of their groups."""
+    build(name)([name, "--help"], prog_name="aftrun", standalone_mode=False)
+    text = capsys.readouterr().out
+    assert not [line for line in text.splitlines()[1:] if line.endswith(("...", "…"))]
+    assert text.count("env var") == 0
+    assert text.count("Every flag has a variable") == 1
+    assert "Examples:" in text

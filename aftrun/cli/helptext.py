@@ -1,0 +1,89 @@
+"""What `--help` prints: flags in groups, every line whole, two examples a command, and one note on variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+EXAMPLES: Mapping[str, tuple[str, str]] = {
+    "apply": ("aftrun apply night.yaml", "aftrun apply night.yaml --select 'load+' --report-html report.html"),
+    "validate": ("aftrun validate night.yaml", "aftrun validate jobs/ --strict --format github"),
+    "plan": ("aftrun plan night.yaml", "aftrun plan night.yaml --format curl"),
+    "start": (
+        "aftrun start -n 'My Backup Job' --param character=goofy",
+        "aftrun start -n 'My Backup Job' --host 192.168.1.10:44399 --no-wait",
+    ),
+    "status": ("aftrun status 42", "aftrun status 42 --raw --manifest night.yaml"),
+    "wait": ("aftrun wait 42 43", "aftrun wait 42 --timeout 2h --job-info-from words.yaml"),
+    "learn": ("aftrun learn 42", "aftrun learn 42 --to words.yaml --word Decanted=succeeded"),
+    "resume": ("aftrun resume", "aftrun resume 20260102-0200 --job-info-from words.yaml"),
+    "retry": ("aftrun retry", "aftrun retry 20260102-0200 --report-html report.html"),
+    "watch": ("aftrun watch", "aftrun watch 20260102-0200 --no-progress"),
+    "settle": (
+        "aftrun settle 20260102-0200 load succeeded --note 'all files are there'",
+        "aftrun settle 20260102-0200 nightly/load failed",
+    ),
+    "history": ("aftrun history --last 7d", "aftrun history --manifest nightly --status failed"),
+    "show": ("aftrun show", "aftrun show 20260102-0200 --status failed"),
+    "report": ("aftrun report --report-html report.html", "aftrun report 20260102-0200 --report-junit junit.xml"),
+    "init": ("aftrun init", "aftrun init night.yaml"),
+    "import": ("aftrun import backup.sh > night.yaml", "aftrun import --from powershell < backup.ps1"),
+    "trust": ("aftrun trust https://aft.example.com:44399", "aftrun trust https://aft.example.com:44399 --format json"),
+    "doctor": ("aftrun doctor night.yaml", "aftrun doctor night.yaml --job 42"),
+    "policy": ("aftrun policy", "aftrun policy --help"),
+    "explain": ("aftrun explain AFT021", "aftrun explain server.jobInfo"),
+    "schema": ("aftrun schema > manifest.schema.json", "aftrun schema report"),
+    "completion": (
+        "aftrun completion bash > ~/.local/share/bash-completion/completions/aftrun",
+        "aftrun completion fish",
+    ),
+    "sandbox": ("aftrun sandbox", "aftrun sandbox --scenario night.scenario.yaml --port 0"),
+    "ui": ("aftrun ui", "aftrun ui --port 8000"),
+}
+"""Two command lines for each command: the usual one, and one with flags that people look for."""
+
+
+def epilog(command: str) -> str:
+    """What stands below the flags of a command; the mark keeps lines from being filled up."""
+    lines = [f"  {line}" for line in EXAMPLES.get(command, ())]
+    examples = "\b\nExamples:\n" + "\n".join(lines) + "\n\n" if lines else ""
+    prefix = f"AFTRUN_{command.upper()}"
+    note = f"Every flag has a variable: --max-x is AFTRUN_MAX_X, or {prefix}_MAX_X for this command alone."
+    return examples + note
+
+
+_VARIABLE = re.compile(r"\s*\[env var: [^;\]]*\]|(?<=\[)env var: [^;\]]*; ")
+"""What the library says of each flag's variable; one note says it of all."""
+
+
+class Command(TyperCommand):
+    """A command whose flags are shown under the titles of their groups."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments, then flags of the command's own, then each group."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Flags": []}
+        for each in self.get_params(ctx):
+            record = each.get_help_record(ctx)
+            if record is not None:
+                record = (record[0], _VARIABLE.sub("", record[1]).replace("[]", "").rstrip())
+                own = "Arguments" if each.param_type_name == "argument" else "Flags"
+                title = getattr(each, "rich_help_panel", None) or own
+                sections.setdefault(title, []).append(record)
+        for title, rows in sections.items():
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+class Group(TyperGroup):
+    """The list of commands, no line of it cut short."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Each command with the whole of its first sentence."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, (each.help or "").partition("\n\n")[0].replace("\n", " ")) for name, each in commands if each]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
