@@ -18,10 +18,16 @@ MAX_DEPTH = 100
 """Deepest nesting that is read. A job info has a handful of levels; thousands would overflow the stack of whoever
 walks it later."""
 
+MAX_NODES = 200_000
+"""Most values in an answer. Each costs Python a hundred bytes, so that 8 MiB of `[],` would be most of a gigabyte."""
+
 STEP = 64 * 1024
 """Bytes taken at a time, from the network and out of a compressed stream."""
 
 _HALF_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
 class Unreadable(ValueError):
@@ -128,6 +134,11 @@ def _depth_is_fine(value: Json) -> bool:
     return False
 
 
+def _separators(content: bytes) -> int:
+    """At least as many as there are values in JSON, before any of them is made."""
+    return content.count(b",") + content.count(b"[") + content.count(b"{")
+
+
 def parse(content: bytes) -> Json:
     """The JSON value that a body is.
 
@@ -136,6 +147,8 @@ def parse(content: bytes) -> Json:
     """
     if not content.strip():
         raise Unreadable("the answer is empty")
+    if _separators(content) > MAX_NODES and _separators(_STRING.sub(b"", content)) > MAX_NODES:
+        raise Unreadable(f"the answer holds more than {MAX_NODES:,} values")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

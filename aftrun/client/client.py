@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
 import threading
@@ -39,6 +40,9 @@ _FRAMING = ("content-length", "transfer-encoding", "connection", "te", "trailer"
 """Headers that say how a request is cut into bytes. A user's own would make server and client disagree."""
 
 _LONGEST_WAIT = 10**9
+_LARGE = 1024 * 1024
+"""Bytes from which answers are parsed one after another: text, decoded text and values stand side by side meanwhile."""
+_PARSING = threading.Lock()
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
@@ -287,7 +291,8 @@ class AftClient:
         content = b""
         try:
             content = self._content(response)
-            value = bodies.parse(content)
+            with _PARSING if len(content) > _LARGE else contextlib.nullcontext():
+                value = bodies.parse(content)
         except bodies.Unreadable as error:
             problem = str(error)
             said = text.excerpt(content[: bodies.STEP * 4].decode("utf-8", "replace"), self._scrub) if content else ""

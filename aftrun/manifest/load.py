@@ -199,13 +199,15 @@ def _named(manifests: list[Manifest], nodes: list[MapNode], findings: Findings) 
     """Make names unique: the second of a name gets `-2`, and so on."""
     taken: set[str] = {manifest.name for manifest in manifests}
     seen: set[str] = set()
+    next_numbers: dict[str, int] = {}
     result: list[Manifest] = []
     for manifest, node in zip(manifests, nodes, strict=True):
         name = manifest.name
         if name in seen:
-            number = 2
+            number = next_numbers.get(name, 2)
             while f"{name}-{number}" in taken:
                 number += 1
+            next_numbers[name] = number + 1
             if node.key("name") is not None:
                 message = f"another manifest is called {name!r} too; this one becomes {name}-{number}"
                 findings.warning(node.get("name") or node, "AFT109", message, "give each a name of its own")

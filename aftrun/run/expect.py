@@ -9,6 +9,7 @@ from typing import Any
 from aftrun.domain.model import Json
 from aftrun.domain.secrets import NOTHING_SECRET, Foreign, Scrubber
 from aftrun.run.plan import Plan
+from aftrun.system import expressions
 
 _LONGEST_VALUE = 80
 
@@ -24,7 +25,7 @@ def search(expression: str, raw: Json) -> tuple[Json, str]:
     import jmespath  # noqa: PLC0415  # 10 ms at start-up for a feature that most runs do not use
 
     try:
-        found: Json = jmespath.search(expression, raw)
+        found = expressions.search(expression, raw)
     except jmespath.exceptions.JMESPathError as error:
         return None, str(error)
     return found, ""

@@ -6,7 +6,6 @@ reading (`reading`, `states`) by a JMESPath expression or a list of words.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -20,6 +19,7 @@ from aftrun.domain import jobids
 from aftrun.domain.errors import UsageError
 from aftrun.domain.model import JobInfo, JobInfoMap, Json, State
 from aftrun.domain.text import one_line
+from aftrun.system import expressions
 
 STATUS_LIMIT = 200
 """Longest word for a state that is kept."""
@@ -37,20 +37,13 @@ def _same(words: str) -> str:
     return words
 
 
-@functools.lru_cache(maxsize=256)
-def _compiled(expression: str) -> Any:
-    import jmespath  # noqa: PLC0415 -- only manifests that map the job info need it
-
-    return jmespath.compile(expression)
-
-
 def _search(expression: str, body: Json) -> Any:
     from jmespath.exceptions import JMESPathError  # noqa: PLC0415 -- as above
 
     try:
-        return _compiled(expression).search(body)
+        return expressions.search(expression, body)
     except JMESPathError:
-        return None  # a function met a type that it does not take: this body does not have the field
+        return None  # a function met a type that it does not take, or it is too much: the field is not there
 
 
 def check(mapping: JobInfoMap) -> None:
@@ -67,7 +60,7 @@ def check(mapping: JobInfoMap) -> None:
         expression = getattr(mapping, name)
         try:
             if expression is not None:
-                _compiled(expression)
+                expressions.parsed(expression)
         except JMESPathError as error:
             key = re.sub(r"_(.)", lambda match: match.group(1).upper(), name)
             first = str(error).partition("\n")[0]

@@ -21,6 +21,7 @@ from aftrun.manifest.check import layout
 from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.parse import scalars
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode
+from aftrun.system import expressions
 
 T = TypeVar("T")
 
@@ -305,14 +306,17 @@ class Fields:
         text = self.shown(node, what, axes)
         if text is None or node is None:
             return text
-        import jmespath  # noqa: PLC0415 - most manifests hold no expression
         from jmespath.exceptions import JMESPathError  # noqa: PLC0415 - as above
 
         try:
             with warnings.catch_warnings():
                 # `text` between backticks that is no JSON: an old spelling of a text, which still works.
                 warnings.simplefilter("ignore", PendingDeprecationWarning)
-                jmespath.compile(text)
+                expressions.parsed(text)
+                if expressions.grows(text):
+                    message = f"{what} is a JMESPath expression that comes to more than it may, whatever it is given"
+                    self.findings.error(node, "AFT058", message, "it doubles what it has, again and again")
+                    return None
         except JMESPathError as error:
             at = getattr(error, "lex_position", None)
             where = f": unexpected text at character {at + 1}" if isinstance(at, int) and at < len(text) else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from collections.abc import Mapping
 from dataclasses import replace
@@ -170,7 +169,7 @@ def manifest(
         vars=tuple(fields.vars.items()),
         notify=notify,
         description=fields.shown(document.get("description"), "'description'") or "",
-        sha256=hashlib.sha256(document.source.data).hexdigest(),
+        sha256=document.source.sha256,
         origin=document.origin,
     )
     references = [*(each for each, _ in fields.references), *all_references([made])]

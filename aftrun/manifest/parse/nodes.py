@@ -5,6 +5,7 @@ Slotted classes with a handful of integers, not dataclasses: a manifest of 100,0
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import struct
@@ -27,7 +28,7 @@ _BOM = b"\xef\xbb\xbf"
 class Source:
     """One file: its path as people know it (`-` for standard input) and its bytes."""
 
-    __slots__ = ("_last", "_starts", "data", "has_comments", "path")
+    __slots__ = ("_digest", "_last", "_starts", "data", "has_comments", "path")
 
     def __init__(self, path: str, data: bytes) -> None:
         self.path = path
@@ -36,6 +37,14 @@ class Source:
         """Whether there may be a comment behind a value."""
         self._starts: array[int] | None = None
         self._last = (0, "")
+        self._digest = ""
+
+    @property
+    def sha256(self) -> str:
+        """The digest of its bytes, worked out once, however many documents ask."""
+        if not self._digest:
+            self._digest = hashlib.sha256(self.data).hexdigest()
+        return self._digest
 
     @property
     def folder(self) -> str:

@@ -377,3 +377,11 @@ def test_what_is_shown_takes_vars() -> None:
     )
     (job,) = manifest(content, environ={"S": "open"}).jobs
     assert (job.description, job.correlation) == ("open a", "open")
+
+
+def test_many_documents_of_one_file_are_looked_at_once_each() -> None:
+    """Names are numbered on from the last, and the file's digest is worked out once: not for each document anew."""
+    loaded = load_all(["m.yaml"], read=lambda _: b"---\nscriptName: x\n" * 300)
+    assert [each.name for each in loaded.manifests][:3] == ["m", "m-2", "m-3"]
+    assert loaded.manifests[-1].name == "m-300"
+    assert len({id(each.sha256) for each in loaded.manifests}) == 1
