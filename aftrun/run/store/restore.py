@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -130,15 +131,15 @@ def open_record(
         UsageError: the folder is not this user's own.
     """
     state_folder.check(state_dir)
-    found = sorted((state_dir / "runs").glob(f"*/{journal_file.NAME}"))
-    journals = [path for path in found if is_run_id(path.parent.name)]
+    folders = _run_folders(state_dir)
     damage = ""
     doubt = _doubt(state_dir) if thorough else ""
     try:
-        there = bool(journals) or (state_dir / once_file.NAME).exists()
+        witnesses = (state_dir / once_file.NAME, *(folder / journal_file.NAME for folder in folders.values()))
+        there = (state_dir / "state.db").exists() or any(path.exists() for path in witnesses)
         log = Log(state_dir, create=create or there, waiting=say, hurried=hurried)
         try:
-            log.runs()
+            known = {row.id for row in log.runs()}
             damage = log.damage() if thorough else ""
         except BaseException:
             log.close()
@@ -149,17 +150,27 @@ def open_record(
         damage = error.message
     if damage:
         log = _rebuild(state_dir, damage, say, hurried)
+        known = {row.id for row in log.runs()}
     log.doubt = doubt
     try:
         _recall(log, say)
-        known = {row.id for row in log.runs()}
-        for path in journals:
-            if path.parent.name not in known and not held(path.parent):
+        for run in sorted(folders.keys() - known):
+            path = folders[run] / journal_file.NAME
+            if path.exists() and not held(path.parent):
                 _import(log, path, say)
     except BaseException:
         log.close()
         raise
     return log
+
+
+def _run_folders(state_dir: Path) -> dict[str, Path]:
+    """The folders of runs, by their ids. There may be tens of thousands, so none is looked into."""
+    try:
+        names = os.listdir(state_dir / "runs")  # noqa: PTH208  # a path for each would cost more than all the rest
+    except OSError:
+        return {}  # there is none; or who opens the record says why it cannot be read
+    return {name: state_dir / "runs" / name for name in names if is_run_id(name)}
 
 
 def _doubt(state_dir: Path) -> str:
