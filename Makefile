@@ -32,9 +32,10 @@ lock: $(VENV)/.demo ## Renew uv.lock: the newest versions of everything that pyp
 
 demo: $(VENV)/.demo ## Run a real nightly manifest over HTTPS against the sandbox.
 	@mkdir -p $(DEMO)
-	$(BIN)/aftrun apply manifests/nightly.yaml --sandbox --state-dir $(DEMO) --report-json $(DEMO)/report.json
+	$(BIN)/aftrun apply manifests/nightly.yaml --sandbox --state-dir $(DEMO) --report-json $(DEMO)/report.json --report-html $(DEMO)/report.html
 	@$(BIN)/aftrun schema report > $(DEMO)/report.schema.json
 	@$(BIN)/python -c 'import json, jsonschema; r = json.load(open("$(DEMO)/report.json")); jsonschema.validate(r, json.load(open("$(DEMO)/report.schema.json"))); print("report.json is valid:", r["summary"]["succeeded"], "of", r["summary"]["total"], "jobs succeeded")'
+	@echo "the report, for people: $(CURDIR)/$(DEMO)/report.html"
 
 # The types are checked while the tests run: there are two cores at least, nearly everywhere.
 check: $(VENV)/.dev ## What to run while working: style, types, unit and property tests. A minute.

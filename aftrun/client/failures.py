@@ -122,7 +122,9 @@ def _no_connection(attempted: Attempted) -> Failure:
             FailureKind.CONNECT,
             False,
             f"nothing listens at {target}: connection refused",
-            hint or "check that the AFT! service runs, and host and port in `server.url`",
+            hint
+            or "check that the AFT! service runs, its bind address (it may listen on its own machine only), and host "
+            "and port in `server.url`",
         )
     return Failure(FailureKind.CONNECT, False, f"no connection to {target}: {_cause(error)}", hint)
 

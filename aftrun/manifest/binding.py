@@ -88,7 +88,7 @@ def _of_server(server: ServerSpec, values: Bindings) -> Iterator[Problem]:
     if not server.tls.plain:
         yield from _check(server.url, values, "the server's URL", _clear_fault, urls.PLAIN_HINT, code="AFT062")
     yield from _check(server.url, values, "the server's URL", urls.url_fault, urls.URL_FORM)
-    yield from _check(server.api_key, values, "the API key", _key_fault, "copy it again from AFT!, API Keys")
+    yield from _check(server.api_key, values, "the API key", _key_fault, "copy it again from AFT!, Settings > API Keys")
     for pin in server.tls.fingerprints:
         yield from _check(pin, values, "the fingerprint", _pin_fault, urls.FINGERPRINT_FORM)
     for name, value in server.headers:

@@ -21,7 +21,7 @@ _LARGEST_FILE = 1024 * 1024
 def _key_hint() -> str:
     """What to do where nobody has set a key up yet."""
     return (
-        "create a key in AFT!'s web UI under API Keys, add this machine's address to its allow-list, "
+        "create a key in AFT!'s web UI under Settings > API Keys, add this machine's address to its allow-list, "
         f"then: {setting(DEFAULT_KEY_VARIABLE)}"
     )
 

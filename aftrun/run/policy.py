@@ -26,7 +26,7 @@ LONGEST_READ_WAIT = 60.0
 MAY_EXIST = "the job may or may not have been created, so it is not submitted again: check on the server"
 NAME_ITS_ID = "if it is about this job, say where its id stands with server.jobInfo.id"
 _ALLOW_LIST = (
-    "check that the API key is right, and that its IP allow-list (web UI, API Keys) includes the address of "
+    "check that the API key is right, and that its IP allow-list (web UI, Settings > API Keys) includes the address of "
     "this machine"
 )
 
@@ -159,7 +159,8 @@ def after_read(reply: Reply, job_id: str, id_field: str = "") -> ReadDecision:
     if status in (401, 403):
         message = (
             f"{_said(reply)} when reading the job's status: the job was accepted, so this key may submit but perhaps "
-            f"not read\n{_ALLOW_LIST}, and give the key the right to read jobs"
+            f"not read\n{_ALLOW_LIST}; AFT! documents no rights of single keys, so reading may want another "
+            "credential: see server.headers"
         )
         return Blind(message, wait, refused=True)
     return Blind(_said(reply), wait, missing=status in (404, 410))

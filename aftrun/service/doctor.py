@@ -336,8 +336,8 @@ def _key(reply: Answer) -> Check:
     said = f"HTTP {reply.status}" + (f": {reply.message}" if reply.message else "")
     if reply.status in (401, 403):
         remedy = (
-            "check the key, and that its IP allow-list in AFT! (API Keys) includes this machine; it may also be "
-            "a key that may start jobs but not read them"
+            "check the key, and that its IP allow-list in AFT! (Settings > API Keys) includes this machine; it may "
+            "also be a key that may start jobs but not read them"
         )
         return _failed("key", f"refused ({said})", remedy, ExitCode.REFUSED)
     if 200 <= reply.status < 300:

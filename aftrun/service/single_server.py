@@ -134,8 +134,8 @@ def read_status(target: SingleServer, job_id: str) -> Reply:
 
 
 ALLOW_LIST = (
-    "check the key in AFT_API_KEY, and that the key's IP allow-list in AFT! (API Keys) includes this machine; "
-    "reading jobs may need a right of its own"
+    "check the key in AFT_API_KEY, and that the key's IP allow-list in AFT! (Settings > API Keys) includes this "
+    "machine; the server has lists of its own, too, and reading jobs may want another credential (server.headers)"
 )
 
 

@@ -27,7 +27,7 @@ name: "{name}"
 
 server:
   url: https://127.0.0.1:44399
-  # Keys are made in AFT!'s web UI under API Keys; each has an allow-list of addresses, which must hold this machine's.
+  # Keys are made in AFT!'s web UI, Settings > API Keys; each has an allow-list, which must hold this machine's address.
   # ${{…}} takes a value from outside (a variable, ${{file:PATH}}, ${{keyring:SERVICE/USER}}) and is never shown.
   apiKey: ${{AFT_API_KEY}}
   # AFT! begins with a self-signed certificate. `aftrun trust https://127.0.0.1:44399` prints the line that pins it:

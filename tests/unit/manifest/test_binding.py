@@ -184,6 +184,6 @@ def test_a_missing_key_has_its_own_remedy() -> None:
         bind(manifests("scriptName: x\n"), {})
     (problem,) = caught.value.problems
     assert problem.hint == (
-        "create a key in AFT!'s web UI under API Keys, add this machine's address to its allow-list, "
+        "create a key in AFT!'s web UI under Settings > API Keys, add this machine's address to its allow-list, "
         "then: export AFT_API_KEY=…"
     )
