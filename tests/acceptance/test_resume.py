@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -324,6 +325,23 @@ def test_what_history_reads_is_made_anew_from_the_events(sandbox: Start, aftrun:
     done = aftrun("history", "x", "--rebuild", "--format", "json")
     assert done.out == before
     assert "worked out anew from the events of 1 run" in done.err
+
+
+def test_a_job_of_unknown_end_is_to_be_settled(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """History says so, with the line; once a person has said how it ended, it goes by that."""
+    faults = [{"on": "submit", "kind": "reset", "strikes": "after"}]
+    server = sandbox({"defaults": {"queue": "0s", "duration": "10ms", "faults": faults}})
+    (tmp_path / "m.yaml").write_text("name: x\nscriptName: x\n", encoding="utf-8")
+    assert aftrun("apply", "m.yaml", server=server).code == 6
+    told = aftrun("history", "x")
+    assert "1 end is unknown, and not settled" in told.out
+    (line,) = re.findall(r"aftrun (settle \S+ m/x succeeded)", told.err)
+    assert aftrun(*line.split()).code == 0
+    after = aftrun("history", "x", "--format", "json")
+    (job,) = json.loads(after.out)
+    assert (job["unknown"], job["strip"]) == (0, "✓")
+    assert "settle" not in after.err
+    assert aftrun("history", "x", "--rebuild", "--format", "json").out == after.out
 
 
 def test_history_as_a_page(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from aftrun.domain.errors import UsageError
 from aftrun.domain.events import instant
 from aftrun.domain.model import RunOutcome
 from aftrun.domain.text import dumps
+from aftrun.service.lines import record_flag
+from aftrun.system.shell import command
 
 if TYPE_CHECKING:
     from aftrun.domain.past import JobPast, Past
@@ -89,7 +91,11 @@ def history(
         told = past.gather(log, rows, manifest)
     if report_html:
         return _write_pages(told, state.folder, report_html)
-    _show(told, past.find_jobs(told, job) if job is not None else None, limit, form)
+    jobs = past.find_jobs(told, job) if job is not None else None
+    _show(told, jobs, limit, form)
+    if jobs is not None and len(jobs) == 1 and jobs[0].unknown:
+        line = command("aftrun", "settle", jobs[0].unknown[-1].run, jobs[0].key)
+        say(f"when you know how it ended: {line} succeeded{record_flag(state.state_dir)} (or failed)")
     return 0
 
 

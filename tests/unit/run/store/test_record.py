@@ -221,7 +221,7 @@ def test_the_space_of_forgotten_runs_goes_back_to_the_disk_beside_a_run(tmp_path
 
         log.sweep(beside)
         other.check()
-        assert len(steps) > 10
+        assert 5 < len(steps) < 40, "many steps, but of many pages each"
         assert log.path.stat().st_size < max(steps) / 4
         assert log.count("live") == len(steps) + 1
         os.truncate(log.path, log.path.stat().st_size // 2)
