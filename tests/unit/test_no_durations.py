@@ -32,6 +32,8 @@ ALLOWED = {
     ("unit/sandbox/test_faults.py", "test_no_answer_with_and_without_effect"): "what hangs gives no answer, ever",
     ("unit/client/test_tls.py", "__call__"): "a proxy that looks both ways in turn",
     ("unit/test_windows.py", "test_waiting_in_naps_loses_no_result_and_no_time"): "nothing is there, however long",
+    ("windows/__main__.py", "main"): "tells how long each step took",
+    ("windows/__main__.py", "_since"): "the same",
     ("unit/run/test_pool.py", "test_the_clocks_of_the_machine"): "what is tested is that clock",
 }
 """File and function, and why it may."""

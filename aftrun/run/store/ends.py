@@ -118,11 +118,11 @@ class Ends:
     def all(self) -> Iterator[tuple[str, list[End]]]:
         """Every end on record: each job's key, with its ends in the order of the runs' ids."""
         for (job,) in self._execute("SELECT DISTINCT job FROM ends WHERE typeof(job) = 'text'", ()).fetchall():
-            yield job, list(map(End._make, self._execute(_ENDS, (job,))))
+            yield job, [End(*row) for row in self._execute(_ENDS, (job,))]
 
     def newest(self, job: str, limit: int) -> list[End]:
         """The newest ends of a job, in the order of the runs' ids."""
-        return [End._make(row) for row in self._execute(_NEWEST, (job, limit))][::-1]
+        return [End(*row) for row in self._execute(_NEWEST, (job, limit))][::-1]
 
     def causes(self) -> dict[tuple[str, str], str]:
         """Why jobs did not succeed, by job and run; runs of version 0.1 have none here until they are read anew."""

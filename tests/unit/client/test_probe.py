@@ -126,7 +126,7 @@ def levels(checkup: Checkup) -> dict[str, Level]:
 @pytest.mark.parametrize(
     ("status", "level", "code"),
     [
-        ("404 Not Found", Level.OK, ExitCode.OK),
+        ("404 Not Found", Level.WARNING, ExitCode.OK),  # as it answers any key
         ("401 Unauthorized", Level.FAILED, ExitCode.REFUSED),
         ("403 Forbidden", Level.FAILED, ExitCode.REFUSED),
         ("200 OK", Level.WARNING, ExitCode.OK),

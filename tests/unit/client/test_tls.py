@@ -470,7 +470,8 @@ def test_plain_http_goes_through_a_forwarding_proxy() -> None:
     """Plain HTTP is handed to the proxy with the full address."""
     with RawServer(always(OK)) as middle:
         client = AftClient(
-            Endpoint(url="http://aft.example:8080", api_key=KEY), environ={"http_proxy": f"127.0.0.1:{middle.port}"}
+            Endpoint(url="http://aft.example:8080", api_key=KEY, plain=True),
+            environ={"http_proxy": f"127.0.0.1:{middle.port}"},
         )
         assert isinstance(client.submit({}), Answer)
         client.close()

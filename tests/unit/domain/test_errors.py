@@ -45,6 +45,7 @@ def test_the_exit_codes_of_the_contract() -> None:
         "REFUSED": 4,
         "CANCELLED": 5,
         "UNKNOWN": 6,
+        "CHANGES": 10,
         "BUG": 70,
         "STATE": 74,
         "UNDER_WAY": 75,

@@ -104,9 +104,9 @@ def test_of_two_codes_the_worse_wins(first: tuple[int, JobResult], second: tuple
 
 
 def test_the_precedence_is_that_of_the_contract() -> None:
-    """130/143, 74, 6, 124, 1, 5, then 4/3; bugs, usage errors and "under way" (75) never come from jobs."""
+    """130/143, 74, 6, 124, 1, 5, then 4/3; bugs, usage errors, plans (10) and "under way" (75) never come from jobs."""
     assert PRECEDENCE == (130, 143, 74, 6, 124, 1, 5, 4, 3, 0)
-    assert set(ExitCode) - set(PRECEDENCE) == {ExitCode.USAGE, ExitCode.BUG, ExitCode.UNDER_WAY}
+    assert set(ExitCode) - set(PRECEDENCE) == {ExitCode.USAGE, ExitCode.CHANGES, ExitCode.BUG, ExitCode.UNDER_WAY}
     assert all(code in NAMES for code in PRECEDENCE)
 
 
