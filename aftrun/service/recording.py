@@ -19,7 +19,7 @@ from aftrun.run.ports import Clock, Journal
 from aftrun.run.select import to_read_again
 from aftrun.run.store import journal_file
 from aftrun.run.store.attempts import Attempts
-from aftrun.run.store.folder import run_folder
+from aftrun.run.store.folder import has_state_file, run_folder
 from aftrun.run.store.journal import MemoryJournal, RunJournal
 from aftrun.run.store.journal_file import Head, JournalFile
 from aftrun.run.store.lock import RunLock
@@ -158,7 +158,7 @@ class OnDisk:
 
     def done_before(self, setup: PreparedRun) -> dict[str, Found]:
         """See `Record`. Changes nothing."""
-        if self.resume or setup.options.again or not (self.state_dir / "state.db").exists():
+        if self.resume or setup.options.again or not has_state_file(self.state_dir):
             return {}
         with contextlib.suppress(StateError), Log(self.state_dir, create=False) as log:  # whoever opens it next says so
             convergence = self._convergence(setup, Attempts(log))

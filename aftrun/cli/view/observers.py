@@ -123,7 +123,9 @@ class RunObservers:
 
     def _usual(self, keys: list[str]) -> dict[str, float]:
         """How long each job took on other days."""
-        if not (self._state_dir / "state.db").exists():
+        from aftrun.run.store.folder import has_state_file  # noqa: PLC0415  # only a picture asks
+
+        if not has_state_file(self._state_dir):
             return {}
         from aftrun.service import history as past  # noqa: PLC0415  # only a picture shows it
 

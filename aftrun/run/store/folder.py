@@ -45,6 +45,14 @@ def run_folder(state_dir: Path, run: str) -> Path:
     return state_dir / "runs" / runids.checked(run)
 
 
+def has_state_file(folder: Path) -> bool:
+    """Whether there is a state file to ask, before a run that will open it: what forbids a look is said then."""
+    try:
+        return (folder / "state.db").exists()
+    except OSError:
+        return False
+
+
 def check(folder: Path) -> None:
     """Make sure that a state folder is this user's own. One without a record is nobody's yet.
 
