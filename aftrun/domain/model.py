@@ -545,6 +545,12 @@ class JobResult(About):
     settled: Settlement | None = None
 
     @property
+    def newest_id(self) -> str | None:
+        """The id of the newest attempt, where it has one. `job_id` may be that of the attempt before."""
+        by_itself = self.earlier is None or self.earlier.action == "follow"
+        return self.attempts[-1].job_id if self.attempts and by_itself else self.job_id
+
+    @property
     def verdict(self) -> Outcome | None:
         """The outcome that counts: what a person has settled, else what was seen; None while there is neither."""
         return self.outcome if self.settled is None else self.settled.outcome

@@ -136,8 +136,10 @@ def after(last: LastAttempt, which: Submission, event: Event) -> LastAttempt:
         return last  # it is about an earlier one
     match event:
         case Settled():
-            if (last.outcome in _DEFINITE and last.settled_by is None) or event.at < (last.ended_at or event.at):
+            if last.outcome in _DEFINITE and last.settled_by is None:
                 return last
+            if last.settled_by is not None and event.at < (last.ended_at or event.at):
+                return last  # somebody has said another thing since; a clock that was set back decides nothing else
             job_id = event.job_id or last.job_id
             return replace(last, outcome=event.outcome, ended_at=event.at, job_id=job_id, settled_by=event.by)
         case JobEnded(outcome=Outcome.UNKNOWN, reason=Reason.CRASHED):
@@ -154,7 +156,7 @@ def after(last: LastAttempt, which: Submission, event: Event) -> LastAttempt:
             return replace(
                 last, sent=True, job_id=event.job_id, id_field=event.id_field, accepted_at=event.at, outcome=None
             )
-        case AttemptEnded() if last.ended_at is None or event.at >= last.ended_at:
+        case AttemptEnded() if event.outcome in _DEFINITE or event.at >= (last.ended_at or event.at):
             return replace(last, outcome=event.outcome, ended_at=event.at, outputs=event.outputs)
     return last
 

@@ -185,7 +185,7 @@ def _settle(job: JobResult, event: Settled) -> JobResult:
     note = f": {event.note}" if event.note else ""
     said = f"settled as {event.outcome.value} by {event.by}{note}"
     message = f"{said}\n{job.message}" if job.message else said
-    return replace(job, settled=settled, job_id=event.job_id or job.job_id, message=message)
+    return replace(job, settled=settled, job_id=event.job_id or job.newest_id, message=message)
 
 
 def _next(job: JobResult, event: JobEvent) -> JobResult:

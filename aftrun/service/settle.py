@@ -72,9 +72,12 @@ def settle(
             builder = ReportBuilder(restored.events)
             job = find(builder.jobs(), name, row.id)
             check(job, row.id)
-            if job_id is not None and job.job_id is not None and _other(job_id, job.job_id):
-                raise UsageError(f"job {one_line(job.name)} of run {row.id} has the id {job.job_id} on record")
-            event = Settled(clock.now(), job.key, outcome, one_line(f"{_user()}@{host}", 200), note, job_id)
+            known = job.newest_id
+            if job_id is not None and known is not None and _other(job_id, known):
+                raise UsageError(f"job {one_line(job.name)} of run {row.id} has the id {known} on record")
+            # What is said last counts, also where the clock was set back meanwhile.
+            at = max(clock.now(), 0.0 if job.settled is None else job.settled.at + 0.001)
+            event = Settled(round(at, 3), job.key, outcome, one_line(f"{_user()}@{host}", 200), note, job_id)
             if row.ended_at is not None and row.outcome not in GOES_ON:
                 end = verdict(ReportBuilder([*restored.events, event]).jobs().values())
                 event = replace(event, run_outcome=end.outcome, exit_code=int(end.exit_code))

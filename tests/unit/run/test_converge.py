@@ -180,7 +180,7 @@ def test_an_empty_id_is_no_id() -> None:
     assert decide(replace(last, job_id=""), wait=True, under_way=lambda: False) is Move.DOUBT
 
 
-def follow(last: LastAttempt | None, run: str) -> Converged:
+def follow(last: LastAttempt | None) -> Converged:
     """What a run puts on record that goes by an attempt."""
     assert last is not None
     return Converged(
@@ -200,7 +200,7 @@ def follow(last: LastAttempt | None, run: str) -> Converged:
 def test_the_end_that_a_follower_saw_is_the_end() -> None:
     """Whoever sees it. A run that was killed and never saw it does not hand its dead job back."""
     first = ("r1", ACCEPTED)
-    second = ("r2", (follow(told(first), "r2"), ended(Outcome.FAILED, at=5.0)))
+    second = ("r2", (follow(told(first)), ended(Outcome.FAILED, at=5.0)))
     assert moves(first, second) is Move.SUBMIT
     third = ("r3", (intent(1, 2, 6.0), Accepted(7.0, JOB, 1, "4712"), ended(Outcome.SUCCEEDED, at=8.0)))
     assert moves(first, second, third) is Move.UP_TO_DATE
@@ -212,7 +212,7 @@ def test_what_was_seen_to_end_stays_so() -> None:
     """A follower that cannot read the job any more, or gives up, takes no end away."""
     first = ("r1", (*ACCEPTED, ended(Outcome.SUCCEEDED)))
     for outcome in (Outcome.UNKNOWN, Outcome.TIMED_OUT, Outcome.FAILED):
-        second = ("r2", (follow(told(("r1", ACCEPTED)), "r2"), ended(outcome, at=5.0)))
+        second = ("r2", (follow(told(("r1", ACCEPTED))), ended(outcome, at=5.0)))
         assert moves(first, second) is Move.UP_TO_DATE
 
 
@@ -221,12 +221,20 @@ def test_runs_that_are_put_on_record_again_in_any_order(order: Sequence[int]) ->
     """A state file that is made anew takes the journals as they come."""
     first = ("r1", (*ACCEPTED, ended(Outcome.FAILED)))
     second = ("r2", (intent(1, 2, 6.0), Accepted(7.0, JOB, 1, "4712")))
-    third = ("r3", (replace(follow(told(second), "r3"), at=8.0), ended(Outcome.SUCCEEDED, at=9.0)))
+    third = ("r3", (replace(follow(told(second)), at=8.0), ended(Outcome.SUCCEEDED, at=9.0)))
     stories = (first, second, third)
     last = told(*(stories[number] for number in order))
     assert last is not None
     assert (last.run, last.job_id, last.outcome) == ("r2", "4712", Outcome.SUCCEEDED)
     assert told(*stories, *stories) == told(*stories), "twice is as good as once"
+
+
+def test_a_clock_that_was_set_back_hides_nothing() -> None:
+    """An end, or what a person says, counts although it seems to come before what it follows."""
+    late = (*ACCEPTED, ended(Outcome.TIMED_OUT, at=100.0))
+    assert moves(("r1", (*late, Settled(50.0, JOB, Outcome.FAILED, "jo")))) is Move.SUBMIT
+    follower = ("r2", (follow(told(("r1", late))), ended(Outcome.SUCCEEDED, at=60.0)))
+    assert moves(("r1", late), follower) is Move.UP_TO_DATE
 
 
 def test_who_may_submit() -> None:
