@@ -19,6 +19,7 @@ ALL = (
     "completion",
     "graph",
     "looking",
+    "converging",
     "watching",
     "many",
 )

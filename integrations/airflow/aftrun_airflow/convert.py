@@ -292,6 +292,8 @@ class _Converter:
         if label != task_id:
             found["job_label"] = label
         found |= plain_arguments(job)
+        if job.once:
+            found["once"] = texts.template(job.once, matrix)
         if job.retry.limit:
             found |= retry(job)
         pool = pools.get(job.concurrency) if job.concurrency else None

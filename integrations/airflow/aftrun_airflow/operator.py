@@ -59,6 +59,7 @@ class AftJobOperator(RunsJob, metaclass=_Meta):
         on_ambiguous: `fail`, or `resubmit`: whether a POST whose fate is unknown is followed by another.
         resubmit_unknown: the same for a task that is found with such a POST on record; for a person who has checked.
         correlation: name of a param that is set to `<DAG run>/<job>/<attempt>`.
+        once: a key under which the task succeeds at most once, also when it is cleared; see `record`.
         allow_failure: a job that fails leaves the task successful, with a warning; never `unknown`.
         retry_on: after which outcomes Airflow's retries may start a new job.
         poll: `{min, max, fraction}` as in manifests, in place of the server's.
@@ -76,6 +77,7 @@ class AftJobOperator(RunsJob, metaclass=_Meta):
         "aft_conn_id",
         "on_ambiguous",
         "resubmit_unknown",
+        "once",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"job_params": "json"}
     operator_extra_links = (AftReportLink(), AftServerLink())
@@ -100,6 +102,7 @@ class AftJobOperator(RunsJob, metaclass=_Meta):
         on_ambiguous: str = "fail",
         resubmit_unknown: bool | str = False,
         correlation: str | None = None,
+        once: str | None = None,
         allow_failure: bool = False,
         retry_on: Sequence[str] = ("failed",),
         poll: Mapping[str, Json] | None = None,
@@ -129,6 +132,7 @@ class AftJobOperator(RunsJob, metaclass=_Meta):
         self.on_ambiguous = on_ambiguous
         self.resubmit_unknown = resubmit_unknown
         self.correlation = correlation
+        self.once = once
         self.allow_failure = allow_failure
         self.retry_on = tuple(Outcome(word) for word in retry_on)
         self.poll = poll

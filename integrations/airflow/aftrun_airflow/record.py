@@ -16,6 +16,7 @@ intended, no answer known   `unknown`; a person must check      `unknown`; clear
 accepted, not ended         follow the job that runs            follow the job that runs
 … and that has failed       submit, if `retry_on` names it      submit
 ended well                  take the result, send nothing       submit
+… under the same `once`     take the result, send nothing       take the result, send nothing
 failed, for certain         submit, if `retry_on` names it      submit
 `unknown` with an id,       follow that job again               follow that job again, clocks anew
 or `timedOut`
@@ -72,6 +73,8 @@ class Record:
     message: str = ""
     ended_at: float = 0.0
     outputs: Mapping[str, Json] = field(default_factory=dict)
+    once: str = ""
+    """The key of `once` under which it was made; empty: none."""
 
     def to_json(self) -> dict[str, Json]:
         """A JSON object."""
@@ -234,8 +237,12 @@ def decide(
     server: str,
     retry_on: tuple[Outcome, ...],
     resubmit: bool,
+    once: str = "",
 ) -> Next:
-    """What a starting task does, by the table above. Pure. `resubmit`: unknown fates may be followed by a POST."""
+    """What a starting task does, by the table above. Pure.
+
+    `resubmit`: unknown fates may be followed by a POST. `once` is the task's key, if it has one.
+    """
     if record is None:
         return Submit(1)
     if record.phase is Progress.DEFERRED:
@@ -253,6 +260,8 @@ def decide(
         return Follow(record, then=BAD if cleared else retry_on)
     outcome = Outcome(record.outcome)
     if _settled(record):
+        if cleared and once and once == record.once and outcome in _WELL:
+            return TakeResult(record)
         if cleared:
             return Submit(record.attempt + 1, "the task was cleared")
         return again if may_follow(outcome, retry_on) else TakeResult(record)

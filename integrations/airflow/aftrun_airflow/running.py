@@ -41,6 +41,7 @@ class RunsJob(BaseOperator):
     deferrable: bool
     on_ambiguous: str
     resubmit_unknown: bool | str
+    once: str | None
     allow_failure: bool
     retry_on: tuple[Outcome, ...]
     job_label: str | None
@@ -64,6 +65,7 @@ class RunsJob(BaseOperator):
                 server=session.prepared.url,
                 retry_on=self.retry_on,
                 resubmit=self.on_ambiguous == "resubmit" or _is_true(self.resubmit_unknown),
+                once=self.once or "",
             )
             if isinstance(next_step, AskPerson):
                 self._ask(session.facts, context, next_step.message)
@@ -130,7 +132,7 @@ class RunsJob(BaseOperator):
         again = f", attempt {attempt}: {why}" if attempt > 1 else ""
         self.log.info("starting %s on %s%s", self._script(), session.prepared.url, again)
         reports.push(context, outcome=Outcome.UNKNOWN.value, message="the request is under way")
-        work = session.work(_store(context))
+        work = session.work(_store(context), self.once or "")
         try:
             finish = work.submit(attempt)
         except AirflowTaskTimeout:

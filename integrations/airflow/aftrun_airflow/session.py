@@ -125,10 +125,10 @@ class Session:
         if self._client is not None:
             self._client.close()
 
-    def work(self, store: RecordStore) -> Work:
-        """A worker for the job."""
+    def work(self, store: RecordStore, once: str = "") -> Work:
+        """A worker for the job. `once` is the key that is kept with a submission."""
         following = Following(self.prepared, self.log)
-        return Work(following, self.client, store, max_tries=self.facts.max_tries, sleep=time.sleep)
+        return Work(following, self.client, store, max_tries=self.facts.max_tries, sleep=time.sleep, once=once)
 
     def watching(self, job_id: str, attempt: int, accepted_at: float, give_up: float | None) -> dict[str, Any]:
         """The arguments of a trigger that follows a job. None of them is secret."""

@@ -133,8 +133,11 @@ class Work:
         *,
         max_tries: int,
         sleep: Callable[[float], None],
+        once: str = "",
     ) -> None:
+        """`once` is the key that is kept with the submission."""
         self.following = following
+        self._once = once
         self._client = client
         self._store = store
         self._log = following.log
@@ -146,7 +149,7 @@ class Work:
     def record(self, phase: Progress, **more: object) -> Record:
         """The record as it would be now."""
         active = self.following.active
-        record = Record(phase, max(active.attempt, 1), self._max_tries, self.following.prepared.url)
+        record = Record(phase, max(active.attempt, 1), self._max_tries, self.following.prepared.url, once=self._once)
         return replace(record, **more)  # type: ignore[arg-type]  # checked by dataclasses itself
 
     def submit(self, attempt: int) -> Finish | None:

@@ -81,6 +81,16 @@ def test_a_good_end_is_taken_by_a_retry_and_repeated_for_a_person(outcome: str) 
     assert next_of(ended(outcome), cleared=True) == Submit(2, "the task was cleared")
 
 
+@pytest.mark.parametrize("outcome", ["succeeded", "submitted", "failed"])
+@pytest.mark.parametrize("key", ["2026-01-02", "2026-01-03"])
+def test_a_good_end_under_the_same_key_is_not_repeated(outcome: str, key: str) -> None:
+    """`once`: who clears the task gets what was done; another key, or a failure, is another matter."""
+    record = replace(ended(outcome), once="2026-01-02")
+    found = decide(record, max_tries=5, server=URL, retry_on=(), resubmit=False, once=key)
+    same = outcome != "failed" and key == record.once
+    assert found == (TakeResult(record) if same else Submit(2, "the task was cleared"))
+
+
 @pytest.mark.parametrize("outcome", ["failed", "cancelled", "rejected", "undelivered"])
 def test_a_bad_end_is_retried_if_named_and_repeated_for_a_person(outcome: str) -> None:
     """All these are certain: nothing runs any more."""

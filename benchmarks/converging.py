@@ -1,0 +1,71 @@
+"""What `apply` takes where every job is up to date, over `validate`; and with a long history on record as well."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from aftrun.domain.events import Event, JobEnded, Reason, RunEnded, RunStarted
+from aftrun.domain.model import Outcome
+from aftrun.run.store.record import Log
+from benchmarks.common import AFTRUN, Command, Row, ca_file, run, side_by_side
+from benchmarks.sandboxes import Server
+
+INSTANT = "latency: 0s\ndefaults: {queue: 0s, duration: 0s}\n"
+GOAL = 0.15
+"""Seconds over `validate`."""
+
+
+def manifest(jobs: int) -> str:
+    """So many jobs with a date for a key."""
+    lines = ["name: big", "strategy: {order: parallel, maxParallel: 64}", 'defaults: {once: "2026-01-02"}', "jobs:"]
+    lines += [
+        f"  - {{name: j{n}, scriptName: s{n % 7}, params: {{n: '{n}', destination: /archive}}}}" for n in range(jobs)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def remember(folder: Path, runs: int, jobs: int) -> None:
+    """Put so many past runs on record, each with so many ends of jobs."""
+    with Log(folder) as log:
+        for number in range(runs):
+            at = 1_700_000_000.0 + number * 3_600
+            name = f"20231114-221320-{number:04x}"
+            log.begin(RunStarted(at, name, ()), [], [], {})
+            ends: list[Event] = [
+                JobEnded(at + 1, f"big/j{n}", Outcome.SUCCEEDED, Reason.DONE, seconds=1.0) for n in range(jobs)
+            ]
+            log.append(name, [*ends, RunEnded(at + 2, "succeeded", 0)])
+
+
+def rows(small: bool) -> Iterator[Row]:
+    """Without and with the history."""
+    jobs, rounds, past = (20, 1, 2) if small else (1_000, 15, 100)
+    with tempfile.TemporaryDirectory(prefix="aftrun-converging-") as name, Server(Path(name), INSTANT) as server:
+        folder = Path(name)
+        (folder / "big.yaml").write_text(manifest(jobs), encoding="utf-8")
+        flags = ["--server", server.url, "--cacert", str(ca_file(server.url, folder)), "-q", "-o", "none"]
+        commands = {
+            "apply": Command([AFTRUN, "apply", "big.yaml", *flags], cwd=folder),
+            "validate": Command([AFTRUN, "validate", "big.yaml"], cwd=folder),
+        }
+        for history in (0, past * jobs):
+            if history:
+                remember(folder / ".aftrun", past, jobs)
+            taken = side_by_side(commands, rounds)
+            over = taken["apply"].best - taken["validate"].best
+            yield Row(
+                f"`aftrun apply`, {jobs:,} jobs up to date, {history:,} past ends of jobs on record",
+                "`aftrun validate` of the same manifest, and 0.15 s",
+                f"{over * 1000:.0f} ms over it",
+                f"{taken['validate'].best * 1000:.0f} ms",
+                over / GOAL,
+                "<= 1",
+                f"CPU {(taken['apply'].cpu - taken['validate'].cpu) * 1000:.0f} ms over it",
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(run(rows))
