@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from aftrun.domain.model import RunReport
+from aftrun.domain.model import Outcome, RunReport
 from aftrun.report.html import render
 from tests.browser.visits import Browser, Visit, needs_chromium
-from tests.unit.report_samples import big, nasty, sample
+from tests.unit.past_samples import nights
+from tests.unit.report_samples import attempt, big, job, nasty, run, sample
 
 pytestmark = needs_chromium
 
@@ -222,3 +223,52 @@ def test_it_prints_every_job_and_no_controls(visit: Open) -> None:
     assert not page.page.is_visible("#search")
     assert not page.page.is_visible("#theme")
     assert page.page.is_visible("#share")
+
+
+def test_the_picture_of_needs_shows_outcomes_and_leads_to_jobs(visit: Open) -> None:
+    """Boxes in layers; one that failed is in sight, even of two hundred jobs."""
+    page = visit(big(200))
+    assert page.page.locator(".graph .node").count() == 200
+    assert page.page.locator(".graph .edge").count() == 192
+    bad = page.page.locator(".graph .tone-bad").first
+    frame, box = page.page.locator("#graph").bounding_box(), bad.bounding_box()
+    assert frame["x"] <= box["x"] < frame["x"] + frame["width"]
+    assert frame["y"] <= box["y"] < frame["y"] + frame["height"]
+    bad.click()
+    page.page.wait_for_selector("#detail-7")
+    assert page.page.locator("#job-7 .outcome").inner_text() == "failed"
+    assert page.serious() == []
+    assert page.quiet()
+
+
+def test_equal_reasons_stand_together_and_skipped_jobs_are_folded(visit: Open) -> None:
+    """The rest of them is a filter; skipped jobs are one row until they are asked for."""
+    failed = [job(f"f{n}", Outcome.FAILED, message="no such file\ncheck the path") for n in range(9)]
+    skipped = [job(f"s{n}", Outcome.SKIPPED, reason="needs", message="it needs f0", attempts=()) for n in range(7)]
+    page = visit(run(job("ok"), *skipped, *failed, outcome="failed", exit_code=1))
+    assert page.page.locator(".attention li").count() == 1
+    assert "9 ×" in page.page.locator(".attention li").inner_text()
+    assert "check the path" in page.page.locator(".attention .remedy").inner_text()
+    assert "aftrun retry 20260102-030000-7f3a" in page.page.locator(".next").inner_text()
+    assert page.names() == [*(f"f{n}" for n in range(9)), "ok"]
+    page.page.click(".fold button")
+    page.wait("tr.job", 17)
+    page.page.click(".also")
+    page.wait("tr.job", 9)
+    assert page.page.locator("#status").inner_text() == "9 of 17 jobs"
+    assert page.quiet()
+
+
+def test_other_nights_stand_beside_each_job(browser: Browser, tmp_path: Path) -> None:
+    """The last ten ends and the usual time; what took much longer is marked."""
+    path = tmp_path / "report.html"
+    past = {each.key: each for manifest in nights(30).manifests for each in manifest.jobs}
+    slow = job("extract", attempts=(attempt(1, 0, 1, 2, 500),))
+    path.write_text(render(run(slow, job("backup"), job("new")), past), encoding="utf-8")
+    page = browser.visit(path, "tr.job")
+    assert page.page.locator("#job-0 .slow").count() == 1
+    assert page.page.locator("#job-0 .strip i").count() == 10
+    assert page.page.locator("#job-1 .strip .tone-bad").count() == 2
+    assert page.page.locator("#job-1 .slow").count() == 0
+    assert page.page.locator("#job-2 .past").inner_text() == ""
+    assert page.serious() == []

@@ -320,6 +320,12 @@
     });
     byId("graph").replaceChildren(picture);
     byId("picture").hidden = false;
+    // Where there is more than fits, the first that did not go well is what is looked for.
+    const first = graph.nodes.find((node) => BAD[jobs[worstOf(node[0])].k] < 2);
+    if (first) {
+      const [x, y] = at(first);
+      byId("graph").scrollTo(x - byId("graph").clientWidth / 2, y - byId("graph").clientHeight / 2);
+    }
     const drawn = graph.nodes.reduce((total, node) => total + node[0].length, 0);
     const folded = graph.nodes.some((node) => node[0].length > 1);
     const left = jobs.length - drawn;
