@@ -7,6 +7,7 @@ server may say anything. So nobody else calls those; `tests/unit/test_single_hom
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
@@ -15,8 +16,9 @@ _DAY = 86_400.0
 _FIRST = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds()
 _LAST = (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC) - _EPOCH).total_seconds()
 """The ends of Python's years."""
-_EARLIEST, _LATEST = _DAY, 32_500_000_000.0
-"""What every C library knows the local time of: to November 2999. Beyond, the offset of the nearest one serves."""
+_EARLIEST, _LATEST, _SURELY = _DAY, 32_500_000_000.0, 2.0**31 - _DAY
+"""What C libraries know the local time of: to November 2999, and some, silently, no longer than to 2038. Beyond, the
+offset of the nearest one serves."""
 
 
 def at_utc(at: float) -> datetime:
@@ -32,8 +34,14 @@ def at_zone(at: float, where: tzinfo | None) -> datetime:
     date = at_utc(min(max(at, _FIRST + _DAY), _LAST - _DAY))
     if where is not None:
         return date.astimezone(where)
-    there = time.localtime(min(max(at, _EARLIEST), _LATEST))
+    there = _nearest(at)
     return date.astimezone(timezone(timedelta(seconds=there.tm_gmtoff), there.tm_zone))
+
+
+def _nearest(at: float) -> time.struct_time:
+    """The local time at the nearest instant that the C library knows."""
+    there = time.localtime(min(max(at, _EARLIEST), _LATEST))
+    return there if abs(there.tm_gmtoff) < _DAY else time.localtime(min(max(at, _EARLIEST), _SURELY))
 
 
 def seconds(date: datetime) -> float:
@@ -43,8 +51,9 @@ def seconds(date: datetime) -> float:
 
 def local_seconds(date: datetime) -> float:
     """The epoch seconds of a date without a zone, in this machine's; `fold` says which, where there are two."""
+    as_utc = seconds(date)
     try:
-        return date.timestamp()
-    except (OSError, OverflowError, ValueError):  # the C library's range ends a day earlier than it says
-        near = min(max(seconds(date), _EARLIEST), _LATEST)
-        return seconds(date) - time.localtime(near).tm_gmtoff
+        found = date.timestamp()
+    except (OSError, OverflowError, ValueError):
+        found = math.inf
+    return found if abs(found - as_utc) <= _DAY else as_utc - _nearest(as_utc).tm_gmtoff

@@ -112,7 +112,9 @@ class _Reader:
         if path == STDIN:
             if self.stdin is None:
                 raise UsageError("'-' stands for standard input, and there is none")
-            with suppress(OSError, ValueError):  # bytes in memory
+            with suppress(
+                OSError, ValueError, AttributeError
+            ):  # bytes in memory; Windows has no such thing before 3.12
                 os.set_blocking(self.stdin.fileno(), True)  # or a part of what is on its way would be taken for all
             return self._whole(self.stdin)
         return read_input(path, MAX_BYTES)

@@ -424,3 +424,11 @@ def test_the_lock_of_windows_keeps_a_second_process_out_and_names_the_first(tmp_
         assert f"process {pid} on box" in said
         first.communicate("")
     assert second() == "False\n"
+
+
+def test_standard_input_where_nothing_can_be_told_to_wait(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Python 3.11 has no `os.set_blocking` on Windows; `apply -` ended in 70 there."""
+    monkeypatch.delattr(os, "set_blocking")
+    (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
+    with (tmp_path / "m.yaml").open("rb") as stream:
+        assert [each.name for each in load.load_all(["-"], stdin=stream).manifests] == ["stdin"]

@@ -66,8 +66,9 @@ def test_windows_knows_no_case(kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["host", "key", "myvar", "path_to"])
-def test_elsewhere_names_are_what_is_written(name: str) -> None:
+def test_elsewhere_names_are_what_is_written(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """One spelling is one variable."""
+    monkeypatch.setattr(environment, "FOLDS", False)
     loaded = load_all(["m.yaml"], read=lambda _: TEXT.encode()).manifests
     right = {"HOST": "https://h", "Key": "k", "MyVar": "v", "PATH_TO": "p"}
     assert len(bind(loaded, right)) == 4

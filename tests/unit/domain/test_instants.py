@@ -35,6 +35,18 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(instants, "time", type("Time", (), {"localtime": staticmethod(localtime)}))
 
 
+def test_a_c_library_that_miscounts_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One took 2999 for a time eight thousand years later, without a word."""
+    real = time.localtime
+
+    class Odd:
+        tm_gmtoff, tm_zone = -(2**35), "odd"
+
+    stand_in = {"localtime": staticmethod(lambda at: real(at) if at < 2**31 else Odd)}
+    monkeypatch.setattr(instants, "time", type("Time", (), {**stand_in, "struct_time": time.struct_time}))
+    assert at_zone(32_400_000_000.0, None) == at_utc(32_400_000_000.0)
+
+
 @given(YEARS)
 def test_seconds_and_dates_are_one_another(date: datetime) -> None:
     """For every instant of Python's years, to the microsecond that a float can hold."""
