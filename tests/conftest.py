@@ -45,6 +45,20 @@ def user_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+POSIX_ONLY = {
+    "tests/unit/domain/test_past.py::test_a_day_of_the_week_is_named": "sets the time zone of its process (tzset)",
+    "tests/unit/domain/test_zones.py::test_the_name_of_this_machines_zone": "sets the time zone of its process (tzset)",
+    "tests/unit/run/test_plan.py::test_finish_by_as_a_time_of_day": "sets the time zone of its process (tzset)",
+    "tests/unit/run/test_render.py::test_values_from_inside": "sets the time zone of its process (tzset)",
+    "tests/unit/run/test_pool.py::test_wake_ends_a_wait_from_a_signal_handler": "sends itself SIGUSR1",
+    "tests/unit/system/test_files.py::test_a_pipe_is_written_to_and_not_replaced": "a named pipe in a folder (mkfifo)",
+    "tests/unit/cli/test_boundary.py::test_what_a_failure_means": "names of files that are not Unicode",
+    "tests/unit/test_windows.py::test_commands_need_nothing_that_windows_lacks": "takes away what is not there anyway",
+    "tests/unit/test_windows.py::test_a_run_needs_nothing_that_windows_lacks": "takes away what is not there anyway",
+    "tests/unit/test_windows.py::test_ctrl_break_stops_a_run_as_a_termination_does": "acts Ctrl-Break with SIGUSR1",
+}
+"""Tests of what Windows has not, by the beginnings of their ids, and why each is skipped there."""
+
 SKIPPED_IN_CI = (
     "tests/unit/manifest/parse/test_source.py::test_a_million_keys",  # runs where `AFTRUN_TEST_EFFORT` is `long`
 )
@@ -67,6 +81,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     pytest-xdist gives each process an equal part of the list to begin with; one that is done takes from the end of
     another's part.
     """
+    for item in items if os.name == "nt" else ():
+        reasons = [reason for start, reason in POSIX_ONLY.items() if item.nodeid.startswith(start)]
+        for reason in reasons:
+            item.add_marker(pytest.mark.skip(reason=f"Windows has none of this: {reason}"))
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     ranks: dict[pytest.Item, int] = {
         item: next((rank for rank, start in enumerate(LONGEST) if item.nodeid.startswith(start)), len(LONGEST))

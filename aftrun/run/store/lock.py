@@ -20,7 +20,12 @@ if sys.platform == "win32":  # pragma: no cover  # no Windows among the machines
     def _lock(file: int) -> None:
         # Far behind the text, since a locked region cannot be read by others on Windows.
         os.lseek(file, 1 << 30, os.SEEK_SET)
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        try:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            if error.errno:
+                raise
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from error  # Wine refuses without a reason
 
     _try = _lock
 else:

@@ -14,6 +14,7 @@ from aftrun.domain.model import Manifest
 from aftrun.manifest import bind, load_all, references, shown_names
 from aftrun.run.render import RunFacts
 from aftrun.service.prepare import endpoint
+from aftrun.system.shell import setting
 
 
 def manifests(content: str, path: str = "f.yaml") -> tuple[Manifest, ...]:
@@ -185,5 +186,5 @@ def test_a_missing_key_has_its_own_remedy() -> None:
     (problem,) = caught.value.problems
     assert problem.hint == (
         "create a key in AFT!'s web UI under Settings > API Keys, add this machine's address to its allow-list, "
-        "then: export AFT_API_KEY=…"
+        f"then: {setting('AFT_API_KEY')}"
     )

@@ -36,10 +36,10 @@ def test_githubs_files_are_added_to(tmp_path: Path) -> None:
     environ = {"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(summary)}
     lines, errors = Speaker(Ci.GITHUB, environ, tmp_path).result(sample(), tmp_path)
     assert errors == ()
-    assert output.read_text().startswith(
+    assert output.read_text(encoding="utf-8").startswith(
         "before=1\nrun-id=20260102-030000-7f3a\noutcome=unknown\nexit-code=6\nfailed<<"
     )
-    assert summary.read_text().startswith("## ❌ nightly: unknown\n")
+    assert summary.read_text(encoding="utf-8").startswith("## ❌ nightly: unknown\n")
     assert lines[0].startswith("::error file=manifests/nightly.yaml,line=14,")
 
 
@@ -66,7 +66,7 @@ def test_azure_uploads_the_summary_from_the_runs_folder(tmp_path: Path) -> None:
     lines, errors = Speaker(Ci.AZURE, {}, tmp_path).result(sample(), tmp_path / "run")
     assert errors == ()
     assert lines[-1] == f"##vso[task.uploadsummary]{tmp_path}/run/summary.md"
-    assert (tmp_path / "run" / "summary.md").read_text().startswith("## ❌ nightly")
+    assert (tmp_path / "run" / "summary.md").read_text(encoding="utf-8").startswith("## ❌ nightly")
 
 
 def test_azure_without_a_writable_folder_still_gets_its_issues(tmp_path: Path) -> None:
