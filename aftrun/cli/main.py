@@ -177,4 +177,6 @@ def _start(name: str) -> int:
         said = io.StringIO()
         refusal.show(said)  # what was typed is part of it
         say(in_our_words(said.getvalue().rstrip("\n")))
+        if name == "start" and "unexpected extra argument" in said.getvalue():
+            say("  hint: a script's name goes behind -n: aftrun start -n 'My Backup Job'")
         return int(refusal.exit_code)

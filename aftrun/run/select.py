@@ -197,6 +197,19 @@ def choose(manifests: Sequence[Manifest], select: Sequence[str] = (), exclude: S
     return Selection(kept, left_out)
 
 
+def needs_left_out(manifests: Sequence[Manifest], left_out: Sequence[LeftOut]) -> tuple[tuple[str, str], ...]:
+    """Jobs that run although a need of theirs is left out, each beside that need: it is taken to be met."""
+    gone = {(each.manifest, each.name) for each in left_out}
+    return tuple(
+        (job.name, need)
+        for manifest in manifests
+        for job in manifest.jobs
+        if (manifest.name, job.name) not in gone
+        for need in job.needs
+        if (manifest.name, need) in gone
+    )
+
+
 def _check_references(kept: Sequence[Manifest], index: _Index) -> None:
     """Refuse jobs that use the id or an output of a job that is left out: it will not be there."""
     for manifest in kept:

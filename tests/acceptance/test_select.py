@@ -151,3 +151,20 @@ def test_files_and_keyrings(aftrun: Run, sandbox: Start, tmp_path: Path) -> None
     assert done.code == 0, done.err
     assert posts(server) == [{"scriptName": "x", "params": {"a": "a\n", "b": "aft of bob"}}]
     assert "aft of bob" not in done.out + done.err + (tmp_path / ".aftrun" / "state.db").read_text(errors="replace")
+
+
+def test_a_need_that_is_left_out_is_said(aftrun: Run, tmp_path: Path) -> None:
+    """It is taken to be met, which a person may not have meant."""
+    text = "jobs: [{name: a, scriptName: A}, {name: b, scriptName: B, needs: [a]}]\n"
+    (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
+    done = aftrun("apply", "m.yaml", "--select", "b", "--sandbox")
+    assert done.code == 0, done.err
+    assert "note: b needs a, which is left out and taken for done; --select '+b' runs it too" in done.err
+    assert "note:" not in aftrun("apply", "m.yaml", "--select", "+b", "--sandbox").err
+
+
+def test_a_script_without_its_flag_gets_it(aftrun: Run) -> None:
+    """`start "My Backup Job"`."""
+    done = aftrun("start", "My Backup Job")
+    assert done.code == 2
+    assert "aftrun start -n 'My Backup Job'" in done.err

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options, serverflags
+from aftrun.cli.boundary import say
 from aftrun.cli.choices import Output
 from aftrun.cli.flags import flag
 from aftrun.domain.model import JobInfoMap, Overlap, Unfinished
 
 if TYPE_CHECKING:
+    from aftrun.domain.model import Manifest
     from aftrun.run.store.record import Log
     from aftrun.service.history import PastRun
+    from aftrun.service.options import RunOptions
     from aftrun.service.prepare import PreparedRun
 
 
@@ -115,6 +118,7 @@ def apply(
     ending = ending.beside(view)
     with sandbox_for(sandbox) as server_here:
         manifests = prepare(loaded.manifests, chosen, server_here)
+        _say_left_out(loaded.manifests, chosen)
         if server_here is not None:  # which never sees a real key
             environ = without_keys(environ, loaded.manifests, server_here.api_key)
         bindings = bind_all(manifests, environ, loaded)
@@ -139,7 +143,6 @@ def _begin_or_join(
     files: Sequence[tuple[str, bytes]],
 ) -> int:
     """Begin a run, or follow or resume another one of the same jobs, as `overlap` and `unfinished` say."""
-    from aftrun.cli.boundary import say  # noqa: PLC0415  # as above
     from aftrun.cli.commands.resume import with_tls  # noqa: PLC0415  # the same
     from aftrun.cli.commands.watch import follow  # noqa: PLC0415  # the same
     from aftrun.cli.running import carry_out, check_outputs, signals, warn  # noqa: PLC0415  # the same
@@ -182,3 +185,19 @@ def _begin_or_join(
 
     code = begin_or_join(admission, begin=begin, follow=attach, resume=go_on, ask=ask)
     return code.exit_code if isinstance(code, Left) else code
+
+
+_MOST_NOTES = 5
+
+
+def _say_left_out(manifests: Sequence[Manifest], chosen: RunOptions) -> None:
+    """Say which needs are taken to be met, since `--select` or `--exclude` leaves them out."""
+    if not chosen.select and not chosen.exclude:
+        return
+    from aftrun.run.select import choose, needs_left_out  # noqa: PLC0415  # only for these flags
+
+    found = needs_left_out(manifests, choose(manifests, chosen.select, chosen.exclude).left_out)
+    for job, need in found[:_MOST_NOTES]:
+        say(f"note: {job} needs {need}, which is left out and taken for done; --select '+{job}' runs it too")
+    if len(found) > _MOST_NOTES:
+        say(f"note: and {len(found) - _MOST_NOTES} more needs are left out: see `aftrun plan`")
