@@ -81,12 +81,12 @@ def test_jobs_are_found_sorted_and_opened(visit: Open) -> None:
     page = visit(nights())
     page.page.fill("#search", "load")
     page.wait("article.job", 2)
-    assert page.page.locator("#status").inner_text() == "2 of 12 jobs"
+    page.wait_for_text("#status", "2 of 12 jobs")
     page.page.fill("#search", "")
     page.page.select_option("#sort", "long")
-    assert page.page.locator("article.job h4").first.inner_text() == "copy"
+    page.wait_for_text("article.job h4", "copy")
     page.page.select_option("#sort", "name")
-    assert page.page.locator("article.job h4").first.inner_text() == "backup"
+    page.wait_for_text("article.job h4", "backup")
     page.page.click("article.job >> nth=0 >> summary")
     page.wait("article.job >> nth=0 >> li", 60)
     assert page.page.locator("article.job >> nth=0 >> li.tone-bad").count() == 9

@@ -151,13 +151,12 @@ def test_everything_is_there_for_the_keyboard(visit: Open) -> None:
 def test_dark_mode_follows_the_system_and_the_button(visit: Open) -> None:
     """And is remembered over a reload."""
     page = visit(sample(), color_scheme="dark")
-    background = "getComputedStyle(document.body).backgroundColor"
-    assert page.page.evaluate(background) == "rgb(14, 18, 23)"
+    page.wait_for_background("rgb(14, 18, 23)")
     page.page.click("#theme")
-    assert page.page.evaluate(background) == "rgb(245, 246, 248)"
+    page.wait_for_background("rgb(245, 246, 248)")
     page.page.reload()
     page.page.wait_for_selector("tr.job")
-    assert page.page.evaluate(background) == "rgb(245, 246, 248)"
+    page.wait_for_background("rgb(245, 246, 248)")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -46,6 +46,18 @@ class Visit:
 
         expect(self.page.locator(selector)).to_have_count(count)
 
+    def wait_for_text(self, selector: str, text: str) -> None:
+        """Until the first element that matches says just this."""
+        from playwright.sync_api import expect  # noqa: PLC0415  # as above
+
+        expect(self.page.locator(selector).first).to_have_text(text)
+
+    def wait_for_background(self, colour: str) -> None:
+        """Until the page is drawn on this colour, `rgb(…)`."""
+        from playwright.sync_api import expect  # noqa: PLC0415  # as above
+
+        expect(self.page.locator("body")).to_have_css("background-color", colour)
+
     def quiet(self) -> bool:
         """Whether the page neither complained nor asked for anything but itself."""
         return not self.said and [url for url in self.asked if not url.startswith("data:")] == [self.url]
