@@ -5,6 +5,7 @@ All of it in small transactions, between which others that write get their turn:
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -67,17 +68,33 @@ def _sweep_some(execute: Execute, table: str, after: str) -> str | None:
     return None
 
 
+_kept: dict[tuple[int, int], int] = {}
+"""Descriptors by device and inode, open for as long as the process is; see `length`."""
+
+
 def length(path: Path) -> int:
     """How long a state file is by its own header, bytes: it shrinks when space is given back.
 
-    The format is documented at https://www.sqlite.org/fileformat2.html#the_database_header.
+    The format is documented at https://www.sqlite.org/fileformat2.html#the_database_header. On POSIX, to close a file
+    is to lose all locks that the process has on it (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks),
+    and so SQLite's: it is opened once, and never closed.
     """
     try:
-        with path.open("rb") as file:
-            header = file.read(32)
+        header = _header(path)
     except OSError:
         header = b""
     if len(header) < 32 or not header.startswith(b"SQLite format 3\0"):
         return sys.maxsize
     page = int.from_bytes(header[16:18], "big")
     return (65536 if page == 1 else page) * int.from_bytes(header[28:32], "big")
+
+
+def _header(path: Path) -> bytes:
+    if sys.platform == "win32":
+        with path.open("rb") as file:
+            return file.read(32)
+    found = path.stat()
+    place = (found.st_dev, found.st_ino)
+    if place not in _kept:
+        _kept[place] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    return os.pread(_kept[place], 32, 0)

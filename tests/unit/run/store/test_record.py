@@ -229,6 +229,17 @@ def test_the_space_of_forgotten_runs_goes_back_to_the_disk_beside_a_run(tmp_path
             other.check()
 
 
+def test_a_look_at_the_header_costs_sqlite_no_lock(tmp_path: Path) -> None:
+    """Else another process that closes the file would take itself for the last, and delete the log of this one."""
+    with begin(tmp_path) as log:
+        assert space.length(log.path) >= 4096
+        other = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('SELECT * FROM runs').fetchall()"
+        subprocess.run([sys.executable, "-c", other + "; db.close()", str(log.path)], check=True)
+        assert log.path.with_name("state.db-wal").exists()
+        log.check()
+        log.append("r1", [INTENT])
+
+
 def test_a_file_of_an_earlier_version_is_made_anew_to_give_space_back(tmp_path: Path) -> None:
     """Once, and nothing is lost."""
     with begin(tmp_path, "old") as log:
