@@ -23,6 +23,10 @@ class Digits(float):
         number.written = written
         return number
 
+    def __getnewargs__(self) -> tuple[str]:  # type: ignore[override]  # a float copies itself by its value
+        """A copy is made of the text, too."""
+        return (self.written,)
+
 
 def as_written(text: str) -> float:
     """The number that a text of digits is, with these digits if JSON can carry them."""

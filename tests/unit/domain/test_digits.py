@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import pickle
 
 import pytest
 from hypothesis import given, settings
@@ -36,6 +38,8 @@ def test_digits_stay(text: str) -> None:
     """It is the same number, written as it was."""
     assert exact_json({"a": [as_written(text)]}) == f'{{"a":[{text}]}}'
     assert as_written(text) == float(text)
+    assert exact_json(copy.deepcopy([as_written(text)])) == f"[{text}]"
+    assert exact_json(pickle.loads(pickle.dumps(as_written(text)))) == text  # noqa: S301  # it is ours
 
 
 @pytest.mark.parametrize("text", [".5", "+1.5", "01.5", "5."])
