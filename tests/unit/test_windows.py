@@ -370,6 +370,7 @@ def test_patterns_of_files_are_expanded_where_no_shell_does_it(tmp_path: Path, m
     for name in ("b.yaml", "a.yaml", "c.txt"):
         (tmp_path / name).write_text("scriptName: x\n", encoding="utf-8")
     pattern = str(tmp_path / "*.yaml")
+    monkeypatch.setattr(load, "_EXPANDS", False)
     with pytest.raises(UsageError, match="there is no file"):
         load.load_all([pattern])
     monkeypatch.setattr(load, "_EXPANDS", True)
@@ -428,7 +429,7 @@ def test_the_lock_of_windows_keeps_a_second_process_out_and_names_the_first(tmp_
 
 def test_standard_input_where_nothing_can_be_told_to_wait(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Python 3.11 has no `os.set_blocking` on Windows; `apply -` ended in 70 there."""
-    monkeypatch.delattr(os, "set_blocking")
+    monkeypatch.delattr(os, "set_blocking", raising=False)
     (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
     with (tmp_path / "m.yaml").open("rb") as stream:
         assert [each.name for each in load.load_all(["-"], stdin=stream).manifests] == ["stdin"]

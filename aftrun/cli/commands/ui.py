@@ -31,7 +31,7 @@ def ui(
     try:
         from aftrun.web.server import serve  # noqa: PLC0415  # an extra
     except ImportError as error:
-        raise UsageError("`aftrun ui` needs aiohttp", hint="install it with: pip install 'aftrun[ui]'") from error
+        raise UsageError("`aftrun ui` needs aiohttp", hint='install it with: pip install "aftrun[ui]"') from error
     from aftrun.run.store.folder import accept  # noqa: PLC0415  # with the rest of the machinery
     from aftrun.service.reading import Record  # noqa: PLC0415  # the same
 

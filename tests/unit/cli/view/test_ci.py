@@ -65,7 +65,7 @@ def test_azure_uploads_the_summary_from_the_runs_folder(tmp_path: Path) -> None:
     """By its absolute path."""
     lines, errors = Speaker(Ci.AZURE, {}, tmp_path).result(sample(), tmp_path / "run")
     assert errors == ()
-    assert lines[-1] == f"##vso[task.uploadsummary]{tmp_path}/run/summary.md"
+    assert lines[-1] == f"##vso[task.uploadsummary]{tmp_path / 'run' / 'summary.md'}"
     assert (tmp_path / "run" / "summary.md").read_text(encoding="utf-8").startswith("## ❌ nightly")
 
 
