@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from aftrun.domain.text import one_line
 from aftrun.domain.values import Outside
-from aftrun.run.pieces import RUN_ID, Call, Hole, Piece, Text, holes
+from aftrun.run.pieces import RUN_ID, Call, Hole, Piece, Text, holes, said_once
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HARMLESS = re.compile(r"[A-Za-z0-9 :;=,.@%+/_-]*")
@@ -138,7 +138,7 @@ def _tls(call: Call, block: _Block) -> tuple[list[str], list[str]]:
     if tls.fingerprints:
         notes += [
             "# The manifest pins the certificate's fingerprint, for which curl has no flag. Save the certificate,",
-            "# compare its fingerprint with the manifest's, and add --cacert aft.pem below:",
+            "# compare its fingerprint with the manifest's, and add --cacert aft.pem to each command for this server:",
             "#   openssl s_client -connect HOST:PORT </dev/null 2>/dev/null | openssl x509 -out aft.pem",
             "#   openssl x509 -in aft.pem -noout -fingerprint -sha256",
         ]
@@ -147,7 +147,7 @@ def _tls(call: Call, block: _Block) -> tuple[list[str], list[str]]:
     return notes, flags
 
 
-def _command(call: Call) -> tuple[list[str], bool]:
+def _command(call: Call, once: Callable[[Call, list[str]], list[str]]) -> tuple[list[str], bool]:
     block = _Block()
     words = block.json(call.body)
     notes, flags = _tls(call, block)
@@ -164,7 +164,7 @@ def _command(call: Call) -> tuple[list[str], bool]:
     chain = [f": {' '.join(dict.fromkeys(block.checks))}"] if block.checks else []
     chain += block.settings
     flags = ["-sS --fail-with-body --globoff", *flags, *headers, "-H 'Content-Type: application/json'"]
-    lines = [f"# {one_line(call.title)}", *notes, "("]
+    lines = [f"# {one_line(call.title)}", *once(call, notes), "("]
     lines += [f"  {each} &&" for each in chain]
     lines.append(f"  printf '%s' {words} |")
     lines.append("    curl " + " \\\n      ".join([*flags, "-w '\\n' --data-binary @- " + url]))
@@ -183,7 +183,8 @@ def _header(block: _Block, name: str, pieces: Sequence[Piece]) -> str:
 
 def to_curl(found: Sequence[Call]) -> str:
     """The plan as a script for any POSIX shell."""
-    blocks = [_command(call) for call in found]
+    once = said_once()
+    blocks = [_command(call, once) for call in found]
     count = len(found)
     lines = [
         f"# {count} request{'' if count == 1 else 's'}, in the order in which aftrun would start them.",

@@ -151,6 +151,18 @@ class Call:
         return host is not None and urls.is_loopback(host[1])
 
 
+def said_once() -> Callable[[Call, list[str]], list[str]]:
+    """Keeps the notes on a request that no earlier request to the same server had."""
+    told: set[tuple[ServerSpec, str]] = set()
+
+    def once(call: Call, notes: list[str]) -> list[str]:
+        new = [note for note in notes if (call.server, note) not in told]
+        told.update((call.server, note) for note in notes)
+        return new
+
+    return once
+
+
 def calls(plan: Plan, order: Sequence[Task], lookups: Callable[[Task], Find]) -> list[Call]:
     """The POSTs of a plan, in the order given."""
     result = []

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from aftrun.domain.text import escaped_json, one_line
 from aftrun.domain.values import Outside
-from aftrun.run.pieces import RUN_ID, Call, Hole, Piece, Text, holes
+from aftrun.run.pieces import RUN_ID, Call, Hole, Piece, Text, holes, said_once
 
 _PLAIN = re.compile(r"[ -~]*")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -105,7 +105,7 @@ def _notes(call: Call) -> list[str]:
     return notes
 
 
-def _command(call: Call) -> list[str]:
+def _command(call: Call, once: Callable[[Call, list[str]], list[str]]) -> list[str]:
     block = _Block()
     body = " + ".join(quoted(part) if isinstance(part, str) else block.json(part) for part in call.body)
     headers = "; ".join(f"{quoted(name)} = {block.text(pieces)}" for name, pieces in call.headers)
@@ -124,7 +124,7 @@ def _command(call: Call) -> list[str]:
     if call.server.tls.insecure:
         flags.append("-SkipCertificateCheck")
     title = one_line(call.title)
-    lines = [f"# {title}", *_notes(call), "& {"]
+    lines = [f"# {title}", *once(call, _notes(call)), "& {"]
     lines += [f"  {line}" for line in block.lines]
     lines.append(f"  $body = {body}")
     lines.append("  Invoke-RestMethod " + " `\n    ".join(flags))
@@ -144,6 +144,7 @@ def to_powershell(found: Sequence[Call]) -> str:
             lines.append("$AftRunId = (Get-Date -Format 'yyyyMMdd-HHmmss') + '-powershell'")
         else:
             lines.append(f"# Set $env:{hole.variable} to {hole.meaning}, which an earlier answer tells.")
+    once = said_once()
     for call in found:
-        lines += ["", *_command(call)]
+        lines += ["", *_command(call, once)]
     return "\n".join(lines) + "\n"

@@ -249,3 +249,27 @@ def test_numbers_are_shown_as_numbers(aftrun: Run, tmp_path: Path) -> None:
     data = json.loads(aftrun("plan", manifest, "--format", "json").out)
     assert data["jobs"][0]["request"]["body"]["params"] == {"a": 7, "b": True, "c": "7", "d": 1.5, "e": "${E}"}
     assert "       a: 7\n       b: true\n       c: 7\n" in aftrun("plan", manifest).out
+
+
+@pytest.mark.parametrize("form", ["curl", "powershell"])
+def test_a_comment_is_said_once_a_server(aftrun: Run, tmp_path: Path, form: str) -> None:
+    """What holds for every request to a server stands at the first one; another server has its own."""
+    pin = "sha256:" + "ab" * 32
+    manifest = write(
+        tmp_path,
+        f"""
+        servers:
+          one: {{url: "https://one:1", tls: {{fingerprint: "{pin}"}}}}
+          two: {{url: "https://two:1", tls: {{fingerprint: "{pin}"}}}}
+        jobs:
+          - {{name: a, scriptName: S, server: one}}
+          - {{name: b, scriptName: S, server: one}}
+          - {{name: c, scriptName: S, server: two}}
+          - {{name: d, scriptName: S, server: two}}
+        """,
+    )
+    planned = aftrun("plan", manifest, "--format", form).out
+    titles = [line for line in planned.splitlines() if re.fullmatch(r"# \w+/[a-d]", line)]
+    assert len(titles) == 4
+    requests = re.split(r"^# \w+/[a-d]$", planned, flags=re.MULTILINE)[1:]
+    assert ["# The manifest pins" in each for each in requests] == [True, False, True, False]

@@ -62,11 +62,14 @@ def lock_file(file: int, path: Path) -> None:
 
     Raises:
         UnderWay: another process holds it.
+        StateError: it cannot be locked here.
     """
     try:
         _lock(file)
     except OSError as error:
         os.close(file)
+        if error.errno not in _HELD:
+            raise StateError(f"cannot lock {path}: {error.strerror or error}", hint=NO_LOCKS) from error
         raise UnderWay(
             f"another aftrun is working on this run: it holds {path}",
             hint="wait for it, or stop it first; two at once could submit twice",
@@ -77,7 +80,7 @@ _LOOKERS = 200
 """How often to try again where others only look: they do it a few times a second, and are done at once."""
 _HELD = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK})
 """What systems say of a lock that somebody else has."""
-_LOCAL = "not every file system has locks: use a --state-dir on a local disk"
+NO_LOCKS = "this file system may not support locks, as shares often do not: use --state-dir on a local disk"
 
 
 def holder(folder: Path) -> str | None:
@@ -141,7 +144,7 @@ class RunLock:
             who = _named(self._file)
             self.release()
             if error.errno not in _HELD:
-                raise StateError(f"cannot lock {self.path}: {error.strerror or error}", hint=_LOCAL) from error
+                raise StateError(f"cannot lock {self.path}: {error.strerror or error}", hint=NO_LOCKS) from error
             raise UnderWay(
                 f"another aftrun is working on this run: {who}",
                 hint="wait for it, or stop it first; two at once could submit twice",

@@ -5,6 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from aftrun.domain.errors import StateError
+from aftrun.run.store.lock import NO_LOCKS
+
+_ABOUT_LOCKS = (
+    "SQLITE_IOERR_LOCK",
+    "SQLITE_IOERR_RDLOCK",
+    "SQLITE_IOERR_UNLOCK",
+    "SQLITE_IOERR_SHM",
+    "SQLITE_PROTOCOL",
+)
+"""How the names of errors begin that come from a file system without locks, or without shared memory."""
 
 
 class Damaged(StateError):
@@ -21,8 +31,10 @@ def explain(error: Exception, path: Path, patience: float) -> StateError:
     if name.startswith("SQLITE_BUSY") or "locked" in text:
         return StateError(
             f"the state file {path} is in use by another program and did not come free in {patience:.0f} s",
-            hint="wait for the other aftrun to finish, or use another --state-dir",
+            hint=f"wait for the other aftrun to finish, or use another --state-dir; if there is none, {NO_LOCKS}",
         )
+    if name.startswith(_ABOUT_LOCKS):
+        return StateError(f"the state file {path} cannot be locked ({text})", hint=NO_LOCKS)
     if name.startswith("SQLITE_FULL") or "disk is full" in text:
         return StateError(f"the disk is full: cannot write the state file {path}", hint="free some space on that disk")
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
