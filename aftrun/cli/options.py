@@ -47,6 +47,11 @@ Variables = Annotated[
 ]
 DryRun = Annotated[bool, flag("--dry-run", help="Show the plan and send nothing.")]
 WithSandbox = Annotated[bool, flag("--sandbox", help="Run against a sandbox on this machine; starts no real job.")]
+Scenario = Annotated[
+    Path | None,
+    # No variable stands for it: one that was set for `aftrun sandbox` is no reason to refuse a real run.
+    flag("--scenario", help="With --sandbox: what it does, to rehearse a failure.", metavar="FILE", mirrored=False),
+]
 Quiet = Annotated[bool, flag("--quiet", "-q", help="Only errors, and the result.")]
 NoProgress = Annotated[bool, flag("--no-progress", help="Say only how jobs end, not what they do.")]
 Verbose = Annotated[int, flag("--verbose", "-v", help="Say more; twice: tracebacks too.", count=True)]

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from aftrun.manifest.policy import Policy
     from aftrun.run.sightings import Commands
     from aftrun.run.store.record import Log
-    from aftrun.sandbox.server import Sandbox
     from aftrun.service.prepare import PreparedRun
     from aftrun.service.report_file import Finished
 
@@ -93,22 +92,6 @@ def bind_all(manifests: Sequence[Manifest], environ: Mapping[str, str], loaded: 
         return bind(manifests, environ)
     except ManifestError as error:
         raise ManifestError(error.problems, files=loaded.files) from error
-
-
-@contextlib.contextmanager
-def sandbox_for(wanted: bool) -> Iterator[Sandbox | None]:
-    """A sandbox for the time of the run, where one is wanted."""
-    if not wanted:
-        yield None
-        return
-    from aftrun.sandbox.server import Sandbox  # noqa: PLC0415  # an extra
-
-    with Sandbox() as server:
-        say(
-            f"sandbox: running against {server.url}, which is our assumption of AFT!, not AFT! itself; "
-            "no real job is started"
-        )
-        yield server
 
 
 def stopping(farewell: str) -> str:

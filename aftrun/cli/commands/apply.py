@@ -73,6 +73,7 @@ def apply(
     env_file: options.EnvFiles = None,
     dry_run: options.DryRun = False,
     sandbox: options.WithSandbox = False,
+    scenario: options.Scenario = None,
     job_info_from: serverflags.JobInfoFrom = None,
 ) -> int:
     """Validate manifests, run their jobs, wait for them, and report.
@@ -80,12 +81,14 @@ def apply(
     The table or JSON at the end goes to standard output, everything else to standard error. The report of every run
     is kept in DIR/runs/RUN/report.json.
     """
-    from aftrun.cli.running import bind_all, carry_out, duration, load, sandbox_for  # noqa: PLC0415  # the same
+    from aftrun.cli.running import bind_all, carry_out, duration, load  # noqa: PLC0415  # the same
+    from aftrun.cli.sandboxes import check_scenario, sandbox_for  # noqa: PLC0415  # the same
     from aftrun.manifest import without_keys  # noqa: PLC0415  # the same
     from aftrun.run.once import ALL  # noqa: PLC0415  # the same
     from aftrun.service.options import RunOptions  # noqa: PLC0415  # the same
     from aftrun.service.prepare import prepare, prepare_run  # noqa: PLC0415  # --help needs none of this
 
+    check_scenario(sandbox, scenario)
     variables = options.parse_variables(var)
     environ = policy.environ(env_file)
     plain = server.tls.insecure_http
@@ -116,7 +119,7 @@ def apply(
         show_plan(loaded.manifests, chosen, environ, form, state_dir=state.folder)
         return 0
     ending = ending.beside(view)
-    with sandbox_for(sandbox) as server_here:
+    with sandbox_for(sandbox, scenario) as server_here:
         manifests = prepare(loaded.manifests, chosen, server_here)
         _say_left_out(loaded.manifests, chosen)
         if server_here is not None:  # which never sees a real key

@@ -9,7 +9,8 @@ from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import say
 from aftrun.cli.commands.resume import with_tls
 from aftrun.cli.flags import flag
-from aftrun.cli.running import carry_out, sandbox_for
+from aftrun.cli.running import carry_out
+from aftrun.cli.sandboxes import sandbox_for
 
 
 def retry(

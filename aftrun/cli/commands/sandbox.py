@@ -5,42 +5,15 @@ from __future__ import annotations
 import socket
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from aftrun.cli.boundary import emit, say
 from aftrun.cli.flags import flag
-from aftrun.domain.errors import UsageError
+from aftrun.cli.sandboxes import read_scenario
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE
 from aftrun.domain.urls import is_loopback
-from aftrun.system.inputs import read_input
 from aftrun.system.shell import setting
 from aftrun.system.signals import ENDING, listen
-
-if TYPE_CHECKING:
-    from aftrun.sandbox.scenario import Scenario
-
-
-def read_scenario(path: Path | None) -> Scenario:
-    """The scenario in a YAML or JSON file; the default one without a file.
-
-    Raises:
-        ManifestError: the file is no YAML, or no scenario.
-        UsageError: it cannot be read, or a range in it is the wrong way round.
-    """
-    from aftrun.sandbox.scenario import Scenario, parse  # noqa: PLC0415  # only the sandbox needs it
-
-    if path is None:
-        return Scenario()
-    from aftrun.manifest.check.scenario import read  # noqa: PLC0415  # the parser is for commands that read files
-    from aftrun.manifest.parse.syntax import MAX_BYTES  # noqa: PLC0415  # it comes with the parser
-
-    try:
-        data = read_input(path, MAX_BYTES)  # and one byte more, of which the parser says so
-    except OSError as error:
-        raise UsageError(
-            f"cannot read the scenario {path}: {error.strerror or error}", hint="docs/sandbox.md shows one"
-        ) from error
-    return parse(read(str(path), data))
 
 
 def sandbox(

@@ -13,7 +13,8 @@ from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import say
 from aftrun.cli.choices import Output
 from aftrun.cli.flags import flag
-from aftrun.cli.running import bind_all, carry_out, duration, sandbox_for
+from aftrun.cli.running import bind_all, carry_out, duration
+from aftrun.cli.sandboxes import check_scenario, sandbox_for
 from aftrun.domain.errors import UsageError
 from aftrun.service.options import RunOptions
 
@@ -70,6 +71,7 @@ def start(
     ] = None,
     dry_run: Annotated[bool, flag("--dry-run", help="Show the request and send nothing.")] = False,
     sandbox: options.WithSandbox = False,
+    scenario: options.Scenario = None,
     job_info_from: serverflags.JobInfoFrom = None,
 ) -> int:
     """Start one job without a manifest, and wait for its end. Takes the flags of `aft start`.
@@ -84,6 +86,7 @@ def start(
     if host is not None and server.server is not None:
         raise UsageError("--host and --server exclude each other", hint="keep one of them")
     key.check()
+    check_scenario(sandbox, scenario)
     address = server.server if server.server is not None else host
     outer = policy.environ()
     loaded = _load(manifest_text(job, key), outer.policy)
@@ -105,7 +108,7 @@ def start(
         show_plan(loaded.manifests, chosen, os.environ, form, state_dir=state.folder)
         return 0
     ending = ending.beside(view)
-    with sandbox_for(sandbox) as server_here:
+    with sandbox_for(sandbox, scenario) as server_here:
         manifests = prepare(loaded.manifests, chosen, server_here)
         environ = key.environ(outer, chosen.url or "https://127.0.0.1:44399", needed=not sandbox)
         if server_here is not None:
