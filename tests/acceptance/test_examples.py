@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from aftrun.sandbox.server import Sandbox
+from tests.acceptance.test_once import scripts
 from tests.conftest import ROOT, Done, Run
 
 FOLDER = ROOT / "manifests" / "examples"
@@ -102,8 +103,7 @@ def test_a_night_with_once_goes_on_where_it_failed(aftrun: Run, sandbox: Callabl
     assert aftrun("apply", manifest("once"), server=server).code == 1
     again = aftrun("apply", manifest("once"), server=server)
     assert (again.code, ends(again)) == (0, {"fetch": "upToDate", "load": "succeeded", "purge": "succeeded"}), again.err
-    posted = [entry.parsed["scriptName"] for entry in server.ledger() if entry.method == "POST"]
-    assert posted.count("fetch the day's files") == 1
+    assert scripts(server).count("fetch the day's files") == 1
 
 
 @pytest.mark.parametrize("command", [["apply", manifest("once")], ["start", "-n", "x"]])
