@@ -106,6 +106,14 @@ def test_a_night_with_once_goes_on_where_it_failed(aftrun: Run, sandbox: Callabl
     assert scripts(server).count("fetch the day's files") == 1
 
 
+def test_the_remedy_can_be_rehearsed(aftrun: Run) -> None:
+    """A retry of a rehearsal is one, too, in a sandbox where all goes well; what succeeded is not run again."""
+    how = ("--sandbox", "--scenario", scenario("two-servers"))
+    assert aftrun("apply", manifest("two-servers"), *how).code == 1
+    again = aftrun("retry")
+    assert (again.code, ends(again)) == (0, {"hand-over": "succeeded", "tidy": "succeeded"}), again.err
+
+
 @pytest.mark.parametrize("command", [["apply", manifest("once")], ["start", "-n", "x"]])
 def test_a_scenario_without_a_sandbox_is_refused(
     aftrun: Run, sandbox: Callable[..., Sandbox], command: list[str]
