@@ -372,6 +372,7 @@ class AftClient:
             proxy=self._proxy.place if self._proxy is not None else "",
             reused=trace.reused,
             has_client_certificate=self._endpoint.cert_file is not None,
+            secure=not self._plain,
         )
         seen = self._look() if trace.phase is Phase.HANDSHAKE and failures.certificate_refused(error) else None
         if self._plain and trace.phase in (Phase.SEND, Phase.ANSWER) and self._meets_tls(error, reused=trace.reused):

@@ -39,6 +39,8 @@ class Attempted:
     """Its address, where one was in use."""
     reused: bool = False
     has_client_certificate: bool = False
+    secure: bool = False
+    """Over TLS."""
 
     @property
     def place(self) -> str:
@@ -145,7 +147,12 @@ def _no_handshake(attempted: Attempted) -> Failure:
             FailureKind.LOST,
             False,
             f"{place} closed the connection during the TLS handshake: {_cause(error)}",
-            "check that this port speaks HTTPS; a server that is just starting does this too",
+            "check that this port speaks HTTPS; a server that is just starting does this too, and "
+            + (
+                "one that does not accept our client certificate (`tls.certFile`)"
+                if attempted.has_client_certificate
+                else "one that wants a client certificate (`tls.certFile` and `tls.keyFile`)"
+            ),
         )
     reason = error.reason or str(error)
     words = reason.replace("_", " ").lower()
@@ -177,6 +184,7 @@ def _refused_by_server(attempted: Attempted) -> Failure:
 
 def _no_answer(attempted: Attempted) -> Failure:
     place, error, sent = attempted.place, attempted.error, attempted.sent
+    hint = ""
     if isinstance(error, TimeoutError):
         return Failure(
             FailureKind.TIMEOUT,
@@ -189,6 +197,9 @@ def _no_answer(attempted: Attempted) -> Failure:
     elif isinstance(error, http.client.RemoteDisconnected | ConnectionError | ssl.SSLEOFError):
         when = "before it answered" if sent else "before the request was sent"
         text = f"{place} closed the connection {when}"
+        if attempted.secure and not attempted.reused and not attempted.has_client_certificate:
+            # In TLS 1.3 a server looks for the client's certificate only after the client takes the handshake as done.
+            hint = "if every request ends so, the server may want a client certificate: `tls.certFile`, `tls.keyFile`"
     elif isinstance(error, http.client.IncompleteRead):
         text = f"{place} closed the connection in the middle of its answer"
     elif isinstance(error, ssl.SSLError):
@@ -197,7 +208,7 @@ def _no_answer(attempted: Attempted) -> Failure:
         text = f"what {place} answered is not HTTP: {_cause(error) or type(error).__name__}"
     else:
         text = f"the connection to {place} broke: {_cause(error)}"
-    return Failure(FailureKind.LOST, sent, text)
+    return Failure(FailureKind.LOST, sent, text, hint)
 
 
 def _refused_certificate(attempted: Attempted, seen: tls.PeerCertificate | None, pins: tuple[bytes, ...]) -> Failure:
@@ -236,6 +247,9 @@ def _why(error: BaseException, host: str, seen: tls.PeerCertificate | None) -> s
         since = f" before {tls.day(seen.not_before)}" if seen is not None and seen.not_before else " yet"
         return f"it is not valid{since}; check the clocks of both machines"
     if code in (62, 64):
+        if seen is not None and host in seen.names:  # and yet refused: it stands there as another kind of name
+            kind, entry = ("a DNS name", "an IP address entry") if code == 64 else ("its common name", "a DNS entry")
+            return f"it has {host} only as {kind}; it needs {entry} (subjectAltName), unless it is pinned instead"
         names = (
             f"it is for {', '.join(seen.names[:10])}" if seen is not None and seen.names else "it is for another name"
         )

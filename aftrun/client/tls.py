@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aftrun.client import pemfiles, x509
 from aftrun.client import proxy as proxies
-from aftrun.client import x509
 from aftrun.domain import urls
 from aftrun.domain.errors import UsageError
 from aftrun.domain.instants import at_utc
@@ -24,6 +24,8 @@ from aftrun.system.inputs import decoded, mark_of, read_input
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """Asked in this order, and only where the endpoint itself says nothing about its certificate."""
 _LARGEST_FILE = 16 * 1024 * 1024
+_HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+"""The names by which OpenSSL finds certificates in a folder."""
 _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 
 
@@ -140,16 +142,20 @@ def _new_context() -> ssl.SSLContext:
 def _load_authorities(context: ssl.SSLContext, path: str, what: str) -> None:
     try:
         if Path(path).is_dir():
+            if not any(_HASHED.fullmatch(each.name) for each in Path(path).iterdir()):
+                raise UsageError(
+                    f"the certificates in {path} ({what}) could not be read: it is a folder",
+                    hint="name a PEM file in it; or join several into one: cat FOLDER/*.pem > aft.pem",
+                )
             context.load_verify_locations(capath=path)
         elif text := _marked(path):
             context.load_verify_locations(cadata="\n".join(_CERTIFICATE.findall(text)))
         else:
             context.load_verify_locations(cafile=path)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; ValueError: a NUL in the path
-        raise UsageError(
-            f"the certificates in {path} ({what}) could not be read: {_reason(error)}",
-            hint="it must be a PEM file: text that holds `-----BEGIN CERTIFICATE-----`",
-        ) from error
+        known = pemfiles.what_it_is(path)
+        reason, hint = known or (_reason(error), "it must be a PEM file: text that holds `-----BEGIN CERTIFICATE-----`")
+        raise UsageError(f"the certificates in {path} ({what}) could not be read: {reason}", hint=hint) from error
 
 
 def _marked(path: str) -> str:
@@ -184,9 +190,19 @@ def _load_client_certificate(context: ssl.SSLContext, cert_file: str, key_file: 
         reason = _reason(error)
         if "key values mismatch" in reason:
             reason = "the key does not belong to the certificate"
+        hint = "`tls.certFile` and `tls.keyFile` are PEM files; the key must not be encrypted"
+        for path, what in ((cert_file, "certFile"), (key_file, "keyFile")):
+            known = pemfiles.what_it_is(path) if path is not None else None
+            if known is not None and not (what == "keyFile" and pemfiles.holds_key(path or "")):
+                reason, hint = f"{path} ({what}): {known[0]}", known[1]
+                break
+        else:
+            if key_file is None and not pemfiles.holds_key(cert_file) and "PEM form" in reason:
+                reason = "it holds no private key"
+                hint = "give the key's file as `tls.keyFile`, or one PEM file that holds both as `tls.certFile`"
         raise UsageError(
             f"the client certificate ({both}) could not be used: {reason}",
-            hint="`tls.certFile` and `tls.keyFile` are PEM files; the key must not be encrypted",
+            hint=hint,
         ) from error
 
 

@@ -130,8 +130,9 @@ def _tls(call: Call, block: _Block) -> tuple[list[str], list[str]]:
     notes, flags = [], []
     if call.ca_file is not None:
         flags.append(f"--cacert {block.word(call.ca_file)}")
-    if call.cert_file is not None and call.key_file is not None:
-        flags.append(f"--cert {block.word(call.cert_file)} --key {block.word(call.key_file)}")
+    if call.cert_file is not None:
+        flags.append(f"--cert {block.word(call.cert_file)}")
+        flags += [f"--key {block.word(call.key_file)}"] if call.key_file is not None else []
     if tls.insecure:
         notes.append("# insecure: true in the manifest: the certificate is NOT verified.")
         flags.append("--insecure")

@@ -116,8 +116,8 @@ def _command(call: Call, once: Callable[[Call, list[str]], list[str]]) -> list[s
         url = f"({url})"
     flags = ["-Method Post", f"-Uri {url}", f"-Headers @{{ {headers} }}", "-ContentType 'application/json'"]
     flags += ["-Body ([Text.Encoding]::UTF8.GetBytes($body))", "-MaximumRedirection 0"]
-    if call.cert_file is not None and call.key_file is not None:
-        both = f"{block.text(call.cert_file)}, {block.text(call.key_file)}"
+    if call.cert_file is not None:
+        both = ", ".join(block.text(path) for path in (call.cert_file, call.key_file) if path is not None)
         flags.append(
             f"-Certificate ([Security.Cryptography.X509Certificates.X509Certificate2]::CreateFromPemFile({both}))"
         )

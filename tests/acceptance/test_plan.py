@@ -226,7 +226,7 @@ jobs:
     assert data["jobs"][0]["request"]["body"]["params"] == {"t": "${TOKEN}", "multi": "one\ntwo", "blank": ""}
     shown = aftrun("plan", manifest, "--select", "a", "--select", "b").out
     assert "n/c  (not selected)" in shown
-    assert '       multi: "one\\ntwo"\n       blank: ""\n' in shown
+    assert '       multi: "one\\ntwo"  (holds a line break)\n       blank: ""\n' in shown
     assert "needs a; timeout 5m; up to 2 more attempts; may fail" in shown
     assert "${TOKEN}  (jobs.yaml:5:" in shown
     assert "2 requests would be sent; nothing has been." in shown

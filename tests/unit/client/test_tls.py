@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.x509 import load_pem_x509_certificate
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -653,3 +656,67 @@ def test_proxy_of_the_operating_system(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found is not None
     assert (found.place, found.variable) == ("p:1", "system")
     assert proxy.find("https", "inside", 443) is None
+
+
+def test_an_address_as_a_name_is_explained() -> None:
+    """It looks as if it named the host: what it lacks is said, and the pin stands there to paste."""
+    error = ssl.SSLCertVerificationError()
+    error.verify_code = 64
+    seen = replace(tls.describe(issued().der), names=("127.0.0.1",))
+    text = failures._why(error, "127.0.0.1", seen)
+    assert "only as a DNS name" in text
+    assert "IP address entry" in text
+    assert "not for" not in text
+
+
+@pytest.mark.parametrize(("mine", "words"), [(False, "wants a client certificate"), (True, "does not accept our")])
+def test_a_server_that_closes_may_want_a_client_certificate(mine: bool, words: str) -> None:
+    """Some send no alert and just close."""
+    tried = attempted(ConnectionResetError(104, "reset"), Phase.HANDSHAKE)
+    reply = failures.failure(replace(tried, has_client_certificate=mine))
+    assert (reply.kind, reply.sent) == (FailureKind.LOST, False)
+    assert words in reply.hint
+
+
+def test_files_of_other_kinds_are_named(tmp_path: Path) -> None:
+    """Each kind of file that is no PEM has its name, and the command that makes one of it."""
+    mine = issued("me.example", ca="clients")
+    key = serialization.load_pem_private_key(Path(mine.key).read_bytes(), None)
+    certificate = load_pem_x509_certificate(Path(mine.cert).read_bytes())
+    assert isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
+    pfx = tmp_path / "me.pfx"
+    pfx.write_bytes(pkcs12.serialize_key_and_certificates(b"me", key, certificate, None, serialization.NoEncryption()))
+    der, der_key, bare = tmp_path / "me.der", tmp_path / "key.der", tmp_path / "bare.pem"
+    der.write_bytes(mine.der)
+    der_key.write_bytes(
+        key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    bare.write_text(ssl.DER_cert_to_PEM_cert(mine.der))
+    cases: tuple[tuple[dict[str, Any], str, str], ...] = (
+        ({"ca_file": str(tmp_path)}, "it is a folder", "PEM file"),
+        ({"ca_file": str(pfx)}, "PKCS #12", "openssl pkcs12 -in"),
+        ({"cert_file": str(pfx)}, "PKCS #12", "-nocerts -nodes"),
+        ({"ca_file": str(der)}, "binary form", "openssl x509 -inform DER"),
+        ({"ca_file": mine.key}, "private key and no certificate", "keyFile"),
+        ({"cert_file": mine.cert, "key_file": str(der_key)}, "key in binary form", "openssl pkey"),
+        ({"cert_file": str(bare)}, "holds no private key", "keyFile"),
+    )
+    for changes, words, remedy in cases:
+        with pytest.raises(UsageError) as caught:
+            AftClient(Endpoint(**changes), environ={})
+        assert words in caught.value.message, changes
+        assert remedy in caught.value.hint, changes
+    both = tmp_path / "both.pem"
+    both.write_text(bare.read_text() + Path(mine.key).read_text())
+    AftClient(Endpoint(cert_file=str(both)), environ={})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"secure": True}, True), ({}, False), ({"secure": True, "reused": True}, False)],
+)
+def test_a_server_may_close_after_the_handshake(changes: dict[str, Any], said: bool) -> None:
+    """TLS 1.3 tells of a missing client certificate late; what was sent stays in doubt all the same."""
+    reply = failures.failure(replace(attempted(ConnectionResetError(104, "reset"), Phase.ANSWER), **changes))
+    assert (reply.kind, reply.sent) == (FailureKind.LOST, True)
+    assert ("client certificate" in reply.hint) is said
