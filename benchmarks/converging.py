@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aftrun.domain.events import Event, JobEnded, Reason, RunEnded, RunStarted
 from aftrun.domain.model import Outcome
+from aftrun.run.store import folder as state_folder
 from aftrun.run.store.record import Log
 from benchmarks.common import AFTRUN, Command, Row, ca_file, run, side_by_side
 from benchmarks.sandboxes import Server
@@ -29,6 +30,7 @@ def manifest(jobs: int) -> str:
 
 def remember(folder: Path, runs: int, jobs: int) -> None:
     """Put so many past runs on record, each with so many ends of jobs."""
+    state_folder.accept(folder)  # the program has made it, with a data folder of its own
     with Log(folder) as log:
         for number in range(runs):
             at = 1_700_000_000.0 + number * 3_600

@@ -27,7 +27,11 @@ _TOKEN = re.compile(
 )
 _BYTE = re.compile(r"\\+(?:x([0-9a-f]{2})|([0-3][0-7]{2}))", re.IGNORECASE)
 _PERCENT = re.compile(r"%(?:25)*([0-9a-f]{2})", re.IGNORECASE)
-_LOOSE = re.compile("\\s{2,}|[^\\S ]|['\"`^\x00-\x08\x0e-\x1f\x7f\xad\u200b-\u200f\u2060\ufeff]+|[^\x00-\x7f]")
+_LOOSE = re.compile(
+    "(?P<blank>\\s{2,}|[^\\S ])|(?P<lost>['\"`^\x00-\x08\x0e-\x1f\x7f\xad\u200b-\u200f\u2060\ufeff]+)"
+    "|[\ud800-\udbff][\udc00-\udfff]|[^\x00-\x7f]"
+)
+"""Blanks, what may be lost, and characters beyond ASCII, those of two halves (see `_units`) as one."""
 _HEX = re.compile(r"(?:(?:0x|x)?[0-9a-f]{2}[^0-9a-z]{0,6}){4,}", re.IGNORECASE)
 _PAIR = re.compile(r"(?:0x|x)?([0-9a-f]{2})", re.IGNORECASE)
 _SOFT = re.compile(r"=(?:([0-9A-F]{2})|[ \t]*\r?\n)")
@@ -198,12 +202,13 @@ def _folded(view: View) -> View:
     made = _Builder(view)
     for match in _LOOSE.finditer(view.text):
         text = match.group()
-        if text.isspace():
+        if match["blank"] is not None:
             made.put(match.start(), match.end(), "\n" if "\n" in text or "\r" in text else " ")
-        elif text.isascii() or text[0] in "\xad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff":
+        elif match["lost"] is not None:
             made.put(match.start(), match.end(), "")
         else:
-            made.put(match.start(), match.end(), _base(text))
+            whole = text if len(text) == 1 else chr((ord(text[0]) - 0xD800 << 10) + ord(text[1]) - 0xDC00 + 0x10000)
+            made.put(match.start(), match.end(), _base(whole))
     return made.view()
 
 

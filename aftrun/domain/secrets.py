@@ -11,9 +11,12 @@ compared as a whole.
 from __future__ import annotations
 
 import base64
+import html
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from urllib.parse import quote, quote_plus
 
 from aftrun.domain import decoding
 from aftrun.domain.decoding import View
@@ -33,6 +36,7 @@ _STRETCH = 1024
 _ARMOUR = re.compile(r"-----[A-Z ]+-----")
 _BLANKS = re.compile(r" {2,}")
 _LINE_END = re.compile(r" *\n *")
+_PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _BASE32 = re.compile(r"[A-Z2-7]{6}|[a-z2-7]{6}")
 
 
@@ -118,12 +122,27 @@ def _base32_forms(raw: bytes) -> Iterator[str]:
         yield encoded[(0, 2, 4, 5, 7)[offset] : (offset + len(raw)) * 8 // 5]
 
 
+def _spellings(secret: str) -> Iterator[str]:
+    """The usual spellings of a secret that decoding changes: it may leave too little to look for, as of `ab"'`."""
+    in_json = json.dumps(secret)[1:-1]
+    for quoted in (in_json, json.dumps(secret, ensure_ascii=False)[1:-1]):
+        yield from (quoted, quoted.replace("/", "\\/"))
+    yield from (json.dumps(in_json)[1:-1], html.escape(secret), html.escape(secret, quote=False))
+    yield "".join(f"&#{ord(char)};" for char in secret)
+    whole = "".join(f"%{byte:02x}" for byte in _bytes(secret))
+    for url in (*(quote(_bytes(secret), safe=safe) for safe in ("", "/", "!'()~")), quote_plus(_bytes(secret)), whole):
+        yield from (
+            url,
+            _PERCENT.sub(lambda found: found[0].lower(), url),
+            _PERCENT.sub(lambda found: found[0].upper(), url),
+        )
+
+
 def _readings(text: str) -> Iterator[tuple[str, View, str]]:
     """The ways to read a text, by name; with the plain ones, the same in the case that it is written in."""
     whole = decoding.raw(text)
     readings = [decoding.decoded(whole)]
-    if readings[0].text != text:
-        yield "raw", whole, ""  # what stands before a secret may change how its beginning is decoded
+    yield "raw", whole, ""  # what stands before a secret may change how its beginning is decoded
     if (soft := decoding.soft(whole)) is not None:
         readings.append(decoding.decoded(soft))
     for view in readings:
@@ -206,6 +225,9 @@ class Scrubber:
         plain = _spaced(decoding.decoded(decoding.raw(secret))).text.strip()
         if len(plain) >= _MIN_LENGTH:
             forms("plain").add(_lower(plain), plain if len(plain) < _SURE_LENGTH else "")
+        if plain != secret:
+            for form in _spellings(secret):
+                forms("raw").add(form)
         data = _bytes(secret)
         wide = secret.encode("utf-16-le", "surrogatepass")
         for each in (data, wide):

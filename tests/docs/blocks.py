@@ -132,9 +132,24 @@ def _in_order(lines: list[str]) -> Iterator[str]:
         if line and (news or line.startswith("TIME ")):
             news.append(re.sub(r" \[\d+/\d+\]", "", line))
         else:
-            yield from sorted(news)
+            yield from sorted(_without_who_was_first(news))
             news.clear()
             yield line
+
+
+_CAUSE = re.compile(r"(TIME .*?: \w+ in SPAN): (.*)")
+
+
+def _without_who_was_first(news: list[str]) -> Iterator[str]:
+    """A cause that several jobs share is said of the one that ended first, and of the others `as NAME`."""
+    shared = any(re.search(r" in SPAN: as \S+$", line) for line in news)
+    for line in news:
+        found = _CAUSE.fullmatch(line) if shared else None
+        if found is None:
+            yield line
+        else:
+            yield found[1]
+            yield re.sub(r"^as \S+$", "as another", found[2])
 
 
 def agrees(shown: str, real: str) -> bool:

@@ -41,6 +41,10 @@ def read(folder: Path, text: str) -> Reading:
         ("a … z", "a lot of text z"),
         ("JOB   OUTCOME", "JOB      OUTCOME"),
         ("03:04:05 ok b [1/2]\n03:04:05 ok a [2/2]", "09:09:09 ok a [1/2]\n09:09:10 ok b [2/2]"),
+        (
+            "03:04:05 FAIL a: failed in 0s: x\n03:04:05 FAIL b: failed in 0s: as a",
+            "09:09:09 FAIL b: failed in 0s: x\n09:09:09 FAIL a: failed in 1s: as b",
+        ),
         ("03:04:05 ok a", "03:04:05      a: Running\n03:04:06 ok a"),
     ],
 )
@@ -58,6 +62,10 @@ def test_what_wavers_does_not_count(shown: str, printed: str) -> None:
         ("exit code 1", "exit code 2"),
         ("2 succeeded, 1 failed", "3 succeeded"),
         ("03:04:05 ok a", "03:04:05 FAIL a"),
+        (
+            "03:04:05 FAIL a: failed in 0s: x\n03:04:05 FAIL b: failed in 0s: as a",
+            "09:09:09 FAIL a: failed in 0s: y\n09:09:09 FAIL b: failed in 0s: as a",
+        ),
     ],
 )
 def test_what_is_wrong_counts(shown: str, printed: str) -> None:

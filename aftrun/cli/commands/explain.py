@@ -10,7 +10,7 @@ from aftrun.cli.boundary import emit
 from aftrun.cli.flags import argument
 from aftrun.domain.errors import UsageError
 
-_CODE = re.compile(r"A?F?T?[0-9]+|AFT.{0,3}")
+_CODE = re.compile(r"A?F?T?[0-9]+|AFT.*")
 
 
 def explain(
