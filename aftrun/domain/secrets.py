@@ -123,7 +123,11 @@ def _base32_forms(raw: bytes) -> Iterator[str]:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """The usual spellings of a secret that decoding changes: it may leave too little to look for, as of `ab"'`."""
+    """The usual spellings of a secret.
+
+    What stands beside it may change how it is decoded (`ab%` before `41`, `000` behind a backslash), and decoding may
+    leave too little to look for (of `ab"'`).
+    """
     in_json = json.dumps(secret)[1:-1]
     for quoted in (in_json, json.dumps(secret, ensure_ascii=False)[1:-1]):
         yield from (quoted, quoted.replace("/", "\\/"))
@@ -225,9 +229,8 @@ class Scrubber:
         plain = _spaced(decoding.decoded(decoding.raw(secret))).text.strip()
         if len(plain) >= _MIN_LENGTH:
             forms("plain").add(_lower(plain), plain if len(plain) < _SURE_LENGTH else "")
-        if plain != secret:
-            for form in _spellings(secret):
-                forms("raw").add(form)
+        for form in set(_spellings(secret)):
+            forms("raw").add(form)
         data = _bytes(secret)
         wide = secret.encode("utf-16-le", "surrogatepass")
         for each in (data, wide):

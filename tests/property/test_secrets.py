@@ -16,7 +16,10 @@ from aftrun.domain.secrets import MARK, Scrubber
 
 # No `*`: a mark next to a secret's own stars would be the secret again, and no harm done.
 CHARS = st.characters(codec="utf-8", exclude_characters="*")
-SECRETS = st.one_of(st.text(CHARS, min_size=4, max_size=40), st.text("abAB/+= %&é\n\"'", min_size=4, max_size=12))
+SECRETS = st.one_of(
+    st.text(CHARS, min_size=4, max_size=40), st.text("abAB/+= %&é\n\"'", min_size=4, max_size=12)
+).filter(str.strip)
+"""What is blank is no secret."""
 AROUND = st.text(CHARS, max_size=12)
 
 
@@ -69,7 +72,7 @@ def test_no_base64_of_a_secret_is_left(secret: str, before: bytes, after: bytes,
 
 
 @given(
-    secrets=st.lists(st.text("abcdé/ ", min_size=4, max_size=8), min_size=1, max_size=5),
+    secrets=st.lists(st.text("abcdé/ ", min_size=4, max_size=8).filter(str.strip), min_size=1, max_size=5),
     text=st.text("abcdé/ ", max_size=60),
 )
 def test_of_several_secrets_none_is_left(secrets: list[str], text: str) -> None:
