@@ -52,11 +52,13 @@ def once(folder: Path, server: Server, certificate: Path, *, watched: bool) -> W
     process = subprocess.Popen(command, env=ENVIRON, stdout=quiet, stderr=quiet)  # noqa: S603  # the benchmark's own
     lag = cpu = 0.0
     if watched:
-        while not any(state.glob("runs/*/journal.ndjson")):
+        while not (begun := list(state.glob("runs/*/journal.ndjson"))):
             if process.poll() is not None:
                 raise SystemExit("the run ended before it could be watched")
+        # By its name, since a short run can be over by the time that the one who watches has started.
+        which = begun[0].parent.name
         events = folder / "events.ndjson"
-        command = [AFTRUN, "watch", "--state-dir", str(state), "--events", str(events), "-o", "none"]
+        command = [AFTRUN, "watch", which, "--state-dir", str(state), "--events", str(events), "-o", "none"]
         watcher = subprocess.Popen(command, env=ENVIRON, stdout=quiet, stderr=quiet)  # noqa: S603  # the same
         while process.poll() is None:
             cpu = processor_time(watcher.pid) or cpu
