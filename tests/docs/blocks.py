@@ -108,6 +108,7 @@ _WAVERING = (
     (re.compile(r"127\.0\.0\.1:\d{2,5}"), "127.0.0.1:PORT"),
     (re.compile(r"(?<![\w.])\d+(\.\d+)?(ms|s|m|h|d)( ?\d+(\.\d+)?(ms|s|m))*(?!\w)"), "SPAN"),
     (re.compile(r"\d+(\.\d+)? (ms|milliseconds|seconds|minutes|hours|days)"), "SPAN"),
+    (re.compile(r"\bjust now\b|\bSPAN ago\b"), "LATELY"),
     (re.compile(r"[─-]{4,}"), "----"),
     (re.compile(r"[ \t]+"), " "),
 )

@@ -41,6 +41,7 @@ def read(folder: Path, text: str) -> Reading:
         ("a … z", "a lot of text z"),
         ("JOB   OUTCOME", "JOB      OUTCOME"),
         ("03:04:05 ok b [1/2]\n03:04:05 ok a [2/2]", "09:09:09 ok a [1/2]\n09:09:10 ok b [2/2]"),
+        ("under way (1s ago)", "under way (just now)"),
         (
             "03:04:05 FAIL a: failed in 0s: x\n03:04:05 FAIL b: failed in 0s: as a",
             "09:09:09 FAIL b: failed in 0s: x\n09:09:09 FAIL a: failed in 1s: as b",
