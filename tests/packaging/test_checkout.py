@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 from tests.packaging.tools import clean, run, tool
 
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("tutorial", "first-server"))]
-WRITTEN = re.compile(r'title="([\w.-]+)"|--report-\w+ (\S+)|-m venv (\S+)')
+WRITTEN = re.compile(r'title="([\w.-]+)"|--report-\w+ (\S+)|-m venv ([^\s;]+)')
 
 
 def written(page: Path) -> set[str]:
