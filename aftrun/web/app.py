@@ -17,6 +17,7 @@ from aiohttp import web
 
 from aftrun.domain.errors import StateError
 from aftrun.domain.model import RunOutcome
+from aftrun.domain.past import Past
 from aftrun.domain.text import one_line
 from aftrun.report import history, html, page
 from aftrun.service.reading import LiveRun, Record
@@ -145,11 +146,15 @@ class Site:
     async def past_news(self, request: web.Request) -> web.StreamResponse:
         """That something new is on record, as server-sent events."""
         record = self._record(request)
-        seen = _signature(record)
+        stamp, seen = record.stamp(), _signature(record.past())
 
         def news() -> str | None:
-            nonlocal seen
-            before, seen = seen, _signature(record)
+            nonlocal stamp, seen
+            now = record.stamp()
+            # That the process of a run is gone shows in its lock alone.
+            if now == stamp and all(outcome != RunOutcome.RUNNING for _, outcome, _ in seen):
+                return None
+            before, stamp, seen = seen, now, _signature(record.past())
             return None if before == seen else "{}"
 
         return await self._stream(request, news, lambda: False)
@@ -178,9 +183,8 @@ class Site:
             self._open -= 1
 
 
-def _signature(record: Record) -> tuple[object, ...]:
+def _signature(past: Past) -> tuple[tuple[str, str, int], ...]:
     """What a page of many runs shows of them: which there are, and what became of them."""
-    past = record.past()
     return tuple((run.id, run.outcome, sum(run.counts.values())) for run in past.runs)
 
 

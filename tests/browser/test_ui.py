@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aftrun.sandbox.server import Sandbox
-from tests.browser.visits import Browser, needs_chromium
+from tests.browser.visits import Browser, Visit, needs_chromium
 from tests.clocks import HandClock
 from tests.conftest import Run, clean_environ, program, reach
 from tests.ui import Served, serving
@@ -93,3 +93,26 @@ def test_the_pages_lead_to_each_other(
     page.page.click("a.home")
     page.page.wait_for_selector("article.job")
     assert page.said == []
+
+
+KEEP_STREAMS = """
+window.streams = [];
+window.EventSource = class extends EventSource {
+  constructor(...given) { super(...given); window.streams.push(this); }
+};
+"""
+
+
+def test_who_is_leaving_is_not_brought_back(
+    served: Served, browser: Browser, aftrun: Run, sandbox: Start, tmp_path: Path
+) -> None:
+    """News reload the page of all runs: not once somebody has followed a link, whatever is on record meanwhile."""
+    server = sandbox({"defaults": {"queue": "0s", "duration": "10ms"}})
+    (tmp_path / "m.yaml").write_text("name: nightly\nscriptName: x\n", encoding="utf-8")
+    assert aftrun("apply", "m.yaml", server=server).code == 0
+    context = browser.context()
+    context.add_init_script(KEEP_STREAMS)
+    page = Visit(context.new_page(), served.url, "article.job")
+    assert page.page.evaluate("window.streams.map((each) => each.readyState < 2)") == [True]
+    page.page.evaluate("window.dispatchEvent(new Event('beforeunload'))")  # what a browser does when a link is followed
+    assert page.page.evaluate("window.streams.map((each) => each.readyState)") == [2]

@@ -277,13 +277,7 @@
   addEventListener("hashchange", jump);
 
   // Where the page comes from a server: when something new is on record, it is shown.
-  if (data.live && "EventSource" in window) {
-    const source = new EventSource(data.live);
-    source.addEventListener("message", () => {
-      source.close();
-      location.reload();
-    });
-  }
+  page.listen(data.live, { message: () => location.reload() });
 
   byId("app").hidden = false;
   byId("calendars").replaceChildren(...manifests.filter((manifest) => manifest.runs.length).map(calendar));

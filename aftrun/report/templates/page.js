@@ -1,5 +1,5 @@
 "use strict";
-// What all pages share: making elements, words for lengths of time, light and dark, and times of this place.
+// What all pages share: making elements, words for lengths of time, light and dark, times of this place, and news.
 const page = (() => {
   const byId = (id) => document.getElementById(id);
   const { words, tones } = JSON.parse(byId("words").textContent);
@@ -41,6 +41,15 @@ const page = (() => {
     return text;
   };
 
+  // News of the server that the page came from, by the name of the event. Who is on the way to another page hears
+  // none any more: a reload would bring them back.
+  const listen = (address, heard) => {
+    if (!address || !("EventSource" in window)) return;
+    const source = new EventSource(address);
+    addEventListener("beforeunload", () => source.close());
+    for (const [name, then] of Object.entries(heard)) source.addEventListener(name, then);
+  };
+
   // --- light and dark -----------------------------------------------------------------------------------------
   const theme = byId("theme");
   const remember = (value) => {
@@ -72,5 +81,5 @@ const page = (() => {
   });
   theme.hidden = false;
   label();
-  return { byId, el, svg, icon, say, human, tones };
+  return { byId, el, svg, icon, say, human, listen, tones };
 })();

@@ -336,44 +336,40 @@
   };
 
   // --- news, where the page comes from a server and the run goes on ---------------------------------------------
-  const hear = () => {
-    if (!data.live || !("EventSource" in window)) return;
-    const source = new EventSource(data.live);
-    source.addEventListener("message", (event) => {
-      const news = JSON.parse(event.data);
-      span = Math.max(news.span, 0.001);
-      for (const [number, job] of Object.entries(news.jobs)) {
-        const old = jobs[number];
-        const fresh = { ...job, h: old.h, z: old.z };
-        ready(fresh, Number(number));
-        jobs[number] = fresh;
-        known.delete(old);
-        if (boxes.has(fresh.number)) boxes.get(fresh.number)();
-      }
-      byId("badge").className = `badge tone-${news.tone}`;
-      byId("badge").replaceChildren(icon(news.icon), el("span", {}, news.word));
-      const buttons = Object.entries(news.counts).map(([name, count]) => {
-        const button = el("button", { type: "button", class: `filter tone-${tones[name]}`, "data-outcome": name, "data-count": count, "aria-pressed": String(state.outcomes.has(name)) }, icon(name), say(name), " ", el("b", {}, count.toLocaleString("en")));
-        return button;
-      });
-      byId("filters").replaceChildren(byId("filters").firstElementChild, ...buttons);
-      drawShare();
-      drawAxis();
-      // Rows stay where they are while somebody reads them; only what they say is new.
-      state.shown = state.shown.map((job) => jobs[job.number]);
-      rows.querySelectorAll("tr.job").forEach((node) => {
-        const job = jobs[Number(node.dataset.number)];
-        const focused = node.contains(document.activeElement);
-        const fresh = row(job);
-        node.replaceWith(fresh);
-        if (focused) fresh.querySelector(".open").focus({ preventScroll: true });
-      });
+  const take = (news) => {
+    span = Math.max(news.span, 0.001);
+    for (const [number, job] of Object.entries(news.jobs)) {
+      const old = jobs[number];
+      const fresh = { ...job, h: old.h, z: old.z };
+      ready(fresh, Number(number));
+      jobs[number] = fresh;
+      known.delete(old);
+      if (boxes.has(fresh.number)) boxes.get(fresh.number)();
+    }
+    byId("badge").className = `badge tone-${news.tone}`;
+    byId("badge").replaceChildren(icon(news.icon), el("span", {}, news.word));
+    const buttons = Object.entries(news.counts).map(([name, count]) => {
+      const button = el("button", { type: "button", class: `filter tone-${tones[name]}`, "data-outcome": name, "data-count": count, "aria-pressed": String(state.outcomes.has(name)) }, icon(name), say(name), " ", el("b", {}, count.toLocaleString("en")));
+      return button;
     });
-    source.addEventListener("over", () => {
-      source.close();
-      location.reload();
+    byId("filters").replaceChildren(byId("filters").firstElementChild, ...buttons);
+    drawShare();
+    drawAxis();
+    // Rows stay where they are while somebody reads them; only what they say is new.
+    state.shown = state.shown.map((job) => jobs[job.number]);
+    rows.querySelectorAll("tr.job").forEach((node) => {
+      const job = jobs[Number(node.dataset.number)];
+      const focused = node.contains(document.activeElement);
+      const fresh = row(job);
+      node.replaceWith(fresh);
+      if (focused) fresh.querySelector(".open").focus({ preventScroll: true });
     });
   };
+  const hear = () => page.listen(data.live, {
+    message: (event) => take(JSON.parse(event.data)),
+    // At its end the page is fetched once more, whole.
+    over: () => location.reload(),
+  });
 
   // --- what people do -----------------------------------------------------------------------------------------
   const toggle = (job, open) => {
