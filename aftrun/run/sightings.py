@@ -7,13 +7,13 @@ A word that another one followed was no end: no advice may list it among the end
 from __future__ import annotations
 
 import itertools
-import statistics
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from aftrun.domain.durations import human_duration
 from aftrun.domain.instants import at_zone
 from aftrun.domain.model import SeenWord, State
+from aftrun.domain.past import median
 from aftrun.domain.words import in_yaml, normal
 from aftrun.system.shell import quoted
 
@@ -43,7 +43,7 @@ class Commands:
 
 def patience(past: Sequence[float]) -> float:
     """Seconds for which an unlisted word may stand still before it is perhaps an end; `past` as in `polling`."""
-    return TIMES_USUAL * statistics.median(past) if past else STILL
+    return TIMES_USUAL * median(past) if past else STILL
 
 
 def followed(words: Sequence[SeenWord]) -> frozenset[str]:
