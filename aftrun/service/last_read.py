@@ -12,7 +12,7 @@ from aftrun.report import json as json_report
 from aftrun.run.active_job import ActiveJob
 from aftrun.run.admission import open_jobs
 from aftrun.run.fold import ReportBuilder
-from aftrun.run.pins import Elsewhere, elsewhere, read_key
+from aftrun.run.pins import Elsewhere
 from aftrun.run.policy import Blind, Going
 from aftrun.run.pool import ThreadPool
 from aftrun.run.ports import Clock, JobApi, Ticket
@@ -27,6 +27,7 @@ from aftrun.service.clients import close_all, open_clients, where_accepted
 from aftrun.service.execution import make_steps, pool_size
 from aftrun.service.history import PastRun, resume_setup
 from aftrun.service.prepare import PreparedRun
+from aftrun.service.recording import moved_jobs
 from aftrun.system.files import write_atomic
 
 
@@ -61,9 +62,7 @@ def put_ends_on_record(
                 say(f"warning: run {run}: {note}")
             builder = ReportBuilder(restored.events)
             found = open_jobs(tuple(builder.jobs().values()), wanted)
-            servers = {task.key: task.server for task in setup.plan.tasks}
-            urls = [each.url for each in setup.endpoints]
-            moved = elsewhere(restored.events, read_key(log.path.parent), urls, servers)
+            moved = moved_jobs(setup, restored.events, log.path.parent)
             events, others = _ends(setup, moved, builder.jobs(), [key for key in found if found[key].job_id], clock)
             for event in events:
                 builder.feed(event)

@@ -140,7 +140,7 @@ class OnDisk:
                 for note in restored.notes:
                     say(f"warning: {note}")  # at once: it is no event of this process, and may explain what follows
                 history, file = restored.events, restored.file
-                moved = self._moved(setup, history)
+                moved = moved_jobs(setup, history, self.state_dir)
                 opening = self._resumed(setup, history, moved, RunResumed(clock.now(), pid, host))
                 RunJournal(log, run, file).append(opening)
             else:
@@ -158,7 +158,7 @@ class OnDisk:
 
     def done_before(self, setup: PreparedRun) -> dict[str, Found]:
         """See `Record`. Changes nothing."""
-        if self.resume or setup.options.again or not has_state_file(self.state_dir):
+        if self.resume or setup.options.again or not _converges(setup) or not has_state_file(self.state_dir):
             return {}
         with contextlib.suppress(StateError), Log(self.state_dir, create=False) as log:  # whoever opens it next says so
             convergence = self._convergence(setup, Attempts(log))
@@ -166,8 +166,8 @@ class OnDisk:
         return {}
 
     def _convergence(self, setup: PreparedRun, attempts: Attempts) -> Convergence | None:
-        """What asks the record about jobs with `once`. A sandbox ends with its run, so that nothing is left of it."""
-        if setup.sandbox or not setup.has_once:
+        """What asks the record about jobs with `once`."""
+        if not _converges(setup):
             return None
         return Convergence(
             attempts,
@@ -182,7 +182,7 @@ class OnDisk:
 
     def _log(self, setup: PreparedRun, say: Callable[[str], None], hurried: Callable[[], bool]) -> Log:
         """The state file. Where jobs have `once`, what it has lost is put back first: it might have been done."""
-        if self.resume or setup.sandbox or not setup.has_once:
+        if self.resume or not _converges(setup):
             return Log(self.state_dir, create=not self.resume, waiting=say, hurried=hurried)
         return open_record(self.state_dir, say, create=True, hurried=hurried)
 
@@ -210,10 +210,6 @@ class OnDisk:
                 log.append(run, [RunEnded(clock.now(), NAMES[ExitCode.STATE], int(ExitCode.STATE))])
             raise
 
-    def _moved(self, setup: PreparedRun, history: Sequence[Event]) -> tuple[Elsewhere, ...]:
-        servers = {task.key: task.server for task in setup.plan.tasks}
-        return elsewhere(history, read_key(self.state_dir), _urls(setup), servers)
-
     def _resumed(
         self, setup: PreparedRun, history: Sequence[Event], moved: Sequence[Elsewhere], resumed: RunResumed
     ) -> tuple[Event, ...]:
@@ -233,6 +229,17 @@ class OnDisk:
                     JobEnded(resumed.at, key, Outcome.UNKNOWN, Reason.UNREADABLE, _ELSEWHERE),
                 ]
         return (resumed, *ends)
+
+
+def moved_jobs(setup: PreparedRun, history: Sequence[Event], state_dir: Path) -> tuple[Elsewhere, ...]:
+    """The jobs of earlier processes that are at another URL than their server's of now."""
+    servers = {task.key: task.server for task in setup.plan.tasks}
+    return elsewhere(history, read_key(state_dir), _urls(setup), servers)
+
+
+def _converges(setup: PreparedRun) -> bool:
+    """Whether the record is asked about jobs. A sandbox ends with its run, so that nothing is left of it."""
+    return setup.has_once and not setup.sandbox
 
 
 def _urls(setup: PreparedRun) -> list[str]:

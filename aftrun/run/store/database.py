@@ -102,9 +102,9 @@ class Database:
         self.path = folder / "state.db"
         self._waiting, self._hurried = waiting, hurried
         self._make_parts()
+        state_folder.check(folder)
         if create:
             try:
-                state_folder.check(folder)
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StateError(
@@ -116,12 +116,10 @@ class Database:
                     f"warning: {folder} cannot be marked as yours ({why}), so that the next command will ask for "
                     "--trust-state; make that writable, or set XDG_DATA_HOME to a folder that is kept"
                 )
-        else:
-            state_folder.check(folder)
-            if not self.path.exists():
-                raise StateError(
-                    f"there is no state file {self.path}", hint="no run has been recorded here: see --state-dir"
-                )
+        elif not self.path.exists():
+            raise StateError(
+                f"there is no state file {self.path}", hint="no run has been recorded here: see --state-dir"
+            )
         try:
             self._db = sqlite3.connect(self.path, timeout=_SLICE, isolation_level=None)
         except sqlite3.Error as error:
