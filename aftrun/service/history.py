@@ -15,7 +15,7 @@ from aftrun.domain.errors import ExitCode, ManifestError, StateError, UnderWay, 
 from aftrun.domain.events import Event, RunStarted, SubmitIntended, parse_instant
 from aftrun.domain.model import JobResult, Json, RunReport
 from aftrun.domain.past import RECENT, median
-from aftrun.manifest import bind, load_all, redact, without_keys
+from aftrun.manifest import Loaded, bind, load_all, redact, without_keys
 from aftrun.report import json as json_report
 from aftrun.run.converge import is_open
 from aftrun.run.fold import ReportBuilder
@@ -122,6 +122,28 @@ def edited(log: Log, past: PastRun) -> tuple[str, ...]:
     return tuple(found)
 
 
+def load_kept(stored: Sequence[tuple[str, bytes]], options: RunOptions, environ: Mapping[str, str]) -> Loaded:
+    """The manifests of a run, from its own copy.
+
+    Raises:
+        ManifestError: they cannot be loaded any more.
+    """
+    contents = dict(stored)
+
+    def content(path: str) -> bytes:
+        if path not in contents:
+            raise FileNotFoundError(2, "it is not among the files kept with the run", path)
+        return contents[path]
+
+    return load_all(
+        options.paths,
+        environ=environ,
+        variables=dict(options.variables),
+        read=content,
+        insecure_http=options.insecure_http,
+    )
+
+
 def _setup(
     stored: Sequence[tuple[str, bytes]],
     options: RunOptions,
@@ -131,20 +153,7 @@ def _setup(
     sandbox: Sandbox | None = None,
 ) -> PreparedRun:
     """A setup from the run's own copy of its manifests, with secrets from the environment of now."""
-    contents = dict(stored)
-
-    def content(path: str) -> bytes:
-        if path not in contents:
-            raise FileNotFoundError(2, "it is not among the files kept with the run", path)
-        return contents[path]
-
-    loaded = load_all(
-        options.paths,
-        environ=environ,
-        variables=dict(options.variables),
-        read=content,
-        insecure_http=options.insecure_http,
-    )
+    loaded = load_kept(stored, options, environ)
     manifests = prepare(loaded.manifests, options, sandbox)
     if sandbox is not None:
         environ = without_keys(environ, loaded.manifests, sandbox.api_key)

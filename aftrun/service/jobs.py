@@ -8,7 +8,6 @@ from pathlib import Path
 
 from aftrun.domain.errors import UsageError
 from aftrun.domain.model import Attempt, JobResult, Manifest, SeenWord, ServerSpec
-from aftrun.manifest import load_all
 from aftrun.run import sightings
 from aftrun.run.store.restore import open_record
 from aftrun.service import history
@@ -60,22 +59,8 @@ def manifests_of(state_dir: Path, run: str, environ: Mapping[str, str]) -> tuple
     with open_record(state_dir, lambda _: None) as log:
         row = next(row for row in log.runs() if row.id == run)
         past = history.read(log, row)
-        contents = dict(history.kept_files(log, past))
-
-    def content(path: str) -> bytes:
-        if path not in contents:
-            raise FileNotFoundError(2, "it is not among the files kept with the run", path)
-        return contents[path]
-
-    options = past.options
-    loaded = load_all(
-        options.paths,
-        environ=environ,
-        variables=dict(options.variables),
-        read=content,
-        insecure_http=options.insecure_http,
-    )
-    return prepare(loaded.manifests, options)
+        stored = history.kept_files(log, past)
+    return prepare(history.load_kept(stored, past.options, environ).manifests, past.options)
 
 
 def server_of(known: KnownJob, manifests: Sequence[Manifest]) -> ServerSpec:
