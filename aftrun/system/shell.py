@@ -55,7 +55,7 @@ def quoted(text: str, shell: Shell | None = None) -> str:
     if _PLAIN.fullmatch(text):
         return text
     if shell is Shell.POWERSHELL:
-        return "'" + _QUOTES.sub(lambda quote: quote.group() * 2, text) + "'"
+        return _always_quoted(text)
     # The program undoes quotes, and backslashes before them. cmd leaves what stands between quotes alone, but for %,
     # and counts quotes in its own way: with either in the text, each character that means something has its caret.
     whole = '"' + re.sub(r"(\\+)$", r"\1\1", re.sub(r'(\\*)"', r'\1\1\\"', text)) + '"'
