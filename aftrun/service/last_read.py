@@ -8,7 +8,6 @@ from functools import partial
 
 from aftrun.domain.events import Event, JobEnded, RunEnded
 from aftrun.domain.model import JobResult, Reply
-from aftrun.report import json as json_report
 from aftrun.run.active_job import ActiveJob
 from aftrun.run.admission import open_jobs
 from aftrun.run.fold import ReportBuilder
@@ -28,7 +27,7 @@ from aftrun.service.execution import make_steps, pool_size
 from aftrun.service.history import PastRun, resume_setup
 from aftrun.service.prepare import PreparedRun
 from aftrun.service.recording import moved_jobs
-from aftrun.system.files import write_atomic
+from aftrun.service.report_file import write_last
 
 
 def put_ends_on_record(
@@ -75,7 +74,7 @@ def put_ends_on_record(
                 builder.feed(over)
                 events.append(over)
             RunJournal(log, run, restored.file, checks=(lock.check,)).append(events)
-            write_atomic(folder / "report.json", json_report.render(builder.report()), ours=True)
+            write_last(folder / "report.json", builder.report(), say)
             return others
 
 

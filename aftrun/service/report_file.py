@@ -101,7 +101,7 @@ class ReportFile:
 
 
 def write_last(path: Path, report: RunReport, say: Callable[[str], None]) -> Path:
-    """Write the report of a run that has ended, which is whole on record; returns where it is.
+    """Write the report of a run that nobody works on any more, which is whole on record; returns where it is.
 
     While somebody has `path` open it is written beside it: a person who reads a report is no reason to call a run that
     succeeded anything else.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from aftrun.domain import jobids
@@ -12,7 +12,6 @@ from aftrun.domain.errors import ExitCode, UsageError
 from aftrun.domain.events import Settled
 from aftrun.domain.model import JobResult, Outcome, RunReport
 from aftrun.domain.text import clean, did_you_mean, one_line
-from aftrun.report import json as json_report
 from aftrun.run.fold import ReportBuilder
 from aftrun.run.policy import runs_on
 from aftrun.run.ports import Clock
@@ -23,8 +22,8 @@ from aftrun.run.store.record import Log
 from aftrun.run.store.restore import recover
 from aftrun.run.store.rows import RunRow, process_name
 from aftrun.run.verdict import verdict
+from aftrun.service.report_file import write_last
 from aftrun.service.which import GOES_ON
-from aftrun.system.files import write_atomic
 
 LONGEST_NOTE = 2_000
 """Characters."""
@@ -41,7 +40,15 @@ class Settlement:
 
 
 def settle(
-    log: Log, row: RunRow, name: str, outcome: Outcome, *, note: str, clock: Clock, job_id: str | None = None
+    log: Log,
+    row: RunRow,
+    name: str,
+    outcome: Outcome,
+    *,
+    note: str,
+    clock: Clock,
+    say: Callable[[str], None],
+    job_id: str | None = None,
 ) -> Settlement:
     """Put on record that a job succeeded or failed. Holds the run's lock meanwhile.
 
@@ -52,6 +59,7 @@ def settle(
         outcome: `succeeded` or `failed`.
         note: how that was found out, for people; may be empty.
         clock: tells when.
+        say: hears what has to be said at once: that the report is open elsewhere.
         job_id: the id that the server gave it, for jobs that use it, where it is not on record.
 
     Raises:
@@ -83,7 +91,7 @@ def settle(
                 event = replace(event, run_outcome=end.outcome, exit_code=int(end.exit_code))
             RunJournal(log, row.id, restored.file, checks=(lock.check,)).append([event])
             builder.feed(event)
-            write_atomic(folder / "report.json", json_report.render(builder.report()))
+            write_last(folder / "report.json", builder.report(), say)
     return Settlement(builder.job(job.key), builder.report(), restored.notes)
 
 

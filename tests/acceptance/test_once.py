@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -247,3 +248,16 @@ def test_what_differs_is_said(sandbox: Start, aftrun: Run, tmp_path: Path) -> No
     (warning,) = again.report()["run"]["warnings"]
     assert "params.a is not what run " in warning
     assert "hunter" not in again.err + again.out + warning
+
+
+def test_a_pipe_in_the_place_of_the_report_makes_way_for_it(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """The report of a run that is settled is written as all reports are: a pipe is replaced, and holds nobody up."""
+    server = sandbox({"defaults": {**QUICK, "faults": NO_ANSWER}})
+    night(tmp_path, "name: night\njobs: [{scriptName: one, once: k}]\n")
+    run = aftrun("apply", "night.yaml", server=server).report()["run"]["id"]
+    place = tmp_path / ".aftrun" / "runs" / run / "report.json"
+    place.unlink()
+    os.mkfifo(place)
+    settled = aftrun("settle", run, "one", "failed")
+    assert settled.code == 0, settled.err
+    assert json.loads(place.read_text(encoding="utf-8"))["jobs"][0]["settled"]["outcome"] == "failed"

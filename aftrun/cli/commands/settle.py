@@ -45,7 +45,9 @@ def settle(
 
     with past.open_log(state.folder, say) as log:
         row = which.to_settle(log, run)
-        done = settling.settle(log, row, job, Outcome(outcome.value), note=note, clock=SystemClock(), job_id=job_id)
+        done = settling.settle(
+            log, row, job, Outcome(outcome.value), note=note, clock=SystemClock(), say=say, job_id=job_id
+        )
     for each in done.notes:
         say(f"warning: {each}")
     say(f"run {row.id}: {done.job.name} is {outcome.value}, as you say; what was seen stays in the report beside it")

@@ -122,7 +122,7 @@ def _keep_mark(folder: Path, place: str) -> str:
         return f"cannot write {data / KEY_FILE}: {error.strerror or error}"
     mark, known = _mark(key, place, _owner(folder)), _marks(folder)
     if mark not in known:
-        write_atomic(folder / MARK_FILE, "\n".join([*known[1 - _MOST_MARKS :], mark]) + "\n")
+        write_atomic(folder / MARK_FILE, "\n".join([*known[1 - _MOST_MARKS :], mark]) + "\n", ours=True)
     return ""
 
 

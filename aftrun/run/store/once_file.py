@@ -28,7 +28,7 @@ def write(state_dir: Path, attempts: Iterable[LastAttempt]) -> None:
     path = state_dir / NAME
     lines = [checked_line(f'{{"once":{body_of(each)}') for each in attempts if each.readable]
     if lines or path.exists():
-        write_atomic(path, "".join(lines))
+        write_atomic(path, "".join(lines), ours=True)
 
 
 def read(state_dir: Path) -> tuple[list[LastAttempt], int]:

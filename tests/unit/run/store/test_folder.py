@@ -12,6 +12,7 @@ import pytest
 from aftrun.domain import runids
 from aftrun.domain.errors import StateError, UsageError
 from aftrun.run.store import folder as state_folder
+from aftrun.run.store import once_file
 from aftrun.run.store.record import Log
 from aftrun.run.store.restore import open_record
 from aftrun.system.userdata import data_folder
@@ -149,6 +150,20 @@ def test_a_link_is_a_place_of_its_own(data: Path, tmp_path: Path) -> None:
     state_folder.accept(link)
     made(link)
     made(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", [state_folder.MARK_FILE, once_file.NAME])
+def test_a_pipe_among_its_files_makes_way(data: Path, tmp_path: Path, name: str) -> None:
+    """Nobody is at its other end, so writing to it would never end."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    os.mkfifo(folder / name)
+    if name == once_file.NAME:
+        once_file.write(folder, [])
+    else:
+        state_folder.accept(folder)
+    assert stat.S_ISREG((folder / name).stat().st_mode)
 
 
 def test_no_place_for_the_key(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
