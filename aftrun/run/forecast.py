@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from aftrun.domain.errors import ExitCode
@@ -144,14 +144,12 @@ def _changed(task: Task, last: LastAttempt, once: Once, lookup: Lookup, digest_k
     """The script and params that were others then, as far as they hold nothing from outside."""
     if digest_key is None:
         return ()
-    made: Mapping[str, str] = made_of(task.job, digest_key, {}, lookup)
+    made = made_of(task.job, digest_key, {}, lookup)
     values = {"script": task.job.script.value, **{f"params.{each.name}": each.value for each in task.job.params}}
     told = {name for name, value in values.items() if not _from_outside(task, value)}
     now = {name: digest for name, digest in made.items() if name in told}
     then = {name: digest for name, digest in last.once.made_of.items() if name in told or name not in values}
-    return differing(
-        LastAttempt(_with(last.once, then), last.manifest, last.job, last.run, last.attempt, last.at), _with(once, now)
-    )
+    return differing(replace(last, once=replace(last.once, made_of=then)), replace(once, made_of=now))
 
 
 def _from_outside(task: Task, value: Value) -> bool:
@@ -159,7 +157,3 @@ def _from_outside(task: Task, value: Value) -> bool:
         return False
     shown = [(task.variables or {}).get(part.path[1], "") for part in value.insides() if part.path[0] == "vars"]
     return bool(value.outsides()) or any(_outside_of(each) is not None for each in shown)
-
-
-def _with(once: Once, made: Mapping[str, object]) -> Once:
-    return Once(once.identity, once.key, once.server, once.mark, once.number, dict(made))  # type: ignore[arg-type]  # digests
