@@ -217,13 +217,9 @@ class Steps:
         active.outputs = JobOutputs(active.job_id)
         place = self._places[active.task.server]
         self._claims.add(place, active.job_id, Claim(active.task.index, active.attempt, active.task.job.name))
-        shared = self._shared(active)
-        if shared is not None:
-            return replace(shared, events=(*events, *shared.events))
-        if not active.task.job.wait:
-            over = self.attempt_over(active, Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"))
-            return Step((*events, *over.events), end=over.end)
-        self._plan_polls(active)
+        over = self._over_at_once(active)
+        if over is not None:
+            return replace(over, events=(*events, *over.events))
         return Step(events, due=now)
 
     def too_late(self, active: ActiveJob) -> Step | None:
@@ -287,15 +283,24 @@ class Steps:
         )
         place = self._places[active.task.server]
         self._claims.add(place, active.job_id, Claim(active.task.index, active.attempt, active.task.job.name))
+        over = self._over_at_once(active)
+        if over is not None:
+            return replace(over, events=(event, *over.events))
+        words = self._sighted(active, created.state, created.phase) if created.state else []
+        return Step((event, *words), due=self._next_poll(active, 0.0))
+
+    def _over_at_once(self, active: ActiveJob) -> Step | None:
+        """What becomes of a job that has just got its id, where nothing is left to read; None: it is read to its end.
+
+        Then its polls are planned, by what past runs tell.
+        """
         shared = self._shared(active)
         if shared is not None:
-            return replace(shared, events=(event, *shared.events))
+            return shared
         if not active.task.job.wait:
-            over = self.attempt_over(active, Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"))
-            return Step((event, *over.events), end=over.end)
-        words = self._sighted(active, created.state, created.phase) if created.state else []
-        self._plan_polls(active)
-        return Step((event, *words), due=self._next_poll(active, 0.0))
+            return self.attempt_over(active, Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"))
+        active.stops = polling.stops(self.plan.servers[active.task.server].poll, self._past(active.task.key))
+        return None
 
     def _shared(self, active: ActiveJob) -> Step | None:
         """What follows where others were given the job's id: None where all of these were seen to end."""
@@ -439,10 +444,6 @@ class Steps:
         self._said.add(news)
         return not known
 
-    def _plan_polls(self, active: ActiveJob) -> None:
-        """Note when the job should end, by what past runs tell."""
-        active.stops = polling.stops(self.plan.servers[active.task.server].poll, self._past(active.task.key))
-
     def _next_poll(self, active: ActiveJob, retry_after: float) -> float:
         """When to read next: by rule and history, later after failures, but one last time when the clock runs out."""
         now = self.clock.monotonic()
@@ -572,12 +573,7 @@ class Steps:
             active.still_since = now - max(0.0, wall - active.words[-1].at)
         if seen.phase == "running":
             active.status, active.state = attempt.state, State.RUNNING
-        shared = self._shared(active)
-        if shared is not None:
-            return shared
+        over = self._over_at_once(active)
         if seen.phase == "running":
             active.earlier = ()
-        if not active.task.job.wait:
-            return self.attempt_over(active, Ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"))
-        self._plan_polls(active)
-        return Step(due=now)
+        return Step(due=now) if over is None else over
