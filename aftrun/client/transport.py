@@ -29,6 +29,8 @@ from aftrun.client import tls
 MAX_WIRE = 2 * 8 * 1024 * 1024
 """Bytes of one answer as they come, headers and chunk marks included. A backstop behind the limit for bodies:
 it catches what never becomes a body, such as an endless header or chunk size."""
+_LATE = 16 * 1024
+"""Bytes of an answer that are read after its deadline, where they have come already."""
 
 
 class Oversize(OSError):
@@ -118,17 +120,49 @@ class _TimedReader(io.RawIOBase):
         self._raw = cast("io.RawIOBase", sock.makefile("rb", buffering=0))
         self._deadline = deadline
         self._count = 0
+        self._late = 0
+        self.answered = False
+        """The answer has ended: nothing more is read."""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any, /) -> int | None:
-        self._sock.settimeout(self._deadline.left())
-        count = self._raw.readinto(buffer)
+        if self.answered:
+            return None
+        try:
+            left = self._deadline.left()
+        except TimeoutError:
+            count = self._there_already(buffer)
+        else:
+            self._sock.settimeout(left)
+            count = self._raw.readinto(buffer)
         self._count += count or 0
         if self._count > MAX_WIRE:
             raise Oversize("the answer is larger than any answer can be")
         return count
+
+    def _there_already(self, buffer: Any) -> int:
+        """Read on past the deadline, as far as that takes no waiting.
+
+        The process or the machine may have been stopped, and the answer come meanwhile: the id in it is worth more than
+        the time that has passed.
+        """
+        if self._late >= _LATE:
+            raise TimeoutError("timed out")
+        self._sock.settimeout(0.0)
+        try:
+            count = self._raw.readinto(buffer)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            count = None
+        if count is None:
+            raise TimeoutError("timed out")
+        self._late += count
+        return count
+
+    def pending(self) -> bool:
+        """Whether TLS has decrypted more than was read."""
+        return isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
 
     def close(self) -> None:
         self._raw.close()
@@ -139,10 +173,24 @@ class _Lines(io.BufferedReader):
     """The head of an answer, where the end of the connection is not the end of the head.
 
     http.client takes it for one, and would read `HTTP/1.1 201 Cre` as a success with no headers.
+
+    `surplus` is called where more has come than the answer: it belongs to no request of ours, and must not be taken for
+    the answer to the next. What comes later shows when the connection is taken up again: then it is readable.
     """
 
     in_head = False
     _begun = False
+
+    def __init__(self, raw: _TimedReader, surplus: Callable[[], None]) -> None:
+        super().__init__(raw)
+        self._reader, self._surplus = raw, surplus
+
+    def close(self) -> None:
+        if not self.closed:
+            self._reader.answered = True
+            if self.peek(1) or self._reader.pending():
+                self._surplus()
+        super().close()
 
     def readline(self, size: int | None = -1, /) -> bytes:
         line = super().readline(size)
@@ -155,10 +203,12 @@ class _Lines(io.BufferedReader):
 class _Response(http.client.HTTPResponse):
     """An answer that has to be complete by the deadline, and that passes over interim answers."""
 
-    def __init__(self, deadline: Deadline, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, deadline: Deadline, surplus: Callable[[], None], sock: socket.socket, *args: Any, **kwargs: Any
+    ) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
-        self.fp = self._lines = _Lines(_TimedReader(sock, deadline))
+        self.fp = self._lines = _Lines(_TimedReader(sock, deadline), surplus)
 
     def begin(self) -> None:
         self._lines.in_head = True
@@ -189,7 +239,7 @@ class PlainConnection(HTTPConnection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline = Deadline()
-        self.response_class = cast("Any", functools.partial(_Response, self._deadline))
+        self.response_class = cast("Any", functools.partial(_Response, self._deadline, self.close))
 
     def _new_conn(self) -> socket.socket:
         """Connect within `connect_timeout` in all, however many addresses the name has."""

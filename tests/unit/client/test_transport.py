@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ KEY = "aft-key-0123456789"
 SHORT = 0.2
 """Seconds after which what never comes is given up. What does come has all the time there is."""
 OK = response(b'{"id": "1"}')
+CREATED = response(b'{"id": "1"}', "201 Created")
 
 
 def endpoint(url: str, **changes: Any) -> Endpoint:
@@ -275,6 +276,85 @@ def test_what_follows_an_answer_is_not_the_next_answer() -> None:
     assert isinstance(reply, Answer)
     assert reply.info is not None
     assert reply.info.id == "2"
+
+
+STRAY = response(b'{"status": "succeeded", "exitCode": 0}')
+"""It names no id, so that nothing but its place tells whose answer it is."""
+
+
+def padded(length: int) -> bytes:
+    """An answer of so many bytes in all: as many as a reader takes at once leave the stray untouched behind it."""
+    body = b'{"id": "1", "status": "running", "pad": "%s"}'
+    empty = len(response(body % b"")) + len(str(length)) - len(str(len(body % b"")))
+    found = response(body % (b"x" * (length - empty)))
+    assert len(found) == length
+    return found
+
+
+def cut_in_chunks(answer: bytes) -> bytes:
+    """The same answer, its body in one chunk."""
+    body = answer.partition(b"\r\n\r\n")[2]
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize(
+    "first",
+    [
+        *(padded(length) for length in (500, 4096, 8192, 12_288, 8192 + 100)),
+        cut_in_chunks(padded(8192 - 3)),
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 304 Not Modified\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\n\r\n" + padded(500),
+    ],
+    ids=["500", "4096", "8192", "12288", "8292", "chunked", "204", "304", "103"],
+)
+def test_what_follows_an_answer_in_one_piece_is_no_answer(first: bytes, secure: bool) -> None:
+    """Wherever the bytes of the stray are by then: in our buffer, in that of TLS, or with the system."""
+
+    def handle(visit: Visit) -> None:
+        while visit.request():
+            visit.send(first + STRAY if len(visit.server.requests) == 1 else padded(500))
+
+    with RawServer(handle, issued().server_context() if secure else None) as server:
+        client = AftClient(endpoint(server.url), environ={})
+        client.status("1")
+        reply = client.status("1")
+        client.close()
+    assert isinstance(reply, Answer), reply
+    assert reply.info is not None
+    assert reply.info.status == "running"
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize("pieces", [(CREATED,), (CREATED[:9], CREATED[9:-4], CREATED[-4:])], ids=["one", "three"])
+def test_an_answer_that_came_while_nobody_looked_counts(pieces: Sequence[bytes], secure: bool) -> None:
+    """The process or the machine was stopped past the deadline: what has come by then is read, without any waiting."""
+    sending, sent = threading.Event(), threading.Event()
+
+    def handle(visit: Visit) -> None:
+        visit.request()
+        visit.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # sent is there: nothing waits on our side
+        sending.set()
+        for piece in pieces:
+            visit.send(piece)
+        sent.set()
+        visit.stall()
+
+    def clock() -> float:
+        if not sending.is_set():
+            return 0.0
+        assert sent.wait(HANG)
+        return 2 * HANG
+
+    with RawServer(handle, issued().server_context() if secure else None) as server:
+        client = AftClient(endpoint(server.url), environ={}, monotonic=clock)
+        reply = client.submit({})
+        client.close()
+    assert isinstance(reply, Answer), reply
+    assert reply.info is not None
+    assert reply.info.id == "1"
 
 
 def test_a_late_answer_is_not_the_next_answer() -> None:
