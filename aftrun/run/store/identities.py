@@ -108,6 +108,13 @@ class Identities:
         """The newest submission under each identity."""
         return self._select("1", ())
 
+    def known(self) -> dict[str, tuple[str, bool]]:
+        """Of each identity, the run of its newest submission, and whether that may still do something."""
+        if not self._exists():
+            return {}
+        found = self._execute("SELECT identity, run, open FROM once", ()).fetchall()
+        return {identity: (run, bool(still)) for identity, run, still in found}
+
     def open_runs(self) -> set[str]:
         """The runs whose submissions may still do something that is not on record."""
         if not self._exists():
@@ -131,7 +138,7 @@ class Identities:
         """Take what was known elsewhere, where nothing newer is known here."""
         for found in attempts:
             here = self.last(found.once.identity)
-            if here is None or not here.readable or here.once.number < found.once.number:
+            if here is None or not here.readable or here.once.number < found.once.number or _further(found, here):
                 self._write(found)
 
     def forget(self, identities: Iterable[str]) -> None:
@@ -215,6 +222,11 @@ class Identities:
                 body_of(last),
             ),
         )
+
+
+def _further(found: LastAttempt, here: LastAttempt) -> bool:
+    """Whether one submission is known to have ended, and here is not."""
+    return (found.run, found.attempt) == (here.run, here.attempt) and is_open(here) and not is_open(found)
 
 
 def _ascii(key: str) -> str:

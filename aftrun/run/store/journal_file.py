@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ from aftrun.system.files import read_regular, replace
 NAME = "journal.ndjson"
 _SUM = ',"sum":"'
 _BEGINNING = b'{"seq":'
+_NUMBERS = re.compile(rb'^\{"seq":([0-9]{1,18}),', re.MULTILINE)
+_END = 16 * 1024
+"""Bytes at the end of a journal in which its last event mostly begins."""
 _SYNC = getattr(os, "fdatasync", os.fsync)
 _BINARY = getattr(os, "O_BINARY", 0)
 
@@ -135,6 +139,23 @@ def read(path: Path) -> Lines | None:
         return None
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def last_number(path: Path) -> int | None:
+    """The number of the last event of a journal, as far as its end alone tells; None where it has none, or cannot tell.
+
+    Its checksum is not looked at: whoever reads the journal does.
+    """
+    try:
+        size = path.stat().st_size
+        for length in (_END, size):
+            end = read_regular(path, max(0, size - length))
+            found = _NUMBERS.findall(end)
+            if found:
+                return int(found[-1])
+    except OSError:
+        return None  # there is none; or whoever reads it says why that cannot be done
+    return None
 
 
 class Tail:

@@ -295,10 +295,18 @@ class Log(Database):
             StateError: the file cannot be read.
         """
         if run not in self._sequence:
-            query = "SELECT COALESCE(MAX(seq) + 1, 0) FROM events WHERE run = ?"
-            with self._explained():
-                self._sequence[run] = int(self._execute(query, (run,)).fetchone()[0])
+            self._sequence[run] = self.last_number(run) + 1
         return self._sequence[run]
+
+    def last_number(self, run: str) -> int:
+        """The number of the last event of a run in the file now, whoever wrote it; -1 where there is none.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        query = "SELECT COALESCE(MAX(seq), -1) FROM events WHERE run = ?"
+        with self._explained():
+            return int(self._execute(query, (run,)).fetchone()[0])
 
     def _insert(
         self,
@@ -508,6 +516,15 @@ class Log(Database):
         """
         with self._explained():
             return self.identities.of_job(manifest, job, key)
+
+    def attempts_known(self) -> dict[str, tuple[str, bool]]:
+        """Of each identity of `once`, the run of its newest submission, and whether that is open.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        with self._explained():
+            return self.identities.known()
 
     def keep_attempts(self, attempts: Iterable[LastAttempt]) -> None:
         """Take submissions that are known from elsewhere, where nothing newer is on record.

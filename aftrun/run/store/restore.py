@@ -10,21 +10,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aftrun.domain.errors import StateError
+from aftrun.domain.errors import StateError, UnderWay
 from aftrun.domain.events import Accepted, Event, RunStarted, Warned
+from aftrun.domain.model import RunOutcome
 from aftrun.domain.runids import is_run_id
 from aftrun.run.store import folder as state_folder
 from aftrun.run.store import journal_file, once_file, wal
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.journal_file import Head, JournalFile, Lines
-from aftrun.run.store.lock import held
+from aftrun.run.store.lock import RunLock, held
 from aftrun.run.store.reconcile import Reconciled, Witness, from_report, reconcile
 from aftrun.run.store.record import Log
 from aftrun.run.store.record_errors import Damaged
-from aftrun.run.store.rows import StoredFile
+from aftrun.run.store.rows import RunRow, StoredFile, process_name
 from aftrun.system.files import read_regular
 
 Say = Callable[[str], None]
+
+_NOT_FOR_GOOD = frozenset(
+    {
+        *(RunOutcome.INTERRUPTED, RunOutcome.ERROR, RunOutcome.STATE_ERROR),
+        *(RunOutcome.UNKNOWN, RunOutcome.TIMED_OUT),
+    }
+)
+"""Outcomes of runs that can be resumed, or settled."""
 
 
 def read_run(log: Log, run: str) -> Reconciled:
@@ -92,11 +101,7 @@ def recover(log: Log, run: str, now: float) -> Restored:
         raise StateError(f"the record of run {run} is damaged: it does not begin with its start")
     if log.damage():  # found out once more, under the lock
         raise Damaged(f"the state file {log.path} is damaged", hint="`aftrun resume` again puts it in order")
-    head = lines.head if lines is not None else None
-    if head is None:
-        stored = log.files(run)
-        options = next(row.options for row in log.runs() if row.id == run)
-        head = Head(run, options, tuple((file.path, file.content) for file in stored))
+    head = _head(log, run, lines)
     path = run_folder(log.path.parent, run) / journal_file.NAME
     whole = found.database_whole and found.journal_whole and not warnings
     if not whole:
@@ -107,6 +112,14 @@ def recover(log: Log, run: str, now: float) -> Restored:
         log.restore(start, events[1:], _stored(head), head.options)
         return Restored(tuple(events), JournalFile.make(path, head, enumerate(events)), found.notes)
     return Restored(tuple(events), JournalFile(path))
+
+
+def _head(log: Log, run: str, lines: Lines | None) -> Head:
+    """What a run is made from: from its journal, or else from the state file."""
+    if lines is not None and lines.head is not None:
+        return lines.head
+    options = next(row.options for row in log.runs() if row.id == run)
+    return Head(run, options, tuple((file.path, file.content) for file in log.files(run)))
 
 
 def _stored(head: Head) -> list[StoredFile]:
@@ -121,7 +134,7 @@ def open_record(
     create: bool = False,
     hurried: Callable[[], bool] = lambda: False,
 ) -> Log:
-    """Open the record, putting it in order first where it is damaged or lacks runs that have a journal.
+    """Open the record, putting it in order first where it is damaged or lacks what journals of runs hold.
 
     `thorough` reads all of the state file, to find damage that does not show at once. `create` makes a record where
     there is none. `hurried` is as for `Log`.
@@ -139,7 +152,7 @@ def open_record(
         there = (state_dir / "state.db").exists() or any(path.exists() for path in witnesses)
         log = Log(state_dir, create=create or there, waiting=say, hurried=hurried)
         try:
-            known = {row.id for row in log.runs()}
+            rows = log.runs()
             damage = log.damage() if thorough else ""
         except BaseException:
             log.close()
@@ -150,14 +163,17 @@ def open_record(
         damage = error.message
     if damage:
         log = _rebuild(state_dir, damage, say, hurried)
-        known = {row.id for row in log.runs()}
+        rows = log.runs()
     log.doubt = doubt
     try:
         _recall(log, say)
-        for run in sorted(folders.keys() - known):
+        for run in sorted(folders.keys() - {row.id for row in rows}):
             path = folders[run] / journal_file.NAME
             if path.exists() and not held(path.parent):
                 _import(log, path, say)
+        for run in sorted(row.id for row in rows if row.id in folders and _may_have_gone_on(row)):
+            if _is_behind(log, run):
+                _catch_up(log, run, say)
     except BaseException:
         log.close()
         raise
@@ -215,12 +231,15 @@ def _rebuild(state_dir: Path, damage: str, say: Say, hurried: Callable[[], bool]
 
 
 def _recall(log: Log, say: Say) -> None:
-    """What pruned runs did of jobs with `once`, where the state file has been made anew."""
+    """What pruned runs did of jobs with `once`, where the state file has been made anew, or is an older copy."""
     kept, bad = once_file.read(log.path.parent)
     if bad:
         say(f"warning: {bad} line{'' if bad == 1 else 's'} of {log.path.parent / once_file.NAME} cannot be read")
-    if kept and log.last_attempt(kept[0].once.identity) is None:
-        log.keep_attempts(kept)
+    if kept:
+        known = log.attempts_known()
+        news = [each for each in kept if known.get(each.once.identity) != (each.run, False)]
+        if news:
+            log.keep_attempts(news)
 
 
 def _import(log: Log, path: Path, say: Say) -> None:
@@ -239,5 +258,40 @@ def _import(log: Log, path: Path, say: Say) -> None:
         return
     head = lines.head or Head(run)
     log.restore(start, [*events[1:], *(Warned(start.at, note) for note in found.notes)], _stored(head), head.options)
+    for note in found.notes:
+        say(f"warning: run {run}: {note}")
+
+
+def _may_have_gone_on(row: RunRow) -> bool:
+    """Whether a run may have had events since it was as the state file has it: it had no end of its own then."""
+    return row.ended_at is None or row.outcome in _NOT_FOR_GOOD
+
+
+def _is_behind(log: Log, run: str) -> bool:
+    """Whether the journal of a run knows more of it than the state file: that one is an older copy, or lost its log.
+
+    Only the end of the journal is read, since this is asked at every start.
+    """
+    last = journal_file.last_number(run_folder(log.path.parent, run) / journal_file.NAME)
+    return last is not None and last > log.last_number(run)
+
+
+def _catch_up(log: Log, run: str, say: Say) -> None:
+    """Take from its journal what the state file lacks of a run, so that jobs with `once` are known by it."""
+    folder = run_folder(log.path.parent, run)
+    try:
+        lock = RunLock(folder, *process_name())
+    except UnderWay:
+        return  # who works on it has put it in order
+    with lock:
+        if not _is_behind(log, run):
+            return
+        found, lines = _read(log, run)
+        start = found.events[0] if found.events else None
+        if lines is None or not isinstance(start, RunStarted):
+            return  # whoever reads this run says what is wrong with it
+        head = _head(log, run, lines)
+        notes = [Warned(start.at, note) for note in found.notes]
+        log.restore(start, [*found.events[1:], *found.sealed, *notes], _stored(head), head.options)
     for note in found.notes:
         say(f"warning: run {run}: {note}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from aftrun.run.store import journal_file, once_file
 from aftrun.run.store.attempts import Attempts
 from aftrun.run.store.journal import RunJournal
 from aftrun.run.store.journal_file import Head, JournalFile
+from aftrun.run.store.lock import RunLock
 from aftrun.run.store.record import Log
 from aftrun.run.store.restore import open_record
 from aftrun.service.history import prune
@@ -247,3 +249,76 @@ def test_a_state_file_of_version_0_1(tmp_path: Path) -> None:
     with sqlite3.connect(folder / "state.db") as db:
         assert db.execute("PRAGMA user_version").fetchone() == (1,)
     db.close()
+
+
+C = "night/c"
+STORY: tuple[Sequence[Event], ...] = (
+    [intent(), intent(job="night/b")],
+    done(Outcome.SUCCEEDED),
+    [intent(job=C)],
+    [Accepted(2.0, C, 1, "4712")],
+    [RunEnded(4.0, "unknown", 6)],
+    [AttemptEnded(5.0, C, 1, Outcome.SUCCEEDED, Reason.DONE)],
+    [Settled(6.0, "night/b", Outcome.FAILED, "jo@box"), RunEnded(6.0, "failed", 1)],
+)
+"""A run with three jobs, turn by turn: b is in doubt until it is settled."""
+
+
+def backup(folder: Path, to: Path) -> None:
+    """A copy of the state file as it is now."""
+    with sqlite3.connect(folder / "state.db") as source, sqlite3.connect(to) as target:
+        source.backup(target)
+    source.close()
+    target.close()
+
+
+def put_back(copy: Path, folder: Path) -> None:
+    """Replace the state file by an older copy of it, as a restored backup does; a lost log has the same effect."""
+    for path in folder.glob("state.db*"):
+        path.unlink()
+    shutil.copy(copy, folder / "state.db")
+
+
+@pytest.mark.parametrize("after", ["as it was", "pruned", "pruned, and another run since"])
+@pytest.mark.parametrize("turns", range(len(STORY) + 1))
+def test_an_older_copy_of_the_state_file_forgets_nothing(tmp_path: Path, turns: int, after: str) -> None:
+    """What a run did after the copy was made is known from its journal, or, where it was pruned, from `once.ndjson`."""
+    folder, copy = tmp_path / "state", tmp_path / "copy"
+    log, journal = begin(folder, "r1")
+    for number, events in enumerate(STORY):
+        if number == turns:
+            backup(folder, copy)
+        journal.append(events)
+    if turns == len(STORY):
+        backup(folder, copy)
+    log.close()
+    if after != "as it was":
+        assert pruned(folder) == ("r1",)
+    wanted = (Move.UP_TO_DATE, Move.SUBMIT, Move.UP_TO_DATE)
+    if after.endswith("since"):
+        log, journal = begin(folder, "r2")
+        journal.append(
+            [intent(2, "night/b", 7.0), Accepted(8.0, "night/b", 1, "4713"), RunEnded(9.0, "interrupted", 130)]
+        )
+        log.close()
+        wanted = (Move.UP_TO_DATE, Move.FOLLOW, Move.UP_TO_DATE)
+    put_back(copy, folder)
+    assert (known(folder), known(folder, "night/b"), known(folder, C)) == wanted
+
+
+def test_a_state_file_that_is_behind_is_said_once(tmp_path: Path) -> None:
+    """Afterwards it holds what the journal does; while a process works on the run nothing is touched."""
+    folder, copy = tmp_path / "state", tmp_path / "copy"
+    log, journal = begin(folder, "r1")
+    backup(folder, copy)
+    journal.append([intent(), *done(Outcome.SUCCEEDED)])
+    log.close()
+    put_back(copy, folder)
+    said: list[str] = []
+    with RunLock(folder / "runs" / "r1", 1, "box"):
+        open_record(folder, said.append).close()
+        assert said == []
+    open_record(folder, said.append).close()
+    assert said == ["warning: run r1: state.db lacks 3 events of journal.ndjson; they were taken from there"]
+    open_record(folder, said.append).close()
+    assert len(said) == 1
