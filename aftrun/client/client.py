@@ -40,6 +40,8 @@ _FRAMING = ("content-length", "transfer-encoding", "connection", "te", "trailer"
 """Headers that say how a request is cut into bytes. A user's own would make server and client disagree."""
 
 _LONGEST_WAIT = 10**9
+_NOT_NOW = (429, 503)
+"""What an overloaded server says of a submission that it has not taken. Where such an answer names a job, it has."""
 _LARGE = 1024 * 1024
 """Bytes from which answers are parsed one after another: text, decoded text and values stand side by side meanwhile."""
 _PARSING = threading.Lock()
@@ -308,9 +310,12 @@ class AftClient:
         good = 200 <= status < 300
         info = None
         created = good and method == "POST"
-        located = job_location.id_of(location, self._submit_path, self._status_path) if created else None
-        if good and not problem:
+        put_off = method == "POST" and status in _NOT_NOW
+        located = job_location.id_of(location, self._submit_path, self._status_path) if created or put_off else None
+        if (good or put_off) and not problem:
             info = jobinfo.read(value, self._endpoint.job_info, located, scrub=self._scrub)
+        if put_off and info is not None and info.state not in (State.QUEUED, State.RUNNING):
+            info = None  # errors have ids of their own
         if info is None and located is not None:
             info = JobInfo(id=located, state=State.MISSING)
         if created and location and (info is None or info.id is None):

@@ -123,8 +123,8 @@ def after_submit(reply: Reply) -> SubmitDecision:
             return Created(reply.info.id, info.status, jobids.field_of(info), info.state)
         why = reply.problem or "its answer holds no job id that aftrun can read"
         return _ambiguous(f"the server answered HTTP {status}, but {why}")
-    if status == 429 or (status == 503 and reply.retry_after is not None):
-        return NotProcessed(_said(reply), reply.retry_after)
+    if status in (429, 503):
+        return _put_off(reply)
     if status in (401, 403):
         return Ended(Outcome.REJECTED, Reason.KEY, _with_hint(_said(reply), _ALLOW_LIST))
     if status in (404, 405, 410):
@@ -133,6 +133,15 @@ def after_submit(reply: Reply) -> SubmitDecision:
         # 307 and 308 promise that the request was not acted upon (RFC 9110, 15.4.8 and 15.4.9); other 3xx do not.
         return Ended(Outcome.REJECTED, Reason.REFUSED, _said(reply))
     return _ambiguous(f"the server answered {_said(reply)}")
+
+
+def _put_off(answer: Answer) -> SubmitDecision:
+    """429 and 503 say that the server has not taken the job, unless they name it."""
+    if answer.info is not None and answer.info.id:
+        return _ambiguous(f"the server answered {_said(answer)}, and yet names a job: {answer.info.id}")
+    if answer.status == 503 and answer.retry_after is None:
+        return _ambiguous(f"the server answered {_said(answer)}")  # it may come from a proxy that gave up waiting
+    return NotProcessed(_said(answer), answer.retry_after)
 
 
 def _ambiguous(message: str) -> Ended:

@@ -252,6 +252,29 @@ def test_retry_after_uses_the_clock() -> None:
     assert answered(payload, clock=lambda: 1767323045.0).retry_after == 10.0
 
 
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+@pytest.mark.parametrize(
+    ("content", "location", "job_id"),
+    [
+        (b'{"id": "17", "status": "queued"}', "", "17"),
+        (b'{"job": {"id": 17, "state": "Running"}}', "", "17"),
+        (b"", "/v1/adm/jobs/17", "17"),
+        (b'{"id": "e-1", "status": "error"}', "/v1/jobs/17", "17"),
+        (b"<html>busy</html>", "/v1/jobs/17", "17"),
+        (b'{"id": "e-1", "message": "busy"}', "", None),
+        (b'{"id": "e-1", "status": 429}', "", None),
+        (b'{"status": "queued"}', "/busy", None),
+        (b"", "", None),
+    ],
+)
+def test_an_answer_that_puts_off_may_name_a_job(status: str, content: bytes, location: str, job_id: str | None) -> None:
+    """Its address, or an id with a state that only a job has; errors have ids, too. A read is no submission."""
+    payload = response(content, status, "Retry-After: 1", *([f"Location: {location}"] if location else []))
+    info = answered(payload, "POST").info
+    assert (info.id if info is not None and info.id else None) == job_id
+    assert answered(payload).info is None
+
+
 def test_redirects_are_not_followed() -> None:
     """A redirect is an answer; nobody else hears of the request."""
     with RawServer(always(CREATED)) as other:

@@ -115,6 +115,16 @@ def test_a_busy_server_is_asked_again_after_the_time_it_names(status: int) -> No
     assert decision == NotProcessed(f"HTTP {status}: busy", 7.0)
 
 
+@pytest.mark.parametrize("retry_after", [None, 0.0, 7.0])
+@pytest.mark.parametrize("status", [429, 503])
+def test_put_off_with_a_job_is_no_proof(status: int, retry_after: float | None) -> None:
+    """A server that names a job has processed something: the POST is not repeated, and the id is told."""
+    decision = policy.after_submit(Answer(status, info=CREATED, retry_after=retry_after))
+    assert isinstance(decision, Ended)
+    assert (decision.outcome, decision.reason) == AMBIGUOUS
+    assert "names a job: 17" in decision.message
+
+
 def test_429_needs_no_retry_after_and_503_does() -> None:
     """429 always means "not processed"; a bare 503 may come from a proxy that gave up waiting."""
     assert policy.after_submit(Answer(429)) == NotProcessed("HTTP 429", None)
