@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -208,6 +209,9 @@ def explained(error: BaseException, *, reading: bool = False) -> AftrunError | N
         if reading and error.errno not in _SHORT_OF:
             return UsageError(message, hint="check the path, and who may use it")
         return StateError(message, hint="check the disk, and what `ulimit -a` allows")
+    if isinstance(error, OverflowError) and _beyond_time():
+        message = "this machine's clock shows a time that programs cannot work with (after the year 2262)"
+        return UsageError(message, hint="set the clock") if reading else StateError(message, hint="set the clock")
     if reading and isinstance(error, UnicodeError):
         return UsageError("a name or a text in the command line or the environment is not text that aftrun can use")
     if reading and isinstance(error, RecursionError):
@@ -227,6 +231,15 @@ def _nowhere() -> bool:
     try:
         os.getcwd()  # noqa: PTH109  # a question to the system, not a path to work with
     except OSError:
+        return True
+    return False
+
+
+def _beyond_time() -> bool:
+    """Whether Python cannot tell the time: it counts nanoseconds since 1970 in 64 bits."""
+    try:
+        time.time()
+    except OverflowError:
         return True
     return False
 

@@ -18,6 +18,7 @@ import pytest
 from aftrun.cli.boundary import Form, guarded, report_failure, safe
 from aftrun.domain.errors import ExitCode, StateError, UsageError, code_of, explained
 from aftrun.domain.text import clean
+from aftrun.run.ports import SystemClock
 
 
 class Panic(BaseException):
@@ -85,6 +86,22 @@ def test_a_compiled_module_of_which_a_full_disk_took_half(
     assert isinstance(known, StateError)
     assert "__pycache__" in known.hint
     assert explained(EOFError()) is None
+
+
+def test_a_clock_beyond_what_python_can_tell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After 2262 every look at the clock fails, which is no bug of aftrun's; another overflow is."""
+
+    def beyond() -> float:
+        raise OverflowError("timestamp too large to convert to C _PyTime_t")
+
+    monkeypatch.setattr(time, "time", beyond)
+    assert guarded(lambda: int(SystemClock().now())) == 2
+    assert "set the clock" in capsys.readouterr().err
+    assert code_of(OverflowError()) == 74
+    monkeypatch.undo()
+    assert code_of(OverflowError()) == 70
 
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process can be set on POSIX only")
