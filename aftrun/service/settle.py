@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from aftrun.domain import jobids
-from aftrun.domain.errors import ExitCode, UsageError
+from aftrun.domain.errors import ExitCode, UnderWay, UsageError
 from aftrun.domain.events import Settled
 from aftrun.domain.model import JobResult, Outcome, RunReport
 from aftrun.domain.text import clean, did_you_mean, one_line
@@ -22,8 +22,9 @@ from aftrun.run.store.record import Log
 from aftrun.run.store.restore import recover
 from aftrun.run.store.rows import RunRow, process_name
 from aftrun.run.verdict import verdict
+from aftrun.service import which
+from aftrun.service.lines import about_run
 from aftrun.service.report_file import write_last
-from aftrun.service.which import GOES_ON
 
 LONGEST_NOTE = 2_000
 """Characters."""
@@ -63,7 +64,7 @@ def settle(
         job_id: the id that the server gave it, for jobs that use it, where it is not on record.
 
     Raises:
-        UnderWay: a process works on the run.
+        UnderWay: a process works on the run, or on another that follows the job.
         UsageError: the run has no such job, or the job's end was seen, or it was never sent.
         StateError: the record cannot be read or written.
     """
@@ -80,13 +81,14 @@ def settle(
             builder = ReportBuilder(restored.events)
             job = find(builder.jobs(), name, row.id)
             check(job, row.id)
+            _must_not_be_followed(log, row, job)
             known = job.newest_id
             if job_id is not None and known is not None and _other(job_id, known):
                 raise UsageError(f"job {one_line(job.name)} of run {row.id} has the id {known} on record")
             # What is said last counts, also where the clock was set back meanwhile.
             at = max(clock.now(), 0.0 if job.settled is None else job.settled.at + 0.001)
             event = Settled(round(at, 3), job.key, outcome, one_line(f"{_user()}@{host}", 200), note, job_id)
-            if row.ended_at is not None and row.outcome not in GOES_ON:
+            if row.ended_at is not None and row.outcome not in which.GOES_ON:
                 end = verdict(ReportBuilder([*restored.events, event]).jobs().values())
                 event = replace(event, run_outcome=end.outcome, exit_code=int(end.exit_code))
             RunJournal(log, row.id, restored.file, checks=(lock.check,)).append([event])
@@ -133,6 +135,28 @@ def check(job: JobResult, run: str) -> None:
         f"job {name} of run {run} ended, and that was seen: {job.outcome.value}",
         hint="only what nobody saw can be settled; what failed is run again by `apply` or `aftrun retry`",
     )
+
+
+def _must_not_be_followed(log: Log, row: RunRow, job: JobResult) -> None:
+    """Refuse to settle a job that another run is about to tell the end of: who says "failed" would have it sent twice.
+
+    Raises:
+        UnderWay: there is such a run.
+    """
+    submission = (row.id, job.attempts[-1].number) if job.attempts else (row.id, 1)
+    if job.earlier is not None:
+        submission = (job.earlier.run, job.earlier.attempt)
+    for other in log.runs(open_or=()):
+        who = which.worker(log, other) if other.id != row.id else None
+        if who is None:
+            continue
+        for each in ReportBuilder(log.events(other.id)).jobs().values():
+            goes_by = each.earlier is not None and (each.earlier.run, each.earlier.attempt) == submission
+            if goes_by and each.outcome is None:
+                raise UnderWay(
+                    f"job {one_line(job.name)} is being followed to its end by run {other.id}, on which {who} works",
+                    hint=f"wait for what it sees: {about_run('watch', other.id, log.path.parent)}",
+                )
 
 
 def _other(one: str, two: str) -> bool:

@@ -103,6 +103,34 @@ def test_a_job_of_a_killed_process_is_followed(sandbox: Start, aftrun: Run, tmp_
     assert scripts(server) == ["one", "two"]
 
 
+def test_a_job_that_is_followed_is_not_settled(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """Its end is about to be seen; who says "failed" meanwhile would have it sent a second time beside itself."""
+    clock = HandClock()
+    server = sandbox(HELD, clock=clock)
+    night(tmp_path)
+    process = begin(tmp_path, server, "apply", "night.yaml", *reach(server))
+    until(lambda: read(server))
+    process.kill()
+    process.communicate(timeout=HANG)
+    runs = tmp_path / ".aftrun" / "runs"
+    (run,) = (each.name for each in runs.iterdir())
+    before = len(server.ledger())
+    second = begin(tmp_path, server, "apply", "night.yaml", *reach(server))
+    until(lambda: any(entry.method == "GET" for entry in server.ledger()[before:]))
+    other = next(each.name for each in runs.iterdir() if each.name != run)
+    refused = aftrun("settle", run, "one", "failed")
+    assert refused.code == 75, refused.err
+    assert f"followed to its end by run {other}" in refused.err
+    assert f"aftrun watch {other}" in refused.err
+    clock.advance(60)
+    _, error = second.communicate(timeout=HANG)
+    assert second.returncode == 0, error
+    assert scripts(server) == ["one", "two"]
+    assert aftrun("settle", run, "one", "failed").code == 0
+    assert aftrun("apply", "night.yaml", server=server).code == 0  # what was seen stands above what is said
+    assert scripts(server) == ["one", "two"]
+
+
 def test_a_job_in_doubt_waits_for_a_person(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
     """An answer that never came: unknown again and again, nothing sent, until it is settled."""
     server = sandbox({"defaults": {**QUICK, "faults": NO_ANSWER}})
