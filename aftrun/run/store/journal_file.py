@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +28,6 @@ from aftrun.system.files import read_regular, replace
 NAME = "journal.ndjson"
 _SUM = ',"sum":"'
 _BEGINNING = b'{"seq":'
-_NUMBERS = re.compile(rb'^\{"seq":([0-9]{1,18}),', re.MULTILINE)
 _END = 16 * 1024
 """Bytes at the end of a journal in which its last event mostly begins."""
 _SYNC = getattr(os, "fdatasync", os.fsync)
@@ -142,17 +140,17 @@ def read(path: Path) -> Lines | None:
 
 
 def last_number(path: Path) -> int | None:
-    """The number of the last event of a journal, as far as its end alone tells; None where it has none, or cannot tell.
+    """The number of the last event of a journal that can be read; None where there is none, or the file cannot be read.
 
-    Its checksum is not looked at: whoever reads the journal does.
+    Mostly the end of the file is enough.
     """
     try:
         size = path.stat().st_size
         for length in (_END, size):
-            end = read_regular(path, max(0, size - length))
-            found = _NUMBERS.findall(end)
-            if found:
-                return int(found[-1])
+            for raw in reversed(read_regular(path, max(0, size - length)).split(b"\n")):
+                item = checked_item(raw)
+                if item is not None and "seq" in item:
+                    return int(item["seq"])
     except OSError:
         return None  # there is none; or whoever reads it says why that cannot be done
     return None

@@ -15,6 +15,7 @@ from aftrun.domain.events import (
     Accepted,
     AttemptEnded,
     Event,
+    JobHeader,
     Once,
     Reason,
     RunEnded,
@@ -37,6 +38,7 @@ from aftrun.service.history import prune
 
 ONCE = Once("0" * 32, "2026-01-02", "https://h:44399", "m" * 16)
 JOB = "night/a"
+HEADERS = tuple(JobHeader(f"night/{name}", name, "night", "https://h:44399", "n.yaml", 1, 1) for name in "abc")
 
 
 def intent(number: int = 1, job: str = JOB, at: float = 1.0) -> SubmitIntended:
@@ -52,7 +54,7 @@ def done(outcome: Outcome, at: float = 3.0) -> list[Event]:
 def begin(folder: Path, run: str, at: float = 0.0) -> tuple[Log, RunJournal]:
     """A run in a process of its own, with both its files."""
     log = Log(folder)
-    start = RunStarted(at, run, (), journal=True)
+    start = RunStarted(at, run, HEADERS, journal=True)
     log.begin(start, [], [], {})
     place = folder / "runs" / run
     place.mkdir(parents=True)
@@ -306,19 +308,37 @@ def test_an_older_copy_of_the_state_file_forgets_nothing(tmp_path: Path, turns: 
     assert (known(folder), known(folder, "night/b"), known(folder, C)) == wanted
 
 
-def test_a_state_file_that_is_behind_is_said_once(tmp_path: Path) -> None:
-    """Afterwards it holds what the journal does; while a process works on the run nothing is touched."""
+@pytest.mark.parametrize(
+    "foreign",
+    [b"", b'{"seq":99,"event":{}}\n', b'{"seq":99', b"\n\n", b"x" * 40_000 + b"\n", b"[1]\n", b"\xff\xfe\n"],
+    ids=["nothing", "a line", "half a line", "no lines", "a long line", "another value", "no text"],
+)
+def test_a_state_file_that_is_behind_is_said_once(tmp_path: Path, foreign: bytes) -> None:
+    """Afterwards it holds what the journal does, whatever else somebody has put behind that.
+
+    While a process works on the run nothing is touched.
+    """
     folder, copy = tmp_path / "state", tmp_path / "copy"
     log, journal = begin(folder, "r1")
     backup(folder, copy)
     journal.append([intent(), *done(Outcome.SUCCEEDED)])
     log.close()
+    with (folder / "runs" / "r1" / journal_file.NAME).open("ab") as file:
+        file.write(foreign)
     put_back(copy, folder)
     said: list[str] = []
     with RunLock(folder / "runs" / "r1", 1, "box"):
         open_record(folder, said.append).close()
         assert said == []
     open_record(folder, said.append).close()
-    assert said == ["warning: run r1: state.db lacks 3 events of journal.ndjson; they were taken from there"]
-    open_record(folder, said.append).close()
-    assert len(said) == 1
+    assert "warning: run r1: state.db lacks 3 events of journal.ndjson; they were taken from there" in said
+    known_by_then = (len(said), last_number(folder))
+    for _ in range(2):
+        open_record(folder, said.append).close()
+        assert (len(said), last_number(folder)) == known_by_then
+
+
+def last_number(folder: Path) -> int:
+    """Of the run's events in the state file."""
+    with Log(folder) as log:
+        return log.last_number("r1")
