@@ -38,6 +38,10 @@ _BLANKS = re.compile(r" {2,}")
 _LINE_END = re.compile(r" *\n *")
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _BASE32 = re.compile(r"[A-Z2-7]{6}|[a-z2-7]{6}")
+_SHORT = 256
+"""Characters of a text that is worth remembering."""
+_REMEMBERED = 512
+"""Texts that are remembered at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +210,11 @@ class Foreign:
 class Scrubber:
     """Replaces secrets in text by `***`."""
 
-    __slots__ = ("_forms", "_words")
+    __slots__ = ("_forms", "_known", "_words")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._known: dict[str, str] = {}
+        """What short texts came to: thousands of jobs say the same."""
         self._forms: dict[str, _Forms] = {}
         words: set[str] = set()
         known = {secret for secret in secrets if secret.strip()}
@@ -244,8 +250,15 @@ class Scrubber:
 
     def scrub(self, text: str) -> str:
         """The text without any secret in it. Values under four characters are hidden only as whole words."""
-        text = _marked(text, self._spans(text))
-        return text if self._words is None else self._words.sub(MARK, text)
+        clean = self._known.get(text)
+        if clean is None:
+            clean = _marked(text, self._spans(text))
+            clean = clean if self._words is None else self._words.sub(MARK, clean)
+            if len(text) <= _SHORT:
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                self._known[text] = clean
+        return clean
 
     def show(self, text: Foreign, limit: int = 0) -> str:
         """Text from outside as it may be shown: without secrets, on one line, and then cut to a length, if any."""

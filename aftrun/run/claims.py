@@ -7,6 +7,7 @@ earlier one, gives an id out twice; from then on nobody can tell whose job info 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from aftrun.domain import urls
 from aftrun.domain.jobids import canonical
@@ -14,6 +15,7 @@ from aftrun.domain.model import Attempt, JobInfo
 from aftrun.run.policy import runs_on
 
 
+@lru_cache(maxsize=256)  # asked of every job; a run has few servers
 def place(url: str) -> str:
     """A server's URL as the place where ids are unique: equal for every spelling of it, all names of this machine."""
     try:
