@@ -237,6 +237,7 @@ class RawServer:
         sock.settimeout(HANG)
         try:
             if self.context is not None:
+                sock.getpeername()  # raises where the client has gone: of what Python then wraps it loses the socket
                 sock = self.context.wrap_socket(sock, server_side=True)
             self.handler(Visit(self, sock))
         except (OSError, ValueError):
