@@ -76,14 +76,17 @@ def mismatch(info: JobInfo, job_id: str, field: str = "") -> str:
     """Why a job info, read from the answer about job `job_id`, is not about that job; empty where it is.
 
     Where the object that the state was read from names ids, one of them must be the job's: that of `field`, where the
-    id was read from a certain one at the submission and that is there. Where it names none, the
-    job is known by the URL that was asked; but a list has to name it, since a list is the answer of another URL.
+    id was read from a certain one at the submission and that is there, in each of its spellings (`id` and `ID`). Where
+    it names none, the job is known by the URL that was asked; but a list has to name it, since a list is the answer of
+    another URL.
     """
     named = info.ids or ((("", info.id),) if info.id is not None else ())
-    names = [text for each, text in named if each == field] or [text for _, text in named]
+    certain = [text for each, text in named if each == field]
+    names = certain or [text for _, text in named]
     if not names:
         return "the server answered with a list that does not name the job" if info.listed else ""
-    if canonical(job_id) in map(canonical, names):
+    ours = [canonical(name) == canonical(job_id) for name in names]
+    if all(ours) or (any(ours) and not certain):
         return ""
     shown = ", ".join(name if len(name) <= 60 else name[:60] + "..." for name in names[:3])
     return f"the server answered with the job info of another job ({shown})"

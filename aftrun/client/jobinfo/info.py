@@ -132,7 +132,9 @@ def _id(body: Json, mapping: JobInfoMap, found: reading.Subject, located: str | 
     ids = reading.ids(found.source)
     if located is not None and (located in ids or not ids):
         return located  # of several ids, the one that the server itself puts into its URLs
-    return ids[0] if ids else None
+    named = reading.names(found.source)
+    spellings = {jobids.canonical(text) for field, text in named if field == named[0][0]}
+    return ids[0] if ids and len(spellings) == 1 else None  # `id` and `ID` that differ: nobody knows which
 
 
 def _names(body: Json, mapping: JobInfoMap, found: reading.Subject) -> tuple[tuple[str, str], ...]:

@@ -232,6 +232,10 @@ def test_a_mapped_id_is_the_id(body: Any, mapping: JobInfoMap, *, about: bool) -
         ({"id": 1, "jobId": 7}, {}, True),
         ({"id": 1}, {"id": 9, "jobId": 1}, False),
         ({"jobId": 1}, {"id": 9, "jobId": 1}, True),
+        ({"id": 1}, {"id": 1, "ID": 2}, False),
+        ({"id": 1}, {"Id": 2, "ID": 1}, False),
+        ({"id": 1}, {"id": 1, "ID": "1"}, True),
+        ({"jobId": 1}, {"jobId": 1, "job_id": 2}, False),
     ],
     ids=json.dumps,
 )
@@ -243,6 +247,27 @@ def test_of_several_ids_the_one_of_the_field_that_the_submission_told(
     assert first is not None
     assert then is not None
     assert (jobids.mismatch(then, "1", jobids.field_of(first)) == "") is about
+
+
+@pytest.mark.parametrize(
+    ("created", "job_id"),
+    [
+        ({"id": 1, "ID": 2}, None),
+        ({"jobId": "1", "job_id": "2"}, None),
+        ({"job": {"id": 1, "Id": 2}}, None),
+        ({"id": 1, "ID": "1"}, "1"),
+        ({"id": UUID, "ID": UUID.lower()}, UUID),
+        ({"id": 1, "jobId": 2}, "1"),
+    ],
+    ids=json.dumps,
+)
+def test_one_field_in_two_spellings_that_differ_names_no_job(created: dict[str, Any], job_id: str | None) -> None:
+    """As with a key that stands twice: nobody knows which counts, and the wrong one is another job's."""
+    info = jobinfo.read(created, PLAIN)
+    assert (None if info is None else info.id) == job_id
+    located = jobinfo.read({"id": 1, "ID": 2}, PLAIN, "2")
+    assert located is not None
+    assert located.id == "2"  # the server says which with its own URL
 
 
 def test_a_uuid_in_another_case_is_the_same() -> None:
