@@ -154,8 +154,8 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "503 without Retry-After is tried again",
-        f"{_POLICY}:after_submit",
-        (("(status == 503 and reply.retry_after is not None)", "status == 503"),),
+        f"{_POLICY}:_put_off",
+        (("if answer.status == 503 and answer.retry_after is None:", "if False:"),),
     ),
     Bug(
         "new jobs start after Ctrl-C",
@@ -194,7 +194,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "an id that stands anywhere in an answer makes it about the job",
         "aftrun.domain.jobids:mismatch",
-        (("if canonical(job_id) in map(canonical, names):", "if job_id in str(info.raw):"),),
+        (("if all(ours) or (any(ours) and not certain):", "if job_id in str(info.raw):"),),
     ),
     Bug(
         "a refused read makes the outcome unknown at once",
