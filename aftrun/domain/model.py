@@ -535,6 +535,8 @@ class JobResult(About):
     job_id: str | None = None
     started_at: float | None = None
     ended_at: float | None = None
+    lasted: float | None = None
+    """See `events.JobEnded.seconds`."""
     attempts: tuple[Attempt, ...] = ()
     needs: tuple[str, ...] = ()
     allow_failure: bool = False
@@ -561,8 +563,27 @@ class JobResult(About):
         return job_key(self.manifest, self.name)
 
     @property
+    def timed_from(self) -> float | None:
+        """Where its time is counted from: the acceptance of its newest attempt, else its first submission."""
+        accepted = self.attempts[-1].accepted_at if self.attempts else None
+        return self.started_at if accepted is None else accepted
+
+    @property
+    def took(self) -> float | None:
+        """The one measure of a job's time, seconds: from the acceptance of its newest attempt to its end.
+
+        The end is when the server says that it was, or, where it does not, half way between the last two looks; where
+        nobody looked, when it was noticed. So it is no longer than the polls are apart, and nights can be compared.
+        None where either was not seen.
+        """
+        if self.lasted is not None:
+            return self.lasted
+        begun = self.timed_from
+        return None if begun is None or self.ended_at is None else max(0.0, self.ended_at - begun)
+
+    @property
     def duration(self) -> float | None:
-        """Seconds from the first submission to the end; None where either was not seen."""
+        """Seconds from the first submission until the end was known, retries and all; None where one was not seen."""
         if self.started_at is None or self.ended_at is None:
             return None
         return max(0.0, self.ended_at - self.started_at)

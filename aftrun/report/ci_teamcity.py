@@ -57,7 +57,7 @@ def _test(job: JobResult, label: str) -> list[str]:
     elif found is not Kind.PASSED:
         details = clip(clean(f"{job.message}\nat {job.origin}".strip()), 4_000)
         lines.append(message("testFailed", name=label, message=word(job), details=details))
-    return [*lines, message("testFinished", name=label, duration=round((job.duration or 0) * 1000))]
+    return [*lines, message("testFinished", name=label, duration=round((job.took or 0) * 1000))]
 
 
 def files(_report: RunReport, _environ: Mapping[str, str], _run_folder: Path) -> tuple[CiFile, ...]:

@@ -104,12 +104,6 @@ def first_line(job: JobResult, limit: int = 0) -> str:
     return one_line(job.message.partition("\n")[0], limit)
 
 
-def seconds(job: JobResult) -> float | None:
-    """How long the job took as it is compared over nights: from the acceptance of its last attempt to its end."""
-    accepted = job.attempts[-1].accepted_at if job.attempts else None
-    return None if accepted is None or job.ended_at is None else max(0.0, job.ended_at - accepted)
-
-
 MEASURES = {
     "duration_seconds": "How long the job took, from the acceptance of its last attempt to its end.",
     "usual_duration_seconds": "The median of its newest successes before this run.",
@@ -121,7 +115,7 @@ MEASURES = {
 def measures(job: JobResult, earlier: JobPast | None) -> dict[str, float]:
     """The measures of a job that are known, by name; `earlier` is how it fared in the runs before."""
     found: dict[str, float] = {}
-    took = seconds(job)
+    took = job.took
     if took is not None:
         found["duration_seconds"] = round(took, 3)
     times = () if earlier is None else earlier.seconds[-RECENT:]

@@ -15,7 +15,7 @@ from aftrun.domain.model import Attempt, JobResult, Json, RunReport
 from aftrun.domain.past import ENOUGH, RECENT, JobPast, mark, usual
 from aftrun.domain.text import clean, clip, one_line
 from aftrun.report import page
-from aftrun.report.facts import Kind, about, kind, labels, seconds, title, word
+from aftrun.report.facts import Kind, about, kind, labels, title, word
 from aftrun.report.graph import layout
 from aftrun.report.history import LETTERS
 from aftrun.report.page import TONES, WORDS
@@ -66,7 +66,7 @@ def _beside(job: JobResult, earlier: JobPast | None) -> dict[str, Json]:
     found: dict[str, Json] = {"h": "".join(LETTERS.get(end.outcome, "?") for end in earlier.ends[-_NIGHTS:])}
     if known is not None:
         found["z"] = round(known.median, 3)
-        took = seconds(job)
+        took = job.took
         if len(earlier.seconds) >= ENOUGH and took is not None and known.exceeded_by(took):
             found["y"] = 1
     return found
@@ -82,7 +82,7 @@ def _job(job: JobResult, label: str, start: float, index: Mapping[str, int], ser
         "r": job.reason,
         "g": clip(clean(job.message), _TEXT),
         "i": None if job.job_id is None else clean(job.job_id),
-        "d": None if job.duration is None else round(job.duration, 3),
+        "d": None if job.took is None else round(job.took, 3),
         "s": servers.index(job.server),
         "q": [index[need] for need in job.needs if need in index],
         "a": [_attempt(attempt, start) for attempt in job.attempts],
@@ -194,7 +194,7 @@ def _row(job: JobResult, label: str, number: int) -> dict[str, Any]:
         "word": WORDS.get(word(job), word(job)) + (", allowed" if found is Kind.ALLOWED else ""),
         "outcome": word(job),
         "tone": "warn" if found is Kind.ALLOWED else TONES[word(job)],
-        "time": "" if job.duration is None else human_duration(job.duration),
+        "time": "" if job.took is None else human_duration(job.took),
         "id": one_line(job.job_id or "", 100),
         "message": one_line(job.message.partition("\n")[0], 300),
         "origin": one_line(str(job.origin), 300),

@@ -81,6 +81,7 @@ def _job(job: JobResult) -> dict[str, Json]:
         "startedAt": _at(job.started_at),
         "endedAt": _at(job.ended_at),
         "durationSeconds": _seconds(job.duration),
+        "tookSeconds": _seconds(job.took),
         "attempts": [_attempt(attempt) for attempt in job.attempts],
     }
 

@@ -51,7 +51,7 @@ def _case(job: JobResult, label: str) -> list[str]:
     facts = [f"outcome: {word(job)}", f"server: {job.server}", f"manifest: {job.origin}"]
     facts += [f"job id: {attempt.job_id}" for attempt in job.attempts if attempt.job_id is not None]
     facts += [f"{name.removesuffix('s')}: {text}" for name, texts in about(job) for text in texts]
-    attributes = _attributes(name=label, classname=one_line(job.manifest), time=float(job.duration or 0))
+    attributes = _attributes(name=label, classname=one_line(job.manifest), time=float(job.took or 0))
     return [
         f"    <testcase{attributes}>",
         *_verdict(job),

@@ -49,7 +49,7 @@ def _row(job: JobResult, label: str) -> str:
     cells = [
         f"{MARKS[found]} {word(job)}{' (allowed)' if found is Kind.ALLOWED else ''}",
         plain(label, 200),
-        "" if job.duration is None else human_duration(job.duration),
+        "" if job.took is None else human_duration(job.took),
         code(job.job_id or "", 80, cell=True),
         plain(job.message.partition("\n")[0], _MESSAGE),
     ]

@@ -260,6 +260,7 @@ def _advance(job: JobResult, event: RunEvent) -> JobResult:
                 reason=event.reason.value,
                 message=event.message,
                 ended_at=event.at,
+                lasted=event.seconds,
             )
 
 

@@ -77,11 +77,10 @@ def _word(job: JobResult) -> str:
 
 
 def _told(label: str, job: JobResult, usual: float | None, now: float) -> str:
-    """One job: ``load running since 02:10:03 (5m; usually 4m)``."""
-    attempt = job.attempts[-1] if job.attempts else None
-    at = attempt.running_at or attempt.accepted_at or attempt.submitted_at if attempt is not None else None
-    begun = at if at is not None else job.started_at
-    since = "" if begun is None else f" since {at_zone(begun, None):%H:%M:%S} ({_whole(now - begun)}"
+    """One job: ``load running, on the server since 02:10:03 (5m; usually 4m)``."""
+    begun = job.timed_from
+    where = ", on the server" if job.phase in ("accepted", "running") else ""
+    since = "" if begun is None else f"{where} since {at_zone(begun, None):%H:%M:%S} ({_whole(now - begun)}"
     known = "" if usual is None or not since else f"; usually {human_duration(usual)}"
     why = job.attempts[-1].message.partition("\n")[0] if job.attempts and job.attempts[-1].message else ""
     reason = f": {one_line(why, 100)}" if why else ""

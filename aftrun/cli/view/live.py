@@ -86,7 +86,7 @@ class Active:
     label: str
     phase: str
     since: float
-    """When its first submission began."""
+    """Where its time is counted from: see `JobResult.timed_from`."""
     state: str = ""
     next: float | None = None
     """When it is sent again, where that is planned."""
@@ -117,7 +117,7 @@ class _Terminal:
 class LiveView:
     """Draws to `file`, which is a terminal, until `close`.
 
-    `usual` holds how long a job took on other days: its key, and the median of seconds from submission to end.
+    `usual` holds how long a job took on other days: its key, and the median of its times (`JobResult.took`).
     `size` overrides the terminal's own columns and lines, `fancy` whether it shows more than ASCII.
     """
 
@@ -224,9 +224,9 @@ class LiveView:
     def _follow(self, job: JobResult, key: str) -> None:
         active = self._active.get(key)
         if active is None:
-            since = job.started_at if job.started_at is not None else self._now()
             label = one_line(self._labels.get(key, key))
-            active = self._active[key] = Active(label, job.phase, since)
+            active = self._active[key] = Active(label, job.phase, self._now())
+        active.since = active.since if job.timed_from is None else job.timed_from
         active.phase, active.next = job.phase, None
         if job.phase != "submitting":
             active.why = ""
@@ -256,7 +256,7 @@ class LiveView:
         from rich.text import Text  # noqa: PLC0415  # as above
 
         mark = MARKS[event.outcome]
-        took = f" in {human_duration(job.duration)}" if job.duration is not None else ""
+        took = f" in {human_duration(job.took)}" if job.took is not None else ""
         good = event.outcome.well or event.outcome is Outcome.SKIPPED
         place = "" if good else f" ({clean(str(job.origin))})"
         why = f": {clip(clean(event.message), _MESSAGE)}".replace("\n", "\n" + " " * 14) if event.message else ""

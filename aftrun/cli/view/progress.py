@@ -172,7 +172,7 @@ class Lines:
         self._done = done
         job = folder.job(event.job)
         mark = MARKS[event.outcome]
-        took = f" in {human_duration(job.duration)}" if job.duration is not None else ""
+        took = f" in {human_duration(job.took)}" if job.took is not None else ""
         why = f": {_indented(self._news(event.message, self._label(event.job)))}" if event.message else ""
         count = f"[{self._done}/{len(folder.jobs())}]"
         place = "" if event.outcome in WELL or job.origin.path in NO_FILE else f" ({job.origin})"

@@ -54,8 +54,8 @@ def _usual(job: JobResult, usual: Mapping[str, float]) -> str:
     if median is None:
         return ""
     text = human_duration(median)
-    if job.duration is not None and job.outcome is Outcome.SUCCEEDED and median >= 1:
-        ratio = job.duration / median
+    if job.took is not None and job.outcome is Outcome.SUCCEEDED and median >= 1:
+        ratio = job.took / median
         if ratio >= 2 or ratio <= 0.5:
             return f"{text} (×{ratio:.1f})"
     return text
@@ -81,7 +81,7 @@ def render(
         [
             names[number],
             _outcome(job),
-            "" if job.duration is None else human_duration(job.duration),
+            "" if job.took is None else human_duration(job.took),
             *(() if usual is None else (_usual(job, usual),)),
             *((strips.get(job.key, ""),) if strips else ()),
             one_line(job.job_id or ""),

@@ -143,7 +143,7 @@ def test_teamcity_gets_tests_and_a_build_problem() -> None:
     assert names.count("testStarted") == names.count("testFinished") == 12
     assert (names.count("testFailed"), names.count("testIgnored")) == (8, 2)
     assert lines[0] == ("testSuiteStarted", {"name": "nightly"})
-    assert lines[2] == ("testFinished", {"name": "extract", "duration": "62000"})
+    assert lines[2] == ("testFinished", {"name": "extract", "duration": "31800"})
     failed = next(attributes for name, attributes in lines if name == "testFailed")
     assert failed["details"] == "exit code 3: no such file\nat manifests/nightly.yaml:14:5"
     assert lines[-1][0] == "buildProblem"

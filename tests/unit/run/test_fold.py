@@ -59,7 +59,7 @@ STEPS: list[tuple[Event, dict[str, object]]] = [
     (Accepted(20.0, KEY, 2, "18"), {"phase": "accepted", "job_id": "18"}),
     (AttemptEnded(21.0, KEY, 2, Outcome.SUCCEEDED, Reason.DONE), {"phase": "waiting", "outputs": ()}),
     (
-        JobEnded(21.0, KEY, Outcome.SUCCEEDED, Reason.DONE, "fine"),
+        JobEnded(21.0, KEY, Outcome.SUCCEEDED, Reason.DONE, "fine", 0.75),
         {
             "phase": "ended",
             "outcome": Outcome.SUCCEEDED,
@@ -67,6 +67,7 @@ STEPS: list[tuple[Event, dict[str, object]]] = [
             "message": "fine",
             "ended_at": 21.0,
             "duration": 19.0,
+            "took": 0.75,
         },
     ),
 ]

@@ -80,8 +80,8 @@ def test_it_says_what_is_under_way_since_when_and_the_usual_time() -> None:
     log.hears(SubmitIntended(5.0, "m/late", 1), Accepted(5.0, "m/late", 1, "9"))
     log.hears(StateSeen(5.0, "m/late", 1, "Decanted", "unlisted"))
     (said,) = log.until(70.0)
-    assert "load running since " in said
-    assert "(1m; usually 45s)" in said
+    assert "load running, on the server since " in said
+    assert "(1m5s; usually 45s)" in said
     assert "copy not sent" in said
     assert ": connection refused" in said
     assert "hint" not in said

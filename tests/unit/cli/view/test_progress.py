@@ -61,7 +61,7 @@ def test_only_ends_and_warnings() -> None:
     assert tell(0) == [
         "warning: mind\n              the gap",
         "interrupted: nothing new is started",
-        "FAIL a (m.yaml:3:5): failed in 6s [1/1]: disk is full\n              free some space",
+        "FAIL a (m.yaml:3:5): failed in 4s [1/1]: disk is full\n              free some space",
     ]
 
 
