@@ -122,7 +122,7 @@ class RunExecution:
         pool = ThreadPool(pool_size(self.setup.plan))
         clients: Sequence[Connection] = ()
         try:
-            done = self._record.done_before(self.setup)
+            done = self._record.done_before(self.setup, self._say)
             clients = [NoClient()] * len(self.setup.endpoints) if done else open_clients(self.setup, pool.size)
             with self._record.opened(
                 self.setup, self._clock, say=self._say, hurried=lambda: self._signal != 0

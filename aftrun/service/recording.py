@@ -65,7 +65,7 @@ class Record(Protocol):
         """Where its report is kept; None: nowhere."""
         ...
 
-    def done_before(self, setup: PreparedRun) -> Mapping[str, Found]:
+    def done_before(self, setup: PreparedRun, say: Callable[[str], None]) -> Mapping[str, Found]:
         """What the record holds of each job, by key, if all have `once` and are up to date: then no request is made.
 
         Empty where something is to be sent or read.
@@ -94,7 +94,7 @@ class InMemory:
     def report_path(self, _setup: PreparedRun) -> None:
         """Its report is not kept."""
 
-    def done_before(self, _setup: PreparedRun) -> dict[str, Found]:
+    def done_before(self, _setup: PreparedRun, _say: Callable[[str], None]) -> dict[str, Found]:
         """Nothing is known."""
         return {}
 
@@ -156,11 +156,11 @@ class OnDisk:
                 journal = RunJournal(log, run, file, sandbox=setup.sandbox, checks=(lock.check,))
                 yield Recording(journal, opening, history, journal.past, self._convergence(setup, Attempts(log)), moved)
 
-    def done_before(self, setup: PreparedRun) -> dict[str, Found]:
-        """See `Record`. Changes nothing."""
+    def done_before(self, setup: PreparedRun, say: Callable[[str], None]) -> dict[str, Found]:
+        """See `Record`. Asked of a record that is in order: an older copy of it may know less than journals do."""
         if self.resume or setup.options.again or not _converges(setup) or not has_state_file(self.state_dir):
             return {}
-        with contextlib.suppress(StateError), Log(self.state_dir, create=False) as log:  # whoever opens it next says so
+        with contextlib.suppress(StateError), open_record(self.state_dir, say) as log:  # whoever opens it next says so
             convergence = self._convergence(setup, Attempts(log))
             return {} if convergence is None else convergence.all_done(setup.plan, setup.lookup)
         return {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -289,3 +291,25 @@ def test_a_pipe_in_the_place_of_the_report_makes_way_for_it(sandbox: Start, aftr
     settled = aftrun("settle", run, "one", "failed")
     assert settled.code == 0, settled.err
     assert json.loads(place.read_text(encoding="utf-8"))["jobs"][0]["settled"]["outcome"] == "failed"
+
+
+def test_an_older_copy_of_the_record_does_not_make_a_night_look_done(
+    sandbox: Start, aftrun: Run, tmp_path: Path
+) -> None:
+    """What was sent again since the copy was made is in its journal: the job is followed, not said to be up to date."""
+    server = sandbox({"defaults": {"queue": "0s", "duration": "300ms"}})
+    night(tmp_path, 'name: night\njobs: [{scriptName: one, once: "2026-01-02"}]\n')
+    assert aftrun("apply", "night.yaml", server=server).code == 0
+    state = tmp_path / ".aftrun" / "state.db"
+    with (
+        contextlib.closing(sqlite3.connect(state)) as db,
+        contextlib.closing(sqlite3.connect(tmp_path / "copy")) as copy,
+    ):
+        db.backup(copy)
+    assert aftrun("apply", "night.yaml", "--again", "--timeout", "10ms", server=server).code == 124
+    for path in state.parent.glob("state.db*"):
+        path.unlink()
+    (tmp_path / "copy").replace(state)
+    done = aftrun("apply", "night.yaml", server=server)
+    assert (done.code, ends(done), scripts(server)) == (0, ["succeeded"], ["one", "one"])
+    assert done.report()["jobs"][0]["jobId"] == server.jobs()[1].id
