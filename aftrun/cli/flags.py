@@ -19,6 +19,9 @@ import typer
 
 from aftrun.domain.errors import UsageError
 
+BOUNDS: dict[str, str] = {}
+"""What the value of a number's flag may be, in words, by its longest name: of the command that was asked for."""
+
 Completer = Callable[[Any, str], Iterable[Any]]
 """What TAB offers: from typer's context and the word so far to words, or to (word, help)."""
 
@@ -51,6 +54,11 @@ def flag(
     variable = variable_of(names) if mirrored else None
     settings.setdefault("readable", False)  # whoever opens a file has better words for why it cannot be read
     _with_completion(settings, complete)
+    if "min" in settings:
+        up_to = (
+            f" from {settings['min']} to {settings['max']}" if "max" in settings else f", {settings['min']} at least"
+        )
+        BOUNDS[max(names, key=len)] = f"it is to be a whole number{up_to}"
     if many is None or variable is None:
         return typer.Option(*names, help=help, envvar=variable, **settings)
     text = f"{help}  [env var: {variable}, one a line]"

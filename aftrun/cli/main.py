@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ import typer
 
 import aftrun
 from aftrun.cli.boundary import emit, encoding, guarded, keeps_lines, open_missing_streams, say
-from aftrun.cli.flags import expanded
+from aftrun.cli.flags import BOUNDS, expanded
 from aftrun.cli.helptext import Command, Group, epilog
 from aftrun.cli.variables import settle
 from aftrun.domain.errors import UsageError
@@ -125,29 +126,46 @@ def run() -> int:
 def _run() -> int:
     open_missing_streams()
     typed = _completed_words() or sys.argv[1:]
-    settle(asked_for(typed), os.environ)
+    called = settle(asked_for(typed), os.environ)
     for stream in (sys.stdout, sys.stderr):
         # A console or a pipe that cannot show a character shows a replacement; it never ends a run.
         if hasattr(stream, "reconfigure"):
             ending = {"newline": "\n"} if stream is sys.stdout and keeps_lines(stream) else {}
             stream.reconfigure(encoding=encoding(stream, os.environ), errors="backslashreplace", **ending)
-    return _start(asked_for(typed))
+    return _start(asked_for(typed), called)
 
 
 _WORDS = {
     "Value error, ": "",
     "Input should be a valid integer, unable to parse string as an integer": "it is not a whole number",
     "Input should be a valid number, unable to parse string as a number": "it is not a number",
+    "Input should be a valid boolean, unable to interpret input": "it is neither yes nor no",
     "Input should be ": "it is to be ",
 }
 """How the library behind typer speaks, and what it means."""
 
 
-def in_our_words(text: str) -> str:
-    """What typer says of a value that a flag does not take."""
+_REFUSED = re.compile(r"for '(?P<flag>--[\w-]+)'(?: / '(?P<short>-\w)')? \(env var: '(?P<variable>\w+)'\): (?P<why>.*)")
+"""What typer says of the value of a flag; it names the variable whether that was used or not."""
+
+
+def in_our_words(text: str, typed: Sequence[str], called: Mapping[str, str]) -> str:
+    """What typer says of a value that a flag does not take: where it came from, and all that it may be.
+
+    `typed` are the arguments, which count more than variables; `called` is what `variables.settle` returned.
+    """
     for theirs, ours in _WORDS.items():
         text = text.replace(f": {theirs}", f": {ours}")
-    return text
+    found = _REFUSED.search(text)
+    if found is None:
+        return text
+    flag, short, variable, why = found.group("flag", "short", "variable", "why")
+    by_hand = any(each.partition("=")[0] == flag or (short and each.startswith(short)) for each in typed)
+    source = (
+        f"for '{flag}'" if by_hand else f"of the variable {called.get(variable, variable)}, which stands for {flag}"
+    )
+    why = BOUNDS.get(flag, why) if why.startswith("it is ") else why
+    return f"{text[: found.start()]}{source}: {why}{text[found.end() :]}"
 
 
 def _completed_words() -> list[str]:
@@ -162,7 +180,7 @@ def _completed_words() -> list[str]:
     return given.split()[1:]
 
 
-def _start(name: str) -> int:
+def _start(name: str, called: Mapping[str, str]) -> int:
     """Run the command that was asked for."""
     if name in MOVED:
         raise UsageError(MOVED[name])
@@ -176,7 +194,7 @@ def _start(name: str) -> int:
     except _REFUSALS as refusal:
         said = io.StringIO()
         refusal.show(said)  # what was typed is part of it
-        say(in_our_words(said.getvalue().rstrip("\n")))
+        say(in_our_words(said.getvalue().rstrip("\n"), sys.argv[1:], called))
         if name == "start" and "unexpected extra argument" in said.getvalue():
             say("  hint: a script's name goes behind -n: aftrun start -n 'My Backup Job'")
         return int(refusal.exit_code)

@@ -21,16 +21,21 @@ NOT_HERE = {"history": ("AFTRUN_REPORT_HTML",)}
 _YES = ("1", "true", "yes", "on", "t", "y")
 
 
-def settle(command: str, environ: MutableMapping[str, str]) -> None:
-    """Leave in the environment, under the names of flags alone, what is meant for a command."""
+def settle(command: str, environ: MutableMapping[str, str]) -> dict[str, str]:
+    """Leave in the environment, under the names of flags alone, what is meant for a command.
+
+    Returns, for those that had the command's name in theirs, what they were called.
+    """
+    called: dict[str, str] = {}
     if not any(name.startswith("AFTRUN_") for name in environ):
-        return
+        return called
     prefix = f"AFTRUN_{command.upper()}_"
     for name in NOT_HERE.get(command, ()):
         environ.pop(name, None)
     for name in [name for name in environ if name.startswith(prefix)]:
         variable = "AFTRUN_" + name.removeprefix(prefix)
         environ[variable] = environ[name]
+        called[variable] = name
         if variable in OPPOSITES and _says_yes(environ[name]):
             environ[OPPOSITES[variable]] = "0"  # also where the variable for all commands says otherwise
     for opposite, variable in OPPOSITES.items():
@@ -38,6 +43,7 @@ def settle(command: str, environ: MutableMapping[str, str]) -> None:
             environ.setdefault(variable, "0")
     for variable in _for_others(command, environ):
         del environ[variable]
+    return called
 
 
 def _says_yes(value: str) -> bool:

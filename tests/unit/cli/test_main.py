@@ -170,3 +170,38 @@ def test_help_cuts_no_line_and_names_variables_once(name: str, capsys: pytest.Ca
     assert text.count("env var") == 0
     assert text.count("Every flag has a variable") == 1
     assert "Examples:" in text
+
+
+PORT = "it is to be a whole number from 0 to 65535"
+JOBS = "it is to be a whole number, 1 at least"
+
+
+@pytest.mark.parametrize(
+    ("typed", "variables", "said"),
+    [
+        (["sandbox", "--port", "99999"], {}, f"Invalid value for '--port': {PORT}"),
+        (["sandbox", "--port=-1"], {}, f"Invalid value for '--port': {PORT}"),
+        (["ui", "--port", "ten"], {}, f"Invalid value for '--port': {PORT}"),
+        (["sandbox"], {"AFTRUN_PORT": "99999"}, f"of the variable AFTRUN_PORT, which stands for --port: {PORT}"),
+        (["sandbox"], {"AFTRUN_SANDBOX_PORT": "x"}, f"variable AFTRUN_SANDBOX_PORT, which stands for --port: {PORT}"),
+        (["sandbox", "--port", "x"], {"AFTRUN_PORT": "1"}, f"Invalid value for '--port': {PORT}"),
+        (["apply", "-j0", "a.yaml"], {"AFTRUN_JOBS": "5"}, f"Invalid value for '--jobs': {JOBS}"),
+        (["apply", "a.yaml"], {"AFTRUN_JOBS": "1.5"}, f"of the variable AFTRUN_JOBS, which stands for --jobs: {JOBS}"),
+        (["history", "--limit", "0"], {}, f"Invalid value for '--limit': {JOBS}"),
+        (["apply", "a.yaml"], {"AFTRUN_FAIL_FAST": "perhaps"}, "AFTRUN_FAIL_FAST, which stands for --fail-fast: it is"),
+        (["apply", "a.yaml"], {"AFTRUN_OUTPUT": "pdf"}, "AFTRUN_OUTPUT, which stands for --output: 'pdf' is not one"),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_refused(
+    typed: list[str],
+    variables: dict[str, str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where it came from, under the name that it had there, and all that it may be."""
+    monkeypatch.setattr(sys, "argv", ["aftrun", *typed])
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert run() == 2
+    assert said in " ".join(capsys.readouterr().err.split())
