@@ -377,7 +377,7 @@ class LiveView:
         running = sum(job.phase == "running" for job in self._active.values())
         waiting = self._total - done - len(self._active)
         facts = [f"{done}/{self._total}", _whole(now - self._begun)]
-        counts = ((bad, "not ok"), (running, "running"), (len(self._active) - running, "on the way"))
+        counts = ((bad, "not ok"), (running, "running"), (len(self._active) - running, "not running yet"))
         facts += [f"{count} {word}" for count, word in (*counts, (waiting, "to come"), (calm, "skipped")) if count]
         size = max(8, min(40, columns // 3))
         while len(facts) > 1 and width("  ".join(facts)) + size + 4 > columns:

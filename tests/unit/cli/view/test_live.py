@@ -113,7 +113,7 @@ def test_each_active_job_is_a_line_with_state_elapsed_end_and_next_look() -> Non
     assert re.fullmatch(r" ▶ extract +running +29.8s  ~1m left, ends \d\d:\d\d:\d\d +polls in 4s", shown[0])
     assert re.fullmatch(r" · load +queued +28.8s  23s overdue", shown[1])
     assert shown[2].startswith(" ░░░░")
-    assert shown[2].endswith("0/3  30s  1 running  1 on the way  1 to come")
+    assert shown[2].endswith("0/3  30s  1 running  1 not running yet  1 to come")
     assert len(shown) == 3
 
 
