@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from aftrun.domain.model import RunReport
-from aftrun.domain.past import JobPast
+if TYPE_CHECKING:
+    from aftrun.domain.model import RunReport
+    from aftrun.domain.past import JobPast
 
-Render = Callable[[RunReport], str]
+Render = Callable[["RunReport"], str]
 
 
 @dataclass(frozen=True, slots=True)
