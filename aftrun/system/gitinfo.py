@@ -1,10 +1,11 @@
-"""Which commit a manifest was part of, for the report."""
+"""What git knows of files: which commit a manifest was part of, and whether a folder can come with a checkout."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 TIMEOUT = 5.0
@@ -17,6 +18,29 @@ def work_tree(folder: Path) -> Path | None:
         return next((each for each in (here, *here.parents) if (each / ".git").exists()), None)
     except OSError:  # a folder above may not be entered, or the one that this was started in is gone
         return None
+
+
+def tracks(folder: Path, names: Iterable[str]) -> bool:
+    """Whether git tracks something of these names in a folder, so that a pull or another branch can change it.
+
+    git's index is looked at, and git not asked, which can be made to run programs by a repository's settings. In its
+    version 4, where a path is written as its difference from the one before, the names alone decide.
+    """
+    tree = work_tree(folder)
+    if tree is None:
+        return False
+    try:
+        home = tree / ".git"
+        if home.is_file():  # of a submodule, or of another work tree of one repository
+            home = tree / home.read_text(encoding="utf-8", errors="surrogateescape").partition(":")[2].strip()
+        index = (home / "index").read_bytes()
+        below = folder.resolve().relative_to(tree).as_posix()
+    except (OSError, ValueError):
+        return False  # nothing is tracked yet; or it is no repository
+    if index[4:8] == b"\0\0\0\4":
+        return any(os.fsencode(name) + end in index for name in names for end in (b"\0", b"/"))
+    start = "" if below == "." else f"{below}/"
+    return any(os.fsencode(f"{start}{name}") + end in index for name in names for end in (b"\0", b"/"))
 
 
 def _git() -> str | None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from aftrun.domain import runids
 from aftrun.domain.errors import StateError, UsageError
 from aftrun.system.files import make_once, read_regular, write_atomic
+from aftrun.system.gitinfo import tracks
 from aftrun.system.shell import quoted
 from aftrun.system.userdata import data_folder
 
@@ -31,6 +32,8 @@ _KEY_LENGTH = 32
 _MOST_MARKS = 100
 _PARTS = ("state.db", "state.db-wal", "state.db-shm", "state.db-journal", "runs", "once.ndjson", "digest.key")
 """What a record is made of. A folder that has none of these holds nothing that could be believed."""
+
+_STAKE = "what it says would be believed: which servers get the key, which jobs are done, which runs go on"
 
 _accepted: set[str] = set()
 """Folders that the user has accepted for this process, by place: where no mark can be written, that has to do."""
@@ -57,7 +60,7 @@ def check(folder: Path) -> None:
     """Make sure that a state folder is this user's own. One without a record is nobody's yet.
 
     Raises:
-        UsageError: it holds a record, and aftrun did not make it here for this user.
+        UsageError: it holds a record, and aftrun did not make it here for this user, or git can change it.
     """
     if not _has_record(folder):
         return
@@ -65,18 +68,24 @@ def check(folder: Path) -> None:
     if place in _accepted:
         return
     key = _read_key()
+    where = quoted(str(folder))
     if key is not None and _mark(key, place, _owner(folder)) in _marks(folder):
-        return
+        if not tracks(folder, _PARTS):
+            return
+        why = "is tracked by git: a pull, or another branch, can change what it says"
+        raise UsageError(
+            f"the state folder {folder} {why}\n{_STAKE}",
+            hint=f"take it out of git: git rm -r --cached {where}, and add it to .gitignore\n"
+            "  (or say each time that you trust it: AFTRUN_TRUST_STATE=1)",
+        )
     if _owner(folder) not in (None, _this_user()):
         why = "belongs to another user"
     elif not _marks(folder):
         why = "was not made by aftrun for you: it may have come with a checkout, or out of a cache"
     else:
         why = "was not made here by aftrun for you: it was copied, moved, or made by somebody else"
-    where = quoted(str(folder))
     raise UsageError(
-        f"the state folder {folder} {why}\n"
-        "what it says would be believed: which servers get the key, which jobs are done, which runs go on",
+        f"the state folder {folder} {why}\n{_STAKE}",
         hint=f"if it is yours, accept it once: aftrun history --state-dir {where} --trust-state\n"
         "  (in CI, where it comes out of a cache: AFTRUN_TRUST_STATE=1); or use another --state-dir",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,49 @@ def test_where_users_keep_their_data(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Path, "home", homeless)
     assert data_folder({}, "linux") is None
+
+
+def git(folder: Path, *words: str) -> None:
+    """Run git, with settings of its own."""
+    settings = ["-c", "user.name=jo", "-c", "user.email=jo@box", "-c", "init.defaultBranch=main"]
+    subprocess.run(["git", "-C", str(folder), *settings, *words], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("version", ["2", "3", "4"], ids=lambda each: f"index {each}")
+@pytest.mark.parametrize("where", [".", "deep/er"])
+def test_a_record_that_git_tracks_is_not_believed(data: Path, tmp_path: Path, where: str, version: str) -> None:
+    """A pull could bring another one. What is ignored, or tracked beside it, is no matter; nor is what has no index."""
+    work = tmp_path / "work"
+    state = work / where / ".aftrun"
+    git(tmp_path, "init", str(work))
+    made(state)
+    state_folder.check(state)  # there is no index yet
+    (state.parent / "night.yaml").write_text("scriptName: a\n", encoding="utf-8")
+    (state.parent / ".aftrun-notes").write_text("", encoding="utf-8")
+    git(work, "add", "--", f"{where}/night.yaml", f"{where}/.aftrun-notes")
+    git(work, "update-index", "--index-version", version)
+    state_folder.check(state)
+    git(work, "add", "--intent-to-add" if version == "3" else "--force", "--", f"{where}/.aftrun/state.db")
+    with pytest.raises(UsageError, match="tracked by git") as refused:
+        state_folder.check(state)
+    assert "git rm -r --cached" in (refused.value.hint or "")
+    state_folder.accept(state)
+    state_folder.check(state)  # for this process
+    state_folder._accepted.clear()
+    with pytest.raises(UsageError, match="tracked by git"):
+        state_folder.check(state)
+    git(work, "rm", "-r", "--cached", "--quiet", "--force", f"{where}/.aftrun")
+    state_folder.check(state)
+
+
+def test_a_record_in_another_work_tree_of_a_repository(data: Path, tmp_path: Path) -> None:
+    """There `.git` is a file that says where the index is."""
+    main, other = tmp_path / "main", tmp_path / "other"
+    git(tmp_path, "init", str(main))
+    git(main, "commit", "--allow-empty", "-m", "begin")
+    git(main, "worktree", "add", str(other))
+    made(other / ".aftrun")
+    state_folder.check(other / ".aftrun")
+    git(other, "add", "--force", ".aftrun/state.db")
+    with pytest.raises(UsageError, match="tracked by git"):
+        state_folder.check(other / ".aftrun")
