@@ -57,6 +57,8 @@ PENDING = result(None, "")
         ((), 0),
         ((GOOD,), 0),
         ((SUBMITTED,), 0),
+        ((result(Outcome.SUCCEEDED, ""),), 0),  # a record that gives no reason
+        ((result(Outcome.FAILED, ""),), 1),
         ((GOOD, NOT_NEEDED), 0),
         ((FAILED,), 1),
         ((REJECTED,), 1),
