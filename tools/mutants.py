@@ -23,7 +23,7 @@ from mutmut.stats import status_by_exit_code
 
 ROOT = Path(__file__).resolve().parent.parent
 JUSTIFIED = ROOT / "tests" / "mutants.toml"
-CORE = ("policy", "steps", "gate", "fold", "verdict")
+CORE = ("policy", "steps", "gate", "fold", "verdict", "converge")
 
 
 @dataclass(frozen=True, slots=True)
