@@ -13,6 +13,7 @@ from aftrun.report.html import render
 from tests.browser.visits import Browser, Visit, needs_chromium
 from tests.unit.past_samples import nights
 from tests.unit.report_samples import attempt, big, job, nasty, run, sample
+from tests.waiting import until
 
 pytestmark = needs_chromium
 
@@ -154,9 +155,14 @@ def test_dark_mode_follows_the_system_and_the_button(visit: Open) -> None:
     page.wait_for_background("rgb(14, 18, 23)")
     page.page.click("#theme")
     page.wait_for_background("rgb(245, 246, 248)")
-    page.page.reload()
-    page.page.wait_for_selector("tr.job")
-    page.wait_for_background("rgb(245, 246, 248)")
+
+    def remembered() -> bool:
+        page.page.reload()
+        page.page.wait_for_selector("tr.job")
+        colour: str = page.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return colour == "rgb(245, 246, 248)"
+
+    until(remembered)  # a page from a disk may be read again before the browser has stored what the last one said
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

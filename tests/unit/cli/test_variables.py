@@ -85,7 +85,7 @@ def test_a_word_that_nobody_knows_is_named_with_its_variable(aftrun: Run) -> Non
         done = aftrun(command, "m.yaml", env={variable: word})
         assert done.code == 2
         assert word in done.err
-        assert f"the variable {variable}, " in done.err
+        assert f"the variable {variable}" in done.err
 
 
 def test_one_variable_for_several_commands(aftrun: Run) -> None:
