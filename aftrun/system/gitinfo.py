@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from aftrun.system.files import read_regular
+
 TIMEOUT = 5.0
 
 
@@ -33,7 +35,7 @@ def tracks(folder: Path, names: Iterable[str]) -> bool:
         home = tree / ".git"
         if home.is_file():  # of a submodule, or of another work tree of one repository
             home = tree / home.read_text(encoding="utf-8", errors="surrogateescape").partition(":")[2].strip()
-        index = (home / "index").read_bytes()
+        index = read_regular(home / "index")
         below = folder.resolve().relative_to(tree).as_posix()
     except (OSError, ValueError):
         return False  # nothing is tracked yet; or it is no repository

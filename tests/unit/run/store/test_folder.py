@@ -242,3 +242,13 @@ def test_a_record_in_another_work_tree_of_a_repository(data: Path, tmp_path: Pat
     git(other, "add", "--force", ".aftrun/state.db")
     with pytest.raises(UsageError, match="tracked by git"):
         state_folder.check(other / ".aftrun")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+@pytest.mark.parametrize("part", [".git", ".git/index"])
+def test_a_pipe_in_the_place_of_an_index_holds_nobody_up(data: Path, tmp_path: Path, part: str) -> None:
+    """An unpacked archive can bring one: nothing is tracked by it."""
+    pipe = tmp_path / part
+    pipe.parent.mkdir(exist_ok=True)
+    os.mkfifo(pipe)
+    state_folder.check(made(tmp_path / ".aftrun"))
