@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   := build/demo
+# Tests start Python thousands of times: what is imported is compiled once, also where the machine says not to.
+export PYTHONDONTWRITEBYTECODE :=
+
 # Airflow pins hundreds of packages, so aftrun-airflow has an environment of its own.
 AIRFLOW := .venv-airflow
 

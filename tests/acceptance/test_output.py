@@ -160,6 +160,6 @@ def test_jobs_on_the_server(aftrun: Run, sandbox: Start, tmp_path: Path) -> None
         ["doctor", "--job", job],
         ["doctor", "--job", job, "--format", "json"],
         ["status", EVIL[0]],
-        ["wait", EVIL[3]],
+        ["wait", EVIL[3], "--timeout", "1s"],
     ):
         harmless(aftrun(*line, server=server, env=env))
