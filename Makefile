@@ -49,8 +49,8 @@ check: $(VENV)/.dev ## What to run while working: style, types, unit and propert
 
 PARALLEL := -n 4 --dist worksteal
 
-test: $(VENV)/.dev ## Run the tests of the code: all but those of test-packaging.
-	$(BIN)/python -m pytest $(PARALLEL) --ignore=tests/packaging
+test: $(VENV)/.dev ## Run the tests of the code: all but those of test-packaging and bench-small.
+	$(BIN)/python -m pytest $(PARALLEL) --ignore=tests/packaging --ignore=tests/benchmarks
 
 test-packaging: $(VENV)/.dev ## Build and install what is shipped, and try it: wheel, container, action, hook, dependencies.
 	$(BIN)/python -m pytest $(PARALLEL) tests/packaging
@@ -65,7 +65,7 @@ test-long: $(VENV)/.dev ## Try for an hour or two: random examples by the thousa
 # The same tests without the lock, in environments of their own, resolved anew each time.
 test-newest test-oldest: test-%: ## Run all tests on the newest of everything, or on the oldest dependencies that are allowed.
 	rm -rf .venv-$*
-	$(MAKE) test test-packaging RESOLUTION=$* VENV=.venv-$*
+	$(MAKE) test test-packaging bench-small RESOLUTION=$* VENV=.venv-$*
 
 test-wheel: $(VENV)/.dev ## Run the tests against the built wheel, in an environment of its own.
 	$(BIN)/python tests/packaging/against_wheel.py -n 2
@@ -111,7 +111,7 @@ bench: $(VENV)/.dev ## Measure against what people use instead; about ten minute
 	$(BIN)/python -m benchmarks --json build/bench/rows.json
 
 bench-small: $(VENV)/.dev ## Only show that the benchmarks work; the figures mean nothing.
-	$(BIN)/python -m benchmarks --small
+	$(BIN)/python -m pytest $(PARALLEL) tests/benchmarks
 
 SECONDS ?= 60
 SEED    ?=

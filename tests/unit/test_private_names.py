@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 import aftrun
+from tests import sources
 from tests.conftest import ROOT
 
 TRIED = {"urllib3": ("2.2.0", "2.8.0"), "python": ("3.11", "3.13")}
@@ -42,7 +43,6 @@ READ = {"urllib3.connection.HTTPConnection._dns_host"}
 DOCUMENTED = {"_exit", "_abc_impl"}
 """Names that begin with `_` and are nobody's secret: `os._exit`, and what `abc` adds to every class of its own."""
 
-FOLDER = ROOT / "aftrun"
 FOREIGN = (
     "http.",
     "urllib3",
@@ -87,16 +87,10 @@ def overridden() -> set[str]:
     return {each for each in names if each.rpartition(".")[2] not in DOCUMENTED}
 
 
-def sources() -> Iterator[ast.Module]:
-    """The source of all modules."""
-    for path in sorted(FOLDER.rglob("*.py")):
-        yield ast.parse(path.read_text(encoding="utf-8"))
-
-
 def read() -> set[str]:
     """Private attributes that our code reads and nothing of ours defines, and private names that it imports."""
     used, own = set(), set(DOCUMENTED)
-    for tree in sources():
+    for _, tree in sources.modules():
         for node in ast.walk(tree):
             match node:
                 case ast.Attribute(attr=name, ctx=ast.Load()):

@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from pathlib import Path
 
-import aftrun
-
-PACKAGE = Path(aftrun.__file__).resolve().parent
-
-
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    """Every module of the package, by its path in there."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        yield path.relative_to(PACKAGE).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+from tests.sources import modules
 
 
 def test_one_module_says_what_this_machine_is() -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-import aftrun
 from aftrun.cli.commands.import_ import _read
 from aftrun.domain.values import Outside
 from aftrun.importer.found import Notebook
 from aftrun.manifest.envfile import read_env_file
 from aftrun.manifest.outside import Unavailable, fetch
 from aftrun.system.inputs import decoded, read_input
+from tests.sources import modules
 
 WAYS = {
     "plain": lambda text: text.encode(),
@@ -83,11 +83,10 @@ def test_a_folder_is_called_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_no_other_module_knows_of_byte_order_marks() -> None:
     """But for what counts a manifest's columns, and what changes one; and answers of servers are no files."""
-    package = Path(aftrun.__file__).parent
     others = {
-        f"{path.relative_to(package).as_posix()}"
-        for path in package.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        name
+        for name, tree in modules()
+        for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and node.value in ("utf-8-sig", "utf-16", b"\xef\xbb\xbf", b"\xff\xfe")
     }
     assert others == {
