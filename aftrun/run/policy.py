@@ -191,15 +191,13 @@ def _read(answer: Answer, job_id: str, id_field: str) -> ReadDecision:
             return Ended(
                 Outcome.CANCELLED, Reason.DONE, info.message or f"cancelled on the server ({info.status})", info
             )
-        case State.UNLISTED:
-            return Going(info)  # what is said of its word depends on those before it: see `sightings`
         case State.MISSING:
             return Going(
                 info,
                 "the job info names no state that aftrun can find; it goes on waiting\n"
                 "say where it is with server.jobInfo.status",
             )
-    return Going(info)
+    return Going(info)  # what is said of a word that nobody listed depends on those before it: see `sightings`
 
 
 def _failure_text(info: JobInfo) -> str:

@@ -131,6 +131,7 @@ def test_429_needs_no_retry_after_and_503_does() -> None:
     decision = policy.after_submit(Answer(503))
     assert isinstance(decision, Ended)
     assert (decision.outcome, decision.reason) == AMBIGUOUS
+    assert decision.message.startswith("the server answered HTTP 503")
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
@@ -149,6 +150,23 @@ def test_success_needs_an_id(status: int) -> None:
         assert (decision.outcome, decision.reason) == AMBIGUOUS
         assert f"HTTP {status}" in decision.message
     assert "not JSON" in str(policy.after_submit(nothing))
+
+
+@pytest.mark.parametrize("status", [*range(100, 200, 33), *range(300, 600)])
+def test_only_success_creates(status: int) -> None:
+    """Whatever else an answer holds that names a job."""
+    assert not isinstance(policy.after_submit(Answer(status, CREATED)), Created)
+
+
+@pytest.mark.parametrize("status", [404, 405, 410])
+def test_a_missing_address_or_script_is_told_apart(status: int) -> None:
+    """Either may be what is missing; the remedy is on the line after the cause."""
+    decision = policy.after_submit(Answer(status, message="no"))
+    assert isinstance(decision, Ended)
+    cause, _, remedy = decision.message.partition("\n")
+    assert cause == f"HTTP {status}: no"
+    assert "no such address" in remedy
+    assert "no such script" in remedy
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -439,6 +457,13 @@ def test_retry_only_on_what_is_listed() -> None:
     assert policy.retry_delay(Retry(), 1, Outcome.FAILED) is None
     assert policy.retry_delay(Retry(limit=1), 1, Outcome.REJECTED) is None
     assert policy.retry_delay(Retry(limit=9, cap=25.0), 8, Outcome.FAILED) == 25.0
+
+
+@pytest.mark.parametrize(("duration", "delay"), [(0.0, 0.0), (0.5, 25.0)])
+def test_a_delay_beyond_all_numbers_is_the_cap(duration: float, delay: float) -> None:
+    """But nothing, doubled however often, is nothing."""
+    retry = Retry(limit=5000, duration=duration, factor=10.0, cap=25.0)
+    assert policy.retry_delay(retry, 4000, Outcome.FAILED) == delay
 
 
 @given(st.integers(1, 1_000_000), st.floats(1, 1e6), st.floats(0.001, 1e6), st.floats(0.001, 1e6))
