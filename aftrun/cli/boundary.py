@@ -27,8 +27,8 @@ if sys.platform == "win32":  # pragma: no cover  # no Windows among the machines
 
     def _understands_colours(stream: object) -> bool:
         """Whether the console takes escape sequences once it is asked to; old ones refuse."""
-        import ctypes  # noqa: PLC0415  # only Windows pays for it
-        import msvcrt  # noqa: PLC0415  # the same
+        import ctypes  # only Windows pays for it
+        import msvcrt
 
         try:
             handle = ctypes.c_void_p(msvcrt.get_osfhandle(getattr(stream, "fileno")()))  # noqa: B009  # any object
@@ -169,7 +169,7 @@ def open_missing_streams() -> None:
 def report_error(error: AftrunError) -> None:
     """Say what went wrong, in the error's own words."""
     if isinstance(error, ManifestError):
-        from aftrun.manifest.check.diagnostics import render  # noqa: PLC0415  # only errors pay for it
+        from aftrun.manifest.check.diagnostics import render  # only errors pay for it
 
         say(render(error.problems, error.files).rstrip("\n"))
         say(error.message)

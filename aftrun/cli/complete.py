@@ -61,7 +61,7 @@ def _files(ctx: Any) -> list[str]:
 
 
 def _loaded(files: Iterable[str]) -> list[Manifest]:
-    from aftrun.manifest import load_all  # noqa: PLC0415  # only where a manifest is looked into
+    from aftrun.manifest import load_all  # only where a manifest is looked into
 
     found: list[Manifest] = []
     for name in map(str, filter(None, files)):
@@ -75,7 +75,7 @@ def jobs(ctx: Any, incomplete: str) -> list[Offer]:
 
     A matrix job stands there under the name that its copies share.
     """
-    from aftrun.domain.values import nothing_inside, preview  # noqa: PLC0415  # only where a name is completed
+    from aftrun.domain.values import nothing_inside, preview  # only where a name is completed
 
     found = _loaded(_files(ctx))
     plus = "+" if incomplete.startswith("+") else ""
@@ -108,8 +108,8 @@ def _of_runs(rule: str) -> Callable[[Any, str], list[Offer]]:
     """The runs that a rule of `service/which.py` takes, which is loaded only where a run is completed."""
 
     def offered(ctx: Any, incomplete: str) -> list[Offer]:
-        from aftrun.service import history as past  # noqa: PLC0415  # only where a run is completed
-        from aftrun.service import which  # noqa: PLC0415  # the same
+        from aftrun.service import history as past  # only where a run is completed
+        from aftrun.service import which
 
         wanted = getattr(which, rule) if rule else lambda *_: True
         with suppress(AftrunError), past.open_log(_state_dir(ctx)) as log:
@@ -133,7 +133,7 @@ live_runs = _of_runs("is_alive")
 
 def past_jobs(ctx: Any, incomplete: str) -> list[Offer]:
     """Names of jobs that are on record."""
-    from aftrun.service import history, past, which  # noqa: PLC0415  # only where a job is completed
+    from aftrun.service import history, past, which  # only where a job is completed
 
     with suppress(AftrunError), history.open_log(_state_dir(ctx)) as log:
         found = past.gather(log, which.runs(log, limit=_MANY))
@@ -143,7 +143,7 @@ def past_jobs(ctx: Any, incomplete: str) -> list[Offer]:
 
 def job_ids(ctx: Any, incomplete: str) -> list[Offer]:
     """The server's ids of jobs that recent runs started."""
-    from aftrun.service import history as past  # noqa: PLC0415  # only where an id is completed
+    from aftrun.service import history as past  # only where an id is completed
 
     with suppress(AftrunError), past.open_log(_state_dir(ctx)) as log:
         found = [(row, past.read(log, row).report) for row in log.runs()[:_RECENT]]
@@ -154,8 +154,8 @@ def job_ids(ctx: Any, incomplete: str) -> list[Offer]:
 
 def jobs_in_doubt(ctx: Any, incomplete: str) -> list[Offer]:
     """The jobs of the run on the line whose end nobody saw."""
-    from aftrun.service import history as past  # noqa: PLC0415  # only where a job is completed
-    from aftrun.service import settle, which  # noqa: PLC0415  # the same
+    from aftrun.service import history as past  # only where a job is completed
+    from aftrun.service import settle, which
 
     offers: list[Offer] = []
     with suppress(AftrunError), past.open_log(_state_dir(ctx)) as log:
@@ -169,8 +169,8 @@ def jobs_in_doubt(ctx: Any, incomplete: str) -> list[Offer]:
 
 def codes(_: Any, incomplete: str) -> list[Offer]:
     """The codes of messages, and the keys of manifests."""
-    from aftrun.manifest.check.diagnostics import CODES  # noqa: PLC0415  # only where a code is completed
-    from aftrun.manifest.check.keypages import keys  # noqa: PLC0415  # the same
+    from aftrun.manifest.check.diagnostics import CODES  # only where a code is completed
+    from aftrun.manifest.check.keypages import keys
 
     return [*_fitting(CODES.items(), incomplete.upper()), *(_fitting(keys(), incomplete) if incomplete else ())]
 

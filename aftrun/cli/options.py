@@ -90,7 +90,7 @@ class StateFlags:
     def folder(self) -> Path:
         """The state folder, accepted where that was said. Whoever opens it makes sure that it may be opened."""
         if self.trust_state:
-            from aftrun.run.store.folder import accept  # noqa: PLC0415  # only for this flag
+            from aftrun.run.store.folder import accept  # only for this flag
 
             accept(self.state_dir)
         return self.state_dir
@@ -122,14 +122,14 @@ class PolicyFlags:
             ManifestError: it is none.
             UsageError: it cannot be read.
         """
-        from aftrun.manifest import policyfile  # noqa: PLC0415  # the parser is for commands that read manifests
+        from aftrun.manifest import policyfile  # the parser is for commands that read manifests
 
         return policyfile.in_force(self.policy)
 
     def environ(self, env_files: Sequence[Path] | None = None) -> Governed:
         """Where values from outside come from: the environment, then these files, under the policy in force."""
-        from aftrun.manifest.envfile import with_env_files  # noqa: PLC0415  # the same
-        from aftrun.manifest.policy import Governed  # noqa: PLC0415  # the same
+        from aftrun.manifest.envfile import with_env_files
+        from aftrun.manifest.policy import Governed
 
         return Governed(self.in_force(), with_env_files(os.environ, env_files or ()))
 

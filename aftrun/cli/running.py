@@ -17,6 +17,7 @@ from aftrun.cli.choices import Output
 from aftrun.cli.options import ReportFlags, ViewFlags
 from aftrun.domain.durations import parse_duration
 from aftrun.domain.errors import ExitCode, ManifestError, UsageError
+from aftrun.domain.model import Outcome
 from aftrun.service.lines import about_run, record_flag
 from aftrun.system.shell import quoted
 from aftrun.system.signals import exit_code, listen, restore
@@ -55,7 +56,7 @@ def load(
     policy: Policy | None = None,
 ) -> Loaded:
     """Read manifests, and say their warnings. The parameters are those of `load_all`."""
-    from aftrun.manifest import load_all  # noqa: PLC0415  # the parser is for commands that read manifests
+    from aftrun.manifest import load_all  # the parser is for commands that read manifests
 
     loaded = load_all(
         files,
@@ -68,7 +69,7 @@ def load(
     for note in loaded.notes:
         say(f"note: {note}")
     if loaded.warnings:
-        from aftrun.manifest.check.diagnostics import render  # noqa: PLC0415  # only warnings pay for it
+        from aftrun.manifest.check.diagnostics import render  # only warnings pay for it
 
         say(render(loaded.warnings, loaded.files).rstrip("\n"))
     return loaded
@@ -86,7 +87,7 @@ def bind_all(manifests: Sequence[Manifest], environ: Mapping[str, str], loaded: 
     Raises:
         ManifestError: a value is missing.
     """
-    from aftrun.manifest import bind  # noqa: PLC0415  # the parser is for commands that read manifests
+    from aftrun.manifest import bind  # the parser is for commands that read manifests
 
     try:
         return bind(manifests, environ)
@@ -130,15 +131,15 @@ def check_outputs(
     Raises:
         UsageError: it cannot, or has none.
     """
-    from aftrun.cli.view import outputs  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.cli.view import outputs
 
     more = (ending.metrics_textfile, None if view.events in (None, "-") else Path(view.events or ""))
     places = [place for each in ending.paths.by_format().values() for place in each]
     outputs.check_places([*places, *filter(None, more)], [path for path, _ in files])
     outputs.rehearse(setup, os.environ, ending.paths.by_format(), ending.metrics_textfile)
     if ending.output is Output.TABLE:
-        from aftrun.cli.view import table  # noqa: PLC0415  # only for this output
-        from aftrun.report import rehearsal  # noqa: PLC0415  # the same
+        from aftrun.cli.view import table  # only for this output
+        from aftrun.report import rehearsal
 
         table.render(rehearsal.REPORT, colour=True)
 
@@ -161,11 +162,11 @@ def carry_out(
         StateError: the record could not be begun; nothing was sent.
         UsageError: a file that TLS settings name cannot be used, or somebody else works on the run.
     """
-    from aftrun.cli.view.observers import RunObservers, Subject  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.manifest.redact import without_keys  # noqa: PLC0415  # the same
-    from aftrun.run.store.rows import StoredFile  # noqa: PLC0415  # the same
-    from aftrun.service.execution import RunExecution  # noqa: PLC0415  # the same
-    from aftrun.service.recording import OnDisk  # noqa: PLC0415  # the same
+    from aftrun.cli.view.observers import RunObservers, Subject
+    from aftrun.manifest.redact import without_keys
+    from aftrun.run.store.rows import StoredFile
+    from aftrun.service.execution import RunExecution
+    from aftrun.service.recording import OnDisk
 
     check_outputs(setup, view, ending, files)
     stored = tuple(StoredFile(path, without_keys(path, data)) for path, data in files)
@@ -194,7 +195,7 @@ def resume_line(setup: PreparedRun, state_dir: Path) -> str:
 
 def _about_jobs(setup: PreparedRun, state_dir: Path) -> Commands:
     """What is said to type about a job of the run, whose server the record tells. A sandbox ends with its run."""
-    from aftrun.run.sightings import Commands  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.run.sightings import Commands
 
     where = record_flag(state_dir)
     raw = "" if setup.sandbox else f"aftrun status {{id}} --raw{where}"
@@ -236,8 +237,8 @@ def conclude(
 
     `word` is the run's outcome for people, where its record does not have it.
     """
-    from aftrun.cli.view import outputs  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.run.verdict import worst  # noqa: PLC0415  # the same
+    from aftrun.cli.view import outputs
+    from aftrun.run.verdict import worst
 
     report = finished.report
     each = _Outputs(finished.errors)
@@ -308,8 +309,7 @@ _SHOWN_IDS = 5
 
 def _to_see(report: RunReport, run: str, record: str) -> Iterator[str]:
     """How to see what became of jobs whose end nobody saw, with nothing submitted: the first thing to try."""
-    from aftrun.domain.events import Reason  # noqa: PLC0415  # only after such a run
-    from aftrun.domain.model import Outcome  # noqa: PLC0415  # the same
+    from aftrun.domain.events import Reason  # only after such a run
 
     unlisted = [job for job in report.jobs if job.reason == Reason.UNLISTED and job.job_id]
     if unlisted:
@@ -329,11 +329,11 @@ def _to_see(report: RunReport, run: str, record: str) -> Iterator[str]:
 def show_report(report: RunReport, output: Output) -> None:
     """The report on standard output, as asked for."""
     if output is Output.JSON:
-        from aftrun.report import json as json_report  # noqa: PLC0415  # only for this output
+        from aftrun.report import json as json_report  # only for this output
 
         emit(json_report.render(report), Form.JSON)
     elif output is Output.TABLE:
-        from aftrun.cli.view import table  # noqa: PLC0415  # only for this output
+        from aftrun.cli.view import table  # only for this output
 
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         text = table.render(report, colour=colour(sys.stdout), columns=columns)

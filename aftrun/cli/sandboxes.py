@@ -24,12 +24,12 @@ def read_scenario(path: Path | None) -> Scenario:
         ManifestError: the file is no YAML, or no scenario.
         UsageError: it cannot be read, or a range in it is the wrong way round.
     """
-    from aftrun.sandbox.scenario import Scenario, parse  # noqa: PLC0415  # only the sandbox needs it
+    from aftrun.sandbox.scenario import Scenario, parse  # only the sandbox needs it
 
     if path is None:
         return Scenario()
-    from aftrun.manifest.check.scenario import read  # noqa: PLC0415  # the parser is for commands that read files
-    from aftrun.manifest.parse.syntax import MAX_BYTES  # noqa: PLC0415  # it comes with the parser
+    from aftrun.manifest.check.scenario import read  # the parser is for commands that read files
+    from aftrun.manifest.parse.syntax import MAX_BYTES  # it comes with the parser
 
     try:
         data = read_input(path, MAX_BYTES)  # and one byte more, of which the parser says so
@@ -63,7 +63,7 @@ def sandbox_for(wanted: bool, scenario: Path | None = None) -> Iterator[Sandbox 
     if not wanted:
         yield None
         return
-    from aftrun.sandbox.server import Sandbox  # noqa: PLC0415  # an extra
+    from aftrun.sandbox.server import Sandbox  # an extra
 
     with Sandbox(read_scenario(scenario)) as server:
         say(

@@ -15,11 +15,11 @@ from aftrun.cli.flags import flag
 from aftrun.domain import urls
 from aftrun.domain.errors import UsageError
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE, ServerSpec
+from aftrun.domain.values import Template
 from aftrun.system.shell import setting
 
 if TYPE_CHECKING:
     from aftrun.domain.model import JobInfoMap
-    from aftrun.domain.values import Template
     from aftrun.manifest.policy import Governed
     from aftrun.service.jobs import KnownJob
     from aftrun.service.prepare import ServerOverride
@@ -90,7 +90,7 @@ class KeyFlags:
 
     def reference(self) -> Template:
         """The key as a manifest would name it."""
-        from aftrun.service.single_server import key_reference  # noqa: PLC0415  # with the rest of the machinery
+        from aftrun.service.single_server import key_reference
 
         if self.api_key_file is not None:
             return key_reference("file", str(self.api_key_file.absolute()))
@@ -114,7 +114,7 @@ class KeyFlags:
         ):
             return outer
         if sys.stdin.isatty() and sys.stderr.isatty():
-            import getpass  # noqa: PLC0415  # only where there is a person
+            import getpass  # only where there is a person
 
             key = getpass.getpass(f"API key for {url}: ").strip()
             if key:
@@ -144,7 +144,7 @@ def job_info_from(path: Path | None) -> Mapping[str, JobInfoMap]:
     """
     if path is None:
         return {}
-    from aftrun.manifest import learned  # noqa: PLC0415  # the parser is for commands that read manifests
+    from aftrun.manifest import learned  # the parser is for commands that read manifests
 
     return learned.read(str(path))
 
@@ -214,7 +214,7 @@ class TargetFlags:
             spec = replace(spec, api_key=self.key.reference())
         spec = override_of(self.flags).apply(spec)
         if self.job_info_from is not None:
-            from aftrun.domain.words import of_server, with_learned  # noqa: PLC0415  # only for this flag
+            from aftrun.domain.words import of_server, with_learned  # only for this flag
 
             words = of_server(job_info_from(self.job_info_from), spec.name)
             spec = spec if words is None else replace(spec, job_info=with_learned(spec.job_info, words))
@@ -227,8 +227,8 @@ class TargetFlags:
         return plain if self.flags.server is not None else self._on_record(job_ids) or plain
 
     def _from_manifest(self, path: Path) -> Target:
-        from aftrun.cli.running import load  # noqa: PLC0415  # the parser is for commands that read manifests
-        from aftrun.service.single_server import hidden_values  # noqa: PLC0415  # with the rest of the machinery
+        from aftrun.cli.running import load  # the parser is for commands that read manifests
+        from aftrun.service.single_server import hidden_values
 
         environ = self.policy.environ()
         manifests = load([str(path)], {}, environ, insecure_http=self.flags.tls.insecure_http).manifests
@@ -243,8 +243,8 @@ class TargetFlags:
         """Where the record says that aftrun started these jobs; None where it knows none of them."""
         if not job_ids or not self.state.state_dir.is_dir():
             return None
-        from aftrun.service import jobs  # noqa: PLC0415  # with the rest of the machinery
-        from aftrun.service.single_server import hidden_values  # noqa: PLC0415  # the same
+        from aftrun.service import jobs
+        from aftrun.service.single_server import hidden_values
 
         folder, environ = self.state.folder, self.policy.environ()
         found = [known for each in job_ids if (known := jobs.find(folder, each)) is not None]
@@ -263,8 +263,7 @@ class TargetFlags:
         Raises:
             UsageError: there is no key.
         """
-        from aftrun.domain.values import Template  # noqa: PLC0415  # the same
-        from aftrun.run.preview import url_of  # noqa: PLC0415  # with the rest of the machinery
+        from aftrun.run.preview import url_of
 
         wanted = isinstance(spec.api_key, Template) and any(
             each.key == ("env", DEFAULT_KEY_VARIABLE) and each.default is None for each in spec.api_key.outsides()
@@ -278,7 +277,7 @@ def override_of(flags: options.ServerFlags) -> ServerOverride:
     Raises:
         UsageError: flags contradict each other, or the URL is none.
     """
-    from aftrun.service.prepare import ServerOverride  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service.prepare import ServerOverride
 
     override = ServerOverride(
         url=None if flags.server is None else full_url(flags.server),

@@ -64,7 +64,7 @@ def _for_others(command: str, environ: MutableMapping[str, str]) -> list[str]:
 
 def _shared() -> Mapping[str, Mapping[str, type[StrEnum]]]:
     """Variables of flags that take different words in different commands, and those words (a test holds it to them)."""
-    from aftrun.domain.model import Outcome, RunOutcome  # noqa: PLC0415  # only where there are variables
+    from aftrun.domain.model import Outcome, RunOutcome  # only where there are variables
 
     return {
         "AFTRUN_FORMAT": {

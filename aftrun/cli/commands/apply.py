@@ -81,12 +81,12 @@ def apply(
     The table or JSON at the end goes to standard output, everything else to standard error. The report of every run
     is kept in DIR/runs/RUN/report.json.
     """
-    from aftrun.cli.running import bind_all, carry_out, duration, load  # noqa: PLC0415  # the same
-    from aftrun.cli.sandboxes import check_scenario, sandbox_for  # noqa: PLC0415  # the same
-    from aftrun.manifest import without_keys  # noqa: PLC0415  # the same
-    from aftrun.run.once import ALL  # noqa: PLC0415  # the same
-    from aftrun.service.options import RunOptions  # noqa: PLC0415  # the same
-    from aftrun.service.prepare import prepare, prepare_run  # noqa: PLC0415  # --help needs none of this
+    from aftrun.cli.running import bind_all, carry_out, duration, load
+    from aftrun.cli.sandboxes import check_scenario, sandbox_for
+    from aftrun.manifest import without_keys
+    from aftrun.run.once import ALL
+    from aftrun.service.options import RunOptions
+    from aftrun.service.prepare import prepare, prepare_run  # --help needs none of this
 
     check_scenario(sandbox, scenario)
     variables = options.parse_variables(var)
@@ -113,7 +113,7 @@ def apply(
         again=(ALL,) if run.again else (),
     ).with_words(words)
     if dry_run:
-        from aftrun.cli.commands.plan import PlanFormat, show_plan  # noqa: PLC0415  # only for this flag
+        from aftrun.cli.commands.plan import PlanFormat, show_plan  # only for this flag
 
         form = PlanFormat.JSON if ending.output is Output.JSON else PlanFormat.TEXT
         show_plan(loaded.manifests, chosen, environ, form, state_dir=state.folder)
@@ -146,11 +146,11 @@ def _begin_or_join(
     files: Sequence[tuple[str, bytes]],
 ) -> int:
     """Begin a run, or follow or resume another one of the same jobs, as `overlap` and `unfinished` say."""
-    from aftrun.cli.commands.resume import with_tls  # noqa: PLC0415  # the same
-    from aftrun.cli.commands.watch import follow  # noqa: PLC0415  # the same
-    from aftrun.cli.running import carry_out, check_outputs, signals, warn  # noqa: PLC0415  # the same
-    from aftrun.service import history, which  # noqa: PLC0415  # the same
-    from aftrun.service.admission import Admission, Begin, Instead, Left, begin_or_join  # noqa: PLC0415  # the same
+    from aftrun.cli.commands.resume import with_tls
+    from aftrun.cli.commands.watch import follow
+    from aftrun.cli.running import carry_out, check_outputs, signals, warn
+    from aftrun.service import history, which
+    from aftrun.service.admission import Admission, Begin, Instead, Left, begin_or_join
 
     setup = make()
     check_outputs(setup, view, ending, files)
@@ -197,7 +197,7 @@ def _say_left_out(manifests: Sequence[Manifest], chosen: RunOptions) -> None:
     """Say which needs are taken to be met, since `--select` or `--exclude` leaves them out."""
     if not chosen.select and not chosen.exclude:
         return
-    from aftrun.run.select import choose, needs_left_out  # noqa: PLC0415  # only for these flags
+    from aftrun.run.select import choose, needs_left_out  # only for these flags
 
     found = needs_left_out(manifests, choose(manifests, chosen.select, chosen.exclude).left_out)
     for job, need in found[:_MOST_NOTES]:

@@ -28,7 +28,7 @@ def completion(
 
     What it completes it reads from files: it sends no request and reads no secret.
     """
-    from aftrun.cli.main import build  # noqa: PLC0415  # which imports this module
+    from aftrun.cli.main import build  # which imports this module
 
     os.environ["_AFTRUN_COMPLETE"] = f"source_{shell.value}"  # how typer is asked for its script
     build("completion")(args=[], prog_name="aftrun")

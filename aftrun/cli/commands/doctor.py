@@ -11,6 +11,7 @@ from aftrun.cli.boundary import Form, colour, emit
 from aftrun.cli.choices import TextFormat
 from aftrun.cli.flags import argument, flag
 from aftrun.domain.errors import UsageError
+from aftrun.domain.text import dumps, one_line
 
 if TYPE_CHECKING:
     from aftrun.domain.model import Json, ServerSpec
@@ -40,8 +41,8 @@ def doctor(
     missing; 3 the server cannot be reached, or its certificate is not accepted; 4 the key is refused; 6 the job info
     cannot be read.
     """
-    from aftrun.run.verdict import OBSTACLES, worst  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.service.doctor import Doctor, check_flags  # noqa: PLC0415  # the same
+    from aftrun.run.verdict import OBSTACLES, worst
+    from aftrun.service.doctor import Doctor, check_flags
 
     flags = serverflags.TargetFlags(server, key, policy=policy)
     specs, hidden = _specs(files or [], flags, server_name)
@@ -63,8 +64,8 @@ def _specs(
         if server_name is not None:
             raise UsageError("--server-name needs a manifest, which holds the servers")
         return [flags.spec()], ()
-    from aftrun.cli.running import load  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.service.single_server import hidden_values  # noqa: PLC0415  # the same
+    from aftrun.cli.running import load
+    from aftrun.service.single_server import hidden_values
 
     flags.key.check()
     override = serverflags.override_of(flags.flags)
@@ -83,8 +84,7 @@ def _specs(
 
 
 def _as_text(checkup: Checkup) -> str:
-    from aftrun.cli.view.progress import paint  # noqa: PLC0415  # only for this output
-    from aftrun.domain.text import one_line  # noqa: PLC0415  # the same
+    from aftrun.cli.view.progress import paint  # only for this output
 
     coloured = colour(sys.stdout)
     lines = [one_line(checkup.server)]
@@ -96,7 +96,7 @@ def _as_text(checkup: Checkup) -> str:
     text = "\n".join(lines) + "\n"
     if checkup.info is None or checkup.target is None:
         return text
-    from aftrun.cli.commands.status import raw_text  # noqa: PLC0415  # only for this output
+    from aftrun.cli.commands.status import raw_text  # only for this output
 
     return text + "\n" + raw_text(checkup.info, checkup.target.spec.job_info, checkup.target.setup.scrubber)
 
@@ -106,8 +106,7 @@ def _check(check: Check) -> dict[str, Json]:
 
 
 def _as_json(checkups: list[Checkup]) -> str:
-    from aftrun.client.jobinfo.explain import explain, suggest  # noqa: PLC0415  # the same
-    from aftrun.domain.text import dumps  # noqa: PLC0415  # only for this output
+    from aftrun.client.jobinfo.explain import explain, suggest
 
     servers: list[Json] = []
     for checkup in checkups:

@@ -9,6 +9,7 @@ from aftrun.cli import complete
 from aftrun.cli.boundary import emit
 from aftrun.cli.flags import argument
 from aftrun.domain.errors import UsageError
+from aftrun.domain.text import did_you_mean
 
 _CODE = re.compile(r"A?F?T?[0-9]+|AFT.*")
 
@@ -24,9 +25,8 @@ def explain(
     ] = None,
 ) -> int:
     """Explain a code that `validate` printed, or a key of a manifest: what it means, with examples."""
-    from aftrun.domain.text import did_you_mean  # noqa: PLC0415  # the same
-    from aftrun.manifest.check import pages  # noqa: PLC0415  # only for this command
-    from aftrun.manifest.check.diagnostics import CODES  # noqa: PLC0415  # the same
+    from aftrun.manifest.check import pages  # only for this command
+    from aftrun.manifest.check.diagnostics import CODES
 
     if code is None:
         emit("".join(f"{each}  {title}\n" for each, title in CODES.items()))
@@ -34,7 +34,7 @@ def explain(
     wanted = code.strip().upper()
     wanted = f"AFT{wanted:0>3}" if wanted.isdecimal() else wanted
     if wanted not in CODES and not _CODE.fullmatch(wanted):
-        from aftrun.manifest.check import keypages  # noqa: PLC0415  # only for keys
+        from aftrun.manifest.check import keypages  # only for keys
 
         emit(keypages.text(code.strip()))
         return 0

@@ -69,8 +69,8 @@ def history(
     ] = False,
 ) -> int:
     """List past runs, the newest first, and how their jobs have fared. Nothing is ever forgotten but by --prune."""
-    from aftrun.service import history as record  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.service import past, which  # noqa: PLC0415  # the same
+    from aftrun.service import history as record
+    from aftrun.service import past, which
 
     if not record.on_record(state.folder):
         # No history is a short history, not a mistake.
@@ -100,7 +100,7 @@ def history(
 
 
 def _prune(log: Log, state_dir: Path, age: str, *, forget_once: bool) -> int:
-    from aftrun.service import history as record  # noqa: PLC0415  # as above
+    from aftrun.service import history as record
 
     before = instant(time.time() - (duration(age, "--prune") or 0.0))
     done = record.prune(log, state_dir, before, forget_once=forget_once)
@@ -115,10 +115,10 @@ def _prune(log: Log, state_dir: Path, age: str, *, forget_once: bool) -> int:
 
 def _write_pages(told: Past, state_dir: Path, places: list[Path]) -> int:
     """The page at each place, with links from there to the runs' reports."""
-    from aftrun.cli.view.outputs import STDOUT  # noqa: PLC0415  # only for this flag
-    from aftrun.report import history as page  # noqa: PLC0415  # the same
-    from aftrun.service import past  # noqa: PLC0415  # as above
-    from aftrun.system.files import write_atomic  # noqa: PLC0415  # as above
+    from aftrun.cli.view.outputs import STDOUT  # only for this flag
+    from aftrun.report import history as page
+    from aftrun.service import past
+    from aftrun.system.files import write_atomic
 
     for place in places:
         folder = Path.cwd() if place == STDOUT else place.parent
@@ -135,7 +135,7 @@ def _show(told: Past, jobs: list[JobPast] | None, limit: int, form: TableFormat)
     """Runs, or these jobs, on standard output."""
     newest = told.runs[: -limit - 1 : -1]
     if form is not TableFormat.TABLE:
-        from aftrun.report import past as data  # noqa: PLC0415  # only for these formats
+        from aftrun.report import past as data  # only for these formats
 
         if form is TableFormat.CSV:
             emit(data.runs_csv(newest) if jobs is None else data.ends_csv(jobs))
@@ -143,7 +143,7 @@ def _show(told: Past, jobs: list[JobPast] | None, limit: int, form: TableFormat)
         rows = list(map(data.run_data, newest)) if jobs is None else list(map(data.job_data, jobs))
         emit(dumps(rows) + "\n", Form.JSON)
         return
-    from aftrun.cli.view import history as view  # noqa: PLC0415  # only for this format
+    from aftrun.cli.view import history as view  # only for this format
 
     painted, columns = colour(sys.stdout), max(80, shutil.get_terminal_size().columns)
     if jobs is None:

@@ -42,9 +42,9 @@ def import_(
     and where a value is missing a ${FILL_…} that says what to set. API keys are replaced by ${AFT_API_KEY}, and -k by
     a hint at `aftrun trust`. Needs the extra `import`.
     """
-    from aftrun.importer.emit import manifest  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.importer.read import read_text  # noqa: PLC0415  # the same
-    from aftrun.manifest.check.masking import looks_secret  # noqa: PLC0415  # the same
+    from aftrun.importer.emit import manifest
+    from aftrun.importer.read import read_text
+    from aftrun.manifest.check.masking import looks_secret
 
     if file == "-" and sys.stdin.isatty():
         say("paste the command, then press Ctrl-D (on Windows: Ctrl-Z, Enter)")
@@ -62,7 +62,7 @@ def import_(
     else:
         if output.exists() and not force:
             raise UsageError(f"{output} exists already", hint="choose another name, or give --force")
-        from aftrun.system.files import write_atomic  # noqa: PLC0415  # only for this flag
+        from aftrun.system.files import write_atomic  # only for this flag
 
         write_atomic(output, made.text)
     for line, text in made.remarks:
@@ -93,6 +93,6 @@ def _file(path: str) -> bytes:
 
 def _check(text: str) -> None:
     """Load what was made. It is ours, so a mistake in it is a bug of ours; this keeps it from being found later."""
-    from aftrun.manifest import load_all  # noqa: PLC0415  # the parser is for commands that read manifests
+    from aftrun.manifest import load_all  # the parser is for commands that read manifests
 
     load_all(["import.yaml"], read=lambda _: text.encode("utf-8", "surrogatepass"))

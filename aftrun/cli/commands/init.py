@@ -78,7 +78,7 @@ def init(
         emit(starter("FILE", "starter"), Form.SCRIPT)
         return 0
     target = Path(path)
-    from aftrun.system.files import write_atomic  # noqa: PLC0415  # only where a file is written
+    from aftrun.system.files import write_atomic  # only where a file is written
 
     if target.is_dir():
         raise UsageError(f"{path} is a folder", hint=f"name a file, for example {target / 'aft.yaml'}")

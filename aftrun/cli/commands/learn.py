@@ -15,11 +15,14 @@ from aftrun.cli.flags import argument, flag
 from aftrun.domain import jobids
 from aftrun.domain.errors import AftrunError, ExitCode, UsageError
 from aftrun.domain.instants import at_zone
-from aftrun.domain.model import State
+from aftrun.domain.model import Outcome, RunOutcome, ServerSpec, State
+from aftrun.domain.text import one_line
+from aftrun.domain.words import STATES, normal, of_server, with_learned
 from aftrun.service.lines import record_flag
+from aftrun.system.shell import command
 
 if TYPE_CHECKING:
-    from aftrun.domain.model import JobInfo, JobInfoMap, ServerSpec
+    from aftrun.domain.model import JobInfo, JobInfoMap
     from aftrun.service.jobs import KnownJob
     from aftrun.service.learn import Lists, Sighting
 
@@ -53,8 +56,8 @@ def learn(
     go into the manifest of the run, comments and layout kept, or to a file; `aftrun resume RUN --job-info-from FILE`
     then ends a run that began without them, and submits nothing twice.
     """
-    from aftrun.service import jobs  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.service import learn as service  # noqa: PLC0415  # the same
+    from aftrun.service import jobs
+    from aftrun.service import learn as service
 
     jobids.checked(job_id)
     given = _given(word or ())
@@ -102,9 +105,8 @@ class _Read:
 
 def _read_now(flags: serverflags.TargetFlags, job_id: str, known: KnownJob | None) -> _Read:
     """Look at the job. A server that cannot be had is no obstacle where the record knows words."""
-    from aftrun.domain.model import ServerSpec  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.service import jobs  # noqa: PLC0415  # the same
-    from aftrun.service.single_server import must_answer, read_status, single_server  # noqa: PLC0415  # the same
+    from aftrun.service import jobs
+    from aftrun.service.single_server import must_answer, read_status, single_server
 
     spec = ServerSpec()
     if known is not None:
@@ -127,8 +129,6 @@ def _given(pairs: Sequence[str]) -> dict[str, State]:
     Raises:
         UsageError: one is not of that form.
     """
-    from aftrun.domain.words import STATES, normal  # noqa: PLC0415  # only for this flag
-
     found: dict[str, State] = {}
     for pair in pairs:
         word, equals, meaning = pair.rpartition("=")
@@ -143,9 +143,8 @@ def _given(pairs: Sequence[str]) -> dict[str, State]:
 
 def _as_text(seen: Sequence[Sighting], job_id: str, known: KnownJob | None, found: _Read) -> str:
     """The words, one line each, and what the server says now."""
-    from aftrun.cli.view.table import rows_to_text  # noqa: PLC0415  # only for this output
-    from aftrun.domain.durations import human_duration  # noqa: PLC0415  # the same
-    from aftrun.domain.text import one_line  # noqa: PLC0415  # the same
+    from aftrun.cli.view.table import rows_to_text  # only for this output
+    from aftrun.domain.durations import human_duration
 
     name = "" if known is None else f" ({known.job.name}, run {known.run})"
     lines = [f"job {job_id}{name}: the words for its state, as they were seen", ""]
@@ -168,8 +167,6 @@ def _as_text(seen: Sequence[Sighting], job_id: str, known: KnownJob | None, foun
 
 def _answers(seen: Sequence[Sighting], given: Mapping[str, State]) -> dict[str, State]:
     """What each unknown word means: what was given, else what a person answers. Words left open are left out."""
-    from aftrun.domain.words import normal  # noqa: PLC0415  # with the rest of the machinery
-
     found: dict[str, State] = {}
     # A word that came more than once is asked about once, by its last place; the order is that of the first places.
     for each in {normal(each.word): each for each in seen if each.unknown}.values():
@@ -207,8 +204,8 @@ def _ask(each: Sighting) -> State | None:
 
 
 def _caution(each: Sighting) -> str:
-    from aftrun.domain.durations import human_duration  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.run.sightings import STILL  # noqa: PLC0415  # the same
+    from aftrun.domain.durations import human_duration
+    from aftrun.run.sightings import STILL
 
     if each.stood >= STILL:
         return " It has stood still for long: perhaps it is an end. AFT!'s own web page shows whether the job is over."
@@ -236,9 +233,8 @@ def _place(flags: serverflags.TargetFlags, known: KnownJob | None) -> str:
 
 def _mapping(flags: serverflags.TargetFlags, known: KnownJob | None, to: Path | None, spec: ServerSpec) -> JobInfoMap:
     """How words are read by now: by the file that is to be written to, which may know more than the run."""
-    from aftrun.domain.words import of_server, with_learned  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.manifest import learned  # noqa: PLC0415  # the same
-    from aftrun.service import learn as service  # noqa: PLC0415  # the same
+    from aftrun.manifest import learned
+    from aftrun.service import learn as service
 
     if to is None:
         manifest = known.job.manifest if known is not None else ""
@@ -253,8 +249,8 @@ def _write(flags: serverflags.TargetFlags, known: KnownJob | None, to: Path | No
     Raises:
         UsageError: the file has no safe place for them; the lines to put there have been said.
     """
-    from aftrun.manifest.edit import CannotEdit  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.service import learn as service  # noqa: PLC0415  # the same
+    from aftrun.manifest.edit import CannotEdit
+    from aftrun.service import learn as service
 
     try:
         if to is not None:
@@ -271,9 +267,6 @@ def _write(flags: serverflags.TargetFlags, known: KnownJob | None, to: Path | No
 
 def _next_steps(job_id: str, known: KnownJob | None, path: str, state_dir: Path) -> list[str]:
     """What to do now that the words are known."""
-    from aftrun.domain.model import Outcome, RunOutcome  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.system.shell import command  # noqa: PLC0415  # the same
-
     words = ("--job-info-from", path)
     if known is None:
         return [f"follow it to its end: {command('aftrun', 'wait', job_id, *words)}"]

@@ -46,8 +46,8 @@ def plan(
     `--format curl` and `--format powershell` print commands that send the same requests when they are pasted; secrets
     stay variables of the shell.
     """
-    from aftrun.cli.running import load  # noqa: PLC0415  # the parser is for commands that read manifests
-    from aftrun.service.options import RunOptions  # noqa: PLC0415  # the same
+    from aftrun.cli.running import load  # the parser is for commands that read manifests
+    from aftrun.service.options import RunOptions
 
     environ = policy.environ(env_file)
     variables = options.parse_variables(var)
@@ -84,11 +84,11 @@ def show_plan(
         UsageError: flags contradict each other, stand for no job, or leave none.
         StateError: the record cannot be read.
     """
-    from aftrun.run import forecast, preview  # noqa: PLC0415  # the same
-    from aftrun.run.plan import make_plan  # noqa: PLC0415  # the same
-    from aftrun.run.select import choose  # noqa: PLC0415  # the same
-    from aftrun.service.outlook import foresee, make_lookups, unset_variables  # noqa: PLC0415  # the same
-    from aftrun.service.prepare import prepare  # noqa: PLC0415  # only plans need it
+    from aftrun.run import forecast, preview
+    from aftrun.run.plan import make_plan
+    from aftrun.run.select import choose
+    from aftrun.service.outlook import foresee, make_lookups, unset_variables
+    from aftrun.service.prepare import prepare  # only plans need it
 
     left_out = choose(manifests, chosen.select, chosen.exclude).left_out
     prepared = prepare(manifests, chosen)

@@ -44,7 +44,7 @@ def policy(
     writes .aftrun-policy.yaml, which allows what the manifests here do, and nothing else; read it before you rely on
     it. No value from outside is read.
     """
-    from aftrun.manifest import policyfile  # noqa: PLC0415  # the parser is for commands that read manifests
+    from aftrun.manifest import policyfile  # the parser is for commands that read manifests
 
     if action is PolicyAction.SHOW:
         found = flags.in_force()
@@ -54,7 +54,7 @@ def policy(
         say(f"policy: {found.path}")
         emit(Path(found.path).read_text(encoding="utf-8"), Form.SCRIPT)
         return 0
-    from aftrun.system.files import write_atomic  # noqa: PLC0415  # only where a file is written
+    from aftrun.system.files import write_atomic  # only where a file is written
 
     target = Path(policyfile.NAME) if output is None else output
     if (target.is_symlink() or target.exists()) and not force:
@@ -71,8 +71,8 @@ def policy(
 
 def _loaded(files: Sequence[str]) -> list[Loaded]:
     """The manifests of the files that were named, or of all files here that hold one."""
-    from aftrun.manifest import load_all  # noqa: PLC0415  # the parser is for commands that read manifests
-    from aftrun.manifest.policy import OPEN  # noqa: PLC0415  # the same
+    from aftrun.manifest import load_all  # the parser is for commands that read manifests
+    from aftrun.manifest.policy import OPEN
 
     if files:
         return [load_all(files, policy=OPEN, insecure_http=True)]

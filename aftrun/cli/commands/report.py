@@ -18,10 +18,10 @@ def report(
 
     Exits with 0 if they could be written, whatever the run's own exit code was.
     """
-    from aftrun.cli.running import show_report  # noqa: PLC0415  # the same
-    from aftrun.cli.view import outputs  # noqa: PLC0415  # the same
-    from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.service import which  # noqa: PLC0415  # the same
+    from aftrun.cli.running import show_report
+    from aftrun.cli.view import outputs
+    from aftrun.service import history as past
+    from aftrun.service import which
 
     paths = reports.by_format()
     with past.open_log(state.folder, say) as log:

@@ -43,8 +43,8 @@ def resume(
     way when aftrun died is `unknown`, since it may have been created: nothing is ever submitted twice. The manifests
     are those of the run's beginning, kept with it; secrets come from the environment again.
     """
-    from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.service import which  # noqa: PLC0415  # the same
+    from aftrun.service import history as past
+    from aftrun.service import which
 
     ending = ending.beside(view)
     environ = policy.environ(env_file)

@@ -35,8 +35,8 @@ def retry(
     The manifests are those of the old run, kept with it; ids and outputs of jobs that succeeded are at hand for
     those that need them.
     """
-    from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.service import which  # noqa: PLC0415  # the same
+    from aftrun.service import history as past
+    from aftrun.service import which
 
     ending = ending.beside(view)
     environ = policy.environ(env_file)

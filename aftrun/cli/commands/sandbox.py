@@ -34,7 +34,7 @@ def sandbox(
 
     It is our assumption of AFT!, not AFT!'s contract, and starts no real job. It stops at Ctrl-C.
     """
-    from aftrun.sandbox.server import Sandbox  # noqa: PLC0415  # an extra
+    from aftrun.sandbox.server import Sandbox  # an extra
 
     stop = threading.Event()
     listen(lambda *_: stop.set(), ENDING)

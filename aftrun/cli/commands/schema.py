@@ -13,7 +13,7 @@ def schema(
     name: Annotated[SchemaName, argument(help="Which schema.")] = SchemaName.MANIFEST,
 ) -> int:
     """Print the JSON Schema of manifests, reports, events or sandbox scenarios, for editors and other tools."""
-    from aftrun.system.resources import schema_text  # noqa: PLC0415  # only for this command
+    from aftrun.system.resources import schema_text  # only for this command
 
     emit(schema_text(name.value), Form.JSON)
     return 0

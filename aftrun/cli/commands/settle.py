@@ -37,11 +37,11 @@ def settle(
     It is for jobs that are `unknown`, or have no end on record. The report keeps what was seen and says what was
     settled, by whom and when; `apply`, `retry`, `history` and `show --exit-status` go by it. Nothing is sent.
     """
-    from aftrun.domain.model import Outcome  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.run.ports import SystemClock  # noqa: PLC0415  # the same
-    from aftrun.service import history as past  # noqa: PLC0415  # the same
-    from aftrun.service import settle as settling  # noqa: PLC0415  # the same
-    from aftrun.service import which  # noqa: PLC0415  # the same
+    from aftrun.domain.model import Outcome
+    from aftrun.run.ports import SystemClock
+    from aftrun.service import history as past
+    from aftrun.service import settle as settling
+    from aftrun.service import which
 
     with past.open_log(state.folder, say) as log:
         row = which.to_settle(log, run)

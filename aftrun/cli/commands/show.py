@@ -16,6 +16,7 @@ from aftrun.cli.flags import flag
 from aftrun.domain.errors import ExitCode
 from aftrun.domain.model import Json, Outcome, RunReport, State
 from aftrun.domain.text import dumps
+from aftrun.domain.words import ANY
 from aftrun.service.lines import about_run, record_flag
 from aftrun.system.shell import command
 
@@ -39,11 +40,11 @@ def show(
     ] = False,
 ) -> int:
     """Show one run, job by job, with each job's time beside its usual one."""
-    from aftrun.report import json as json_report  # noqa: PLC0415  # the same
-    from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.service import past as nights  # noqa: PLC0415  # the same
-    from aftrun.service import which  # noqa: PLC0415  # the same
-    from aftrun.service.settle import code_of  # noqa: PLC0415  # the same
+    from aftrun.report import json as json_report
+    from aftrun.service import history as past
+    from aftrun.service import past as nights
+    from aftrun.service import which
+    from aftrun.service.settle import code_of
 
     with past.open_log(state.folder, say) as log:
         row = which.find(which.runs(log, since=since(last), manifest=manifest), run)
@@ -64,8 +65,8 @@ def show(
         more: dict[str, Json] = {} if job_info_from is None else {"learned": {**learned}}
         emit(dumps({**data, "usualSeconds": dict(usual), "before": ends, **more}) + "\n", Form.JSON)
         return code
-    from aftrun.cli.view import table  # noqa: PLC0415  # only for this format
-    from aftrun.cli.view.history import plain  # noqa: PLC0415  # the same
+    from aftrun.cli.view import table  # only for this format
+    from aftrun.cli.view.history import plain
 
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     emit(table.details(report) + "\n")
@@ -87,8 +88,7 @@ def readings(report: RunReport, path: Path | None) -> dict[str, str]:
     """How the last words of jobs without a known end read by a file of words, by job."""
     if path is None:
         return {}
-    from aftrun.client.jobinfo.words import Words  # noqa: PLC0415  # only for this flag
-    from aftrun.domain.words import ANY  # noqa: PLC0415  # the same
+    from aftrun.client.jobinfo.words import Words  # only for this flag
 
     mappings = serverflags.job_info_from(path)
     mapping = mappings.get(ANY) or next(iter(mappings.values()))

@@ -80,8 +80,8 @@ def start(
     filled in from the environment and never shown, and $$ stands for a literal $. The run is on record as any other:
     `aftrun resume` takes it up after an interruption.
     """
-    from aftrun.manifest import without_keys  # noqa: PLC0415  # the same
-    from aftrun.service.prepare import prepare, prepare_run  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.manifest import without_keys
+    from aftrun.service.prepare import prepare, prepare_run
 
     if host is not None and server.server is not None:
         raise UsageError("--host and --server exclude each other", hint="keep one of them")
@@ -102,7 +102,7 @@ def start(
         sandbox=sandbox,
     ).with_words(serverflags.job_info_from(job_info_from))
     if dry_run:
-        from aftrun.cli.commands.plan import PlanFormat, show_plan  # noqa: PLC0415  # only for this flag
+        from aftrun.cli.commands.plan import PlanFormat, show_plan  # only for this flag
 
         form = PlanFormat.JSON if ending.output is Output.JSON else PlanFormat.TEXT
         show_plan(loaded.manifests, chosen, os.environ, form, state_dir=state.folder)
@@ -201,7 +201,7 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, Json]:
 
 def _load(text: str, policy: Policy) -> Loaded:
     """Load the manifest, with what it warns of said in the words of the command line."""
-    from aftrun.manifest import load_all  # noqa: PLC0415  # the parser is for commands that read manifests
+    from aftrun.manifest import load_all  # the parser is for commands that read manifests
 
     loaded = load_all(["start"], read=lambda _: text.encode(), policy=policy)
     if any(problem.code == "AFT105" for problem in loaded.warnings) and len(sys.argv) > 1:

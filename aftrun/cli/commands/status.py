@@ -11,8 +11,11 @@ from aftrun.cli.choices import Output
 from aftrun.cli.flags import argument, flag
 from aftrun.cli.running import warn
 from aftrun.domain import jobids
+from aftrun.domain.durations import human_duration
 from aftrun.domain.errors import ExitCode
 from aftrun.domain.instants import at_zone
+from aftrun.domain.model import Outcome
+from aftrun.domain.text import clean, dumps, one_line
 
 if TYPE_CHECKING:
     from aftrun.domain.model import JobInfo, JobInfoMap, Json
@@ -36,8 +39,8 @@ def status(
     Exit codes: 0 it succeeded, or is queued or running; 1 it failed; 5 it was cancelled; 6 it is not known to the
     server, or its state cannot be told; 3 the server cannot be reached; 4 it refuses the key or this address.
     """
-    from aftrun.service.jobs import passed_words  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.service.single_server import is_of_another, must_answer, read_status, single_server  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service.jobs import passed_words
+    from aftrun.service.single_server import is_of_another, must_answer, read_status, single_server
 
     jobids.checked(job_id)
     found = flags.target([job_id])
@@ -62,8 +65,7 @@ def status(
 
 def exit_code(info: JobInfo) -> ExitCode:
     """The exit code for what one read of a job says."""
-    from aftrun.domain.model import Outcome  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.service.single_server import OUTCOMES  # noqa: PLC0415  # the same
+    from aftrun.service.single_server import OUTCOMES
 
     codes = {
         Outcome.FAILED: ExitCode.FAILED,
@@ -80,9 +82,7 @@ def _time(at: float | None) -> str:
 
 def as_text(info: JobInfo, job_id: str, url: str) -> str:
     """A job for people, one line a fact."""
-    from aftrun.client.jobinfo.explain import state_words  # noqa: PLC0415  # the same
-    from aftrun.domain.durations import human_duration  # noqa: PLC0415  # the same
-    from aftrun.domain.text import one_line  # noqa: PLC0415  # only for this output
+    from aftrun.client.jobinfo.explain import state_words
 
     took = ""
     if info.started_at is not None and info.ended_at is not None and info.ended_at >= info.started_at:
@@ -103,8 +103,7 @@ def as_text(info: JobInfo, job_id: str, url: str) -> str:
 
 def raw_text(info: JobInfo, mapping: JobInfoMap, scrubber: Scrubber, passed: Collection[str] = ()) -> str:
     """The job info as it was sent, without secrets, then how each field was read, then the lines that pin it down."""
-    from aftrun.client.jobinfo.explain import explain, state_words, suggest  # noqa: PLC0415  # the same
-    from aftrun.domain.text import clean, dumps, one_line  # noqa: PLC0415  # only for this output
+    from aftrun.client.jobinfo.explain import explain, state_words, suggest
 
     lines = ["as sent:", *("  " + line for line in dumps(scrubber.scrub_json(info.raw)).splitlines())]
     lines += ["", "as read:"]
@@ -123,9 +122,8 @@ def raw_text(info: JobInfo, mapping: JobInfoMap, scrubber: Scrubber, passed: Col
 
 
 def _as_json(info: JobInfo, mapping: JobInfoMap, target: SingleServer, passed: Collection[str], *, raw: bool) -> str:
-    from aftrun.client.jobinfo.explain import explain, suggest  # noqa: PLC0415  # the same
-    from aftrun.domain.events import instant  # noqa: PLC0415  # the same
-    from aftrun.domain.text import dumps  # noqa: PLC0415  # only for this output
+    from aftrun.client.jobinfo.explain import explain, suggest
+    from aftrun.domain.events import instant
 
     data: dict[str, Json] = {
         "id": info.id,

@@ -12,6 +12,7 @@ from aftrun.cli.flags import argument, flag
 from aftrun.cli.serverflags import full_url
 from aftrun.domain.durations import parse_duration
 from aftrun.domain.errors import Unreachable, UsageError
+from aftrun.domain.model import Endpoint
 from aftrun.domain.text import dumps
 from aftrun.domain.urls import parse_url
 
@@ -36,8 +37,7 @@ def trust(
     It shows what is there now; whether that is your server is for you to check, as it says. Sends no request and no
     key. Exit codes: 0 there is a certificate; 3 there is none, or no server.
     """
-    from aftrun.client import probe  # noqa: PLC0415  # the same
-    from aftrun.domain.model import Endpoint  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.client import probe
 
     url = full_url(url)
     place = parse_url(url)
@@ -57,7 +57,7 @@ def trust(
     if found.certificate is None:
         raise Unreachable(found.error, hint=f"`aftrun doctor --server {url}` checks it step by step")
     if pem:
-        import ssl  # noqa: PLC0415  # only for this output
+        import ssl  # only for this output
 
         emit(ssl.DER_cert_to_PEM_cert(found.certificate.der))
         say(f"this is what {place.netloc} shows; compare before you trust it: {found.certificate.fingerprint}")
@@ -69,9 +69,9 @@ def trust(
 
 
 def _as_json(url: str, found: Trust, certificate: PeerCertificate) -> str:
-    import ssl  # noqa: PLC0415  # only for this output
+    import ssl  # only for this output
 
-    from aftrun.domain.events import instant  # noqa: PLC0415  # the same
+    from aftrun.domain.events import instant
 
     data = {
         "url": url,
@@ -90,7 +90,7 @@ def _as_json(url: str, found: Trust, certificate: PeerCertificate) -> str:
 
 
 def _as_text(url: str, place: ServerUrl, found: Trust, certificate: PeerCertificate, now: float) -> str:
-    from aftrun.client import probe, tls  # noqa: PLC0415  # only for this output
+    from aftrun.client import probe, tls  # only for this output
 
     validity = probe.expiry(certificate, now)
     issuer = f"{certificate.issuer or '?'}{' (self-signed)' if certificate.self_signed else ''}"

@@ -29,11 +29,11 @@ def ui(
     Whoever has the address, token and all, can read them; nobody else can.
     """
     try:
-        from aftrun.web.server import serve  # noqa: PLC0415  # an extra
+        from aftrun.web.server import serve  # an extra
     except ImportError as error:
         raise UsageError("`aftrun ui` needs aiohttp", hint='install it with: pip install "aftrun[ui]"') from error
-    from aftrun.run.store.folder import accept  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.service.reading import Record  # noqa: PLC0415  # the same
+    from aftrun.run.store.folder import accept
+    from aftrun.service.reading import Record
 
     folders = state_dir or [DEFAULT_STATE_DIR]
     if trust_state:
@@ -47,7 +47,7 @@ def ui(
         emit(f"{address}\n")
         say("Only this machine can read it, and only with this address. Ctrl-C stops it.")
         if browse:
-            import webbrowser  # noqa: PLC0415  # only for this flag
+            import webbrowser  # only for this flag
 
             if not webbrowser.open(address):
                 say("warning: no browser could be started; open the address above")

@@ -27,7 +27,7 @@ def validate(
     quiet: options.Quiet = False,
 ) -> int:
     """Check manifests. Needs no server, no key, and no value of any variable."""
-    from aftrun.manifest import load_all  # noqa: PLC0415  # the parser is for commands that read manifests
+    from aftrun.manifest import load_all  # the parser is for commands that read manifests
 
     problems: tuple[Problem, ...] = ()
     manifests: tuple[Manifest, ...] = ()
@@ -65,11 +65,11 @@ def _show(
     """Problems for people go to standard error, as all messages do; for machines they are data."""
     if form is CheckFormat.TEXT:
         if problems:
-            from aftrun.manifest.check.diagnostics import render  # noqa: PLC0415  # only problems pay for it
+            from aftrun.manifest.check.diagnostics import render  # only problems pay for it
 
             say(render(problems, files, colour=colour(sys.stderr)).rstrip("\n"))
         return
-    from aftrun.manifest.check import formats  # noqa: PLC0415  # only for machines
+    from aftrun.manifest.check import formats  # only for machines
 
     match form:
         case CheckFormat.GITHUB:

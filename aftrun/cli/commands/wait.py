@@ -20,7 +20,7 @@ JobIds = Annotated[
 
 def _say_here(line: str) -> None:
     """Say a line of progress. Jobs that stand in no file have no place worth naming."""
-    from aftrun.service.single_server import HERE  # noqa: PLC0415  # with the rest of the machinery
+    from aftrun.service.single_server import HERE
 
     say(line.replace(f" ({HERE})", ""))
 
@@ -42,11 +42,11 @@ def wait(
     It polls as `apply` does, often at first and then less and less. Exit codes are those of `apply`; 3 and 4 say that
     the server could not be reached, or refused the key or this address, when first asked.
     """
-    from aftrun.cli.view.progress import Lines  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.run.ports import SystemClock  # noqa: PLC0415  # the same
-    from aftrun.service.execution import RunExecution  # noqa: PLC0415  # the same
-    from aftrun.service.recording import InMemory  # noqa: PLC0415  # the same
-    from aftrun.service.single_server import as_accepted, jobs_to_watch, must_be_readable  # noqa: PLC0415  # the same
+    from aftrun.cli.view.progress import Lines
+    from aftrun.run.ports import SystemClock
+    from aftrun.service.execution import RunExecution
+    from aftrun.service.recording import InMemory
+    from aftrun.service.single_server import as_accepted, jobs_to_watch, must_be_readable
 
     found = flags.target(job_ids)
     environ = flags.environ(found.spec)

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import say
 from aftrun.cli.running import conclude, signals
+from aftrun.domain.model import RunOutcome
+from aftrun.service.lines import about_run
+from aftrun.system.shell import quoted
 
 if TYPE_CHECKING:
     from aftrun.run.store.record import Log
@@ -33,8 +36,8 @@ def watch(
     where its process is gone and put no end on record. Ctrl-C ends the watching alone: the run goes on. With words that
     were learned since it began, it says how they read; the run itself goes by its own.
     """
-    from aftrun.service import history as past  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.service import which  # noqa: PLC0415  # the same
+    from aftrun.service import history as past
+    from aftrun.service import which
 
     ending = ending.beside(view)
     serverflags.job_info_from(job_info_from)  # a mistake in it is said now, and not when the run has ended
@@ -52,20 +55,17 @@ def follow(
     Raises:
         StateError: the record cannot be read, or the stream of events cannot be opened.
     """
-    from aftrun.cli.commands.show import readings  # noqa: PLC0415  # with the rest of the machinery
-    from aftrun.cli.view import outputs  # noqa: PLC0415  # the same
-    from aftrun.cli.view.observers import RunObservers, Subject  # noqa: PLC0415  # the same
-    from aftrun.domain.events import parse_instant  # noqa: PLC0415  # the same
-    from aftrun.domain.instants import at_zone  # noqa: PLC0415  # the same
-    from aftrun.domain.model import RunOutcome  # noqa: PLC0415  # the same
-    from aftrun.report.facts import labels  # noqa: PLC0415  # the same
-    from aftrun.run.store.folder import run_folder  # noqa: PLC0415  # the same
-    from aftrun.service import history as past  # noqa: PLC0415  # the same
-    from aftrun.service import which  # noqa: PLC0415  # the same
-    from aftrun.service.lines import about_run  # noqa: PLC0415  # the same
-    from aftrun.service.report_file import Finished  # noqa: PLC0415  # the same
-    from aftrun.service.watching import RunWatcher, WatchEnd  # noqa: PLC0415  # the same
-    from aftrun.system.shell import quoted  # noqa: PLC0415  # the same
+    from aftrun.cli.commands.show import readings
+    from aftrun.cli.view import outputs
+    from aftrun.cli.view.observers import RunObservers, Subject
+    from aftrun.domain.events import parse_instant
+    from aftrun.domain.instants import at_zone
+    from aftrun.report.facts import labels
+    from aftrun.run.store.folder import run_folder
+    from aftrun.service import history as past
+    from aftrun.service import which
+    from aftrun.service.report_file import Finished
+    from aftrun.service.watching import RunWatcher, WatchEnd
 
     with contextlib.suppress(AttributeError, OSError):  # Windows knows no such thing, and it is a courtesy
         os.nice(_NICE)

@@ -133,8 +133,8 @@ class LiveView:
         now: Callable[[], float] = time.time,
         interrupted: str = "nothing new is started; jobs go on, on the server",
     ) -> None:
-        from rich.console import Console  # noqa: PLC0415  # only a run at a terminal pays for it
-        from rich.live import Live  # noqa: PLC0415  # the same
+        from rich.console import Console  # only a run at a terminal pays for it
+        from rich.live import Live
 
         columns, lines = size or (None, None)
         self._console = Console(
@@ -244,7 +244,7 @@ class LiveView:
     # --- what it says above ---------------------------------------------------------------------------------------
 
     def _say(self, at: float, text: str, colour: str = "") -> None:
-        from rich.text import Text  # noqa: PLC0415  # as above
+        from rich.text import Text
 
         clock = at_zone(at, None).strftime("%H:%M:%S")
         line = Text(f"{clock} ", style="dim")
@@ -253,7 +253,7 @@ class LiveView:
         self._above.append(line)
 
     def _say_end(self, event: JobEnded, job: JobResult) -> None:
-        from rich.text import Text  # noqa: PLC0415  # as above
+        from rich.text import Text
 
         mark = MARKS[event.outcome]
         took = f" in {human_duration(job.took)}" if job.took is not None else ""
@@ -284,13 +284,13 @@ class LiveView:
         """Print what has ended above the picture, all at once."""
         if self._above:
             above, self._above = self._above, []
-            from rich.text import Text  # noqa: PLC0415  # as above
+            from rich.text import Text
 
             self._console.print(Text("\n").join(above), overflow="fold")
 
     def picture(self, now: float) -> Text:
         """The lines of the jobs that are under way, as many as there is room for, and the bar."""
-        from rich.text import Text  # noqa: PLC0415  # as above
+        from rich.text import Text
 
         columns, lines = self._console.size
         # One line is the bar, one tells of those that are not shown, and a quarter is left to what has ended.
@@ -307,7 +307,7 @@ class LiveView:
         return Text("\n", no_wrap=True, overflow="crop").join(rows)
 
     def _row(self, key: str, job: Active, now: float, columns: int) -> Text:
-        from rich.text import Text  # noqa: PLC0415  # as above
+        from rich.text import Text
 
         running = job.phase == "running"
         word = job.state or _WORDS.get(job.phase, job.phase)
@@ -368,7 +368,7 @@ class LiveView:
         return fit(text, columns).replace("…", ".")
 
     def _bar(self, now: float, columns: int) -> Text:
-        from rich.text import Text  # noqa: PLC0415  # as above
+        from rich.text import Text
 
         done, total = self._ended.total(), max(1, self._total)
         good = sum(self._ended[each] for each in Outcome if each.well)

@@ -57,7 +57,7 @@ class RunObservers:
         ci = detect(os.environ) if view.ci is None else view.ci
         self._speaker: Speaker | None = None
         if ci is not Ci.NONE:
-            from aftrun.cli.view.ci import Speaker  # noqa: PLC0415  # only a CI server pays for it
+            from aftrun.cli.view.ci import Speaker  # only a CI server pays for it
 
             self._speaker = Speaker(ci, os.environ, Path())
         self.views: list[Listener] = []
@@ -72,12 +72,12 @@ class RunObservers:
         self._look_on(farewell)
         if view.events is not None:
             self._stream_to(view.events)
-        from aftrun.cli.view.outputs import traced  # noqa: PLC0415  # with the rest of the machinery
+        from aftrun.cli.view.outputs import traced
 
         self.traced = subject.ours and traced(os.environ)
         """Whether a trace of it is to be sent."""
         if self.traced:
-            from aftrun.telemetry import Reads  # noqa: PLC0415  # few ask for it
+            from aftrun.telemetry import Reads  # few ask for it
 
             self._reads = Reads()
 
@@ -108,14 +108,14 @@ class RunObservers:
     def _look_on(self, farewell: str) -> None:
         view, names = self._view, dict(self._subject.labels)
         if not view.quiet and not view.no_progress and not view.verbose and drawable(sys.stderr, os.environ):
-            from aftrun.cli.view.live import LiveView  # noqa: PLC0415  # only a picture needs it
+            from aftrun.cli.view.live import LiveView  # only a picture needs it
 
             self._drawing = LiveView(
                 sys.stderr, names, colour=colour(sys.stderr), interrupted=farewell, usual=self._usual(list(names))
             )
             self.views.append(self._drawing)
             return
-        from aftrun.cli.view.progress import Lines  # noqa: PLC0415  # as above
+        from aftrun.cli.view.progress import Lines
 
         level = -1 if view.quiet else 0 if view.no_progress else 1 + view.verbose
         usual = self._usual(list(names)) if level > 0 else None
@@ -123,17 +123,17 @@ class RunObservers:
 
     def _usual(self, keys: list[str]) -> dict[str, float]:
         """How long each job took on other days."""
-        from aftrun.run.store.folder import has_state_file  # noqa: PLC0415  # only a picture asks
+        from aftrun.run.store.folder import has_state_file  # only a picture asks
 
         if not has_state_file(self._state_dir):
             return {}
-        from aftrun.service import history as past  # noqa: PLC0415  # only a picture shows it
+        from aftrun.service import history as past  # only a picture shows it
 
         with past.open_log(self._state_dir) as log:
             return past.medians(log, keys, but=self._subject.run, sandbox=self._subject.sandbox)
 
     def _stream_to(self, path: str) -> None:
-        from aftrun.report.ndjson import EventStream, open_events  # noqa: PLC0415  # only for this flag
+        from aftrun.report.ndjson import EventStream, open_events  # only for this flag
 
         file = sys.stdout if path == STDOUT else self._stack.enter_context(open_events(path))
         name = "standard output" if path == STDOUT else path

@@ -61,16 +61,16 @@ def rehearse(
         if places:
             registry.render(name, rehearsal.REPORT, lambda: nights(None, rehearsal.REPORT))
     if metrics is not None:
-        from aftrun.report.metrics import render as render_metrics  # noqa: PLC0415  # few ask for it
+        from aftrun.report.metrics import render as render_metrics  # few ask for it
 
         render_metrics(rehearsal.REPORT, "", nights(None, rehearsal.REPORT))
     urls = [] if setup.sandbox else [url for manifest in setup.manifests for url in manifest.notify.urls]
     if urls:
-        from aftrun import notify as notices  # noqa: PLC0415  # few manifests notify
+        from aftrun import notify as notices  # few manifests notify
 
         notices.load([render(url, setup.bindings, nothing_inside).value for url in urls])
     if traced(environ):
-        from aftrun import telemetry  # noqa: PLC0415  # few ask for it
+        from aftrun import telemetry  # few ask for it
 
         if telemetry.wanted(environ):
             telemetry.load(environ, rehearsal.REPORT)
@@ -83,7 +83,7 @@ _FORMS = {"json": Form.JSON, "junit": Form.MARKUP, "html": Form.MARKUP}
 
 def nights(state_dir: Path | None, report: RunReport) -> Mapping[str, JobPast]:
     """How the jobs of a run fared in earlier runs on record, by key; nothing where that cannot be read."""
-    from aftrun.service.reading import Record  # noqa: PLC0415  # few reports tell it
+    from aftrun.service.reading import Record  # few reports tell it
 
     try:
         return {} if state_dir is None else Record(state_dir).before(report)
@@ -121,7 +121,7 @@ def write_reports(
 
 def write_metrics(report: RunReport, path: Path, past: Callable[[], Mapping[str, JobPast]] = dict) -> list[StateError]:
     """Bring the file for Prometheus' textfile collector up to date."""
-    from aftrun.report import metrics  # noqa: PLC0415  # few ask for it
+    from aftrun.report import metrics  # few ask for it
 
     try:
         previous = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
@@ -137,7 +137,7 @@ def notify(report: RunReport, manifests: Sequence[Manifest], bindings: Bindings,
     """Tell whom the manifests want told. Nobody hears of a sandbox."""
     if report.sandbox or not any(manifest.notify.urls for manifest in manifests):
         return ()
-    from aftrun.notify import Recipient, notice, send  # noqa: PLC0415  # few manifests notify
+    from aftrun.notify import Recipient, notice, send  # few manifests notify
 
     problems: list[str] = []
     for manifest in manifests:
@@ -171,6 +171,6 @@ def trace(
     """Send the run's trace, where the environment names a collector."""
     if not traced(environ):
         return ()
-    from aftrun import telemetry  # noqa: PLC0415  # few ask for it
+    from aftrun import telemetry  # few ask for it
 
     return telemetry.send(report, environ, reads=reads, past=past()) if telemetry.wanted(environ) else ()
