@@ -293,7 +293,7 @@ def to_retry_now(log: Log, past: PastRun, *, again: bool = False) -> tuple[PastR
     first = line = past
     seen = {first.row.id: (first.recorded, log.retried(first.row.id))}
     while (taken := seen[line.row.id][1]) is not None:
-        latest = read(log, next(row for row in log.runs() if row.id == taken))
+        latest = read(log, log.run(taken))
         seen[taken] = (latest.recorded, log.retried(taken))
         if held(run_folder(log.path.parent, taken)):
             raise UnderWay(

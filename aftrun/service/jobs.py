@@ -57,8 +57,7 @@ def manifests_of(state_dir: Path, run: str, environ: Mapping[str, str]) -> tuple
         StateError: the record cannot be read.
     """
     with open_record(state_dir, lambda _: None) as log:
-        row = next(row for row in log.runs() if row.id == run)
-        past = history.read(log, row)
+        past = history.read(log, log.run(run))
         stored = history.kept_files(log, past)
     return prepare(history.load_kept(stored, past.options, environ).manifests, past.options)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from aftrun.domain.errors import StateError
 from aftrun.domain.model import RunOutcome, RunReport
 from aftrun.domain.past import JobPast, Past
 from aftrun.run.fold import ReportBuilder
@@ -91,9 +90,7 @@ class LiveRun:
             return None
         with Log.reading(self._record.folder) as log:
             events = log.events(self._run, first=self._next)
-            row = next((row for row in which.runs(log) if row.id == self._run), None)
-        if row is None:
-            raise StateError(f"run {self._run} is not on record any more")
+            row = which.as_it_is(log.run(self._run), self._record.folder)
         self._stamp = stamp
         self._next += len(events)
         before = dict(self._fold.jobs())

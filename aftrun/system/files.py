@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from aftrun.domain.errors import StateError
+from aftrun.domain.errors import StateError, UsageError
 
 _ERRORS = "backslashreplace"
 """Half a surrogate pair (JSON and file names can hold one) becomes `\\ud800`: right in JSON, harmless elsewhere."""
@@ -60,6 +60,20 @@ def write_atomic(path: Path, text: str, *, ours: bool = False, pauses: Sequence[
         raise StateError(
             f"cannot write {path}: {error.strerror or error}", hint="check that the folder is writable and not full"
         ) from error
+
+
+def create(path: Path, text: str, *, force: bool) -> None:
+    """Put `text` into a file that a person is to edit; what is there already is left alone, unless by `force`.
+
+    Raises:
+        StateError: it could not be written.
+        UsageError: it is a folder, or there already.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", hint=f"name a file in it, such as {path / 'aft.yaml'}")
+    if not force and (path.is_symlink() or path.exists()):  # a link that leads nowhere is there, too
+        raise UsageError(f"{path} is there already, and is left as it is", hint="--force overwrites it")
+    write_atomic(path, text)
 
 
 class NotAFileError(OSError):

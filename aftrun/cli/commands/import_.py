@@ -60,11 +60,9 @@ def import_(
     if output is None:
         emit(made.text, Form.SCRIPT)
     else:
-        if output.exists() and not force:
-            raise UsageError(f"{output} exists already", hint="choose another name, or give --force")
-        from aftrun.system.files import write_atomic  # only for this flag
+        from aftrun.system.files import create  # only for this flag
 
-        write_atomic(output, made.text)
+        create(output, made.text, force=force)
     for line, text in made.remarks:
         say(f"{file}:{line}: {text}" if line else text)
     count = len(imported.jobs)

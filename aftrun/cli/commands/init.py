@@ -7,7 +7,6 @@ from typing import Annotated
 
 from aftrun.cli.boundary import Form, emit, say
 from aftrun.cli.flags import argument, flag
-from aftrun.domain.errors import UsageError
 from aftrun.domain.text import one_line
 from aftrun.system.shell import quoted
 
@@ -78,14 +77,9 @@ def init(
         emit(starter("FILE", "starter"), Form.SCRIPT)
         return 0
     target = Path(path)
-    from aftrun.system.files import write_atomic  # only where a file is written
+    from aftrun.system.files import create  # only where a file is written
 
-    if target.is_dir():
-        raise UsageError(f"{path} is a folder", hint=f"name a file, for example {target / 'aft.yaml'}")
-    if (target.is_symlink() or target.exists()) and not force:  # a link that leads nowhere is there, too
-        raise UsageError(f"{path} is there already, and is left as it is", hint="--force overwrites it")
     stem = "".join(char if char.isalnum() or char in "-_." else "-" for char in target.stem) or "starter"
-    shown = one_line(path)
-    write_atomic(target, starter(shown, stem))
+    create(target, starter(one_line(path), stem), force=force)
     say(f"wrote {path}; check it with: aftrun validate {quoted(path)}")
     return 0

@@ -54,15 +54,13 @@ def policy(
         say(f"policy: {found.path}")
         emit(Path(found.path).read_text(encoding="utf-8"), Form.SCRIPT)
         return 0
-    from aftrun.system.files import write_atomic  # only where a file is written
+    from aftrun.system.files import create  # only where a file is written
 
     target = Path(policyfile.NAME) if output is None else output
-    if (target.is_symlink() or target.exists()) and not force:
-        raise UsageError(f"{target} is there already, and is left as it is", hint="--force overwrites it")
     loaded = _loaded(files or [])
     manifests = [each for one in loaded for each in one.manifests]
     references = [each for one in loaded for each in one.references]
-    write_atomic(target, policyfile.made_of(manifests, references, os.path.realpath(target.parent)))
+    create(target, policyfile.made_of(manifests, references, os.path.realpath(target.parent)), force=force)
     policyfile.read(target)  # it is ours, so a mistake in it is a bug of ours; this keeps it from being found later
     count = len(manifests)
     say(f"wrote {target}, which allows what {count} manifest{'' if count == 1 else 's'} do; read it, and commit it")

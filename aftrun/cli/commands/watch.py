@@ -93,7 +93,7 @@ def follow(
     finished = Finished(watched.report, watched.exit_code, run_folder(state_dir, row.id) / "report.json")
     word = RunOutcome.STOPPED if cut_off else ""
     code = conclude(observers.amend(finished), ending, watch=observers, word=word)
-    row = next(each for each in which.runs(log) if each.id == row.id)
+    row = which.as_it_is(log.run(row.id), state_dir)
     for name, reading in readings(watched.report, words).items():
         say(f"{name}: by {words}, {reading}")
     if cut_off:

@@ -347,6 +347,17 @@ class Log(Database):
 
         return self._run_rows(refuse, open_or)
 
+    def run(self, run: str) -> RunRow:
+        """One run, which was there a moment ago.
+
+        Raises:
+            StateError: it cannot be read, or is not there any more (`history --prune`).
+        """
+        found = next((row for row in self.runs() if row.id == run), None)
+        if found is None:
+            raise StateError(f"run {run} is not on record any more")
+        return found
+
     def _run_rows(self, bad: Callable[[Exception], None], open_or: Collection[str] | None = None) -> list[RunRow]:
         """The same; `bad` hears of each row that is none, which is left out unless it raises."""
         outcomes = tuple(open_or or ())

@@ -118,8 +118,7 @@ def _head(log: Log, run: str, lines: Lines | None) -> Head:
     """What a run is made from: from its journal, or else from the state file."""
     if lines is not None and lines.head is not None:
         return lines.head
-    options = next(row.options for row in log.runs() if row.id == run)
-    return Head(run, options, tuple((file.path, file.content) for file in log.files(run)))
+    return Head(run, log.run(run).options, tuple((file.path, file.content) for file in log.files(run)))
 
 
 def _stored(head: Head) -> list[StoredFile]:

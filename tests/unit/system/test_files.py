@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from aftrun.domain.errors import StateError
+from aftrun.domain.errors import StateError, UsageError
 from aftrun.system import files
-from aftrun.system.files import read_regular, write_atomic
+from aftrun.system.files import create, read_regular, write_atomic
 from tests.waiting import HANG
 
 
@@ -128,3 +128,33 @@ def test_what_is_no_file_is_not_read(tmp_path: Path, kind: str) -> None:
         read_regular(path)
     path.write_bytes(b"z")
     assert read_regular(path) == b"z"
+
+
+@pytest.mark.parametrize("there", ["file", "folder", "link", "link that leads nowhere"])
+@pytest.mark.parametrize("force", [False, True])
+def test_a_file_for_a_person_replaces_nothing_unasked(tmp_path: Path, there: str, *, force: bool) -> None:
+    """A folder never gives way, and nothing else without --force."""
+    target, other = tmp_path / "aft.yaml", tmp_path / "other"
+    match there:
+        case "file":
+            target.write_text("mine", encoding="utf-8")
+        case "folder":
+            target.mkdir()
+        case "link":
+            other.write_text("mine", encoding="utf-8")
+            target.symlink_to(other)
+        case _:
+            target.symlink_to(other)
+    if force and there != "folder":
+        create(target, "new", force=True)
+        assert target.read_text(encoding="utf-8") == "new"
+        return
+    with pytest.raises(UsageError, match="is a folder" if there == "folder" else "is there already"):
+        create(target, "new", force=force)
+    assert not other.exists() or other.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_file_for_a_person_is_made_with_its_folders(tmp_path: Path) -> None:
+    """As `init jobs/nightly.yaml` in an empty folder."""
+    create(tmp_path / "jobs" / "nightly.yaml", "new", force=False)
+    assert (tmp_path / "jobs" / "nightly.yaml").read_text(encoding="utf-8") == "new"

@@ -175,6 +175,14 @@ def test_forgotten_runs_go_with_all_they_had(tmp_path: Path) -> None:
         assert len(log.events("new")) == 2
 
 
+def test_a_run_that_was_forgotten_meanwhile_is_a_plain_error(tmp_path: Path) -> None:
+    """Whoever asks for one had seen it a moment ago."""
+    with begin(tmp_path) as log:
+        assert log.run("r1").id == "r1"
+        with pytest.raises(StateError, match="run r2 is not on record any more"):
+            log.run("r2")
+
+
 def test_a_sweep_goes_on_where_an_earlier_one_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes small steps, and what one leaves the next finds; a run that came back from its journal is whole."""
     monkeypatch.setattr(space, "ROWS", 2)
