@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -216,6 +217,83 @@ def test_what_was_seen_to_end_stays_so() -> None:
         assert moves(first, second) is Move.UP_TO_DATE
 
 
+SENT_AS = LastAttempt(ONCE, "night", "a", "r1", 1, 1.0)
+"""What is known of an intent."""
+ACCEPTED_AS = replace(SENT_AS, job_id="4711", id_field="id", accepted_at=2.0)
+FAILED_AS = replace(ACCEPTED_AS, outcome=Outcome.FAILED, ended_at=3.0, outputs={"n": 1})
+
+KNOWN: list[tuple[str, Sequence[Event], LastAttempt]] = [
+    ("an intent", SENT, SENT_AS),
+    ("put off", DEFERRED, replace(SENT_AS, sent=False)),
+    ("accepted", ACCEPTED, ACCEPTED_AS),
+    (
+        "accepted after it was put off",
+        (*DEFERRED, Accepted(2.5, JOB, 1, "4711", "queued", "id")),
+        replace(ACCEPTED_AS, accepted_at=2.5),
+    ),
+    ("put off after all", (*ACCEPTED, SubmitDeferred(2.5, JOB, 1, "no route")), ACCEPTED_AS),
+    ("accepted twice", (*ACCEPTED, Accepted(2.5, JOB, 1, "4711")), ACCEPTED_AS),
+    (
+        "accepted after an end that nobody saw",
+        (*SENT, ended(Outcome.UNKNOWN, at=1.5), Accepted(2.0, JOB, 1, "4711", "queued", "id")),
+        replace(ACCEPTED_AS, ended_at=1.5, outputs={"n": 1}),
+    ),
+    ("ended", (*ACCEPTED, ended(Outcome.FAILED)), FAILED_AS),
+    ("ended twice", (*ACCEPTED, ended(Outcome.FAILED), ended(Outcome.SUCCEEDED, at=4.0)), FAILED_AS),
+    (
+        "an end that nobody saw, told after a later one",
+        (*ACCEPTED, ended(Outcome.TIMED_OUT), ended(Outcome.UNKNOWN, at=2.5)),
+        replace(FAILED_AS, outcome=Outcome.TIMED_OUT),
+    ),
+    (
+        "an end that nobody saw, told again",
+        (*ACCEPTED, ended(Outcome.TIMED_OUT), ended(Outcome.UNKNOWN)),
+        replace(FAILED_AS, outcome=Outcome.UNKNOWN),
+    ),
+    (
+        "settled",
+        (*ACCEPTED, Settled(9.0, JOB, Outcome.SUCCEEDED, "jo")),
+        replace(ACCEPTED_AS, outcome=Outcome.SUCCEEDED, ended_at=9.0, settled_by="jo"),
+    ),
+    (
+        "settled by who knows the id",
+        (*SENT, Settled(9.0, JOB, Outcome.SUCCEEDED, "jo", job_id="4712")),
+        replace(SENT_AS, job_id="4712", outcome=Outcome.SUCCEEDED, ended_at=9.0, settled_by="jo"),
+    ),
+    (
+        "settled twice at once",
+        (*ACCEPTED, Settled(9.0, JOB, Outcome.FAILED, "jo"), Settled(9.0, JOB, Outcome.SUCCEEDED, "al")),
+        replace(ACCEPTED_AS, outcome=Outcome.SUCCEEDED, ended_at=9.0, settled_by="al"),
+    ),
+    (
+        "settled, and told of an earlier time",
+        (*ACCEPTED, Settled(9.0, JOB, Outcome.FAILED, "jo"), Settled(8.0, JOB, Outcome.SUCCEEDED, "al")),
+        replace(ACCEPTED_AS, outcome=Outcome.FAILED, ended_at=9.0, settled_by="jo"),
+    ),
+    (
+        "a record that is damaged",
+        (*ACCEPTED, JobEnded(9.0, JOB, Outcome.UNKNOWN, Reason.CRASHED)),
+        replace(ACCEPTED_AS, outcome=Outcome.UNKNOWN, ended_at=9.0),
+    ),
+    (
+        "a record that is damaged, after it was settled",
+        (*ACCEPTED, Settled(9.0, JOB, Outcome.FAILED, "jo"), JobEnded(9.5, JOB, Outcome.UNKNOWN, Reason.CRASHED)),
+        replace(ACCEPTED_AS, outcome=Outcome.FAILED, ended_at=9.0, settled_by="jo"),
+    ),
+    (
+        "an earlier attempt's",
+        (*SENT, intent(2, 2, 4.0), Accepted(5.0, JOB, 1, "4711")),
+        replace(SENT_AS, once=replace(ONCE, number=2), attempt=2, at=4.0),
+    ),
+]
+
+
+@pytest.mark.parametrize(("events", "known"), [row[1:] for row in KNOWN], ids=[row[0] for row in KNOWN])
+def test_what_is_known_after(events: Sequence[Event], known: LastAttempt) -> None:
+    """Every fact, not only what follows from it: later runs tell them on."""
+    assert told(("r1", events)) == known
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1)])
 def test_runs_that_are_put_on_record_again_in_any_order(order: Sequence[int]) -> None:
     """A state file that is made anew takes the journals as they come."""
@@ -270,6 +348,7 @@ def test_what_is_open_is_not_forgotten() -> None:
     """The runs of such submissions are not pruned."""
     assert is_open(told(("r1", SENT)))  # type: ignore[arg-type]  # it is there
     assert is_open(told(("r1", ACCEPTED)))  # type: ignore[arg-type]  # the same
+    assert is_open(told(("r1", (*ACCEPTED, ended(Outcome.SUBMITTED)))))  # type: ignore[arg-type]  # its end was not seen
     assert not is_open(told(("r1", (*ACCEPTED, ended(Outcome.FAILED)))))  # type: ignore[arg-type]  # the same
     assert not is_open(told(("r1", (*ACCEPTED, ended(Outcome.SUCCEEDED)))))  # type: ignore[arg-type]  # the same
 
@@ -285,18 +364,84 @@ def test_what_differs_is_said() -> None:
     assert differing(last, replace(ONCE, made_of=made)) == ()
 
 
-def test_texts_say_what_to_do() -> None:
-    """Since when, by which run, and the lines to paste."""
-    good = told(("r1", (*ACCEPTED, ended(Outcome.SUCCEEDED))))
-    assert good is not None
-    assert up_to_date(good, "UTC") == "up to date since 1970-01-01 00:00:03: run r1 did it as job 4711"
-    doubtful = told(("r1", (*ACCEPTED, ended(Outcome.UNKNOWN))))
-    assert doubtful is not None
-    text = in_doubt(doubtful, ONCE, "r2")
-    assert text.splitlines()[0] == "not sent: run r1 had it accepted as job 4711, whose end is unknown"
-    assert "aftrun settle r2 a succeeded" in text
-    assert "aftrun resume r1" in text
-    assert "--again" in text
-    unanswered = told(("r1", SENT))
-    assert unanswered is not None
-    assert "resume" not in in_doubt(unanswered, ONCE, "r2")
+@pytest.mark.parametrize(
+    ("zone", "changes", "text"),
+    [
+        ("UTC", {}, "up to date since 1970-01-01 00:00:03: run r1 did it as job 4711"),
+        ("+02:00", {}, "up to date since 1970-01-01 02:00:03: run r1 did it as job 4711"),
+        ("UTC", {"job_id": None}, "up to date since 1970-01-01 00:00:03: run r1 did it"),
+        (
+            "UTC",
+            {"job_id": None, "settled_by": "jo"},
+            "up to date since 1970-01-01 00:00:03: run r1 did it, settled by jo",
+        ),
+        ("UTC", {"ended_at": None}, "up to date since an unknown time: run r1 did it as job 4711"),
+    ],
+)
+def test_since_when_a_job_is_up_to_date(zone: str, changes: Mapping[str, Any], text: str) -> None:
+    """By the run's own clock, with what has done it."""
+    assert up_to_date(replace(FAILED_AS, outcome=Outcome.SUCCEEDED, **changes), zone) == text
+
+
+SETTLE = "check on the server; then: aftrun settle r2 a succeeded (or failed)"
+
+
+@pytest.mark.parametrize(
+    ("last", "lines"),
+    [
+        (
+            ACCEPTED_AS,
+            [
+                "not sent: run r1 had it accepted as job 4711, whose end is unknown",
+                SETTLE,
+                "or read its status again: aftrun resume r1",
+                "or send it all the same: --again",
+            ],
+        ),
+        (
+            SENT_AS,
+            [
+                "not sent: run r1 sent it, and its answer is not on record: the job may or may not have been created",
+                SETTLE,
+                "or send it all the same: --again",
+            ],
+        ),
+        (
+            replace(ACCEPTED_AS, readable=False),
+            [
+                "not sent: an earlier run sent it, and the record of that is damaged",
+                SETTLE,
+                "or send it all the same: --again",
+            ],
+        ),
+        (
+            replace(SENT_AS, readable=False, once=replace(ONCE, mark="other")),
+            [
+                (
+                    "not sent: run r1 sent it, and it cannot be told whether to this server: digest.key of the state "
+                    "folder is another one now"
+                ),
+                SETTLE,
+                "or send it all the same: --again",
+            ],
+        ),
+        (
+            replace(SENT_AS, readable=False, once=replace(ONCE, mark="")),
+            [
+                "not sent: an earlier run sent it, and the record of that is damaged",
+                "check on the server; to send it again: --again",
+            ],
+        ),
+        (
+            replace(SENT_AS, once=replace(ONCE, mark="other")),
+            [
+                "not sent: run r1 sent it, and its answer is not on record: the job may or may not have been created",
+                SETTLE,
+                "or send it all the same: --again",
+            ],
+        ),
+    ],
+)
+def test_a_doubt_says_why_and_what_to_do(last: LastAttempt, lines: Sequence[str]) -> None:
+    """The cause, then each way out with its line to paste."""
+    assert in_doubt(last, ONCE, "r2").splitlines() == lines
