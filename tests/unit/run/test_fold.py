@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from aftrun.domain.errors import StateError
 from aftrun.domain.events import (
     Accepted,
+    Action,
     AttemptEnded,
+    Converged,
     Event,
     Interrupted,
     JobEnded,
     JobHeader,
     LookFailed,
+    Once,
     Reason,
     RetryPlanned,
     RunEnded,
     RunResumed,
     RunStarted,
+    Settled,
     Source,
     StateSeen,
     SubmitDeferred,
     SubmitIntended,
     Warned,
 )
-from aftrun.domain.model import Attempt, FileRef, JobResult, Json, Outcome
+from aftrun.domain.model import Attempt, Earlier, FileRef, JobResult, Json, Outcome, SeenWord, Settlement
 from aftrun.run.fold import ReportBuilder, fold
 
 KEY = "m/a"
@@ -106,6 +113,102 @@ def test_the_attempts_of_a_job() -> None:
     )
     assert [(each.word, each.phase) for each in first.words] == WORDS
     assert (second.number, second.job_id, second.outcome, second.tries) == (2, "18", Outcome.SUCCEEDED, 1)
+
+
+def test_every_word_is_kept_with_its_time_and_meaning() -> None:
+    """The word of an end means what the server told, but not where a clock of ours ran out."""
+    first = fold([START, *(event for event, _ in STEPS)]).jobs[0].attempts[0]
+    assert [each.at for each in first.words] == [5.0, 6.0, 7.0, 9.0]
+    sent: list[Event] = [STEPS[0][0], Accepted(5.0, KEY, 1, "17", "queued")]
+    for reason, phase in ((Reason.DONE, "failed"), (Reason.EXPECT, "succeeded"), (Reason.TIMEOUT, "")):
+        end = AttemptEnded(9.0, KEY, 1, Outcome.FAILED, reason, state="Over")
+        (attempt,) = fold([START, *sent, end]).jobs[0].attempts
+        assert attempt.words == (SeenWord("queued", 5.0, ""), SeenWord("Over", 9.0, phase))
+
+
+PENDING = fold([START]).jobs[0]
+ONCE = Once("0" * 32, "2026-01-02", "https://s", "m" * 16)
+THEN = {"job_id": "17", "accepted_at": 0.5, "outputs": {"n": 1}}
+BY_ANOTHER = replace(PENDING, once="2026-01-02", job_id="17", outputs=(("n", 1),))
+FOLLOWED = replace(
+    BY_ANOTHER,
+    earlier=Earlier("old", 3, "follow", 0.5),
+    phase="accepted",
+    started_at=0.5,
+    attempts=(Attempt(1, accepted_at=0.5, job_id="17", id_field="id", tries=0),),
+)
+
+
+def found(action: Action, **more: Any) -> Converged:
+    """What a run puts on record of a job that it does not submit."""
+    return Converged(2.0, KEY, 1, action, "old", 3, ONCE, **{**THEN, **more})
+
+
+@pytest.mark.parametrize(
+    ("events", "job"),
+    [
+        ([found(Action.UP_TO_DATE, since=0.75)], replace(BY_ANOTHER, earlier=Earlier("old", 3, "upToDate", 0.75))),
+        ([found(Action.UP_TO_DATE)], replace(BY_ANOTHER, earlier=Earlier("old", 3, "upToDate", 0.5))),
+        ([found(Action.UP_TO_DATE, since=0.0)], replace(BY_ANOTHER, earlier=Earlier("old", 3, "upToDate", 0.0))),
+        ([found(Action.DOUBT)], replace(BY_ANOTHER, earlier=Earlier("old", 3, "doubt", 0.5))),
+        ([found(Action.FOLLOW, id_field="id")], FOLLOWED),
+        (
+            [found(Action.FOLLOW)],
+            replace(FOLLOWED, attempts=(replace(FOLLOWED.attempts[0], id_field=""),)),
+        ),
+        (
+            [found(Action.FOLLOW, id_field="id"), found(Action.FOLLOW, id_field="id", accepted_at=0.25)],
+            replace(
+                FOLLOWED,
+                earlier=Earlier("old", 3, "follow", 0.25),
+                attempts=(replace(FOLLOWED.attempts[0], accepted_at=0.25),),
+            ),
+        ),
+    ],
+)
+def test_a_job_that_goes_by_another_runs_attempt(events: list[Event], job: JobResult) -> None:
+    """Every fact of it: whose it is and since when, and, where it is followed, an attempt that nobody sent here."""
+    assert fold([START, *events]).jobs[0] == job
+
+
+OVER: list[Event] = [
+    STEPS[0][0],
+    Accepted(5.0, KEY, 1, "17"),
+    AttemptEnded(9.0, KEY, 1, Outcome.UNKNOWN, Reason.VANISHED),
+    JobEnded(9.0, KEY, Outcome.UNKNOWN, Reason.VANISHED, "gone"),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "event", "job_id", "message"),
+    [
+        (OVER, Settled(20.0, KEY, Outcome.SUCCEEDED, "jo@here"), "17", "settled as succeeded by jo@here\ngone"),
+        (
+            OVER,
+            Settled(20.0, KEY, Outcome.FAILED, "jo@here", "half of it", job_id="18"),
+            "18",
+            "settled as failed by jo@here: half of it\ngone",
+        ),
+        ([], Settled(20.0, KEY, Outcome.FAILED, "jo@here"), None, "settled as failed by jo@here"),
+    ],
+)
+def test_a_job_that_a_person_settled(before: list[Event], event: Settled, job_id: str | None, message: str) -> None:
+    """What was said stands above what was seen, which stays as it is."""
+    was = fold([START, *before]).jobs[0]
+    job = fold([START, *before, event]).jobs[0]
+    said = Settlement(event.outcome, 20.0, "jo@here", event.note)
+    assert job == replace(was, settled=said, job_id=job_id, message=message)
+
+
+def test_what_a_run_comes_to_with_what_was_settled() -> None:
+    """The newest word counts, and only until the run is taken up again."""
+    first = Settled(20.0, KEY, Outcome.FAILED, "jo", run_outcome="failed", exit_code=1)
+    second = Settled(21.0, KEY, Outcome.SUCCEEDED, "jo", run_outcome="succeeded", exit_code=0)
+    events: list[Event] = [START, *OVER, RunEnded(10.0, "unknown", 6), first]
+    assert fold(events).settled == ("failed", 1)
+    assert fold([*events, second]).settled == ("succeeded", 0)
+    assert fold([*events, Settled(21.0, KEY, Outcome.SUCCEEDED, "jo")]).settled == ("failed", 1)
+    assert fold([*events, RunResumed(30.0)]).settled is None
 
 
 def test_the_report_names_what_was_planned() -> None:
