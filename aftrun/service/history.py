@@ -374,8 +374,8 @@ def prune(
     gone = []
     for run in asked:
         folder = run_folder(state_dir, run)
-        if held(folder) or not log.forget(run, before):
-            continue  # it has been resumed
+        if not log.forget(run, before):
+            continue  # it has been resumed, or somebody is at it
         gone.append(run)
         try:
             shutil.rmtree(folder)

@@ -10,10 +10,9 @@ from aftrun.domain.errors import UsageError
 from aftrun.domain.model import Attempt, JobResult, Manifest, SeenWord, ServerSpec
 from aftrun.run import sightings
 from aftrun.run.store.restore import open_record
-from aftrun.service import history
+from aftrun.service import history, which
 from aftrun.service.history import PastRun
 from aftrun.service.prepare import prepare
-from aftrun.service.which import as_it_is
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,8 @@ def find(state_dir: Path, job_id: str) -> KnownJob | None:
         return None
     with open_record(state_dir, lambda _: None) as log:
         rows = {row.id: row for row in log.runs()}
-        for run in log.accepted(job_id):
-            past = history.read(log, as_it_is(rows[run], state_dir))
+        for run in filter(rows.__contains__, log.accepted(job_id)):
+            past = history.read(log, which.as_it_is(rows[run], state_dir))
             for job in past.report.jobs:
                 for attempt in reversed(job.attempts):
                     if attempt.job_id == job_id:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
+import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,8 +17,10 @@ from typing import Any
 
 import pytest
 
+from aftrun.domain.model import Json
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
+from tests.clocks import HandClock
 from tests.conftest import program, reach
 from tests.effort import effort
 from tests.faults.harness import KILLER, start
@@ -192,3 +197,50 @@ def test_eight_processes_at_once(tmp_path: Path) -> None:
             seen = [{job["name"]: job["jobId"] for job in report["jobs"]} for report in reports(folder)]
             assert len(seen) == 8
             assert all(each == seen[0] for each in seen)
+
+
+def test_an_older_record_that_is_put_back_in_the_middle(tmp_path: Path) -> None:
+    """What others did meanwhile is not in it: the run sends nothing more, and the next one finds all of it again."""
+    behaviours: list[Json] = [{"match": {"scriptName": "b"}, "duration": "3h"}]
+    state, backup = tmp_path / ".aftrun" / "state.db", tmp_path / "backup.db"
+    head = "name: m\ndefaults: {once: k}\nserver: {poll: {min: 10ms, max: 10ms}}\njobs:\n"
+    jobs = {each: f"  - {{name: {each}, scriptName: {each}, params: {{n: {each}}}}}\n" for each in "abc"}
+    (tmp_path / "m.yaml").write_text(head + "".join(jobs.values()), encoding="utf-8")
+    (tmp_path / "c.yaml").write_text(head + jobs["c"], encoding="utf-8")
+    scenario: dict[str, Json] = {"defaults": {"queue": "0s", "duration": "1h"}, "behaviours": behaviours}
+    clock = HandClock()
+    with Sandbox(parse(scenario), clock=clock) as server:
+
+        def apply(path: str) -> subprocess.Popen[bytes]:
+            arguments = ["apply", path, "--overlap", "allow", "--no-progress", "-o", "none", *reach(server)]
+            return start([*program(), *arguments], tmp_path, server)
+
+        def until_sent(job: str, process: subprocess.Popen[bytes]) -> None:
+            until(lambda: job in names(server), alive=lambda: process.poll() is None)
+
+        long = apply("m.yaml")
+        until_sent("a", long)
+        copied(state, backup)
+        clock.advance(3600)
+        until_sent("b", long)
+        short = apply("c.yaml")
+        until_sent("c", short)
+        clock.advance(3600)
+        short.communicate(timeout=HANG)
+        assert short.returncode == 0
+        copied(backup, state)
+        clock.advance(3 * 3600)
+        _, error = long.communicate(timeout=HANG)
+        assert long.returncode == 74, error.decode()
+        assert b"an older copy is in its place" in error
+        assert names(server) == ["a", "b", "c"]
+        again = apply("m.yaml")
+        _, error = again.communicate(timeout=HANG)
+        assert again.returncode == 0, error.decode()
+        assert names(server) == ["a", "b", "c"]
+
+
+def copied(source: Path, target: Path) -> None:
+    """Copy a state file as SQLite itself does it, also over one that is in use."""
+    with contextlib.closing(sqlite3.connect(source)) as one, contextlib.closing(sqlite3.connect(target)) as two:
+        one.backup(two)

@@ -60,7 +60,7 @@ SQLite = str | bytes | float | None
 _MIGRATIONS: dict[int, str] = {}
 """From version N to N + 1. A database is brought up to date, one step at a time, when it is opened for writing."""
 
-_LEAVE = "leave the state folder to aftrun while runs are under way; `aftrun resume` puts it in order afterwards"
+LEAVE = "leave the state folder to aftrun while runs are under way; `aftrun resume` puts it in order afterwards"
 
 BUSY_SECONDS = 600.0
 """How long to wait for a file that another program has locked: a backup may take its time."""
@@ -245,14 +245,14 @@ class Database:
                     continue  # SQLite has not needed it yet
                 self._abandon()
                 reason = "deleted" if isinstance(error, FileNotFoundError) else f"made unusable ({error.strerror})"
-                raise StateError(f"{path} was {reason} while the run was under way", hint=_LEAVE) from error
+                raise StateError(f"{path} was {reason} while the run was under way", hint=LEAVE) from error
             identity = (found.st_dev, found.st_ino)
             if self._seen.setdefault(path, identity) != identity:
                 self._abandon()
-                raise StateError(f"{path} was replaced by another file while the run was under way", hint=_LEAVE)
+                raise StateError(f"{path} was replaced by another file while the run was under way", hint=LEAVE)
             if path == self.path:
                 if found.st_size < self._size and found.st_size < space.length(path):
-                    raise StateError(f"{path} was cut short while the run was under way", hint=_LEAVE)
+                    raise StateError(f"{path} was cut short while the run was under way", hint=LEAVE)
                 self._size = found.st_size
 
     def _abandon(self) -> None:

@@ -28,12 +28,12 @@ from aftrun.domain.past import End
 from aftrun.domain.runids import checked
 from aftrun.run.converge import LastAttempt
 from aftrun.run.store import space
-from aftrun.run.store.database import BUSY_SECONDS, HURRIED_SECONDS, Database, SQLError, SQLite
+from aftrun.run.store.database import BUSY_SECONDS, HURRIED_SECONDS, LEAVE, Database, SQLError, SQLite
 from aftrun.run.store.ends import Ends
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.identities import Identities
 from aftrun.run.store.journal_file import encode
-from aftrun.run.store.lock import held
+from aftrun.run.store.lock import NO_LOCKS, held
 from aftrun.run.store.record_errors import Damaged, explain
 from aftrun.run.store.rows import RUNS, Retry, RunRow, StoredFile, path_in, path_out, run_row
 
@@ -232,9 +232,9 @@ class Log(Database):
 
         All are, but for intents of jobs with `once` that another process has submitted meanwhile.
 
-        `first` is the number of the first of them; None: behind those on record. `patience` is how long to wait for
-        other programs that have the file locked, seconds; None: as usual. `texts` are the events as they stand in the
-        file, by their `id`, where that is known.
+        `first` is the number of the first of them, as whoever wrote those before it knows; None: behind those on
+        record. `patience` is how long to wait for other programs that have the file locked, seconds; None: as usual.
+        `texts` are the events as they stand in the file, by their `id`, where that is known.
 
         Raises:
             Busy: it stayed locked.
@@ -243,11 +243,27 @@ class Log(Database):
         if not events:
             return []
         with self._explained(), self._transaction(patience):
+            if first is not None:
+                self._must_end_at(run, first - 1)
             admitted = self.identities.admit(run, events)
             first = self._insert(run, admitted, first, texts)
             self._follow(run, admitted)
         self._sequence[run] = first + len(admitted)
         return admitted
+
+    def _must_end_at(self, run: str, number: int) -> None:
+        """Make sure that the last event of a run is still the one that this process wrote last.
+
+        An older copy that is written over the file is no other file to the system, and SQLite takes it for its own:
+        jobs that were sent since would not be known any more.
+        """
+        last = self.last_number(run)
+        if last < number:
+            why = "has lost what was written to it while the run was under way: an older copy is in its place"
+            raise StateError(f"{self.path} {why}", hint=LEAVE)
+        if last > number:
+            why = f"was written to while run {run} was under way: another process works on it, which its lock forbids"
+            raise StateError(f"{self.path} {why}", hint=NO_LOCKS)
 
     def _follow(self, run: str, events: Sequence[Event]) -> None:
         """Let the tables that lists are read from follow the events."""
@@ -577,8 +593,20 @@ class Log(Database):
         with self._explained(), self._transaction():
             self.identities.forget(identities)
 
+    def has(self, run: str) -> bool:
+        """Whether a run is on record. Under the run's lock the answer stays true; see `forget`.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+        with self._explained(), self._transaction():
+            return self._db.execute("SELECT 1 FROM runs WHERE id = ?", (run,)).fetchone() is not None
+
     def forget(self, run: str, before: str) -> bool:
         """Take a run off every list, if it did end before this instant; `sweep` removes what is left of it.
+
+        Whoever goes on with a run holds its lock before it asks (`has`) whether the run is still there. So either that
+        one sees that it is gone, or this one sees the lock, and leaves the run.
 
         Raises:
             StateError: the file cannot be written.
@@ -588,7 +616,8 @@ class Log(Database):
             try:
                 with self._transaction():
                     ended = "DELETE FROM runs WHERE id = ? AND ended_at IS NOT NULL AND ended_at < ?"
-                    gone = self._db.execute(ended, (run, before)).rowcount > 0
+                    free = not held(run_folder(self.path.parent, run))
+                    gone = free and self._db.execute(ended, (run, before)).rowcount > 0
                     if gone:
                         self.outcomes.forget(run)
             finally:

@@ -90,9 +90,11 @@ def recover(log: Log, run: str, now: float) -> Restored:
     """Make both files of a run agree, with what was wrong among its warnings. For the process that holds its lock.
 
     Raises:
-        StateError: they cannot be read or written.
+        StateError: they cannot be read or written, or the run was pruned meanwhile.
         UsageError: another process has the journal.
     """
+    if not log.has(run):
+        raise StateError(f"run {run} is not on record any more", hint="it was pruned meanwhile; nothing was changed")
     found, lines = _read(log, run)
     warnings = [Warned(now, note) for note in found.notes]
     events = [*found.events, *found.sealed, *warnings]
@@ -283,7 +285,7 @@ def _catch_up(log: Log, run: str, say: Say) -> None:
     except UnderWay:
         return  # who works on it has put it in order
     with lock:
-        if not _is_behind(log, run):
+        if not log.has(run) or not _is_behind(log, run):
             return
         found, lines = _read(log, run)
         start = found.events[0] if found.events else None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,9 @@ from aftrun.run.store import folder as state_folder
 from aftrun.run.store import space
 from aftrun.run.store.database import SCHEMA_VERSION
 from aftrun.run.store.journal import MemoryJournal, RunJournal
+from aftrun.run.store.lock import RunLock
 from aftrun.run.store.record import Log
+from aftrun.run.store.restore import recover
 from aftrun.run.store.rows import StoredFile, process_name
 
 START = RunStarted(
@@ -183,6 +186,20 @@ def test_a_run_that_was_forgotten_meanwhile_is_a_plain_error(tmp_path: Path) -> 
             log.run("r2")
 
 
+def test_a_run_that_somebody_is_at_is_not_forgotten(tmp_path: Path) -> None:
+    """Who settles or resumes it holds its lock, and asks under it whether it is still there."""
+    run = "20260102-030405-abcd"
+    with begin(tmp_path, run) as log:
+        log.append(run, [ENDED])
+        with RunLock(tmp_path / "runs" / run, 1, "here"):
+            assert not log.forget(run, "2026-06-01T00:00:00.000Z")
+            assert log.has(run)
+        assert log.forget(run, "2026-06-01T00:00:00.000Z")
+        assert not log.has(run)
+        with pytest.raises(StateError, match="is not on record any more"):
+            recover(log, run, 0.0)
+
+
 def test_a_sweep_goes_on_where_an_earlier_one_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes small steps, and what one leaves the next finds; a run that came back from its journal is whole."""
     monkeypatch.setattr(space, "ROWS", 2)
@@ -310,6 +327,52 @@ def test_the_journal_of_a_run(tmp_path: Path) -> None:
     memory.append([INTENT])
     memory.append([ACCEPTED])
     assert memory.events == [INTENT, ACCEPTED]
+
+
+def copied_over(folder: Path, copy: Path) -> None:
+    """A person puts an older copy in place with `cp`: the files stay the same ones."""
+    for path in copy.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+
+
+def restored(folder: Path, copy: Path) -> None:
+    """A person puts it in place with SQLite's own `.restore`."""
+    with (
+        contextlib.closing(sqlite3.connect(copy / "state.db")) as old,
+        contextlib.closing(sqlite3.connect(folder / "state.db")) as now,
+    ):
+        old.backup(now)
+
+
+@pytest.mark.parametrize("put_back", [copied_over, restored])
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_older_copy_in_its_place_is_noticed_before_the_next_intent(
+    tmp_path: Path, put_back: Callable[[Path, Path], None], begun: bool
+) -> None:
+    """The copy knows less of the run, or nothing: no intent is recorded in it."""
+    state, copy = tmp_path / "state", tmp_path / "copy"
+    copy.mkdir()
+    begin(state, "r0").close()
+    with begin(state) if begun else Log(state) as log:
+        for path in state.glob("state.db*"):
+            shutil.copy(path, copy)
+        with log if begun else begin(state) as writing:
+            journal = RunJournal(writing, "r1")
+            journal.append([INTENT, ACCEPTED])
+            put_back(state, copy)
+            with pytest.raises(StateError, match="an older copy is in its place"):
+                journal.append([SubmitIntended(1_767_225_603.0, "m/a", 2, {})])
+
+
+def test_two_that_write_one_run_are_noticed(tmp_path: Path) -> None:
+    """Where locks lock nobody out, the events of another process are seen before an intent is recorded."""
+    with begin(tmp_path) as one, Log(tmp_path) as other:
+        first, second = RunJournal(one, "r1"), RunJournal(other, "r1")
+        first.append([INTENT])
+        with pytest.raises(StateError, match="another process works on it"):
+            second.append([INTENT])
+        first.append([ACCEPTED])
+        assert one.events("r1") == [START, INTENT, ACCEPTED]
 
 
 def test_the_name_of_the_process() -> None:
