@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,12 +47,22 @@ def user_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+
+LINKS = "symbolic links, which take a right that few accounts have (and Wine makes none)"
 POSIX_ONLY = {
     "tests/unit/domain/test_past.py::test_a_day_of_the_week_is_named": "sets the time zone of its process (tzset)",
     "tests/unit/domain/test_zones.py::test_the_name_of_this_machines_zone": "sets the time zone of its process (tzset)",
     "tests/unit/run/test_plan.py::test_finish_by_as_a_time_of_day": "sets the time zone of its process (tzset)",
     "tests/unit/run/test_render.py::test_values_from_inside": "sets the time zone of its process (tzset)",
     "tests/unit/run/test_pool.py::test_wake_ends_a_wait_from_a_signal_handler": "sends itself SIGUSR1",
+    "tests/unit/manifest/test_load.py::test_standard_input_that_does_not_wait": "a pipe that does not block",
+    "tests/unit/manifest/test_load.py::test_one_file_in_two_spellings_is_one_manifest[link]": LINKS,
+    "tests/unit/run/store/test_folder.py::test_a_part_of_a_record_that_came_from_elsewhere": LINKS,
+    "tests/unit/run/store/test_folder.py::test_a_link_is_a_place_of_its_own": LINKS,
+    "tests/unit/run/test_clocks.py::test_what_one_file_cannot_take_is_in_the_other": "deletes a file that is open",
+    "tests/unit/service/test_watching.py::test_a_run_that_is_not_on_record_yet_in": "moves a file that is open",
+    "tests/unit/sandbox/test_faults.py::test_reset_without_tls_is_a_real_rst": "asyncio shuts a socket down first",
     "tests/unit/system/test_files.py::test_a_pipe_is_written_to_and_not_replaced": "a named pipe in a folder (mkfifo)",
     "tests/unit/cli/test_boundary.py::test_what_a_failure_means": "names of files that are not Unicode",
     "tests/unit/test_windows.py::test_commands_need_nothing_that_windows_lacks": "takes away what is not there anyway",
@@ -85,7 +96,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items if os.name == "nt" else ():
         reasons = [reason for start, reason in POSIX_ONLY.items() if item.nodeid.startswith(start)]
         for reason in reasons:
-            item.add_marker(pytest.mark.skip(reason=f"Windows has none of this: {reason}"))
+            item.add_marker(pytest.mark.skip(reason=f"not on Windows: {reason}"))
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     ranks: dict[pytest.Item, int] = {
         item: next((rank for rank, start in enumerate(LONGEST) if item.nodeid.startswith(start)), len(LONGEST))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +31,7 @@ from aftrun.service.options import RunOptions
 from aftrun.service.prepare import PreparedRun, prepare, prepare_run
 from aftrun.service.report_file import Finished, write_last
 from aftrun.service.which import GOES_ON
-from aftrun.system.files import read_regular
+from aftrun.system.files import read_regular, remove_folder
 
 if TYPE_CHECKING:
     from aftrun.sandbox.server import Sandbox
@@ -360,7 +359,7 @@ def prune(
     the record have their turn. A record that was begun without that is made anew, where nobody works on a run.
 
     Raises:
-        StateError: the record or a folder could not be changed.
+        StateError: the record could not be changed; or a folder, after everything else was done.
     """
     asked = log.ended_before(before)
     known = {row.id for row in log.runs()} - set(asked)
@@ -371,19 +370,23 @@ def prune(
     left = [each for each in attempts if each.once.identity not in forgotten and each.run not in known]
     once_file.write(state_dir, left)  # first: whoever is killed in between has it twice, not never
     log.forget_once(forgotten)
-    gone = []
+    gone, left_over = [], []
     for run in asked:
         folder = run_folder(state_dir, run)
         if not log.forget(run, before):
             continue  # it has been resumed, or somebody is at it
         gone.append(run)
         try:
-            shutil.rmtree(folder)
-        except FileNotFoundError:
-            pass  # somebody tidied up by hand
+            remove_folder(folder)
         except OSError as error:
-            raise StateError(f"cannot remove {folder}: {error.strerror or error}") from error
+            left_over.append(f"{folder}: {error.strerror or error}")
     _give_back(log, state_dir, rest, compact=bool(gone))
+    if left_over:
+        more = f" (and {len(left_over) - 1} more)" if len(left_over) > 1 else ""
+        raise StateError(
+            f"the runs are forgotten, but cannot remove {left_over[0]}{more}",
+            hint="remove it by hand, once no program has a file in it open and you may write there",
+        )
     return Pruned(tuple(gone), len(left), len(forgotten))
 
 

@@ -6,10 +6,11 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -201,19 +202,34 @@ def replace(new: Path, path: Path, pauses: Sequence[float] = USUAL) -> None:
         InUse: somebody still has, after all `pauses`.
         OSError: it cannot be done.
     """
-    for pause in pauses if _WAITS else ():
-        try:
-            new.replace(path)
-        except PermissionError:
-            time.sleep(pause)
-        else:
-            return
     try:
-        new.replace(path)
+        _patiently(lambda: new.replace(path), pauses)
     except PermissionError as error:
         if _WAITS and path.is_file() and os.access(path, os.W_OK):
             raise InUse(path) from error
         raise
+
+
+def remove_folder(path: Path, pauses: Sequence[float] = USUAL) -> None:
+    """Remove a folder with all that is in it, once nobody has a file in it open any more. It need not be there.
+
+    Raises:
+        OSError: it cannot be done; a part of it may be gone.
+    """
+    with contextlib.suppress(FileNotFoundError):  # somebody tidied up by hand
+        _patiently(lambda: shutil.rmtree(path), pauses)
+
+
+def _patiently(act: Callable[[], object], pauses: Sequence[float]) -> None:
+    """Try once, and where Windows refuses it for somebody who has a file open, once more after each pause."""
+    for pause in pauses if _WAITS else ():
+        try:
+            act()
+        except PermissionError:
+            time.sleep(pause)
+        else:
+            return
+    act()
 
 
 _cached_umask: int | None = None

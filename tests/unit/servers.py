@@ -161,7 +161,7 @@ class Visit:
         return self.server.over.wait(seconds)
 
 
-Handler = Callable[[Visit], None]
+Handler = Callable[[Visit], object]
 
 
 def always(*answers: bytes) -> Handler:

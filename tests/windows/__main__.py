@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.conftest import ROOT, clean_environ
@@ -49,13 +50,13 @@ def main(arguments: Sequence[str]) -> int:
     begun = time.monotonic()
     fine = True
     native = options.native or options.program is not None or os.name == "nt"
-    with tempfile.TemporaryDirectory(prefix="aftrun-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="aftrun-") as scratch, ExitStack() as stack:
         if native:
             place, python, source = _here(Path(scratch), options)
         else:
             machine = Machine(options.root)
             try:
-                machine.make(Path(sys.executable))
+                stack.enter_context(machine.started(Path(sys.executable)))
             except Missing as missing:
                 sys.exit(f"this cannot be tried here: {missing}")
             tell(f"a CPython for Windows under Wine in {machine.root} ({_since(begun)})")

@@ -20,13 +20,15 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tools.environment import ROOT, call, export, get_uv
 
 INTERPRETER = "panda3d==1.10.16 --hash=sha256:37acfb92655c4226879f95c988e2ef1449a53c54486d6c1ebc00e2772429af82\n"
 DEBIAN = ("wine", "wine64", "gcc-mingw-w64-x86-64", "binutils-mingw-w64-x86-64", "mingw-w64-tools")
-PROGRAMS = ("wine", "wineboot", "x86_64-w64-mingw32-gcc", "gendef")
+PROGRAMS = ("wine", "wineserver", "x86_64-w64-mingw32-gcc", "gendef")
 PLATFORM = ("--python-platform", "x86_64-pc-windows-msvc", "--python-version", "3.11")
 FOREIGN = ("--platform", "win_amd64", "--python-version", "3.11", "--implementation", "cp")
 """Windows, as uv and as pip call it."""
@@ -65,7 +67,17 @@ if __name__ == "__main__":
     sys.exit(main())
 """
 _NOT_NEEDED = shutil.ignore_patterns(
-    *("site-packages", "__pycache__", "test", "lib-dynload", "config-3.11*", "idlelib", "tkinter", "turtledemo"),
+    *(
+        "site-packages",
+        "__pycache__",
+        "test",
+        "tests",
+        "lib-dynload",
+        "config-3.11*",
+        "idlelib",
+        "tkinter",
+        "turtledemo",
+    ),
     "_sysconfigdata*",
 )
 
@@ -101,11 +113,11 @@ class Machine:
         """The command line that runs a program in it."""
         return ["wine", *words]
 
-    def run(self, *words: str, cwd: Path | None = None, check: bool = True) -> str:
+    def run(self, *words: str) -> str:
         """What a program in it printed, stdout and stderr together."""
         done = subprocess.run(
             self.command(*words),
-            cwd=cwd or self.root,
+            cwd=self.root,
             env=self.environ(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -113,12 +125,17 @@ class Machine:
             check=False,
         )
         text = done.stdout.decode("utf-8", "replace")
-        if check and done.returncode:
+        if done.returncode:
             raise Missing(f"{' '.join(words)} ended with {done.returncode}:\n{text}")
         return text
 
-    def make(self, host: Path) -> None:
-        """Make it, or bring it up to date. `host` is a CPython 3.11 of this system.
+    @contextmanager
+    def started(self, host: Path) -> Iterator[None]:
+        """Make it or bring it up to date, keep it awake while programs come and go, and end all that is left.
+
+        Wine's own services start with the first program and end with the last, and inherit what the first had open: its
+        pipes would not end before any other program did, and each program alone would pay for a start of everything.
+        So one that nobody listens to comes first and goes last. `host` is a CPython 3.11 of this system.
 
         Raises:
             Missing: a program of `PROGRAMS`, or a package.
@@ -132,12 +149,28 @@ class Machine:
                 f"it is made of CPython 3.11, and this is {sys.version.split()[0]}; try make PYTHON=python3.11"
             )
         self.root.mkdir(parents=True, exist_ok=True)
+        with self._quiet("wine", "cmd", stdin=subprocess.PIPE):  # it reads lines until its input ends
+            try:
+                with self._quiet("wine", "cmd", "/c", "exit") as first:
+                    if first.wait():
+                        raise Missing(f"Wine does not start in {self.prefix}")
+                self._make(host)
+                yield
+            finally:
+                with self._quiet("wineserver", "-k"):
+                    pass
+
+    def _quiet(self, *words: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+        """A program that prints to nobody."""
+        return subprocess.Popen(
+            words, env=self.environ(), stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def _make(self, host: Path) -> None:
         recipe = hashlib.sha256(Path(__file__).read_bytes() + (ROOT / "uv.lock").read_bytes()).hexdigest()
         done = self.root / "recipe"
         if not done.exists() or done.read_text(encoding="ascii") != recipe:
             shutil.rmtree(self.python, ignore_errors=True)
-            if not (self.prefix / "drive_c").exists():
-                subprocess.run(["wineboot", "-i"], env=self.environ(), capture_output=True, check=True)
             self._interpreter(host)
             self._libraries(host)
             # Here, where it is quicker: compiled modules of one version of Python are the same everywhere.
@@ -169,6 +202,11 @@ class Machine:
                 elif file.suffix == ".pyd" or file.stem in ("libffi-8", "libcrypto-3", "libssl-3", "sqlite3"):
                     (dlls / file.name).write_bytes(wheel.read(name))
         shutil.copytree(sysconfig.get_paths()["stdlib"], self.python / "Lib", ignore=_NOT_NEEDED)
+        # The DLL is 3.11.9, which calls this as what it was meant to be; before 3.11.8 it lacked a word.
+        metadata = self.python / "Lib" / "importlib" / "metadata" / "__init__.py"
+        text, method = metadata.read_text(encoding="utf-8"), "    def invalidate_caches(cls)"
+        if f"@classmethod\n{method}" not in text:
+            metadata.write_text(text.replace(method, f"    @classmethod\n{method}"), encoding="utf-8")
         self._compile(scratch)
 
     def _compile(self, scratch: Path) -> None:
@@ -199,7 +237,7 @@ class Machine:
         uv, scratch = get_uv(host), self.root / "scratch"
         locked = export(uv, "--package", "aftrun", "--extra", "dev", "--no-hashes")
         (scratch / "locked.txt").write_text(locked, encoding="utf-8")
-        ours = f"aftrun[import,sandbox,keyring,notify] @ {ROOT.as_uri()}"
+        ours = f"aftrun[all] @ {ROOT.as_uri()}"
         (scratch / "asked.txt").write_text("\n".join((ours, *TESTING)), encoding="utf-8")
         asked = ("--constraint", scratch / "locked.txt", scratch / "asked.txt")
         flags = ("-q", "--no-header", "--no-annotate", "--no-emit-package", "aftrun", "--python", host)

@@ -174,7 +174,8 @@ class RunLock:
             raise StateError(f"{self.path} was replaced by another file while the run was under way", hint=_LEAVE)
 
     def forget(self) -> None:
-        """The run never began, so nobody knows its id: leave nothing of it behind."""
+        """The run never began, so nobody knows its id: let go, and leave nothing of it behind."""
+        self.release()  # first, since Windows removes no file that is open
         with contextlib.suppress(OSError):  # an empty folder harms nobody
             self.path.unlink()
             self.path.parent.rmdir()

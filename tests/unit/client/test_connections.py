@@ -14,7 +14,7 @@ import pytest
 
 from aftrun.client.client import AftClient
 from aftrun.domain.model import Answer, Endpoint, Failure, FailureKind
-from tests.unit.servers import Identity, RawServer, Visit, always, issued, response, self_signed
+from tests.unit.servers import Handler, Identity, RawServer, Visit, always, issued, response, self_signed
 
 CREATED = response(b'{"id": "1"}', "201 Created")
 OK = response(b'{"id": "1"}')
@@ -48,7 +48,7 @@ def half_closed(visit: Visit) -> None:
         visit.request()
 
 
-CLOSERS: dict[str, Callable[[Visit], None]] = {
+CLOSERS: dict[str, Handler] = {
     "at once": later(0.0),
     "1 ms later": later(0.001),
     "20 ms later": later(0.02),

@@ -4,44 +4,21 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
 from aftrun.client.client import AftClient
 from aftrun.domain.model import Answer, Endpoint, Failure, FailureKind, Reply
 from aftrun.sandbox.server import Sandbox
+from tests.unit.servers import RawServer
 
 BODY = {"scriptName": "x"}
 
 
-@contextmanager
-def port(serve: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server on loopback that does `serve` with each connection; its `http://` URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def accept() -> None:
-        while True:
-            try:
-                sock, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=one, args=(sock,), daemon=True).start()
-
-    def one(sock: socket.socket) -> None:
-        with sock:
-            try:
-                serve(sock)
-            except OSError:
-                return  # who asked has gone
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
+def port(serve: Callable[[socket.socket], object]) -> RawServer:
+    """A server without TLS that does `serve` with each connection."""
+    return RawServer(lambda visit: serve(visit.sock))
 
 
 def submitted(url: str) -> Reply:
@@ -74,8 +51,8 @@ def test_the_sandbox_asked_with_http() -> None:
 
 def test_a_tls_alert_instead_of_an_answer() -> None:
     """What other libraries say: version 3.3, fatal, unexpected message."""
-    with port(lambda sock: sock.sendall(whole(sock)[:0] + b"\x15\x03\x03\x00\x02\x02\x0a")) as url:
-        reply = submitted(url)
+    with port(lambda sock: sock.sendall(whole(sock)[:0] + b"\x15\x03\x03\x00\x02\x02\x0a")) as server:
+        reply = submitted(server.url)
     assert isinstance(reply, Failure)
     assert (reply.kind, reply.sent) == (FailureKind.TLS, False)
 
@@ -91,8 +68,8 @@ def test_a_tls_alert_instead_of_an_answer() -> None:
 def test_servers_that_say_so(words: str) -> None:
     """Go, nginx and Apache answer in HTTP, with 400: no request was read by what is behind."""
     answer = f"HTTP/1.1 400 Bad Request\r\nContent-Length: {len(words)}\r\nConnection: close\r\n\r\n{words}"
-    with port(lambda sock: sock.sendall(whole(sock)[:0] + answer.encode())) as url:
-        reply = submitted(url)
+    with port(lambda sock: sock.sendall(whole(sock)[:0] + answer.encode())) as server:
+        reply = submitted(server.url)
     assert isinstance(reply, Failure)
     assert (reply.kind, reply.sent) == (FailureKind.TLS, False)
 
@@ -101,8 +78,8 @@ def test_such_words_with_another_status_prove_nothing() -> None:
     """A job's own error message could hold them."""
     words = '{"error": "client sent an HTTP request to an HTTPS server"}'
     answer = f"HTTP/1.1 500 Oops\r\nContent-Length: {len(words)}\r\nConnection: close\r\n\r\n{words}"
-    with port(lambda sock: sock.sendall(whole(sock)[:0] + answer.encode())) as url:
-        assert isinstance(submitted(url), Answer)
+    with port(lambda sock: sock.sendall(whole(sock)[:0] + answer.encode())) as server:
+        assert isinstance(submitted(server.url), Answer)
 
 
 def reads(sock: socket.socket) -> None:
@@ -112,8 +89,8 @@ def reads(sock: socket.socket) -> None:
 
 def test_a_plain_server_that_dies_over_the_request() -> None:
     """It read the request, and may have created the job: unknown."""
-    with port(reads) as url:
-        reply = submitted(url)
+    with port(reads) as server:
+        reply = submitted(server.url)
     assert isinstance(reply, Failure)
     assert (reply.kind, reply.sent) == (FailureKind.LOST, True)
 
@@ -132,8 +109,8 @@ def test_a_port_that_speaks_both_and_dies_over_the_request() -> None:
                 there.start()
                 pump(behind, sock)
 
-        with port(both) as url:
-            reply = submitted(url)
+        with port(both) as both_ways:
+            reply = submitted(both_ways.url)
     assert isinstance(reply, Failure)
     assert (reply.kind, reply.sent) == (FailureKind.LOST, True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -111,6 +112,11 @@ def _known(task: Task) -> Lookup:
     return lookup_for(task, None, {}, lambda _: None)
 
 
+def portable(text: str) -> str:
+    """Text with the paths of included files as POSIX writes them."""
+    return re.sub(r"\bparts\\{1,2}", "parts/", text)
+
+
 @pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
 def test_valid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A valid file loads, means what the JSON beside it says, and has the plan that stands there."""
@@ -124,7 +130,7 @@ def test_valid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = path.with_suffix(".json")
     if WRITE:
         expected.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    assert json.loads(json.dumps(found)) == json.loads(expected.read_text(encoding="utf-8"))
+    assert json.loads(portable(json.dumps(found))) == json.loads(expected.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
@@ -140,7 +146,7 @@ def test_invalid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = path.with_suffix(".txt")
     if WRITE:
         expected.write_text(text, encoding="utf-8")
-    assert text == expected.read_text(encoding="utf-8")
+    assert portable(text) == expected.read_text(encoding="utf-8")
     assert "hunter2" not in text
 
 

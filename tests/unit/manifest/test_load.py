@@ -51,13 +51,14 @@ def test_one_file_in_two_spellings_is_one_manifest(
     monkeypatch.chdir(tmp_path)
     Path("jobs").mkdir()
     Path("jobs/a.yaml").write_text("scriptName: x\n")
-    Path("link").symlink_to("jobs", target_is_directory=True)
+    if second == "link":
+        Path("link").symlink_to("jobs", target_is_directory=True)
     os.link("jobs/a.yaml", "hard.yaml")
     loaded = load_all(["jobs", second.format(tmp_path)])
     assert [each.path for each in loaded.manifests] == [str(Path("jobs", "a.yaml"))]
     (note,) = loaded.notes
     assert note.endswith("; it is taken once")
-    assert "jobs/a.yaml" in note
+    assert str(Path("jobs", "a.yaml")) in note
 
 
 def test_standard_input_that_does_not_wait_is_waited_for(tmp_path: Path) -> None:
@@ -108,8 +109,8 @@ def test_standard_input_named_twice_or_named_as_a_file_too(tmp_path: Path) -> No
 
 def test_an_include_of_itself_under_another_name_is_a_circle(tmp_path: Path) -> None:
     """A link to the file that includes it, directly or on the way, is that file."""
-    (tmp_path / "self.yaml").symlink_to("top.yaml")
     (tmp_path / "top.yaml").write_text("include: self.yaml\njobs: [{scriptName: x}]\n")
+    (tmp_path / "self.yaml").hardlink_to(tmp_path / "top.yaml")
     with pytest.raises(ManifestError) as caught:
         load_all([str(tmp_path / "top.yaml")])
     (problem,) = caught.value.problems
@@ -120,7 +121,7 @@ def test_an_include_of_itself_under_another_name_is_a_circle(tmp_path: Path) -> 
 def test_an_include_in_two_spellings_is_included_once_now_and_from_the_record(tmp_path: Path) -> None:
     """Its jobs come once; and the files that were kept with a run say so too, where there is no disk to ask."""
     (tmp_path / "base.yaml").write_text("jobs: [{name: b, scriptName: x}]\n")
-    (tmp_path / "link.yaml").symlink_to("base.yaml")
+    (tmp_path / "link.yaml").hardlink_to(tmp_path / "base.yaml")
     top = tmp_path / "top.yaml"
     top.write_text("include: [base.yaml, link.yaml]\njobs: [{scriptName: y}]\n")
     loaded = load_all([str(top)])

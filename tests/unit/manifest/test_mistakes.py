@@ -88,7 +88,7 @@ BINARIES: dict[str, tuple[bytes, str]] = {
     "pdf": (b"%PDF-1.7\n\xe2\xe3", "PDF"),
     "gzip": (b"\x1f\x8b\x08\x00", "gzip"),
     "sqlite": (b"SQLite format 3\x00\x10", "SQLite"),
-    "nul": (b"script\x00\x00\x00\x01Name", "binary"),
+    "zeros": (b"script\x00\x00\x00\x01Name", "binary"),
 }
 
 

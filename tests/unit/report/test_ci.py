@@ -118,7 +118,8 @@ def test_gitlab_sections_are_as_documented() -> None:
 
 def test_azure_gets_issues_variables_and_the_summary() -> None:
     """Each as one command."""
-    lines = [azure(line) for line in ci_azure.result(sample(), written=(Path("/build/run/summary.md"),))]
+    written = Path("/build/run/summary.md")
+    lines = [azure(line) for line in ci_azure.result(sample(), written=(written,))]
     name, properties, text = lines[0]
     assert (name, text) == ("task.logissue", "load[eu] failed: exit code 3: no such file")
     assert properties == {
@@ -132,7 +133,7 @@ def test_azure_gets_issues_variables_and_the_summary() -> None:
     variables = {each[1]["variable"]: each[2] for each in lines if each[0] == "task.setvariable"}
     assert variables["aftrunRunId"] == "20260102-030000-7f3a"
     assert variables["aftrunFailed"].startswith("load[eu], check, ")
-    assert lines[-1] == ("task.uploadsummary", {}, "/build/run/summary.md")
+    assert lines[-1] == ("task.uploadsummary", {}, str(written))
     assert (ci_azure.opening("a\nb"), ci_azure.closing()) == ("##[group]a b", "##[endgroup]")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,8 +10,7 @@ import pytest
 
 from aftrun.system import gitinfo
 from aftrun.system.gitinfo import git_facts
-
-needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+from tests.conftest import needs_git
 
 
 def git(folder: Path, *words: str) -> str:

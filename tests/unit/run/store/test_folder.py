@@ -17,6 +17,7 @@ from aftrun.run.store import once_file
 from aftrun.run.store.record import Log
 from aftrun.run.store.restore import open_record
 from aftrun.system.userdata import data_folder
+from tests.conftest import needs_git
 
 
 @pytest.fixture
@@ -188,8 +189,8 @@ def test_where_users_keep_their_data(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     assert data_folder({"XDG_DATA_HOME": "relative"}, "linux") == tmp_path / ".local/share/aftrun"
     assert data_folder({}, "darwin") == tmp_path / "Library/Application Support/aftrun"
-    assert data_folder({"LOCALAPPDATA": "/appdata"}, "win32") == Path("/appdata/aftrun")
-    assert data_folder({"XDG_DATA_HOME": "/xdg"}, "win32") == Path("/xdg/aftrun")
+    assert data_folder({"LOCALAPPDATA": "C:/appdata"}, "win32") == Path("C:/appdata/aftrun")
+    assert data_folder({"XDG_DATA_HOME": str(tmp_path)}, "win32") == tmp_path / "aftrun"
 
     def homeless() -> Path:
         raise RuntimeError
@@ -204,6 +205,7 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", "-C", str(folder), *settings, *words], check=True, capture_output=True)
 
 
+@needs_git
 @pytest.mark.parametrize("version", ["2", "3", "4"], ids=lambda each: f"index {each}")
 @pytest.mark.parametrize("where", [".", "deep/er"])
 def test_a_record_that_git_tracks_is_not_believed(data: Path, tmp_path: Path, where: str, version: str) -> None:
@@ -231,6 +233,7 @@ def test_a_record_that_git_tracks_is_not_believed(data: Path, tmp_path: Path, wh
     state_folder.check(state)
 
 
+@needs_git
 def test_a_record_in_another_work_tree_of_a_repository(data: Path, tmp_path: Path) -> None:
     """There `.git` is a file that says where the index is."""
     main, other = tmp_path / "main", tmp_path / "other"

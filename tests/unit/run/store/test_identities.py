@@ -62,6 +62,13 @@ def begin(folder: Path, run: str, at: float = 0.0) -> tuple[Log, RunJournal]:
     return log, RunJournal(log, run, file)
 
 
+def end(log: Log, journal: RunJournal) -> None:
+    """The process is over, and has no file open any more."""
+    log.close()
+    assert isinstance(journal._file, JournalFile)
+    journal._file.close()
+
+
 def known(folder: Path, job: str = JOB) -> Move:
     """What a new run would do."""
     with open_record(folder, lambda _: None) as log:
@@ -111,7 +118,7 @@ def test_a_process_that_goes_on_with_a_run_knows_its_submissions(tmp_path: Path)
     """The row follows the events of whichever process the run has."""
     log, journal = begin(tmp_path, "r1")
     journal.append([intent()])
-    log.close()
+    end(log, journal)
     with Log(tmp_path) as again:
         again.append("r1", done(Outcome.SUCCEEDED))
     assert known(tmp_path) is Move.UP_TO_DATE
@@ -122,7 +129,7 @@ def test_a_lost_state_file_is_made_of_the_journals(tmp_path: Path) -> None:
     log, journal = begin(tmp_path, "r1")
     journal.append([intent(), intent(job="night/b")])
     journal.append(done(Outcome.SUCCEEDED))
-    log.close()
+    end(log, journal)
     for path in tmp_path.glob("state.db*"):
         path.unlink()
     assert known(tmp_path) is Move.UP_TO_DATE
@@ -133,7 +140,7 @@ def test_a_damaged_state_file_is_made_anew(tmp_path: Path) -> None:
     """The same, where it is there and cannot be read."""
     log, journal = begin(tmp_path, "r1")
     journal.append([intent(), *done(Outcome.SUCCEEDED)])
-    log.close()
+    end(log, journal)
     (tmp_path / "state.db").write_bytes(b"not a database" * 1000)
     for path in tmp_path.glob("state.db-*"):
         path.unlink()
@@ -150,7 +157,7 @@ def test_pruned_runs_leave_behind_what_they_did(tmp_path: Path) -> None:
     """In the state file and beside it, so that the loss of either makes no finished night run again."""
     log, journal = begin(tmp_path, "r1")
     journal.append([intent(), *done(Outcome.SUCCEEDED), RunEnded(4.0, "succeeded", 0)])
-    log.close()
+    end(log, journal)
     assert pruned(tmp_path) == ("r1",)
     assert not (tmp_path / "runs" / "r1").exists()
     assert known(tmp_path) is Move.UP_TO_DATE
@@ -167,7 +174,7 @@ def test_a_damaged_line_is_said_and_takes_no_other_with_it(tmp_path: Path) -> No
     journal.append([intent(job="night/b"), intent(), *done(Outcome.SUCCEEDED), RunEnded(4.0, "succeeded", 0)])
     with Log(tmp_path) as other:
         once_file.write(tmp_path, other.attempts())
-    log.close()
+    end(log, journal)
     shutil.rmtree(tmp_path / "runs")
     path = tmp_path / once_file.NAME
     lines = path.read_bytes().splitlines()
@@ -185,10 +192,10 @@ def test_forgetting_is_asked_for(tmp_path: Path) -> None:
     """`--forget-once` runs the night again; but not what is in doubt."""
     log, journal = begin(tmp_path, "r1")
     journal.append([intent(), *done(Outcome.SUCCEEDED), RunEnded(4.0, "succeeded", 0)])
-    log.close()
+    end(log, journal)
     log, journal = begin(tmp_path, "r2")
     journal.append([intent(job="night/b"), RunEnded(4.0, "unknown", 6)])
-    log.close()
+    end(log, journal)
     assert pruned(tmp_path, forget_once=True) == ("r1",)
     assert known(tmp_path) is Move.SUBMIT
     assert known(tmp_path, "night/b") is Move.DOUBT
@@ -216,7 +223,7 @@ def test_a_row_that_is_damaged_or_made_up_is_in_doubt(tmp_path: Path, body: str 
     assert once is not None
     asked = replace(intent(2), once=replace(once, again=True))
     assert list(second.append([asked])) == [asked]
-    log.close()
+    end(log, journal)
 
 
 def test_a_row_without_its_run_blocks_nobody(tmp_path: Path) -> None:
@@ -226,7 +233,7 @@ def test_a_row_without_its_run_blocks_nobody(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "state.db") as db:
         db.execute("DELETE FROM runs")
     db.close()
-    log.close()
+    end(log, journal)
     shutil.rmtree(tmp_path / "runs")
     assert known(tmp_path) is Move.SUBMIT
     _, second = begin(tmp_path, "r2")
@@ -246,7 +253,7 @@ def test_a_state_file_of_version_0_1(tmp_path: Path) -> None:
     log, journal = begin(folder, "r1")
     journal.append([intent(), *done(Outcome.SUCCEEDED)])
     assert {row.id for row in log.runs()} == {"r1", *(row.id for row in runs)}
-    log.close()
+    end(log, journal)
     assert known(folder) is Move.UP_TO_DATE
     with sqlite3.connect(folder / "state.db") as db:
         assert db.execute("PRAGMA user_version").fetchone() == (1,)
@@ -293,7 +300,7 @@ def test_an_older_copy_of_the_state_file_forgets_nothing(tmp_path: Path, turns: 
         journal.append(events)
     if turns == len(STORY):
         backup(folder, copy)
-    log.close()
+    end(log, journal)
     if after != "as it was":
         assert pruned(folder) == ("r1",)
     wanted = (Move.UP_TO_DATE, Move.SUBMIT, Move.UP_TO_DATE)
@@ -302,7 +309,7 @@ def test_an_older_copy_of_the_state_file_forgets_nothing(tmp_path: Path, turns: 
         journal.append(
             [intent(2, "night/b", 7.0), Accepted(8.0, "night/b", 1, "4713"), RunEnded(9.0, "interrupted", 130)]
         )
-        log.close()
+        end(log, journal)
         wanted = (Move.UP_TO_DATE, Move.FOLLOW, Move.UP_TO_DATE)
     put_back(copy, folder)
     assert (known(folder), known(folder, "night/b"), known(folder, C)) == wanted
@@ -322,7 +329,7 @@ def test_a_state_file_that_is_behind_is_said_once(tmp_path: Path, foreign: bytes
     log, journal = begin(folder, "r1")
     backup(folder, copy)
     journal.append([intent(), *done(Outcome.SUCCEEDED)])
-    log.close()
+    end(log, journal)
     with (folder / "runs" / "r1" / journal_file.NAME).open("ab") as file:
         file.write(foreign)
     put_back(copy, folder)
