@@ -168,6 +168,13 @@ def in_our_words(text: str, typed: Sequence[str], called: Mapping[str, str]) -> 
     return f"{text[: found.start()]}{source}: {why}{text[found.end() :]}"
 
 
+_HINTS = (
+    ("start", "unexpected extra argument", "a script's name goes behind -n: aftrun start -n 'My Backup Job'"),
+    ("", "'--sandbox' does not take a value", "a file that says how it behaves goes behind --scenario"),
+)
+"""What else to say, for a command or for all, where typer says this."""
+
+
 def _completed_words() -> list[str]:
     """The command line so far, where a shell asks what TAB could add to it (typer's variables)."""
     if "_AFTRUN_COMPLETE" not in os.environ:
@@ -195,6 +202,7 @@ def _start(name: str, called: Mapping[str, str]) -> int:
         said = io.StringIO()
         refusal.show(said)  # what was typed is part of it
         say(in_our_words(said.getvalue().rstrip("\n"), sys.argv[1:], called))
-        if name == "start" and "unexpected extra argument" in said.getvalue():
-            say("  hint: a script's name goes behind -n: aftrun start -n 'My Backup Job'")
+        for command_name, fragment, hint in _HINTS:
+            if command_name in ("", name) and fragment in said.getvalue():
+                say(f"  hint: {hint}")
         return int(refusal.exit_code)

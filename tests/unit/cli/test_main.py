@@ -69,6 +69,25 @@ def test_a_command_that_moved_says_where_to(
         assert "pip install aftrun-airflow" in line
 
 
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("start Backup", "a script's name goes behind -n: aftrun start -n 'My Backup Job'"),
+        ("apply --sandbox=bad-night.yaml", "a file that says how it behaves goes behind --scenario"),
+        ("start --sandbox=bad-night.yaml -n x", "a file that says how it behaves goes behind --scenario"),
+        ("validate --nonsense", None),
+    ],
+)
+def test_what_people_try_first_gets_a_hint(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, line: str, hint: str | None
+) -> None:
+    """Under what the parser itself says."""
+    monkeypatch.setattr("sys.argv", ["aftrun", *line.split()])
+    assert run() == 2
+    hints = [each for each in capsys.readouterr().err.splitlines() if each.startswith("  hint: ")]
+    assert hints == ([] if hint is None else [f"  hint: {hint}"])
+
+
 def test_completion_that_no_shell_asked_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
