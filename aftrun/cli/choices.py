@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from pathlib import Path
-
-DEFAULT_STATE_DIR = Path(".aftrun")
 
 
 class Language(StrEnum):

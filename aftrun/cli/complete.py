@@ -14,10 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aftrun.cli.choices import DEFAULT_STATE_DIR
 from aftrun.domain.errors import AftrunError
 from aftrun.domain.jobnames import job_key
 from aftrun.domain.text import one_line
+from aftrun.system.lines import DEFAULT_STATE_DIR
 
 if TYPE_CHECKING:
     from aftrun.domain.model import Manifest
@@ -162,7 +162,7 @@ def jobs_in_doubt(ctx: Any, incomplete: str) -> list[Offer]:
         row = which.find(which.runs(log), ctx.params.get("run"))
         for job in past.read(log, row).report.jobs:
             with suppress(AftrunError):  # its end was seen, or it was never sent
-                settle.check(job, row.id)
+                settle.check(job, row.id, log.path.parent)
                 offers.append((job.name, job.outcome.value if job.outcome else job.phase))
     return list(_fitting(offers, incomplete))
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import complete
-from aftrun.cli.choices import DEFAULT_STATE_DIR, Ci, Output
+from aftrun.cli.choices import Ci, Output
 from aftrun.cli.flags import Completer, argument, flag
 from aftrun.domain.errors import UsageError
 from aftrun.report.registry import FORMATS
+from aftrun.system.lines import DEFAULT_STATE_DIR
 
 if TYPE_CHECKING:
     from aftrun.manifest.policy import Governed, Policy

@@ -18,7 +18,7 @@ from aftrun.cli.options import ReportFlags, ViewFlags
 from aftrun.domain.durations import parse_duration
 from aftrun.domain.errors import ExitCode, ManifestError, UsageError
 from aftrun.domain.model import Outcome
-from aftrun.service.lines import about_run, record_flag
+from aftrun.system.lines import about_run, record_flag
 from aftrun.system.shell import quoted
 from aftrun.system.signals import exit_code, listen, restore
 
@@ -199,7 +199,7 @@ def _about_jobs(setup: PreparedRun, state_dir: Path) -> Commands:
 
     where = record_flag(state_dir)
     raw = "" if setup.sandbox else f"aftrun status {{id}} --raw{where}"
-    return Commands(raw, f"aftrun learn {{id}}{where}")
+    return Commands(raw, f"aftrun learn {{id}}{where}", where)
 
 
 class _Outputs:

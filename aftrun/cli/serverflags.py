@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import complete, options
 from aftrun.cli.boundary import say
-from aftrun.cli.choices import DEFAULT_STATE_DIR
 from aftrun.cli.flags import flag
 from aftrun.domain import urls
 from aftrun.domain.errors import UsageError
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE, ServerSpec
 from aftrun.domain.values import Template
+from aftrun.system.lines import DEFAULT_STATE_DIR
 from aftrun.system.shell import setting
 
 if TYPE_CHECKING:

@@ -236,12 +236,13 @@ def why_in_doubt(last: LastAttempt, once: Once) -> str:
     return f"run {last.run} sent it, and its answer is not on record: the job may or may not have been created"
 
 
-def in_doubt(last: LastAttempt, once: Once, run: str) -> str:
-    """The same with the remedy. `run` is the one in which it is said."""
+def in_doubt(last: LastAttempt, once: Once, run: str, record: str = "") -> str:
+    """The same with the remedy. `run` is the one in which it is said; `record` as of `record_flag`."""
     remedy: list[str] = []
     if last.once.mark:
-        remedy.append(f"check on the server; then: aftrun settle {run} {quoted(last.job)} succeeded (or failed)")
+        settle = f"aftrun settle {run} {quoted(last.job)} succeeded{record}"
+        remedy.append(f"check on the server; then: {settle} (or failed)")
     if last.readable and last.job_id:
-        remedy.append(f"or read its status again: aftrun resume {last.run}")
+        remedy.append(f"or read its status again: aftrun resume {last.run}{record}")
     remedy.append("or send it all the same: --again" if remedy else "check on the server; to send it again: --again")
     return "\n".join((f"not sent: {why_in_doubt(last, once)}", *remedy))

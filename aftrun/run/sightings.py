@@ -32,6 +32,8 @@ class Commands:
 
     raw: str = "aftrun status {id} --raw"
     learn: str = "aftrun learn {id}"
+    record: str = ""
+    """What they all take to find the record: see `lines.record_flag`."""
 
     def about(self, job_id: str) -> str:
         """How to see the job info, and how to say what words mean."""

@@ -202,7 +202,8 @@ class Steps:
             return Step(events, end=Ended(Outcome.UP_TO_DATE, Reason.ONCE, up_to_date(last, self._facts.zone)))
         if move is Move.DOUBT:
             active.may_run_on = True
-            return Step(events, end=Ended(Outcome.UNKNOWN, Reason.ONCE, in_doubt(last, active.once, self._facts.id)))
+            why = in_doubt(last, active.once, self._facts.id, self._commands.record)
+            return Step(events, end=Ended(Outcome.UNKNOWN, Reason.ONCE, why))
         return self._go_by(active, last, events)
 
     def _go_by(self, active: ActiveJob, last: LastAttempt, events: tuple[Event, ...]) -> Step:

@@ -27,8 +27,8 @@ from aftrun.run.store.record import Log
 from aftrun.run.store.restore import open_record
 from aftrun.run.store.rows import RunRow
 from aftrun.service import history, last_read, which
-from aftrun.service.lines import about_run
 from aftrun.service.watching import PAUSE, RunWatcher, WatchEnd
+from aftrun.system.lines import about_run
 
 T = TypeVar("T")
 

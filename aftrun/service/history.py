@@ -32,6 +32,7 @@ from aftrun.service.prepare import PreparedRun, prepare, prepare_run
 from aftrun.service.report_file import Finished, write_last
 from aftrun.service.which import GOES_ON
 from aftrun.system.files import read_regular, remove_folder
+from aftrun.system.lines import about_run
 
 if TYPE_CHECKING:
     from aftrun.sandbox.server import Sandbox
@@ -201,10 +202,11 @@ def resume_setup(log: Log, past: PastRun, environ: Mapping[str, str], *, accept_
         UsageError: the run has ended, cannot be resumed, or something that it was begun with is another now.
     """
     if past.row.ended_at is not None and past.row.outcome not in GOES_ON and not to_read_again(past.report.jobs):
-        again = "" if past.row.outcome == "succeeded" else f"; `aftrun retry {past.row.id}` runs the rest again"
+        show, retry = (about_run(verb, past.row.id, log.path.parent) for verb in ("show", "retry"))
+        again = "" if past.row.outcome == "succeeded" else f"; `{retry}` runs the rest again"
         raise UsageError(
             f"run {past.row.id} has ended ({past.row.outcome}), so there is nothing to resume",
-            hint=f"`aftrun show {past.row.id}` shows it{again}",
+            hint=f"`{show}` shows it{again}",
         )
     if past.options.sandbox:
         raise UsageError(
@@ -297,7 +299,7 @@ def to_retry_now(log: Log, past: PastRun, *, again: bool = False) -> tuple[PastR
         if held(run_folder(log.path.parent, taken)):
             raise UnderWay(
                 f"run {first.row.id} is being retried as run {taken}, which is under way",
-                hint=f"`aftrun show {taken}` shows it; nothing was sent",
+                hint=f"`{about_run('show', taken, log.path.parent)}` shows it; nothing was sent",
             )
         cut_off = latest.row.ended_at is None or latest.row.outcome in GOES_ON
         if not again and seen[taken][1] is None and cut_off:
@@ -305,7 +307,7 @@ def to_retry_now(log: Log, past: PastRun, *, again: bool = False) -> tuple[PastR
                 break
             raise UnderWay(
                 f"run {first.row.id} was retried as run {taken}, which was cut off and may have jobs on the server",
-                hint=f"go on with that one: aftrun resume {taken}",
+                hint=f"go on with that one: {about_run('resume', taken, log.path.parent)}",
             )
         if not again and latest.report.exit_code == ExitCode.OK:
             raise UsageError(

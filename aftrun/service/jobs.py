@@ -13,6 +13,7 @@ from aftrun.run.store.restore import open_record
 from aftrun.service import history, which
 from aftrun.service.history import PastRun
 from aftrun.service.prepare import prepare
+from aftrun.system.lines import about_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class KnownJob:
     past: PastRun
     job: JobResult
     attempt: Attempt
+    state_dir: Path
+    """Where that is on record."""
 
     @property
     def run(self) -> str:
@@ -44,7 +47,7 @@ def find(state_dir: Path, job_id: str) -> KnownJob | None:
             for job in past.report.jobs:
                 for attempt in reversed(job.attempts):
                     if attempt.job_id == job_id:
-                        return KnownJob(past, job, attempt)
+                        return KnownJob(past, job, attempt, state_dir)
     return None
 
 
@@ -70,7 +73,7 @@ def server_of(known: KnownJob, manifests: Sequence[Manifest]) -> ServerSpec:
     if known.past.options.sandbox:
         raise UsageError(
             f"job {known.attempt.job_id} of run {known.run} was on a sandbox, which ended with its run",
-            hint=f"`aftrun show {known.run}` shows what was seen of it",
+            hint=f"`{about_run('show', known.run, known.state_dir)}` shows what was seen of it",
         )
     return spec_of(known, manifests)
 

@@ -37,9 +37,9 @@ from aftrun.domain.values import nothing_inside
 from aftrun.run import policy
 from aftrun.run.once import ALL
 from aftrun.run.render import make_request
-from aftrun.service.lines import about_run
 from aftrun.service.options import RunOptions
-from aftrun.service.prepare import DEFAULT_STATE_DIR, prepare, prepare_run
+from aftrun.service.prepare import prepare, prepare_run
+from aftrun.system.lines import DEFAULT_STATE_DIR, about_run
 
 if TYPE_CHECKING:
     from aftrun.run.fold import ReportBuilder

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 
 from aftrun.domain.errors import StateError
 from aftrun.domain.model import JobInfoMap, Json, Manifest, ServerSpec
 from aftrun.domain.words import from_plain, is_plain, of_server, to_plain, with_learned
-
-DEFAULT_STATE_DIR = Path(".aftrun")
 
 
 @dataclass(frozen=True, slots=True)

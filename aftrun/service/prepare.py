@@ -26,7 +26,7 @@ from aftrun.run.ports import Clock, SystemClock
 from aftrun.run.render import JobOutputs, RunFacts, lookup_for
 from aftrun.run.select import choose, keep_jobs
 from aftrun.run.sightings import Commands
-from aftrun.service.options import DEFAULT_STATE_DIR, RunOptions
+from aftrun.service.options import RunOptions
 from aftrun.system.gitinfo import git_facts
 
 if TYPE_CHECKING:
@@ -302,7 +302,6 @@ def prepare_run(
 
 
 __all__ = [
-    "DEFAULT_STATE_DIR",
     "PreparedRun",
     "ServerOverride",
     "endpoint",

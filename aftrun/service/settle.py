@@ -6,6 +6,7 @@ import contextlib
 import getpass
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from aftrun.domain import jobids
 from aftrun.domain.errors import ExitCode, UnderWay, UsageError
@@ -23,8 +24,8 @@ from aftrun.run.store.restore import recover
 from aftrun.run.store.rows import RunRow, process_name
 from aftrun.run.verdict import verdict
 from aftrun.service import which
-from aftrun.service.lines import about_run
 from aftrun.service.report_file import write_last
+from aftrun.system.lines import about_run
 
 LONGEST_NOTE = 2_000
 """Characters."""
@@ -79,8 +80,8 @@ def settle(
         restored = recover(log, row.id, clock.now())
         with contextlib.closing(restored.file):
             builder = ReportBuilder(restored.events)
-            job = find(builder.jobs(), name, row.id)
-            check(job, row.id)
+            job = find(builder.jobs(), name, row.id, log.path.parent)
+            check(job, row.id, log.path.parent)
             _must_not_be_followed(log, row, job)
             known = job.newest_id
             if job_id is not None and known is not None and _other(job_id, known):
@@ -97,8 +98,8 @@ def settle(
     return Settlement(builder.job(job.key), builder.report(), restored.notes)
 
 
-def find(jobs: Mapping[str, JobResult], name: str, run: str) -> JobResult:
-    """The job of that name or key.
+def find(jobs: Mapping[str, JobResult], name: str, run: str, state_dir: Path) -> JobResult:
+    """The job of that name or key, in a run that is on record in `state_dir`.
 
     Raises:
         UsageError: there is none, or several.
@@ -109,11 +110,13 @@ def find(jobs: Mapping[str, JobResult], name: str, run: str) -> JobResult:
     if found:
         keys = ", ".join(one_line(job.key) for job in found)
         raise UsageError(f"run {run} has several jobs of that name: {keys}", hint="give manifest/job")
-    hint = did_you_mean(name, [job.name for job in jobs.values()]) or f"`aftrun show {run}` lists its jobs"
+    hint = (
+        did_you_mean(name, [job.name for job in jobs.values()]) or f"`{about_run('show', run, state_dir)}` lists them"
+    )
     raise UsageError(f"run {run} has no job {one_line(name)!r}", hint=hint)
 
 
-def check(job: JobResult, run: str) -> None:
+def check(job: JobResult, run: str, state_dir: Path) -> None:
     """Make sure that there is something to settle: nobody saw how the job ended.
 
     Raises:
@@ -127,7 +130,7 @@ def check(job: JobResult, run: str) -> None:
     if job.outcome is None:
         raise UsageError(
             f"job {name} of run {run} is not on the server, so there is nothing to find out",
-            hint=f"go on with the run: aftrun resume {run}",
+            hint=f"go on with the run: {about_run('resume', run, state_dir)}",
         )
     if job.outcome is Outcome.SKIPPED:
         raise UsageError(f"job {name} of run {run} was skipped: it was never sent, so there is nothing to settle")

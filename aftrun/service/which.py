@@ -16,7 +16,7 @@ from aftrun.run.store.folder import run_folder
 from aftrun.run.store.lock import holder
 from aftrun.run.store.record import Log
 from aftrun.run.store.rows import RunRow
-from aftrun.service.lines import about_run
+from aftrun.system.lines import about_run
 
 GOES_ON = frozenset({RunOutcome.INTERRUPTED, RunOutcome.ERROR, RunOutcome.STATE_ERROR, RunOutcome.STOPPED})
 """What a run is counted as that came to no end of its own, so that `resume` can go on with it."""
@@ -123,7 +123,8 @@ def to_retry(log: Log, wanted: str | None) -> RunRow:
     row = _idle(log, find(runs(log), wanted))
     if row.outcome == RunOutcome.STOPPED:
         raise UsageError(
-            f"run {row.id} was cut off, so it has not ended", hint=f"resume it first: aftrun resume {row.id}"
+            f"run {row.id} was cut off, so it has not ended",
+            hint=f"resume it first: {about_run('resume', row.id, log.path.parent)}",
         )
     return row
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from tests.sources import modules
 
@@ -128,3 +129,24 @@ def test_one_module_makes_instants() -> None:
     assert others == []
     planted = "datetime.fromtimestamp(1)\ndate.timestamp()\ntime.localtime(1)\ndate.astimezone()\ntime.localtime()"
     assert sum(map(asks_c, ast.walk(ast.parse(planted)))) == 4
+
+
+def test_one_module_makes_the_lines_about_a_run() -> None:
+    """A line to paste that names a run says where its record is, unless that goes without saying."""
+    others = [
+        f"{name}:{node.lineno}"
+        for name, tree in modules()
+        if name not in ("system/lines.py", *WITHOUT_THE_FLAG)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        and re.search(r"aftrun (?:resume|retry|show|watch|report|settle|learn|wait|status) ", ast.unparse(node))
+    ]
+    assert others == []
+
+
+WITHOUT_THE_FLAG = {
+    "report/html.py": "a page that anybody may read elsewhere",
+    "cli/running.py": "adds the flag to all of its own",
+    "run/converge.py": "the same",
+}
+"""Modules whose lines are whole without the home of such lines, and why."""

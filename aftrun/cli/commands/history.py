@@ -17,7 +17,7 @@ from aftrun.domain.errors import UsageError
 from aftrun.domain.events import instant
 from aftrun.domain.model import RunOutcome
 from aftrun.domain.text import dumps
-from aftrun.service.lines import record_flag
+from aftrun.system.lines import record_flag
 from aftrun.system.shell import command
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from aftrun.domain.instants import at_zone
 from aftrun.domain.model import Outcome, RunOutcome, ServerSpec, State
 from aftrun.domain.text import one_line
 from aftrun.domain.words import STATES, normal, of_server, with_learned
-from aftrun.service.lines import record_flag
+from aftrun.system.lines import record_flag
 from aftrun.system.shell import command
 
 if TYPE_CHECKING:

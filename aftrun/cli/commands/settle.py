@@ -8,6 +8,7 @@ from aftrun.cli import complete, options
 from aftrun.cli.boundary import say
 from aftrun.cli.choices import Found
 from aftrun.cli.flags import argument, flag
+from aftrun.system.lines import about_run
 
 TheRun = Annotated[
     str,
@@ -55,5 +56,5 @@ def settle(
         word, code = done.report.settled
         say(f"with that the run comes to: {word} (exit code {code})")
     if outcome is Found.FAILED:
-        say("`apply` submits it again if it has `once`; `aftrun retry` does in any case")
+        say(f"`apply` submits it again if it has `once`; in any case: {about_run('retry', row.id, state.state_dir)}")
     return 0

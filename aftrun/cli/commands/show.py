@@ -17,7 +17,7 @@ from aftrun.domain.errors import ExitCode
 from aftrun.domain.model import Json, Outcome, RunReport, State
 from aftrun.domain.text import dumps
 from aftrun.domain.words import ANY
-from aftrun.service.lines import about_run, record_flag
+from aftrun.system.lines import about_run, record_flag
 from aftrun.system.shell import command
 
 _BEFORE = 10

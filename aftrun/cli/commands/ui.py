@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from aftrun.cli.boundary import emit, say
-from aftrun.cli.choices import DEFAULT_STATE_DIR
 from aftrun.cli.flags import flag
 from aftrun.domain.errors import UsageError
+from aftrun.system.lines import DEFAULT_STATE_DIR
 from aftrun.system.signals import ENDING, listen
 
 

@@ -11,7 +11,7 @@ from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import say
 from aftrun.cli.running import conclude, signals
 from aftrun.domain.model import RunOutcome
-from aftrun.service.lines import about_run
+from aftrun.system.lines import about_run
 from aftrun.system.shell import quoted
 
 if TYPE_CHECKING:

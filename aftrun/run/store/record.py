@@ -36,6 +36,7 @@ from aftrun.run.store.journal_file import encode
 from aftrun.run.store.lock import NO_LOCKS, held
 from aftrun.run.store.record_errors import Damaged, explain
 from aftrun.run.store.rows import RUNS, Retry, RunRow, StoredFile, path_in, path_out, run_row
+from aftrun.system.lines import about_run
 
 _AT_ONCE = 50
 """Rows of one statement; SQLite takes 999 values at least."""
@@ -129,7 +130,7 @@ class Log(Database):
             if taken != then:
                 raise UnderWay(
                     f"run {each} is being retried by another process, as run {taken}",
-                    hint=f"`aftrun show {taken}` shows it; nothing was sent",
+                    hint=f"`{about_run('show', taken or each, self.path.parent)}` shows it; nothing was sent",
                 )
             if held(run_folder(self.path.parent, each)) or self.count(each) != number:
                 raise UnderWay(
@@ -150,9 +151,10 @@ class Log(Database):
             self.must_have_its_place(run)
             retry = self.retried(run)
         if retry is not None:
+            shown, resumed = (about_run(verb, retry, self.path.parent) for verb in ("show", "resume"))
             raise UsageError(
                 f"run {run} was retried as run {retry}, which runs what was left of it",
-                hint=f"`aftrun show {retry}` shows that one; if it was cut off: aftrun resume {retry}",
+                hint=f"`{shown}` shows that one; if it was cut off: {resumed}",
             )
 
     def must_have_its_place(self, run: str) -> None:
@@ -168,7 +170,7 @@ class Log(Database):
             if other not in (None, line[-1]):
                 raise UsageError(
                     f"run {line[-1]} was a retry of run {of}, and run {other} has taken its place",
-                    hint=f"`aftrun show {other}` shows that one",
+                    hint=f"`{about_run('show', other, self.path.parent)}` shows that one",
                 )
             line.append(of)
 

@@ -1,11 +1,12 @@
-"""Lines of the command line that people are given to paste."""
+"""Lines of the command line that people are given to paste: they find the record that is meant."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from aftrun.service.options import DEFAULT_STATE_DIR
 from aftrun.system.shell import quoted
+
+DEFAULT_STATE_DIR = Path(".aftrun")
 
 
 def record_flag(state_dir: Path) -> str:
