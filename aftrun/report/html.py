@@ -150,7 +150,9 @@ def _graph(report: RunReport) -> dict[str, Json] | None:
     return {"nodes": nodes, "edges": edges, "layers": found.layers, "rows": round(found.rows, 2)}
 
 
-def _groups(pairs: Sequence[tuple[JobResult, str]], bad: Sequence[int]) -> list[dict[str, Any]]:
+def _groups(
+    pairs: Sequence[tuple[JobResult, str]], bad: Sequence[int], past: Mapping[str, JobPast]
+) -> list[dict[str, Any]]:
     """What wants attention: jobs that ended for one reason together, failures first, large groups before others."""
     groups: dict[tuple[str, str], list[int]] = {}
     for number in bad:
@@ -165,6 +167,7 @@ def _groups(pairs: Sequence[tuple[JobResult, str]], bad: Sequence[int]) -> list[
             {
                 **_row(job, label, some[0]),
                 "count": len(some),
+                "lasted": _lasted(job, past.get(job.key)) if len(some) == 1 else "",
                 "jobs": [(number, clip(pairs[number][1], 100)) for number in some[:_NAMED]],
                 "more": max(0, len(some) - _NAMED),
                 "filter": one_line(cause, 300),
@@ -172,6 +175,13 @@ def _groups(pairs: Sequence[tuple[JobResult, str]], bad: Sequence[int]) -> list[
             }
         )
     return found
+
+
+def _lasted(job: JobResult, earlier: JobPast | None) -> str:
+    """How long the job took, and how long it usually does: one that fails at once fails for another reason."""
+    known = None if earlier is None else usual(earlier.seconds[-RECENT:])
+    parts = [] if job.took is None else [f"after {human_duration(job.took)}"]
+    return ", ".join(parts if known is None else [*parts, f"usually {human_duration(known.median)}"])
 
 
 def _next(report: RunReport) -> str:
@@ -228,7 +238,7 @@ def render(report: RunReport, past: Mapping[str, JobPast] | None = None, *, live
     """
     pairs = list(zip(report.jobs, labels(report), strict=True))
     bad = [number for number, (job, _) in enumerate(pairs) if kind(job) in (Kind.FAILURE, Kind.ERROR)]
-    groups = _groups(pairs, bad)
+    groups = _groups(pairs, bad, past or {})
     counts = [(name, count) for name, count in report.counts().items() if count]
     return page.render(
         "report",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -265,12 +266,13 @@ def test_equal_reasons_stand_together_and_skipped_jobs_are_folded(visit: Open) -
 
 
 def test_other_nights_stand_beside_each_job(browser: Browser, tmp_path: Path) -> None:
-    """The last ten ends and the usual time; what took much longer is marked."""
+    """The last ten ends and the usual time, also of what went wrong; what took much longer is marked."""
     path = tmp_path / "report.html"
     past = {each.key: each for manifest in nights(30).manifests for each in manifest.jobs}
     slow = job("extract", attempts=(attempt(1, 0, 1, 2, 500),))
-    path.write_text(render(run(slow, job("backup"), job("new")), past), encoding="utf-8")
+    path.write_text(render(run(slow, job("backup"), job("new"), job("relay", Outcome.FAILED)), past), encoding="utf-8")
     page = browser.visit(path, "tr.job")
+    assert re.fullmatch(r"after \S+s, usually \S+s", page.page.locator(".attention small").inner_text())
     assert page.page.locator("#job-0 .slow").count() == 1
     assert page.page.locator("#job-0 .strip i").count() == 10
     assert page.page.locator("#job-1 .strip .tone-bad").count() == 2
