@@ -32,7 +32,7 @@ from aftrun.domain.events import (
     Warned,
 )
 from aftrun.domain.model import Attempt, Earlier, FileRef, JobResult, Json, Outcome, SeenWord, Settlement
-from aftrun.run.fold import ReportBuilder, fold
+from aftrun.run.fold import ReportBuilder, fold, seen_next
 
 KEY = "m/a"
 START = RunStarted(
@@ -124,6 +124,42 @@ def test_every_word_is_kept_with_its_time_and_meaning() -> None:
         end = AttemptEnded(9.0, KEY, 1, Outcome.FAILED, reason, state="Over")
         (attempt,) = fold([START, *sent, end]).jobs[0].attempts
         assert attempt.words == (SeenWord("queued", 5.0, ""), SeenWord("Over", 9.0, phase))
+
+
+A, B = SeenWord("Queued", 1.0, "queued"), SeenWord("Running", 2.0, "running")
+
+
+@pytest.mark.parametrize(
+    ("words", "word", "then"),
+    [
+        ((), A, (A,)),
+        ((A,), B, (A, B)),
+        ((A, B), SeenWord("Running", 3.0, "running"), (A, B)),
+        ((A, B), SeenWord("Running", 3.0), (A, B)),
+        ((A, B), SeenWord("Running", 3.0, "failed"), (A, SeenWord("Running", 2.0, "failed"))),
+        ((A, B), SeenWord("Queued", 3.0, "queued"), (A, B, SeenWord("Queued", 3.0, "queued"))),
+        ((A, B), SeenWord("", 3.0, "failed"), (A, B)),
+    ],
+)
+def test_a_word_is_told_once_while_it_lasts(
+    words: tuple[SeenWord, ...], word: SeenWord, then: tuple[SeenWord, ...]
+) -> None:
+    """With the time at which it came, and the newest that it was taken for."""
+    assert seen_next(words, word) == then
+
+
+def test_an_end_without_a_submission_is_told() -> None:
+    """What never left has a word, too, where the server of another run told it."""
+    (attempt,) = fold([START, AttemptEnded(9.0, KEY, 1, Outcome.FAILED, Reason.DONE, state="Over")]).jobs[0].attempts
+    assert attempt.words == (SeenWord("Over", 9.0, "failed"),)
+
+
+def test_the_key_of_once_is_that_of_the_newest_submission() -> None:
+    """One that says nothing of it takes it from nobody."""
+    sent = SubmitIntended(2.0, KEY, 1, REQUEST, Once("0" * 32, "today", "https://s", "m" * 16))
+    assert fold([START, sent]).jobs[0].once == "today"
+    assert fold([START, sent, SubmitIntended(3.0, KEY, 2, REQUEST)]).jobs[0].once == "today"
+    assert fold([START, STEPS[0][0]]).jobs[0].once == ""
 
 
 PENDING = fold([START]).jobs[0]
