@@ -145,6 +145,9 @@ _WORDS = {
 """How the library behind typer speaks, and what it means."""
 
 
+_NO_BOOLEAN = re.compile("'.*' is not a valid boolean.*")
+"""How older versions of typer say that."""
+
 _REFUSED = re.compile(r"for '(?P<flag>--[\w-]+)'(?: / '(?P<short>-\w)')? \(env var: '(?P<variable>\w+)'\): (?P<why>.*)")
 """What typer says of the value of a flag; it names the variable whether that was used or not."""
 
@@ -164,7 +167,7 @@ def in_our_words(text: str, typed: Sequence[str], called: Mapping[str, str]) -> 
     source = (
         f"for '{flag}'" if by_hand else f"of the variable {called.get(variable, variable)}, which stands for {flag}"
     )
-    why = BOUNDS.get(flag, why) if why.startswith("it is ") else why
+    why = BOUNDS.get(flag) or _NO_BOOLEAN.sub("it is neither yes nor no", why)
     return f"{text[: found.start()]}{source}: {why}{text[found.end() :]}"
 
 
