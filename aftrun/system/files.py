@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
 from aftrun.domain.errors import StateError, UsageError
 
@@ -82,12 +82,12 @@ class NotAFileError(OSError):
 
 
 def read_regular(path: Path, offset: int = 0) -> bytes:
-    """What is in a file, from the byte at `offset` on.
+    """What is in a file, from the byte at `offset` on; Windows refuses it for an instant while somebody replaces it.
 
     Raises:
         OSError: it cannot be read, or is no file: what comes from a pipe or a device need never end.
     """
-    with open_regular(path, "rb") as file:
+    with _patiently(lambda: open_regular(path, "rb")) as file:
         file.seek(offset)
         return file.read()
 
@@ -137,11 +137,24 @@ def make_once(path: Path, content: bytes) -> bytes:
             replace(new, path)
         else:
             with contextlib.suppress(FileExistsError):  # another process was faster, and its content is as good
-                os.link(new, path)
+                _place(new, path)
     finally:
         with contextlib.suppress(OSError):  # it has been moved, or was never made
             new.unlink()
     return read_regular(path)
+
+
+def _place(new: Path, path: Path) -> None:
+    """Give a file the name `path`, if nothing has that name. `new` may be left as a second name.
+
+    Raises:
+        FileExistsError: something has.
+    """
+    if os.name == "nt":
+        # There a rename replaces nothing, and of a file that has two names none goes while a reader has either open.
+        _patiently(lambda: os.rename(new, path))  # noqa: PTH104  # what Path.rename promises depends on it
+    else:
+        os.link(new, path)
 
 
 _spare: list[int] = []
@@ -220,16 +233,17 @@ def remove_folder(path: Path, pauses: Sequence[float] = USUAL) -> None:
         _patiently(lambda: shutil.rmtree(path), pauses)
 
 
-def _patiently(act: Callable[[], object], pauses: Sequence[float]) -> None:
+_Made = TypeVar("_Made")
+
+
+def _patiently(act: Callable[[], _Made], pauses: Sequence[float] = USUAL) -> _Made:
     """Try once, and where Windows refuses it for somebody who has a file open, once more after each pause."""
     for pause in pauses if _WAITS else ():
         try:
-            act()
+            return act()
         except PermissionError:
             time.sleep(pause)
-        else:
-            return
-    act()
+    return act()
 
 
 _cached_umask: int | None = None

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -181,6 +182,28 @@ def test_a_file_that_somebody_has_open_is_replaced_a_little_later(tmp_path: Path
     readers.open["report.json"] = 2
     files.write_atomic(path, "new")
     assert path.read_text(encoding="utf-8") == "new"
+
+
+def test_a_file_that_is_being_replaced_is_read_a_little_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who reads the state folder's files meets others that write them; refused for good is refused."""
+    path = tmp_path / "owner"
+    path.write_bytes(b"mark")
+    real, left = files.open_regular, 2
+
+    def refused(path: Path, mode: str) -> BinaryIO:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise PermissionError(13, "The process cannot access the file")
+        return real(path, mode)
+
+    monkeypatch.setattr(files, "_WAITS", True)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(files, "open_regular", refused)
+    assert files.read_regular(path) == b"mark"
+    left = len(files.USUAL) + 1
+    with pytest.raises(PermissionError):
+        files.read_regular(path)
 
 
 def test_a_file_that_stays_open_is_an_error_with_its_cause(tmp_path: Path, readers: Readers) -> None:
