@@ -9,12 +9,12 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 EXAMPLES: Mapping[str, tuple[str, str]] = {
-    "apply": ("aftrun apply night.yaml", "aftrun apply night.yaml --select 'load+' --report-html report.html"),
+    "apply": ("aftrun apply night.yaml", "aftrun apply night.yaml --select load+ --report-html report.html"),
     "validate": ("aftrun validate night.yaml", "aftrun validate jobs/ --strict --format github"),
     "plan": ("aftrun plan night.yaml", "aftrun plan night.yaml --format curl"),
     "start": (
-        "aftrun start -n 'My Backup Job' --param character=goofy",
-        "aftrun start -n 'My Backup Job' --host 192.168.1.10:44399 --no-wait",
+        'aftrun start -n "My Backup Job" --param character=goofy',
+        'aftrun start -n "My Backup Job" --host 192.168.1.10:44399 --no-wait',
     ),
     "status": ("aftrun status 42", "aftrun status 42 --raw --manifest night.yaml"),
     "wait": ("aftrun wait 42 43", "aftrun wait 42 --timeout 2h --job-info-from words.yaml"),
@@ -23,7 +23,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     "retry": ("aftrun retry", "aftrun retry 20260102-0200 --report-html report.html"),
     "watch": ("aftrun watch", "aftrun watch 20260102-0200 --no-progress"),
     "settle": (
-        "aftrun settle 20260102-0200 load succeeded --note 'all files are there'",
+        'aftrun settle 20260102-0200 load succeeded --note "all files are there"',
         "aftrun settle 20260102-0200 nightly/load failed",
     ),
     "history": ("aftrun history --last 7d", "aftrun history --manifest nightly --status failed"),
@@ -33,7 +33,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     "import": ("aftrun import backup.sh > night.yaml", "aftrun import --from powershell < backup.ps1"),
     "trust": ("aftrun trust https://aft.example.com:44399", "aftrun trust https://aft.example.com:44399 --format json"),
     "doctor": ("aftrun doctor night.yaml", "aftrun doctor night.yaml --job 42"),
-    "policy": ("aftrun policy", "aftrun policy --help"),
+    "policy": ("aftrun policy init", "aftrun policy show"),
     "explain": ("aftrun explain AFT021", "aftrun explain server.jobInfo"),
     "schema": ("aftrun schema > manifest.schema.json", "aftrun schema report"),
     "completion": (
@@ -43,7 +43,10 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     "sandbox": ("aftrun sandbox", "aftrun sandbox --scenario night.scenario.yaml --port 0"),
     "ui": ("aftrun ui", "aftrun ui --port 8000"),
 }
-"""Two command lines for each command: the usual one, and one with flags that people look for."""
+"""Two command lines for each command: the usual one, and one with flags that people look for.
+
+They stand as they are for every shell: cmd knows double quotes only.
+"""
 
 
 def epilog(command: str) -> str:

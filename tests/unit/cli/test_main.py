@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+import typer
 
 from aftrun.__main__ import main
 from aftrun.cli.helptext import EXAMPLES
@@ -178,6 +179,9 @@ def test_every_command_has_two_examples_that_it_takes(name: str) -> None:
         words = shlex.split(line.partition(" > ")[0].partition(" < ")[0])
         assert words[:2] == ["aftrun", name]
         assert {word for word in words if word.startswith("-")} <= {*flags, "--help"}, line
+        assert "'" not in line, "cmd knows double quotes only"
+        group = typer.main.get_group(build(name))
+        group.commands[name].make_context(name, words[2:])  # raises where something is missing or wrong
 
 
 @pytest.mark.parametrize("name", COMMANDS)
