@@ -60,6 +60,14 @@ POSIX_ONLY = {
     "tests/unit/manifest/test_load.py::test_one_file_in_two_spellings_is_one_manifest[link]": LINKS,
     "tests/unit/run/store/test_folder.py::test_a_part_of_a_record_that_came_from_elsewhere": LINKS,
     "tests/unit/run/store/test_folder.py::test_a_link_is_a_place_of_its_own": LINKS,
+    "tests/unit/system/test_files.py::test_a_file_for_a_person_replaces_nothing_unasked[False-link": LINKS,
+    "tests/unit/system/test_files.py::test_a_file_for_a_person_replaces_nothing_unasked[True-link": LINKS,
+    "tests/unit/run/store/test_record.py::test_an_older_copy_is_noticed_before_the_next_intent[True-copied": (
+        "writes over a file that SQLite has open"
+    ),
+    "tests/unit/run/store/test_record.py::test_an_older_copy_is_noticed_before_the_next_intent[False-copied": (
+        "writes over a file that SQLite has open"
+    ),
     "tests/unit/run/test_clocks.py::test_what_one_file_cannot_take_is_in_the_other": "deletes a file that is open",
     "tests/unit/service/test_watching.py::test_a_run_that_is_not_on_record_yet_in": "moves a file that is open",
     "tests/unit/sandbox/test_faults.py::test_reset_without_tls_is_a_real_rst": "asyncio shuts a socket down first",

@@ -20,11 +20,12 @@ from typing import BinaryIO
 import pytest
 
 from aftrun.cli import boundary
-from aftrun.domain.errors import StateError, UsageError
+from aftrun.domain.errors import Problem, StateError, UsageError
 from aftrun.domain.events import RunEnded, RunStarted, instant
 from aftrun.domain.model import Answer
 from aftrun.manifest import bind, load
 from aftrun.manifest.build import expand
+from aftrun.manifest.check import formats
 from aftrun.report import rehearsal
 from aftrun.run import pool
 from aftrun.run.ports import SystemClock, Ticket
@@ -114,6 +115,13 @@ def test_ctrl_break_stops_a_run_as_a_termination_does(sandbox: Callable[..., San
         rest = run.stderr.read()
     assert run.returncode == 143
     assert b"aftrun resume" in rest
+
+
+def test_what_other_machines_read_has_paths_with_slashes() -> None:
+    """GitHub knows files by the names that git has, and SARIF's places are URIs."""
+    problem = Problem("AFT021", "no", str(Path("jobs", "ü a.yaml")), 1, 1)
+    assert "file=jobs/ü a.yaml," in formats.to_github([problem])
+    assert '"jobs/%C3%BC%20a.yaml"' in json.dumps(formats.to_sarif([problem]))
 
 
 @pytest.mark.parametrize("page", ["cp1252", "cp437", "ascii"])

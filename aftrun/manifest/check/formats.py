@@ -57,11 +57,11 @@ def to_github(problems: Sequence[Problem]) -> str:
     """One workflow command a line, which GitHub Actions shows at the line in question.
 
     See "Workflow commands for GitHub Actions". Columns are given only where the text ends on the line on which it
-    begins, since GitHub refuses them otherwise.
+    begins, since GitHub refuses them otherwise. Paths have slashes, as in the repository.
     """
     lines = []
     for problem in problems:
-        parts = [f"file={_property(problem.path)}", f"line={problem.line}"]
+        parts = [f"file={_property(_with_slashes(problem.path))}", f"line={problem.line}"]
         if problem.end_line in (0, problem.line):
             parts.append(f"col={problem.column}")
             if problem.end_column:
@@ -74,10 +74,14 @@ def to_github(problems: Sequence[Problem]) -> str:
     return "".join(lines)
 
 
+def _with_slashes(path: str) -> str:
+    return path.replace(os.sep, "/")
+
+
 def _uri(path: str) -> str:
     if os.path.isabs(path):  # noqa: PTH117 - text in, text out
         return Path(path).as_uri()
-    return urllib.parse.quote(os.fsencode(path.replace(os.sep, "/")))
+    return urllib.parse.quote(os.fsencode(_with_slashes(path)))
 
 
 def _rule(code: str) -> dict[str, Json]:

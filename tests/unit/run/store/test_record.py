@@ -346,7 +346,7 @@ def restored(folder: Path, copy: Path) -> None:
 
 @pytest.mark.parametrize("put_back", [copied_over, restored])
 @pytest.mark.parametrize("begun", [True, False])
-def test_an_older_copy_in_its_place_is_noticed_before_the_next_intent(
+def test_an_older_copy_is_noticed_before_the_next_intent(
     tmp_path: Path, put_back: Callable[[Path, Path], None], begun: bool
 ) -> None:
     """The copy knows less of the run, or nothing: no intent is recorded in it."""
