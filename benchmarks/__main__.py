@@ -21,6 +21,7 @@ ALL = (
     "looking",
     "converging",
     "watching",
+    "scale",
     "many",
 )
 """Those of half a minute first, the one of minutes last; the soak goes on its own."""

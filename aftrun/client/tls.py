@@ -99,6 +99,10 @@ class _Context(ssl.SSLContext):
     session: tuple[str | None, ssl.SSLSession] | None = None
     """The newest session that a server offered, after its certificate was accepted, and the server's name. The next
     connection resumes it, which saves the server's signature and our check of it: what makes a handshake dear."""
+    resumed = 0
+    """How many connections have resumed that one."""
+    spent_at_once = False
+    """The server lets a session be resumed once, and no more."""
 
     def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
         """Set the protocols, unless they are these already."""
@@ -116,19 +120,31 @@ class _Context(ssl.SSLContext):
 
 
 def keep_session(context: ssl.SSLContext | None, sock: object) -> None:
-    """Have the next connection resume the session of this one, whose peer has been accepted."""
+    """Have the next connection resume the session of this one, whose peer has been accepted.
+
+    To be called once a connection: each look at a session takes some KiB for good, with Pythons and OpenSSLs of today.
+    So the session that was resumed is kept, too, while the server takes it again.
+    """
     if not isinstance(context, _Context) or not isinstance(sock, ssl.SSLSocket):
         return  # TLS in TLS (an https proxy) has no session to offer
+    if sock.session_reused:
+        context.resumed += 1
+        if not context.spent_at_once:
+            return
+    elif context.resumed == 1:
+        context.spent_at_once = True
     session = sock.session
     # In TLS 1.3 a session can be resumed only once its ticket has come.
     if session is not None and (session.has_ticket or (sock.version() == "TLSv1.2" and session.id)):
         context.session = sock.server_hostname, session
+        context.resumed = 0
 
 
 def forget_session(context: ssl.SSLContext | None) -> None:
     """Begin anew with the next connection."""
     if isinstance(context, _Context):
         context.session = None
+        context.resumed = 0
 
 
 def _new_context() -> ssl.SSLContext:

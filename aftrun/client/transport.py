@@ -15,6 +15,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -239,7 +240,15 @@ class PlainConnection(HTTPConnection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline = Deadline()
-        self.response_class = cast("Any", functools.partial(_Response, self._deadline, self.close))
+        # Whoever closes a connection is not kept by it: each POST has one, and a cycle would keep them all for a while.
+        this = weakref.WeakMethod(self.close)
+
+        def surplus() -> None:
+            close = this()
+            if close is not None:
+                close()
+
+        self.response_class = cast("Any", functools.partial(_Response, self._deadline, surplus))
 
     def _new_conn(self) -> socket.socket:
         """Connect within `connect_timeout` in all, however many addresses the name has."""
@@ -345,6 +354,8 @@ class PlainConnection(HTTPConnection):
 class SecureConnection(PlainConnection, HTTPSConnection):
     """The same with TLS. A pinned certificate is checked right after the handshake, before any byte of HTTP."""
 
+    _session_kept = False
+
     def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> ssl.SSLSocket:
         # urllib3 (some versions of it) would judge the proxy by what was said about the server.
         context = self.proxy_config.ssl_context if self.proxy_config is not None else None
@@ -355,6 +366,7 @@ class SecureConnection(PlainConnection, HTTPSConnection):
 
     def connect(self) -> None:
         """Connect, and let no session that may have been the reason stand in the way of the next attempt."""
+        self._session_kept = False
         try:
             super().connect()
         except BaseException:
@@ -365,7 +377,9 @@ class SecureConnection(PlainConnection, HTTPSConnection):
         """Wait for the head of the answer, and keep the session that the server has offered by then."""
         sock = self.sock  # where the answer ends the connection, it is gone afterwards
         response = super().getresponse()
-        tls.keep_session(self.ssl_context, sock)
+        if not self._session_kept:
+            tls.keep_session(self.ssl_context, sock)
+            self._session_kept = True
         return response
 
     def _check_peer(self) -> None:

@@ -385,6 +385,7 @@ def instant(at: float) -> str:
     return at_utc(at).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
+@functools.lru_cache(maxsize=8192)
 def parse_instant(text: str) -> float:
     """The epoch seconds of an RFC 3339 instant, rounded to whole milliseconds."""
     return round(seconds(datetime.fromisoformat(text)), 3)
@@ -392,7 +393,7 @@ def parse_instant(text: str) -> float:
 
 _layouts: dict[Any, tuple[tuple[str, str, Any], ...]] = {}
 _encoders: dict[Any, tuple[tuple[str, str, Callable[[Any], Any] | None], ...]] = {}
-_decoders: dict[Any, tuple[tuple[str, str, Callable[[Any], Any]], ...]] = {}
+_decoders: dict[Any, tuple[tuple[str, str, type | None, Callable[[Any], Any]], ...]] = {}
 
 
 def _fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:
@@ -479,10 +480,13 @@ def _decoder(name: str, hint: Any) -> Callable[[Any], Any]:
     return functools.partial(_of_type, dict if typing.get_origin(hint) is not None else hint)
 
 
-def _decoders_of(cls: Any) -> tuple[tuple[str, str, Callable[[Any], Any]], ...]:
-    """Attribute, JSON key and decoder of each field, worked out once a class."""
+def _decoders_of(cls: Any) -> tuple[tuple[str, str, type | None, Callable[[Any], Any]], ...]:
+    """Attribute, JSON key, type of what is taken as it is, and decoder of each field, worked out once a class."""
     if cls not in _decoders:
-        _decoders[cls] = tuple((attr, key, _decoder(attr, hint)) for attr, key, hint in _fields(cls))
+        _decoders[cls] = tuple(
+            (attr, key, hint if hint in _PLAIN and attr not in _INSTANTS else None, _decoder(attr, hint))
+            for attr, key, hint in _fields(cls)
+        )
     return _decoders[cls]
 
 
@@ -493,7 +497,13 @@ def _of_type(kind: Any, value: Any) -> Any:
 
 
 def _build(cls: type[Any], data: Mapping[str, Any]) -> Any:
-    return cls(**{attr: decode(data[key]) for attr, key, decode in _decoders_of(cls) if key in data})
+    return cls(
+        **{
+            attr: value if type(value := data[key]) is plain else decode(value)
+            for attr, key, plain, decode in _decoders_of(cls)
+            if key in data
+        }
+    )
 
 
 def made_from(cls: type[_T], data: Mapping[str, Any]) -> _T:

@@ -28,6 +28,7 @@ from aftrun.system.files import read_regular, replace
 NAME = "journal.ndjson"
 _SUM = ',"sum":"'
 _BEGINNING = b'{"seq":'
+_EVENT = ',"event":'
 _END = 16 * 1024
 """Bytes at the end of a journal in which its last event mostly begins."""
 _SYNC = getattr(os, "fdatasync", os.fsync)
@@ -50,6 +51,8 @@ class Lines:
     head: Head | None = None
     events: Mapping[int, Event] = field(default_factory=dict)
     """By their number in the run."""
+    bodies: Mapping[int, str] = field(default_factory=dict)
+    """The JSON of each, as it stands there: what stands elsewhere in the same words need not be read again."""
     damage: str = ""
     """What is wrong with the file; empty: nothing."""
     length: int = 0
@@ -73,7 +76,7 @@ def head_line(head: Head) -> str:
 
 def event_line(number: int, body: str) -> str:
     """The line of one event. `body` is its JSON, in ASCII."""
-    return checked_line(f'{_BEGINNING.decode()}{number},"event":{body}')
+    return checked_line(f"{_BEGINNING.decode()}{number}{_EVENT}{body}")
 
 
 def decode(data: bytes) -> Lines:
@@ -84,17 +87,22 @@ def decode(data: bytes) -> Lines:
     """
     head: Head | None = None
     events: dict[int, Event] = {}
+    bodies: dict[int, str] = {}
     damaged = 0
     lines = data.split(b"\n")
     tail = lines.pop()
     for raw in lines:
-        item = checked_item(raw)
-        if item is None:
+        text = _checked(raw)
+        if text is None:
             damaged += 1
-        elif "head" in item:
+            continue
+        item = json.loads(text)
+        if "head" in item:
             head = _head(item["head"])
         else:
-            events[item["seq"]] = from_json(item["event"])
+            number = item["seq"]
+            events[number] = from_json(item["event"])
+            bodies[number] = text.partition(_EVENT)[2][:-1]
     damage = ""
     if damaged:
         damage = f"{damaged} line{'' if damaged == 1 else 's'} cannot be read"
@@ -104,19 +112,23 @@ def decode(data: bytes) -> Lines:
         damage = "its first line is missing" if data else "it is empty"
     # A byte that flips takes away a line's end or a line's beginning, but not both.
     length = max(len(lines) + bool(tail) - 1, data.count(_BEGINNING))
-    return Lines(head, events, damage, max(length, max(events, default=-1) + 1))
+    return Lines(head, events, bodies, damage, max(length, max(events, default=-1) + 1))
 
 
-def checked_item(raw: bytes) -> dict[str, Any] | None:
-    """A line as an object, or None where its checksum says that it is not what was written."""
+def _checked(raw: bytes) -> str | None:
+    """The JSON in a line, or None where its checksum says that it is not what was written."""
     try:
         text = raw.decode("ascii")
     except UnicodeDecodeError:
         return None
     body, mark, rest = text.rpartition(_SUM)
-    if not mark or rest != f'{_sum(body)}"}}':
-        return None
-    item: dict[str, Any] = json.loads(body + "}")
+    return f"{body}}}" if mark and rest == f'{_sum(body)}"}}' else None
+
+
+def checked_item(raw: bytes) -> dict[str, Any] | None:
+    """A line as an object, or None where its checksum says that it is not what was written."""
+    text = _checked(raw)
+    item: dict[str, Any] | None = None if text is None else json.loads(text)
     return item
 
 

@@ -426,10 +426,11 @@ class Log(Database):
         except ValueError as error:
             raise StateError(f"the record of run {run} in {self.path} is damaged: {error}") from error
 
-    def salvage(self, run: str) -> tuple[dict[int, Event], str]:
+    def salvage(self, run: str, events: Mapping[int, Event], bodies: Mapping[int, str]) -> tuple[dict[int, Event], str]:
         """The events of a run that can be read, by number, and what is wrong with the others; empty: nothing.
 
-        For a run that has a journal beside it, which knows better what is damaged and what is merely new.
+        For a run that has a journal beside it, which knows better what is damaged and what is merely new. Its `events`
+        are not read once more where the same `bodies` stand here.
 
         Raises:
             StateError: the file cannot be read, for another reason than damage.
@@ -438,6 +439,9 @@ class Log(Database):
         bad = 0
         try:
             for number, body in self._execute("SELECT seq, body FROM events WHERE run = ? ORDER BY seq", (run,)):
+                if bodies.get(number) == body:
+                    found[number] = events[number]
+                    continue
                 try:
                     found[number] = from_json(json.loads(body))
                 except (StateError, TypeError, ValueError):

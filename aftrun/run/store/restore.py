@@ -54,7 +54,7 @@ def _read(log: Log, run: str) -> tuple[Reconciled, Lines | None]:
             return reconcile(Witness(log.path.name, events, log.doubt), None, _named(folder)), None
         database, lines = Witness(log.path.name, events, log.doubt), Lines(damage="it is missing")
     else:
-        found, damage = log.salvage(run)
+        found, damage = log.salvage(run, lines.events, lines.bodies)
         database = Witness(log.path.name, found, damage or log.doubt)
     return reconcile(database, _witness(lines), _named(folder)), lines
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import ssl
 import threading
@@ -154,6 +153,45 @@ def test_every_post_resumes_the_session_of_the_one_before(version: ssl.TLSVersio
         assert isinstance(client.status("1"), Answer)
         client.close()
     assert resumed == [False] + [True] * 10
+
+
+@pytest.mark.parametrize("version", list(VERSIONS.values())[1:], ids=list(VERSIONS)[1:])
+def test_a_session_is_looked_at_once(version: ssl.TLSVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look takes memory for good (6 KiB, with CPython 3.11 and OpenSSL 3): nobody looks at every answer."""
+    looks: list[object] = []
+    look = vars(ssl.SSLSocket)["session"]
+
+    def counted(sock: ssl.SSLSocket) -> object:
+        looks.append(sock)
+        return look.fget(sock)
+
+    monkeypatch.setattr(ssl.SSLSocket, "session", property(counted, look.fset))
+    with RawServer(CLOSERS["never"], tls_of(version)) as server:
+        client = door(server)
+        for _ in range(10):
+            assert isinstance(client.submit({}), Answer)
+            assert isinstance(client.status("1"), Answer)
+        client.close()
+    assert len(looks) == 1
+
+
+@pytest.mark.parametrize("before", [1, 2, 3])
+def test_a_session_that_the_server_has_forgotten_is_followed_by_another(before: int) -> None:
+    """Servers change the keys of their tickets, or take each session once; both cost one whole handshake."""
+    resumed: list[bool] = []
+
+    def handle(visit: Visit) -> None:
+        resumed.append(bool(visit.sock.session_reused))  # type: ignore[attr-defined]  # the server speaks TLS
+        CLOSERS["as announced"](visit)
+
+    with RawServer(handle, tls_of(ssl.TLSVersion.TLSv1_3)) as server:
+        client = door(server)
+        for number in range(8):
+            if number == before:
+                server.context = tls_of(ssl.TLSVersion.TLSv1_3)
+            assert isinstance(client.submit({}), Answer)
+        client.close()
+    assert resumed == [False] + [True] * (before - 1) + [False] + [True] * (7 - before)
 
 
 def test_a_resumed_session_is_held_against_the_pins() -> None:
