@@ -88,6 +88,12 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
+class _Socket(ssl.SSLSocket):
+    """A connection that knows which session it offered."""
+
+    offered: ssl.SSLSession | None = None
+
+
 class _Context(ssl.SSLContext):
     """A context that several threads make connections to one server from, each resuming the session of the last.
 
@@ -95,6 +101,7 @@ class _Context(ssl.SSLContext):
     again, while another thread may be copying them for a handshake of its own. So they are set once.
     """
 
+    sslsocket_class = _Socket
     _protocols: tuple[str, ...] | None = None
     session: tuple[str | None, ssl.SSLSession] | None = None
     """The newest session that a server offered, after its certificate was accepted, and the server's name. The next
@@ -116,7 +123,10 @@ class _Context(ssl.SSLContext):
         known = self.session
         if known is not None and known[0] == kwargs.get("server_hostname"):
             kwargs.setdefault("session", known[1])
-        return super().wrap_socket(*args, **kwargs)
+        made = super().wrap_socket(*args, **kwargs)
+        if isinstance(made, _Socket):
+            made.offered = kwargs.get("session")
+        return made
 
 
 def keep_session(context: ssl.SSLContext | None, sock: object) -> None:
@@ -125,8 +135,11 @@ def keep_session(context: ssl.SSLContext | None, sock: object) -> None:
     To be called once a connection: each look at a session takes some KiB for good, with Pythons and OpenSSLs of today.
     So the session that was resumed is kept, too, while the server takes it again.
     """
-    if not isinstance(context, _Context) or not isinstance(sock, ssl.SSLSocket):
+    if not isinstance(context, _Context) or not isinstance(sock, _Socket):
         return  # TLS in TLS (an https proxy) has no session to offer
+    known = context.session
+    if known is not None and known[0] == sock.server_hostname and known[1] is not sock.offered:
+        return  # another connection has brought one meanwhile
     if sock.session_reused:
         context.resumed += 1
         if not context.spent_at_once:

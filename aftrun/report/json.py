@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from aftrun.domain.events import instant
 from aftrun.domain.model import Attempt, Earlier, JobResult, Json, RunReport, Settlement
@@ -113,13 +114,32 @@ def to_data(report: RunReport, whole: RunReport | None = None) -> dict[str, Json
     }
 
 
-def render(report: RunReport) -> str:
-    """The report as JSON with a newline at the end: indented once the run has ended, with a line a job if it has many.
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The report as JSON, piece by piece: all of it at once would take more memory than all of the run.
 
-    Until then it is written again and again, mostly for programs, and indenting takes longer than all the rest.
+    Indented once the run has ended, with a line a job if it has many. Until then it is written again and again,
+    mostly for programs, and indenting takes longer than all the rest.
     """
-    if report.ended_at is not None and len(report.jobs) > _INDENTED:
-        head = json.dumps(to_data(replace(report, jobs=()), report), indent=2, ensure_ascii=False)
-        jobs = ",\n    ".join(json.dumps(_job(job), ensure_ascii=False) for job in report.jobs)
-        return head.removesuffix("[]\n}") + f"[\n    {jobs}\n  ]\n}}\n"
-    return json.dumps(to_data(report), indent=None if report.ended_at is None else 2, ensure_ascii=False) + "\n"
+
+    report: RunReport
+
+    def __iter__(self) -> Iterator[str]:
+        report = self.report
+        indent = None if report.ended_at is None else 2
+        if len(report.jobs) <= _INDENTED:
+            yield json.dumps(to_data(report), indent=indent, ensure_ascii=False)
+        else:
+            head = json.dumps(to_data(replace(report, jobs=()), report), indent=indent, ensure_ascii=False)
+            before, _, behind = head.rpartition("[]")
+            yield before
+            for number, job in enumerate(report.jobs):
+                yield ",\n    " if number else "[\n    "
+                yield json.dumps(_job(job), ensure_ascii=False)
+            yield f"\n  ]{behind}"
+        yield "\n"
+
+
+def render(report: RunReport) -> str:
+    """All of that text."""
+    return "".join(Text(report))

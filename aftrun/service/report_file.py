@@ -82,7 +82,7 @@ class ReportFile:
         """
         pause, self._pause = self._pause, 0
         try:
-            write_atomic(self.path, json_report.render(report), ours=True, pauses=())
+            write_atomic(self.path, json_report.Text(report), ours=True, pauses=())
             self.error = None
         except InUse as error:
             self.error, self._pause = error, pause
@@ -109,7 +109,7 @@ def write_last(path: Path, report: RunReport, say: Callable[[str], None]) -> Pat
     Raises:
         StateError: it could not be written.
     """
-    text = json_report.render(report)
+    text = json_report.Text(report)
     beside = path.with_name(f"{path.stem}-{report.id}{path.suffix}")
     try:
         write_atomic(path, text, ours=True, pauses=())

@@ -10,7 +10,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
@@ -36,8 +36,10 @@ LASTING = (*USUAL, *(0.5,) * 18)
 """For what is written once, at the end: ten seconds, since a person may only just be looking at it."""
 
 
-def write_atomic(path: Path, text: str, *, ours: bool = False, pauses: Sequence[float] = USUAL) -> None:
+def write_atomic(path: Path, text: str | Iterable[str], *, ours: bool = False, pauses: Sequence[float] = USUAL) -> None:
     """Put `text` into `path`: all of it or, whatever happens, none of it. Missing folders are made.
+
+    A long text can come in pieces, from what can be gone through more than once.
 
     A device or a pipe, such as `/dev/stdout`, is written to as it is, since it cannot be replaced. In a folder that is
     `ours` none is wanted, and what stands there makes way. `pauses` say how long to wait for whoever has the file open.
@@ -168,16 +170,17 @@ def reserve() -> None:
             _spare.append(os.open(os.devnull, os.O_RDONLY))
 
 
-def _write(path: Path, text: str, ours: bool, pauses: Sequence[float]) -> None:
+def _write(path: Path, text: str | Iterable[str], ours: bool, pauses: Sequence[float]) -> None:
+    pieces = (text,) if isinstance(text, str) else text
     if not ours and path.exists() and not path.is_file():
         with path.open("w", encoding="utf-8", errors=_ERRORS, newline="\n") as device:
-            device.write(text)
+            device.writelines(pieces)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors=_ERRORS, newline="\n") as file:
-            file.write(text)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         Path(name).chmod(0o666 & ~_umask())
