@@ -133,15 +133,16 @@ def held(place: Place, python: Sequence[str], tell: Callable[[str], None]) -> bo
             env=dict(place.environ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         assert reader.stdout is not None
-        reader.stdout.readline()
+        holding = reader.stdout.readline()
         _, error = run.communicate(timeout=HANG)
         reader.communicate()
     reports = [each.read_text(encoding="utf-8") for each in path.parent.glob("report*.json")]
     whole = any('"outcome": "succeeded"' in text for text in reports)
-    fine = run.returncode == 0 and whole
+    fine = run.returncode == 0 and whole and holding.startswith(b"open")
     tell(f"{'ok  ' if fine else 'FAIL'} report.json held open: exit code {run.returncode}, {len(reports)} files")
     if not fine:
-        tell(error.decode("utf-8", "replace"))
+        tell((holding + error).decode("utf-8", "replace"))
     return fine
