@@ -74,28 +74,35 @@ def only_submitted(folder: Path, server: LeanServer, jobs: int) -> Iterator[Row]
         )
 
 
-def in_a_row(folder: Path, server: LeanServer, jobs: int, rounds: int) -> Row:
-    """What waits for nothing but the server."""
+def in_a_row(folder: Path, server: LeanServer, jobs: int, rounds: int) -> Iterator[Row]:
+    """What waits for nothing but the server, and the disk."""
     script = str(ROOT / "benchmarks" / "baselines" / "pool.py")
-    bare = [sys.executable, script, server.url, server.ca_file, str(jobs), "1", "own"]
-    taken = side_by_side({"ours": apply(chain(folder, jobs), server), "bare": Command(bare)}, rounds, warm=False)
-    ours, theirs = taken["ours"], taken["bare"]
-    return Row(
-        f"`aftrun apply`, {jobs:,} instant jobs of which each needs the one before",
-        "one POST over a connection of its own and one GET a job by `requests`",
-        f"{ours.median:.1f} s",
-        f"{theirs.median:.1f} s",
-        ours.median / theirs.median,
-        "<= 1.3",
-        f"CPU {ours.cpu:.1f} and {theirs.cpu:.1f} s",
-    )
+    bare = [sys.executable, script, server.url, server.ca_file, str(jobs), "1"]
+    commands = {"ours": apply(chain(folder, jobs), server)}
+    commands |= {kind: Command([*bare, kind], cwd=folder) for kind in ("own", "durable")}
+    taken = side_by_side(commands, rounds, warm=False)
+    ours = taken["ours"]
+    for kind, what, goal in (
+        ("own", "one POST over a connection of its own and one GET a job by `requests`", "<= 1.3"),
+        ("durable", "the same with a line on disk in two files before and after each POST", ""),
+    ):
+        theirs = taken[kind]
+        yield Row(
+            f"`aftrun apply`, {jobs:,} instant jobs of which each needs the one before",
+            what,
+            f"{ours.median:.1f} s",
+            f"{theirs.median:.1f} s",
+            ours.median / theirs.median,
+            goal,
+            f"CPU {ours.cpu:.1f} and {theirs.cpu:.1f} s",
+        )
 
 
 def rows(small: bool) -> Iterator[Row]:
     """Growth, reports, a chain."""
     with tempfile.TemporaryDirectory(prefix="aftrun-scale-") as name, LeanServer(Path(name)) as server:
         yield from only_submitted(Path(name), server, 200 if small else 20_000)
-        yield in_a_row(Path(name), server, 30 if small else 2_000, 1 if small else 3)
+        yield from in_a_row(Path(name), server, 30 if small else 2_000, 1 if small else 3)
 
 
 if __name__ == "__main__":

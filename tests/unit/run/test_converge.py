@@ -27,6 +27,7 @@ from aftrun.domain.model import Outcome
 from aftrun.run.converge import (
     LastAttempt,
     Move,
+    Submission,
     after,
     decide,
     differing,
@@ -292,6 +293,62 @@ KNOWN: list[tuple[str, Sequence[Event], LastAttempt]] = [
 def test_what_is_known_after(events: Sequence[Event], known: LastAttempt) -> None:
     """Every fact, not only what follows from it: later runs tell them on."""
     assert told(("r1", events)) == known
+
+
+FOUND = Converged(
+    4.0,
+    JOB,
+    2,
+    Action.UP_TO_DATE,
+    "r1",
+    3,
+    ONCE,
+    job_id="4711",
+    id_field="id",
+    accepted_at=2.0,
+    outcome=Outcome.SUCCEEDED,
+    since=3.0,
+    outputs={"n": 1},
+)
+"""What run `r2` found of the third attempt of `r1`, and what is known from that alone."""
+FOUND_AS = LastAttempt(ONCE, "night", "a", "r1", 3, 4.0, True, "4711", "id", 2.0, Outcome.SUCCEEDED, 3.0, {"n": 1})
+
+
+def test_what_another_run_found_is_known_where_its_own_is_lost() -> None:
+    """Every fact of it; and whose submission the attempt is."""
+    assert taken(None, "r2", FOUND) == FOUND_AS
+    assert submission("r2", FOUND) == Submission(ONCE.identity, 2, "r1", 3)
+    assert submission("r2", intent(attempt=2)) == Submission(ONCE.identity, 2, "r2", 2)
+    assert submission("r2", SubmitIntended(1.0, JOB, 1)) is None
+    assert submission("r2", ended(Outcome.FAILED)) is None
+
+
+@pytest.mark.parametrize(
+    ("last", "event", "newest"),
+    [
+        (SENT_AS, intent(at=1.5), replace(SENT_AS, at=1.5)),
+        (replace(SENT_AS, sent=False), intent(at=1.5), replace(SENT_AS, at=1.5)),
+        (replace(SENT_AS, job_id="4711"), intent(at=1.5), replace(SENT_AS, job_id="4711")),
+        (replace(SENT_AS, outcome=Outcome.UNKNOWN), intent(at=1.5), replace(SENT_AS, outcome=Outcome.UNKNOWN)),
+        (replace(SENT_AS, run="r0"), intent(), SENT_AS),
+        (replace(SENT_AS, run="r0"), intent(at=0.5), replace(SENT_AS, run="r0")),
+        (replace(SENT_AS, run="r0", at=9.0), intent(number=2), replace(SENT_AS, once=replace(ONCE, number=2))),
+        (SENT_AS, intent(attempt=2, number=2), replace(SENT_AS, once=replace(ONCE, number=2), attempt=2)),
+        (SENT_AS, replace(FOUND, of_attempt=1), SENT_AS),
+        (replace(SENT_AS, run="r0"), FOUND, FOUND_AS),
+    ],
+)
+def test_the_newest_submission_is_the_one_that_counts(
+    last: LastAttempt, event: SubmitIntended | Converged, newest: LastAttempt
+) -> None:
+    """By its number, then by its time; of one submission what goes further stays, whoever tells it again."""
+    assert taken(last, "r1", event) == newest
+
+
+def test_a_name_with_a_slash_is_a_jobs() -> None:
+    """A manifest's name has none."""
+    event = SubmitIntended(1.0, "night/a/b", 1, {}, ONCE)
+    assert taken(None, "r1", event) == replace(SENT_AS, job="a/b")
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1)])
