@@ -55,6 +55,7 @@ POSIX_ONLY = {
     "tests/unit/domain/test_zones.py::test_the_name_of_this_machines_zone": "sets the time zone of its process (tzset)",
     "tests/unit/run/test_plan.py::test_finish_by_as_a_time_of_day": "sets the time zone of its process (tzset)",
     "tests/unit/run/test_render.py::test_values_from_inside": "sets the time zone of its process (tzset)",
+    "tests/unit/run/test_clocks.py::test_what_has_happened_goes_with_a_folder": "moves a folder whose files are open",
     "tests/unit/run/test_pool.py::test_wake_ends_a_wait_from_a_signal_handler": "sends itself SIGUSR1",
     "tests/unit/manifest/test_load.py::test_standard_input_that_does_not_wait": "a pipe that does not block",
     "tests/unit/manifest/test_load.py::test_one_file_in_two_spellings_is_one_manifest[link]": LINKS,

@@ -169,7 +169,7 @@ def apply(
             raise finished.failure
         return finished.report
 
-    folder = Path(state_dir)
+    folder = Path(state_dir).absolute()  # whatever the program does with its working folder meanwhile
     if trust_state:
         accept(folder)
     files = tuple(StoredFile(path, data) for path, data in _own_copy(manifests))

@@ -33,6 +33,25 @@ def test_load_and_apply(sandbox: Start, tmp_path: Path) -> None:
     assert isinstance(heard[-1], RunEnded)
 
 
+def test_a_program_may_change_its_working_folder(
+    sandbox: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record stays where it was when the run began."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    server = sandbox()
+    text = f"server: {{url: '{server.url}', tls: {{fingerprint: '{server.fingerprint}'}}}}\njobs: [{{scriptName: x}}]\n"
+    (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
+    report = aftrun.apply(
+        aftrun.load("m.yaml"),
+        environ={"AFT_API_KEY": server.api_key},
+        on_event=lambda _: monkeypatch.chdir(tmp_path / "elsewhere"),
+    )
+    assert report.exit_code == 0
+    assert list((tmp_path / ".aftrun" / "runs").glob("*/report.json"))
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_apply_in_the_sandbox_needs_nothing(tmp_path: Path) -> None:
     """No server, no key."""
     (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")

@@ -107,6 +107,8 @@ class _Journal:
         if self.gone:
             raise StateError(f"journal.ndjson was {self.gone} while the run was under way")
 
+    check_open = check
+
     def append(self, lines: Sequence[str]) -> None:
         self._files.write("journal")
         data = "".join(lines).encode("ascii")

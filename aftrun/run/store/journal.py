@@ -27,6 +27,10 @@ class Lines(Protocol):
         """Make sure that it is still the file that was opened."""
         ...
 
+    def check_open(self) -> None:
+        """Make sure that nobody else has written to it, whatever has become of its name."""
+        ...
+
     def append(self, lines: Sequence[str]) -> None:
         """Write lines; they are on disk when this returns."""
         ...
@@ -134,7 +138,7 @@ class RunJournal:
             return
         if self._file is not None:
             with contextlib.suppress(StateError):  # it has been said already that the record cannot be kept
-                self._file.check()
+                self._file.check_open()  # where the folder was moved, what has happened goes with it
                 self._into_file(events)
         try:
             self._log.check()

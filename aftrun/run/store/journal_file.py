@@ -271,6 +271,21 @@ class JournalFile:
             raise self._failed(error) from error
         if (found.st_dev, found.st_ino) != self._identity:
             raise StateError(f"{self.path} was replaced by another file while the run was under way", hint=_LEAVE)
+        self._must_be_as_left(found)
+
+    def check_open(self) -> None:
+        """Make sure that the open file is as long as it was left, whatever has become of its name.
+
+        Raises:
+            StateError: it was cut short or written to by somebody else.
+        """
+        try:
+            found = os.fstat(self._file)
+        except OSError as error:
+            raise self._failed(error) from error
+        self._must_be_as_left(found)
+
+    def _must_be_as_left(self, found: os.stat_result) -> None:
         if found.st_size != self._size:
             raise StateError(f"{self.path} was changed by another program while the run was under way", hint=_LEAVE)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from aftrun.domain.errors import StateError
 from aftrun.domain.events import Accepted, Event, JobHeader, RunStarted, SubmitDeferred, SubmitIntended
 from aftrun.run.ports import Deadlines, SteadyClock, SystemClock
 from aftrun.run.store.journal import RunJournal
+from aftrun.run.store.journal_file import Head, JournalFile, read
 from aftrun.run.store.record import Log
 
 
@@ -84,11 +87,31 @@ class Broken:
     def check(self) -> None:
         """It is the one."""
 
+    check_open = check
+
     def append(self, lines: Sequence[str]) -> None:
         """Keep them, or fail."""
         if self.fails:
             raise StateError("the disk is full")
         self.lines += lines
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_what_has_happened_goes_with_a_folder_that_is_moved(tmp_path: Path, other: bool) -> None:
+    """The id of a job that was just accepted is in its journal, wherever that is; not where somebody else writes it."""
+    folder = tmp_path / "state"
+    with Log(folder) as log:
+        log.begin(START, [], [], {})
+        with contextlib.closing(JournalFile.make(folder / "journal", Head("r1"), [(0, START)])) as file:
+            folder.rename(tmp_path / "moved")
+            if other:
+                with (tmp_path / "moved" / "journal").open("ab") as written:
+                    written.write(b"{}\n")
+            with pytest.raises(StateError, match="journal"):
+                RunJournal(log, "r1", file).append(BATCH)
+    lines = read(tmp_path / "moved" / "journal")
+    assert lines is not None
+    assert list(lines.events.values()) == ([START] if other else [START, BATCH[0]])
 
 
 def test_what_one_file_cannot_take_is_in_the_other(tmp_path_factory: pytest.TempPathFactory) -> None:
