@@ -291,6 +291,13 @@ def test_a_policy_made_of_what_is_there(house: Path, aftrun: Run) -> None:
     assert "Backup cn" in aftrun("policy", "show").out
 
 
+def test_a_policy_is_shown_as_text_however_windows_editors_saved_it(house: Path, aftrun: Run) -> None:
+    """Its byte order mark and carriage returns are none of it."""
+    (house / ".aftrun-policy.yaml").write_bytes(b"\xef\xbb\xbfversion: 1\r\nscripts: [x]\r\n")
+    shown = aftrun("policy", "show", "--policy", ".aftrun-policy.yaml")
+    assert (shown.code, shown.out) == (0, "version: 1\nscripts: [x]\n")
+
+
 def test_includes_stay_in_the_work_tree(house: Path, aftrun: Run) -> None:
     """Below the manifest's folder, or the work tree that it is in; a link does not lead out of it."""
     inner = house / "tree" / "inner"

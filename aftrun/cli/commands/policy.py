@@ -45,6 +45,7 @@ def policy(
     it. No value from outside is read.
     """
     from aftrun.manifest import policyfile  # the parser is for commands that read manifests
+    from aftrun.system.inputs import decoded  # the same
 
     if action is PolicyAction.SHOW:
         found = flags.in_force()
@@ -52,7 +53,7 @@ def policy(
             say(f"no policy is in force: there is no --policy, and no {policyfile.NAME} from here up; all is allowed")
             return 0
         say(f"policy: {found.path}")
-        emit(Path(found.path).read_text(encoding="utf-8"), Form.SCRIPT)
+        emit(decoded(Path(found.path).read_bytes()).replace("\r\n", "\n"), Form.SCRIPT)
         return 0
     from aftrun.system.files import create  # only where a file is written
 
