@@ -21,11 +21,11 @@ from aftrun.run.fold import ReportBuilder
 from aftrun.run.pins import changes, read_key
 from aftrun.run.render import outputs_of
 from aftrun.run.select import dependants, may_be_running, to_read_again, to_retry
-from aftrun.run.store import once_file
+from aftrun.run.store import journal_file, once_file
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.lock import held
 from aftrun.run.store.record import Log
-from aftrun.run.store.restore import open_record, read_run
+from aftrun.run.store.restore import open_record, read_run, run_folders
 from aftrun.run.store.rows import Retry, RunRow
 from aftrun.service.options import RunOptions
 from aftrun.service.prepare import PreparedRun, prepare, prepare_run
@@ -90,8 +90,14 @@ def open_log(state_dir: Path, say: Callable[[str], None] = lambda _: None, *, th
 
 
 def on_record(state_dir: Path) -> bool:
-    """Whether there is anything of a record in this folder."""
-    return (state_dir / "state.db").exists() or any((state_dir / "runs").glob("*/journal.ndjson"))
+    """Whether there is anything of a record in this folder.
+
+    Raises:
+        StateError: that cannot be told.
+    """
+    if (state_dir / "state.db").exists():
+        return True
+    return any((folder / journal_file.NAME).exists() for folder in run_folders(state_dir).values())
 
 
 def kept_files(log: Log, past: PastRun) -> tuple[tuple[str, bytes], ...]:

@@ -152,9 +152,12 @@ def read(path: Path) -> Lines | None:
 
 
 def last_number(path: Path) -> int | None:
-    """The number of the last event of a journal that can be read; None where there is none, or the file cannot be read.
+    """The number of the last event of a journal that can be read; None where there is none.
 
     Mostly the end of the file is enough.
+
+    Raises:
+        StateError: it is there and cannot be opened.
     """
     try:
         size = path.stat().st_size
@@ -163,8 +166,10 @@ def last_number(path: Path) -> int | None:
                 item = checked_item(raw)
                 if item is not None and "seq" in item:
                     return int(item["seq"])
-    except OSError:
-        return None  # there is none; or whoever reads it says why that cannot be done
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unreadable(path, error) from error
     return None
 
 

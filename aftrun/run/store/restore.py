@@ -145,7 +145,7 @@ def open_record(
         UsageError: the folder is not this user's own.
     """
     state_folder.check(state_dir)
-    folders = _run_folders(state_dir)
+    folders = run_folders(state_dir)
     damage = ""
     doubt = _doubt(state_dir) if thorough else ""
     try:
@@ -181,13 +181,20 @@ def open_record(
     return log
 
 
-def _run_folders(state_dir: Path) -> dict[str, Path]:
-    """The folders of runs, by their ids. There may be tens of thousands, so none is looked into."""
+def run_folders(state_dir: Path) -> dict[str, Path]:
+    """The folders of runs, by their ids. There may be tens of thousands, so none is looked into.
+
+    Raises:
+        StateError: they cannot be listed. That is no reason to take them for none: their jobs would be sent again.
+    """
+    place = state_dir / "runs"
     try:
-        names = os.listdir(state_dir / "runs")  # noqa: PTH208  # a path for each would cost more than all the rest
-    except OSError:
-        return {}  # there is none; or who opens the record says why it cannot be read
-    return {name: state_dir / "runs" / name for name in names if is_run_id(name)}
+        names = os.listdir(place)  # noqa: PTH208  # a path for each would cost more than all the rest
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise StateError(f"cannot read {place}: {error.strerror or error}", hint="make it readable") from error
+    return {name: place / name for name in names if is_run_id(name)}
 
 
 def _doubt(state_dir: Path) -> str:

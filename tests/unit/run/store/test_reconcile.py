@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aftrun.domain.errors import StateError
 from aftrun.domain.events import (
     Accepted,
     AttemptEnded,
@@ -34,6 +35,7 @@ from aftrun.run.store.reconcile import Witness, from_report, reconcile
 from aftrun.run.store.record import Log
 from aftrun.run.store.restore import open_record, recover
 from aftrun.run.store.rows import StoredFile
+from aftrun.service import history
 from tests.records import copied
 
 AT = 1_767_225_600.0
@@ -312,6 +314,34 @@ def test_one_damaged_file_of_a_real_record(
         assert may_be_submitted(events) <= MAY_BE_SENT, number
         if way in ("delete", "empty"):
             assert said
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["state.db", "no state.db"])
+def test_runs_that_cannot_be_listed_are_not_taken_for_none(closed: Path, tmp_path: Path, there: bool) -> None:
+    """The state file may be gone, or an older copy: what journals know beyond it decides what is sent."""
+    folder = tmp_path / "state"
+    copied(closed, folder)
+    (folder / "runs").rename(tmp_path / "runs")
+    (folder / "runs").write_text("", encoding="utf-8")
+    if not there:
+        (folder / "state.db").unlink()
+        with pytest.raises(StateError, match=r"cannot read .*runs"):
+            history.on_record(folder)
+    with pytest.raises(StateError, match=r"cannot read .*runs"):
+        open_record(folder, lambda _: None, create=True)
+
+
+def test_a_journal_that_cannot_be_read_is_not_taken_for_none(closed: Path, tmp_path: Path) -> None:
+    """It may know more than an older copy of the state file."""
+    folder = tmp_path / "state"
+    copied(closed, folder)
+    (folder / JOURNAL).unlink()
+    assert journal_file.last_number(folder / JOURNAL) is None
+    (folder / JOURNAL).mkdir()
+    with pytest.raises(StateError, match=r"cannot read .*journal"):
+        journal_file.last_number(folder / JOURNAL)
+    with pytest.raises(StateError, match=r"cannot read .*journal"):
+        open_record(folder, lambda _: None)
 
 
 class Killed(BaseException):
