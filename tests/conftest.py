@@ -89,7 +89,13 @@ SKIPPED_IN_CI = (
 
 LONGEST = (
     *("tests/docs/test_blocks.py", "tests/faults/test_kill.py", "tests/acceptance/test_output.py"),
-    *("tests/faults/", "tests/acceptance/test_secrets.py", "tests/benchmarks/", "tests/simulation/"),
+    *(
+        "tests/faults/",
+        "tests/acceptance/test_secrets.py",
+        "tests/acceptance/test_leak_matrix.py",
+        "tests/benchmarks/",
+        "tests/simulation/",
+    ),
     *("tests/acceptance/test_resume", "tests/acceptance/test_injection.py", "tests/typing/", "tests/browser/"),
 )
 """Modules with tests of ten seconds and more, by the beginnings of their ids: the sooner, the longer they take."""

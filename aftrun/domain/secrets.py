@@ -35,7 +35,8 @@ _STRETCH = 1024
 """Characters that are looked at in one go."""
 _ARMOUR = re.compile(r"-----[A-Z ]+-----")
 _BLANKS = re.compile(r" {2,}")
-_LINE_END = re.compile(r" *\n *")
+_LINE_END = re.compile(r" *\n *|(?<=[\w+/-]{40}) +")
+"""What lines of base64 or hex are joined at: a line's end, or the blank that a header or a log has in its place."""
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _BASE32 = re.compile(r"[A-Z2-7]{6}|[a-z2-7]{6}")
 _SHORT = 256
