@@ -11,10 +11,14 @@ _ABOUT_LOCKS = (
     "SQLITE_IOERR_LOCK",
     "SQLITE_IOERR_RDLOCK",
     "SQLITE_IOERR_UNLOCK",
-    "SQLITE_IOERR_SHM",
+    "SQLITE_IOERR_SHMOPEN",
+    "SQLITE_IOERR_SHMLOCK",
+    "SQLITE_IOERR_SHMMAP",
     "SQLITE_PROTOCOL",
 )
 """How the names of errors begin that come from a file system without locks, or without shared memory."""
+_ABOUT_SPACE = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
+"""The same of a disk that is full: the second where there is no room for the file of the shared memory."""
 
 
 class Damaged(StateError):
@@ -35,7 +39,7 @@ def explain(error: Exception, path: Path, patience: float) -> StateError:
         )
     if name.startswith(_ABOUT_LOCKS):
         return StateError(f"the state file {path} cannot be locked ({text})", hint=NO_LOCKS)
-    if name.startswith("SQLITE_FULL") or "disk is full" in text:
+    if name.startswith(_ABOUT_SPACE) or "disk is full" in text:
         return StateError(f"the disk is full: cannot write the state file {path}", hint="free some space on that disk")
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         return StateError(

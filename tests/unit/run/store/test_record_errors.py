@@ -36,11 +36,14 @@ def test_file_systems_without_locks_are_told_of(name: str, words: str) -> None:
     assert "use --state-dir on a local disk" in found.hint
 
 
-def test_other_trouble_of_a_disk_is_not_a_lock() -> None:
-    """A full disk keeps its own remedy."""
-    error = sqlite3.OperationalError("database or disk is full")
-    error.sqlite_errorname = "SQLITE_FULL"
-    assert "locks" not in explain(error, Path("state.db"), 30).hint
+@pytest.mark.parametrize("name", ["SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"])
+def test_other_trouble_of_a_disk_is_not_a_lock(name: str) -> None:
+    """A full disk keeps its own remedy: there may be no room for the state file, or for the one beside it."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = name
+    found = explain(error, Path("state.db"), 30)
+    assert "the disk is full" in found.message
+    assert "locks" not in found.hint
 
 
 def test_a_file_that_cannot_be_locked_is_not_said_to_be_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
