@@ -29,10 +29,11 @@ ENV PATH=/opt/aftrun/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     HOME=/state \
-    AFTRUN_STATE_DIR=/state
+    AFTRUN_STATE_DIR=/state/record
 USER 10001:10001
 WORKDIR /work
-# What a run did outlives its container: without it, `aftrun resume` has nothing to go on from.
+# What a run did outlives its container: without it, `aftrun resume` has nothing to go on from. The volume is also the
+# home, with the key that tells aftrun's own records from others: so no folder of a checkout belongs there.
 VOLUME ["/state"]
 ENTRYPOINT ["aftrun"]
 CMD ["--help"]

@@ -63,7 +63,7 @@ def test_the_image_is_what_the_documents_say() -> None:
     assert named["USER"] == f"{NOBODY}:{NOBODY}"
     assert json.loads(named["ENTRYPOINT"]) == ["aftrun"]
     assert json.loads(named["VOLUME"]) == ["/state"]
-    assert "AFTRUN_STATE_DIR=/state" in named["ENV"].split()
+    assert "AFTRUN_STATE_DIR=/state/record" in named["ENV"].split()  # below the home, which holds the key of marks
     assert named["COPY"].startswith("--from=build")
     labels = dict(each.split("=", 1) for each in shlex.split(named["LABEL"]))
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
@@ -104,14 +104,19 @@ def test_its_build_step_makes_a_program_that_runs_as_its_user(sandbox: Callable[
     work.mkdir(mode=0o555)
     os.chown(state, NOBODY, NOBODY)
     (work / "job.yaml").write_text("scriptName: x\n", encoding="utf-8")
-    env = {"PATH": f"{opt}/bin:/usr/bin:/bin", "HOME": str(state), "AFTRUN_STATE_DIR": str(state), "NO_PROXY": "*"}
+    env = {
+        "PATH": f"{opt}/bin:/usr/bin:/bin",
+        "HOME": str(state),
+        "AFTRUN_STATE_DIR": str(state / "record"),
+        "NO_PROXY": "*",
+    }
     # Python itself may lie where only root can look, unlike in the image: hence the capability.
     user = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
     may_look = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override")
     env |= {"AFT_API_KEY": server.api_key, "PYTHONDONTWRITEBYTECODE": "1"}
     command = [tool(user[0]), *user[1:], *may_look, opt / "bin" / "aftrun", "apply", "job.yaml", *reach(server)]
     assert "succeeded" in run(command, cwd=work, env=env)
-    assert (state / "state.db").stat().st_uid == NOBODY
+    assert (state / "record" / "state.db").stat().st_uid == NOBODY
     assert not (work / ".aftrun").exists()
 
 

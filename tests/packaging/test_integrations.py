@@ -181,6 +181,50 @@ def test_each_command_line_runs(where: str, sandbox: Callable[..., Sandbox], aft
     assert len(server.jobs()) == 1
 
 
+@pytest.mark.parametrize("where", ["gitlab", "azure", "jenkins"])
+def test_what_a_stranger_brings_gets_no_key_from_a_ci_server(
+    where: str, sandbox: Callable[..., Sandbox], aftrun: Run, tmp_path: Path
+) -> None:
+    """Each template takes its policy from outside the checkout; its own command line then refuses at file and line."""
+    server = sandbox()
+    template = "".join(path.read_text(encoding="utf-8") for path in (HERE / where).iterdir())
+    assert "AFTRUN_POLICY" in template
+    keeps_out = {
+        "gitlab": '"merge_request_event"\n      when: never',
+        "azure": "pr: none",
+        "jenkins": "changeRequest()",
+    }
+    assert keeps_out[where] in template
+    if where == "gitlab":
+        (job,) = gitlab(manifest="nightly.yaml").values()
+        line = job["script"][-1].replace("$AFT_MANIFEST", "nightly.yaml")
+    else:
+        line = commands()[where].replace("$(manifest)", "nightly.yaml").replace("manifests/", "")
+    words = shlex.split(line.replace("$(Build.ArtifactStagingDirectory)", "out"))[1:]
+    (tmp_path / "elsewhere").mkdir()
+    policy = tmp_path / "elsewhere" / "policy.yaml"
+    policy.write_text(f"servers: ['{server.url}']\nenv: [AFT_API_KEY]\nscripts: [x]\n", encoding="utf-8")
+    (tmp_path / ".aftrun-policy.yaml").write_text("{}\n", encoding="utf-8")  # the stranger's own counts for nothing
+    env = {"AFT_API_KEY": server.api_key, "OTHER": "t-0815-token", "AFTRUN_POLICY": str(policy)}
+    pinned = f"server: {{url: '{server.url}', tls: {{fingerprint: '{server.fingerprint}'}}}}\n"
+    for evil in (
+        "server: {url: 'https://evil.invalid'}\nscriptName: x\n",
+        f"{pinned}scriptName: x\nparams: {{a: '${{OTHER}}'}}\n",
+        f"{pinned}scriptName: x\nparams: {{a: '${{file:/etc/passwd}}'}}\n".replace("scriptName: x", "scriptName: y"),
+    ):
+        (tmp_path / "nightly.yaml").write_text(evil, encoding="utf-8")
+        done = aftrun(*words, env=env)
+        assert done.code == 2, done.err
+        assert "nightly.yaml:" in done.err
+        assert "does not allow" in done.err
+        assert not {server.api_key, "t-0815-token"} & set(re.split(r"\s", done.out + done.err))
+    assert not server.jobs()
+    (tmp_path / "nightly.yaml").write_text(f"{pinned}scriptName: x\n", encoding="utf-8")
+    done = aftrun(*words, env=env)
+    assert done.code == 0, done.err
+    assert len(server.jobs()) == 1
+
+
 def test_cron_is_silent_when_all_is_well_and_tells_when_it_is_not(
     sandbox: Callable[..., Sandbox], aftrun: Run, tmp_path: Path
 ) -> None:
