@@ -210,7 +210,13 @@ def _named(manifests: list[Manifest], nodes: list[MapNode], findings: Findings) 
             while f"{name}-{number}" in taken:
                 number += 1
             next_numbers[name] = number + 1
-            if node.key("name") is not None:
+            if any(job.once for job in manifest.jobs):
+                message = (
+                    f"another manifest is called {name!r} too, and jobs with `once` are known by it from run to run"
+                )
+                hint = "give each a name of its own, with `name`"
+                findings.error(node.get("name") or node, "AFT064", message, hint)
+            elif node.key("name") is not None:
                 message = f"another manifest is called {name!r} too; this one becomes {name}-{number}"
                 findings.warning(node.get("name") or node, "AFT109", message, "give each a name of its own")
             name = f"{name}-{number}"

@@ -57,6 +57,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "AFT061": "unusable header",
         "AFT062": "unencrypted connection to another machine",
         "AFT063": "vars would show a secret",
+        "AFT064": "a name that two manifests share, with once",
         "AFT070": "not allowed by the policy",
         "AFT101": "scriptId instead of scriptName",
         "AFT102": "filePath does not end in .syncjs",

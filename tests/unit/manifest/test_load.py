@@ -198,6 +198,19 @@ def test_names_that_collide() -> None:
     assert [(problem.code, problem.line) for problem in loaded.warnings] == [("AFT109", 4)]
 
 
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("first", ["", ", once: today"])
+def test_a_name_that_two_share_is_no_place_for_once(first: str, *, named: bool) -> None:
+    """By their order one would pass for the other in the next run; it does not matter where the name came from."""
+    name = "name: a\n" if named else ""
+    content = f"{name}jobs: [{{scriptName: x{first}}}]\n---\n{name}jobs: [{{scriptName: y, once: today}}]\n"
+    with pytest.raises(ManifestError) as caught:
+        text(content)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.line) == ("AFT064", 4 if named else 3)
+    assert text(content.replace(", once: today}]\n", "}]\n")).manifests
+
+
 def test_variables() -> None:
     """--var overrides as it stands; a name that nobody declares is refused with a guess."""
     content = "vars: {year: 2026}\njobs: [{scriptName: x, description: 'of ${{ vars.year }}'}]\n"

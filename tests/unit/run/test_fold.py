@@ -137,6 +137,8 @@ A, B = SeenWord("Queued", 1.0, "queued"), SeenWord("Running", 2.0, "running")
         ((A, B), SeenWord("Running", 3.0, "running"), (A, B)),
         ((A, B), SeenWord("Running", 3.0), (A, B)),
         ((A, B), SeenWord("Running", 3.0, "failed"), (A, SeenWord("Running", 2.0, "failed"))),
+        ((A,), SeenWord("Queued", 3.0, "failed"), (SeenWord("Queued", 1.0, "failed"),)),
+        ((A, B, A), SeenWord("Queued", 3.0), (A, B, A)),
         ((A, B), SeenWord("Queued", 3.0, "queued"), (A, B, SeenWord("Queued", 3.0, "queued"))),
         ((A, B), SeenWord("", 3.0, "failed"), (A, B)),
     ],
