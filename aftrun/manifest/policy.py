@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from urllib.parse import unquote
 
 from aftrun.domain import urls
 from aftrun.domain.environment import Environment, name_key
@@ -60,8 +61,11 @@ class Policy:
         return self.servers is None or any(_is_server(url, pattern) for pattern in self.servers)
 
     def allows_script(self, text: str) -> bool:
-        """Whether a script of that name, id or path may be started."""
-        return _any(text, self.scripts)
+        """Whether a script of that name, id or path may be started. A path with `..` in it fits no pattern."""
+        patterns = self.scripts
+        if patterns is not None and _leads_up(text):
+            patterns = tuple(each for each in patterns if each in ("*", text))
+        return _any(text, patterns)
 
     def allows_recipient(self, url: str) -> bool:
         """Whether a notice may go there."""
@@ -116,7 +120,13 @@ def _is_server(url: str, pattern: str) -> bool:
     except ValueError:
         return False
     same = (place.scheme, place.port) == (wanted.scheme, wanted.port) and fnmatchcase(place.host, wanted.host)
-    return same and (place.path == wanted.path or place.path.startswith(f"{wanted.path}/"))
+    below = place.path.startswith(f"{wanted.path}/") and not (wanted.path and _leads_up(unquote(place.path)))
+    return same and (place.path == wanted.path or below)
+
+
+def _leads_up(path: str) -> bool:
+    """Whether a path has `..` in it. The server's system is not known, so either slash counts."""
+    return ".." in path.replace("\\", "/").split("/")
 
 
 def _is_file(path: str, folder: str, pattern: str) -> bool:

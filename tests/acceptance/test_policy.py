@@ -22,7 +22,7 @@ servers: ["https://aft.invalid:44399", "https://*.aft.invalid:44399/api"]
 env: [AFT_API_KEY, "AFT_*", U]
 files: ["secrets/*"]
 keyring: ["aft/*"]
-scripts: ["Backup *", "purge"]
+scripts: ["Backup *", "purge", "/opt/backup/*", 'C:\\backup\\*', "/opt/../exact.syncjs"]
 notify: ["mailto://ops@*"]
 """
 
@@ -80,6 +80,17 @@ STRANGERS: dict[str, tuple[int, str]] = {
     "another case": (3, job("jobs: [{scriptName: PURGE}]")),
     "a script by id": (3, job("jobs: [{scriptId: x4711}]")),
     "a script by path": (3, job("jobs: [{filePath: /opt/evil.syncjs}]")),
+    "a path that leads up": (3, job("jobs: [{filePath: /opt/backup/../evil.syncjs}]")),
+    "a path that leads down and up": (3, job("jobs: [{filePath: /opt/backup/a/../../evil.syncjs}]")),
+    "a path of Windows that leads up": (3, job("jobs: [{filePath: 'C:\\backup\\..\\evil.syncjs'}]")),
+    "a path with both slashes": (3, job("jobs: [{filePath: '/opt/backup/x\\../evil.syncjs'}]")),
+    "a path that leads up, by matrix": (
+        3,
+        job("jobs: [{name: a, filePath: '/opt/backup/${{ matrix.s }}/x.syncjs', matrix: {s: ['..']}}]"),
+    ),
+    "a name that leads up": (3, job("jobs: [{scriptName: 'Backup /../purge all'}]")),
+    "an address that leads up": (2, server("url: 'https://eu.aft.invalid:44399/api/../admin'")),
+    "an address that leads up, encoded": (2, server("url: 'https://eu.aft.invalid:44399/api/%2e%2E/admin'")),
     "a script by matrix": (3, job("jobs: [{name: a, scriptName: '${{ matrix.s }}', matrix: {s: [purge, evil]}}]")),
     "a script by vars": (3, job("jobs: [{scriptName: '${{ vars.s }}'}]\nvars: {s: evil}")),
     "a script by variable": (3, job("jobs: [{scriptName: '${AFT_REGION}'}]")),
@@ -164,6 +175,13 @@ def test_every_command(command: list[str], how: str, house: Path, aftrun: Run) -
     assert "does not allow it" in said
     assert "not found" not in said
     assert "t-4711-token" not in said
+
+
+def test_a_path_that_leads_up_is_allowed_as_it_is_listed(house: Path, aftrun: Run) -> None:
+    """Two dots are no mistake in themselves: what stands in the policy word for word may be started."""
+    (house / "m.yaml").write_text(job("jobs: [{filePath: /opt/../exact.syncjs}, {filePath: /opt/backup/a..b.syncjs}]"))
+    done = aftrun("validate", "m.yaml", "--policy", "policy.yaml")
+    assert done.code == 0, done.err
 
 
 def test_what_is_allowed_runs(house: Path, sandbox: Start, aftrun: Run) -> None:
