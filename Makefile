@@ -44,7 +44,7 @@ demo: $(VENV)/.demo ## Run a real nightly manifest over HTTPS against the sandbo
 check: $(VENV)/.dev ## What to run while working: style, types, unit and property tests. A minute.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@$(BIN)/mypy & types=$$!; AFTRUN_TEST_EFFORT=quick $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit tests/property; \
+	@$(BIN)/mypy & types=$$!; AFTRUN_TEST_EFFORT=quick $(BIN)/python -m pytest -q -n 3 --dist worksteal tests/unit tests/property; \
 	  tests=$$?; wait $$types && exit $$tests
 
 PARALLEL := -n 4 --dist worksteal

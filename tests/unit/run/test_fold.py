@@ -243,6 +243,7 @@ def test_what_a_run_comes_to_with_what_was_settled() -> None:
     first = Settled(20.0, KEY, Outcome.FAILED, "jo", run_outcome="failed", exit_code=1)
     second = Settled(21.0, KEY, Outcome.SUCCEEDED, "jo", run_outcome="succeeded", exit_code=0)
     events: list[Event] = [START, *OVER, RunEnded(10.0, "unknown", 6), first]
+    assert fold([START]).settled is None
     assert fold(events).settled == ("failed", 1)
     assert fold([*events, second]).settled == ("succeeded", 0)
     assert fold([*events, Settled(21.0, KEY, Outcome.SUCCEEDED, "jo")]).settled == ("failed", 1)
