@@ -18,8 +18,9 @@ MAX_DEPTH = 100
 """Deepest nesting that is read. A job info has a handful of levels; thousands would overflow the stack of whoever
 walks it later."""
 
-MAX_NODES = 200_000
-"""Most values in an answer. Each costs Python a hundred bytes, so that 8 MiB of `[],` would be most of a gigabyte."""
+MAX_NODES = 100_000
+"""Most values in an answer. Each costs Python a hundred bytes, so that 8 MiB of `[],` would be most of a gigabyte; and
+as many answers as there are jobs may be held at once."""
 
 STEP = 64 * 1024
 """Bytes taken at a time, from the network and out of a compressed stream."""

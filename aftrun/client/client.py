@@ -42,9 +42,9 @@ _FRAMING = ("content-length", "transfer-encoding", "connection", "te", "trailer"
 _LONGEST_WAIT = 10**9
 _NOT_NOW = (429, 503)
 """What an overloaded server says of a submission that it has not taken. Where such an answer names a job, it has."""
-_LARGE = 1024 * 1024
-"""Bytes from which answers are parsed one after another: text, decoded text and values stand side by side meanwhile."""
-_PARSING = threading.Lock()
+_LARGE = 256 * 1024
+"""Bytes from which answers are read one after another: text, decoded text and values stand side by side meanwhile."""
+_READING = threading.Lock()
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
@@ -281,11 +281,13 @@ class AftClient:
         finally:
             trace.error = None  # its traceback holds the whole request, key included
         try:
-            return self._answer(method, response)
+            with contextlib.ExitStack() as stack:
+                return self._answer(method, response, stack)
         finally:
             response.close()  # gives the connection back, or closes it where the body was not read to its end
 
-    def _answer(self, method: str, response: requests.Response) -> Reply:
+    def _answer(self, method: str, response: requests.Response, stack: contextlib.ExitStack) -> Reply:
+        """The answer, read. `stack` is held meanwhile: large ones are read one after another."""
         status = response.status_code
         location = response.headers.get("Location", "")
         value: Json = None
@@ -293,8 +295,8 @@ class AftClient:
         content = b""
         try:
             content = self._content(response)
-            with _PARSING if len(content) > _LARGE else contextlib.nullcontext():
-                value = bodies.parse(content)
+            stack.enter_context(_READING if len(content) > _LARGE else contextlib.nullcontext())
+            value = bodies.parse(content)
         except bodies.Unreadable as error:
             problem = str(error)
             said = text.excerpt(content[: bodies.STEP * 4].decode("utf-8", "replace"), self._scrub) if content else ""
@@ -332,7 +334,6 @@ class AftClient:
             message="" if good and not problem else self._clean(said),
             problem=self._clean(problem),
             retry_after=retry_after(response.headers.get("Retry-After"), self._clock()),
-            location=location,
             server_time=_http_date(response.headers.get("Date")),
         )
 

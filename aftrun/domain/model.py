@@ -435,7 +435,6 @@ class Answer:
     """Why the body could not be read (too large, not JSON, …); empty where it could."""
     retry_after: float | None = None
     """Seconds, from the `Retry-After` header, a date already turned into a distance from now."""
-    location: str = ""
     server_time: float | None = None
     """The server's clock when it answered, from the `Date` header: epoch seconds, whole seconds."""
 

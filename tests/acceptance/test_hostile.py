@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,11 +53,13 @@ class Ended:
     peak: int
 
 
-def run(folder: Path, *arguments: str, server: RawServer, read_timeout: float = HANG) -> Ended:
+def run(
+    folder: Path, *arguments: str, server: RawServer, read_timeout: float = HANG, jobs: str = "[{scriptName: x}]"
+) -> Ended:
     """One command against the server, through its manifest."""
     text = (
         f"server: {{url: '{server.url}', readTimeout: {read_timeout:g}s, connectTimeout: {HANG:g}s, submitTimeout: 0s, "
-        f"tls: {{fingerprint: '{self_signed().pin}'}}, poll: {{min: 50ms, max: 50ms}}}}\njobs: [{{scriptName: x}}]\n"
+        f"tls: {{fingerprint: '{self_signed().pin}'}}, poll: {{min: 50ms, max: 50ms}}}}\njobs: {jobs}\n"
     )
     (folder / "m.yaml").write_text(text)
     command = [sys.executable, "-c", CHILD, *arguments]
@@ -176,6 +180,36 @@ def test_no_answer_to_a_status_read_does_harm(name: str, command: str, tmp_path:
         assert ended.code in (0, 3, 6), ended.err.decode()
         assert (ended.code == 0) is (command == "doctor" and name != "a slow body")
     harmless(ended, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"log": "x" * 8_000_000},
+        {f"key {n}": n for n in range(95_000)},
+        {f"key {n}": {"a_b": n} for n in range(48_000)},
+    ],
+    ids=["text", "fields", "objects"],
+)
+def test_the_largest_answers_of_eight_jobs_at_once_share_their_memory(more: dict[str, object], tmp_path: Path) -> None:
+    """Each is read alone, and kept as no more than what it holds."""
+    together, numbers = threading.Barrier(8), itertools.count(1)
+
+    def handle(visit: Visit) -> None:
+        while request := visit.request():
+            method, path = request.split()[:2]
+            if method == b"POST":
+                visit.send(created({"id": f"job-{next(numbers)}"}))
+                continue
+            together.wait(HANG)
+            info = {"id": path.decode().rpartition("/")[2], "status": "done", **more}
+            visit.send(response(json.dumps(info).encode()))
+
+    with RawServer(handle, self_signed().server_context()) as server:
+        jobs = json.dumps([{"name": f"j{n}", "scriptName": "x"} for n in range(8)])
+        ended = run(tmp_path, "apply", "m.yaml", "-j", "8", server=server, jobs=jobs)
+    assert ended.code == 0, ended.err.decode()
+    assert ended.peak < 2 * LIMIT, f"{ended.peak} KiB"
 
 
 @pytest.mark.parametrize("status", ["302 Found", "307 Temporary", "308 Permanent"])

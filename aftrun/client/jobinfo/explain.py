@@ -14,8 +14,7 @@ from typing import Any
 
 from aftrun.client import text
 from aftrun.client.jobinfo import info as jobinfo
-from aftrun.client.jobinfo import messages
-from aftrun.client.jobinfo import state as reading
+from aftrun.client.jobinfo import keys, messages
 from aftrun.client.jobinfo.fields import exit_code_of, first_instant, word_of
 from aftrun.domain import jobids
 from aftrun.domain.events import instant
@@ -49,12 +48,12 @@ class _Kind:
 
 
 _KINDS = (
-    _Kind("id", "id", reading.IDS, jobids.of_value),
-    _Kind("status", "status", reading.STATUSES, word_of),
-    _Kind("exit_code", "exitCode", reading.EXIT_CODES, lambda value: exit_code_of((value,)).code),
-    _Kind("message", "message", (*jobinfo.MESSAGES, *reading.ERRORS), messages.words),
-    _Kind("started_at", "startedAt", reading.STARTS, lambda value: first_instant((value,))),
-    _Kind("ended_at", "endedAt", reading.ENDS, lambda value: first_instant((value,))),
+    _Kind("id", "id", keys.IDS, jobids.of_value),
+    _Kind("status", "status", keys.STATUSES, word_of),
+    _Kind("exit_code", "exitCode", keys.EXIT_CODES, lambda value: exit_code_of((value,)).code),
+    _Kind("message", "message", (*keys.MESSAGES, *keys.ERRORS), messages.words),
+    _Kind("started_at", "startedAt", keys.STARTS, lambda value: first_instant((value,))),
+    _Kind("ended_at", "endedAt", keys.ENDS, lambda value: first_instant((value,))),
 )
 
 
@@ -79,7 +78,7 @@ def _find(body: Json, kind: _Kind, wanted: Any) -> str:
     found: list[tuple[int, int, str]] = []
     for key, path, value in _walk(body, "", _MAX_DEPTH):
         rank = kind.keys.index(key) if key in kind.keys else None
-        if rank is None and kind.name == "status" and key in reading.LABELS:
+        if rank is None and kind.name == "status" and key in keys.LABELS:
             rank = len(kind.keys)
         if rank is None or value is None or isinstance(value, dict | list):
             continue

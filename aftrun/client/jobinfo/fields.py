@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from aftrun.client.jobinfo import keys
 from aftrun.domain.instants import seconds
 
 _EPOCH_UNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9))
@@ -21,14 +22,16 @@ def _flat(key: str) -> str:
 
 
 class View:
-    """An object whose keys are found without case, `_` and `-`."""
+    """An object whose keys are found without case, `_` and `-`: those that `keys` has, and no others are kept."""
 
     __slots__ = ("_fields",)
 
     def __init__(self, source: Mapping[str, Any]) -> None:
         self._fields: dict[str, list[Any]] = {}
         for key, value in source.items():
-            self._fields.setdefault(_flat(key), []).append(value)
+            name = _flat(key)
+            if name in keys.ALL:
+                self._fields.setdefault(name, []).append(value)
 
     def all(self, names: Iterable[str]) -> Iterator[Any]:
         """Every value under one of these names that is not null, in the order of the names."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from aftrun.client import text
-from aftrun.client.jobinfo import messages
+from aftrun.client.jobinfo import keys, messages
 from aftrun.client.jobinfo import state as reading
 from aftrun.client.jobinfo import words as states
 from aftrun.client.jobinfo.fields import View, exit_code_of, first_instant, word_of
@@ -27,7 +27,6 @@ STATUS_LIMIT = 200
 _PATH = re.compile(r"[\w.\[\]]+")
 """A plain way to a field: what stands before its last dot is the object that holds the field."""
 
-MESSAGES = ("message", "statusmessage", "statustext", "reason", "detail", "details", "description")
 _MAPPED = ("id", "status", "exit_code", "message", "started_at", "ended_at")
 
 error_message = messages.error_message
@@ -86,7 +85,7 @@ def read(
     words = states.Words(mapping)
     found = reading.subject(top) if top is not None else reading.Subject({})
     view = View(found.source)
-    views = (view, *(View(value) for value in view.all(reading.STATUSES) if isinstance(value, dict)))
+    views = (view, *(View(value) for value in view.all(keys.STATUSES) if isinstance(value, dict)))
 
     def values(expression: str | None, names: Iterable[str]) -> Iterator[Any]:
         if expression is not None:
@@ -97,7 +96,7 @@ def read(
 
     name = _id(body, mapping, found, located)
     named = _names(body, mapping, found)
-    exit_code = exit_code_of(values(mapping.exit_code, reading.EXIT_CODES))
+    exit_code = exit_code_of(values(mapping.exit_code, keys.EXIT_CODES))
     seen = _mapped_state(body, mapping.status, words) if mapping.status is not None else None
     if seen is None:
         seen = reading.state(found, words, has_id=name is not None)
@@ -107,10 +106,10 @@ def read(
     if state is State.SUCCEEDED and (exit_code.code or exit_code.odd):
         state = State.FAILED if exit_code.code else State.UNLISTED
     bad = state in (State.FAILED, State.CANCELLED)
-    names = (*reading.ERRORS, *MESSAGES) if bad else (*MESSAGES, *reading.ERRORS)
+    names = (*keys.ERRORS, *keys.MESSAGES) if bad else (*keys.MESSAGES, *keys.ERRORS)
     message = next(filter(None, map(messages.words, values(mapping.message, names))), "")
     if bad and not message and mapping.message is None:  # what failed it may stand in an object around or inside it
-        elsewhere = (value for each, _ in reading.others(found) for value in View(each).all(reading.ERRORS))
+        elsewhere = (value for each, _ in reading.others(found) for value in View(each).all(keys.ERRORS))
         message = next(filter(None, map(messages.words, elsewhere)), "")
     return JobInfo(
         id=name,
@@ -118,8 +117,8 @@ def read(
         status=one_line(text.hide(seen.word, scrub), STATUS_LIMIT),
         exit_code=exit_code.code,
         message=text.shortened(text.hide(message, scrub)),
-        started_at=first_instant(values(mapping.started_at, reading.STARTS)),
-        ended_at=first_instant(values(mapping.ended_at, reading.ENDS)),
+        started_at=first_instant(values(mapping.started_at, keys.STARTS)),
+        ended_at=first_instant(values(mapping.ended_at, keys.ENDS)),
         raw=body,
         ids=named,
         listed=found.listed or isinstance(body, list),

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from aftrun.client.jobinfo import keys
 from aftrun.client.jobinfo.fields import View
 from aftrun.domain.model import Json
 from aftrun.domain.words import normal
-
-_TITLES = ("message", "error", "errormessage", "title", "msg")
-_DETAILS = ("humanreadable", "errordescription", "detail", "details", "reason", "description", "causedby")
 
 
 def error_message(body: Json) -> str:
@@ -31,10 +29,10 @@ def _error_message(body: Any, depth: int) -> str:
     if not isinstance(body, dict):
         return ""
     view = View(body)
-    head = next(filter(None, (_error_message(value, depth - 1) for value in view.all(_TITLES))), "")
-    tail = next(filter(None, (_error_message(value, depth - 1) for value in view.all(_DETAILS))), "")
+    head = next(filter(None, (_error_message(value, depth - 1) for value in view.all(keys.TITLES))), "")
+    tail = next(filter(None, (_error_message(value, depth - 1) for value in view.all(keys.DETAILS))), "")
     if not tail or tail in head:
-        errors = (_errors(value, depth - 1) for value in view.all(("errors", "causes")))
+        errors = (_errors(value, depth - 1) for value in view.all(keys.CAUSES))
         tail = next(filter(None, errors), "")
     if not head or head in tail:
         return tail
@@ -43,7 +41,7 @@ def _error_message(body: Any, depth: int) -> str:
 
 def _errors(value: Any, depth: int) -> str:
     """`errors`: a list of messages or objects, or lists of messages by field, as ASP.NET sends them."""
-    if isinstance(value, dict) and not any(View(value).all((*_TITLES, *_DETAILS))):
+    if isinstance(value, dict) and not any(View(value).all((*keys.TITLES, *keys.DETAILS))):
         lines = ((key, _error_message(each, depth)) for key, each in list(value.items())[:20])
         return "; ".join(f"{key}: {line}" for key, line in lines if line)
     return _error_message(value, depth)

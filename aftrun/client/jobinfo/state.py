@@ -16,41 +16,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aftrun.client.jobinfo import messages
+from aftrun.client.jobinfo import keys, messages
 from aftrun.client.jobinfo import words as states
 from aftrun.client.jobinfo.fields import ExitCode, View, exit_code_of, first_instant, word_of
 from aftrun.domain import jobids
 from aftrun.domain.model import State
-
-ENVELOPES = ("job", "jobinfo", "data", "result")
-IDS = ("id", "jobid", "uuid", "guid", "jobuuid", "jobguid")
-STATUSES = ("status", "state", "jobstatus", "jobstate", "phase", "currentstatus", "currentstate", "runstatus")
-LABELS = ("name", "value", "label", "text")
-"""For `{"status": {"name": "Running", "code": 2}}`."""
-EXIT_CODES = ("exitcode", "returncode", "exitstatus", "processexitcode", "scriptexitcode", "rc")
-"""Not `code`: that is as often the number of a state, or an HTTP status."""
-_ERROR_CODES = ("errorcode", "resultcode")
-"""Numbers that deny a success when they are not zero, and prove nothing when they are."""
-_INNER = (*ENVELOPES, "execution", "run", "process", "outcome", "response", "summary", "output")
-"""Objects of a job that may tell how it went."""
-_OUTRIGHT = ("error", "errors", "errormessage", "errortext")
-"""Errors that deny any word for success. The others may be left from an earlier try."""
-ERRORS = ("error", "errormessage", "errors", "errortext", "failurereason", "exception", "lasterror")
-STARTS = ("startedat", "starttime", "started", "startdate", "startedon", "start")
-ENDS = (
-    *("endedat", "endtime", "ended", "enddate", "endedon", "end", "finishedat", "finishtime", "finished"),
-    *("finishedon", "completedat", "completiontime", "completed", "completedon", "stoppedat", "terminatedat"),
-)
-_VERDICTS = ("conclusion", "outcome", "resultstate", "finalstatus", "completionstatus")
-"""Beside a state that says "over", these say how."""
-_PERHAPS_VERDICT = "result"
-"""May be one too, or plain data: only words for a bad end count."""
-_YES = ("success", "succeeded", "successful", "issuccess", "issuccessful", "ok")
-"""Flags that deny a success when false. When true they prove nothing: they are often about the request."""
-_NO = ("failed", "isfailed", "failure", "iserror", "haserror", "haserrors", "error", "faulted", "timedout")
-_CANCELLED = ("cancelled", "canceled", "iscancelled", "iscanceled", "aborted", "killed")
-_GOING_ON = ("running", "isrunning", "inprogress")
-_OVER = ("finished", "isfinished", "done", "isdone", "completed", "iscompleted", "ended")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +45,6 @@ class Reading:
 MISSING = Reading(State.MISSING)
 
 
-_LISTS = ("jobs", "joblist", "jobinfos")
-
-
 def sole(value: Any) -> dict[str, Any] | None:
     """An object, or the only one of a list."""
     if isinstance(value, list) and len(value) == 1:
@@ -87,13 +54,13 @@ def sole(value: Any) -> dict[str, Any] | None:
 
 def ids(source: Mapping[str, Any]) -> list[str]:
     """Everything in an object that may be the job's id, the likeliest first."""
-    return [found for found in map(jobids.of_value, View(source).all(IDS)) if found is not None]
+    return [found for found in map(jobids.of_value, View(source).all(keys.IDS)) if found is not None]
 
 
 def names(source: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """Everything in an object that is said to be its id, as field and text: also what cannot be the id of a job."""
     view = View(source)
-    named = ((field, value) for field in IDS for value in view.all((field,)))
+    named = ((field, value) for field in keys.IDS for value in view.all((field,)))
     return tuple((field, name(value)) for field, value in named if not (isinstance(value, str) and not value.strip()))
 
 
@@ -104,14 +71,14 @@ def name(value: Any) -> str:
 
 def _is_listing(top: Mapping[str, Any]) -> bool:
     """Whether an object without an id is the answer of a list's address: one that holds jobs."""
-    if any(isinstance(value, list) for value in View(top).all(_LISTS)):
+    if any(isinstance(value, list) for value in View(top).all(keys.LISTS)):
         return True
     inside = (item for value in top.values() if isinstance(value, list) for item in value[:100])
     return any(isinstance(item, dict) and names(item) and _has_state(item) for item in inside)
 
 
 def _has_state(source: Mapping[str, Any]) -> bool:
-    return any(True for _ in View(source).all(STATUSES))
+    return any(True for _ in View(source).all(keys.STATUSES))
 
 
 def subject(top: dict[str, Any]) -> Subject:
@@ -121,13 +88,13 @@ def subject(top: dict[str, Any]) -> Subject:
     """
     view = View(top)
     listing = _is_listing(top)
-    inner = [(name, each) for name in ENVELOPES for each in map(sole, view.all((name,))) if each is not None]
+    inner = [(name, each) for name in keys.ENVELOPES for each in map(sole, view.all((name,))) if each is not None]
     if not ids(top):
         candidates = [each for _, each in inner if ids(each)] or [each for _, each in inner if _has_state(each)]
         if candidates:
-            listed = any(isinstance(each, list) and candidates[0] in each for each in view.all(ENVELOPES))
+            listed = any(isinstance(each, list) and candidates[0] in each for each in view.all(keys.ENVELOPES))
             return Subject(candidates[0], around=top, listed=listing or listed)
-        return Subject({} if any(view.has(name) for name in ENVELOPES) else top, listed=listing)
+        return Subject({} if any(view.has(name) for name in keys.ENVELOPES) else top, listed=listing)
     rivals = [(name, each) for name, each in inner if ids(each) and _has_state(each)]
     if not rivals:
         return Subject(top)
@@ -157,7 +124,7 @@ def state(found: Subject, words: states.Words, *, has_id: bool) -> Reading:
 def others(found: Subject) -> Iterator[tuple[Mapping[str, Any], bool]]:
     """The objects one level down and one level up (and what else that one holds), and whether it is the one above."""
     for each in (found.source, found.around):
-        for value in View(each or {}).all(_INNER):
+        for value in View(each or {}).all(keys.INNER):
             for item in value if isinstance(value, list) else (value,):
                 if isinstance(item, dict) and item is not found.source:
                     yield item, False
@@ -168,7 +135,7 @@ def others(found: Subject) -> Iterator[tuple[Mapping[str, Any], bool]]:
 def _denied(source: Mapping[str, Any], words: states.Words, *, given: bool, outer: bool) -> State | None:
     """What a success turns into in the light of another object; None where that has nothing against it."""
     view = View(source)
-    exit_code = exit_code_of(view.all(EXIT_CODES))
+    exit_code = exit_code_of(view.all(keys.EXIT_CODES))
     if exit_code.code or exit_code.odd:
         return State.FAILED if exit_code.code else State.UNLISTED
     if given:
@@ -176,11 +143,15 @@ def _denied(source: Mapping[str, Any], words: states.Words, *, given: bool, oute
     by_code = _denied_by_code(view, words)
     if by_code is not None:
         return by_code
-    if any(map(messages.is_error, view.all(ERRORS))) or view.says(_YES, flag=False) or view.says(_NO, flag=True):
+    if (
+        any(map(messages.is_error, view.all(keys.ERRORS)))
+        or view.says(keys.YES, flag=False)
+        or view.says(keys.NO, flag=True)
+    ):
         return State.FAILED
-    if view.says(_CANCELLED, flag=True):
+    if view.says(keys.CANCELLED, flag=True):
         return State.CANCELLED
-    verdicts = (words.state(each) for each in view.all((*_VERDICTS, _PERHAPS_VERDICT)) if isinstance(each, str))
+    verdicts = (words.state(each) for each in view.all((*keys.VERDICTS, keys.PERHAPS_VERDICT)) if isinstance(each, str))
     # The word above may be about the request: only a bad end counts there.
     bad = {State.FAILED, State.CANCELLED} if outer else {State.FAILED, State.CANCELLED, State.RUNNING}
     said = (_state(source, words, has_id=True).state, *verdicts)
@@ -188,7 +159,7 @@ def _denied(source: Mapping[str, Any], words: states.Words, *, given: bool, oute
 
 
 def _denied_by_code(view: View, words: states.Words) -> State | None:
-    for value in view.all(_ERROR_CODES):
+    for value in view.all(keys.ERROR_CODES):
         code = exit_code_of((value,))
         if code.code:
             return State.UNLISTED if 100 <= code.code < 600 else State.FAILED  # as if it were an HTTP status
@@ -215,11 +186,11 @@ def _weakest(readings: Iterable[Reading]) -> Reading:
 
 def _state(source: Mapping[str, Any], words: states.Words, *, has_id: bool, nested: bool = False) -> Reading:
     view = View(source)
-    exit_code = exit_code_of(view.all(EXIT_CODES))
-    backed = exit_code.code is not None or first_instant(view.all(ENDS)) is not None
-    values = list(view.all(STATUSES))
+    exit_code = exit_code_of(view.all(keys.EXIT_CODES))
+    backed = exit_code.code is not None or first_instant(view.all(keys.ENDS)) is not None
+    values = list(view.all(keys.STATUSES))
     if nested and not values:
-        values = [value for value in view.all(LABELS) if isinstance(value, str)][:1]
+        values = [value for value in view.all(keys.LABELS) if isinstance(value, str)][:1]
     readings: list[Reading] = []
     for value in values:
         if isinstance(value, dict) and value and not nested:
@@ -242,7 +213,7 @@ def _reading(word: str, words: states.Words, exit_code: ExitCode, *, has_id: boo
 
 def _doubted(best: Reading, view: View, words: states.Words, exit_code: ExitCode) -> State:
     """The state in the light of the other fields, which may deny a success."""
-    error = exit_code.code is None and any(map(messages.is_error, view.all(ERRORS)))
+    error = exit_code.code is None and any(map(messages.is_error, view.all(keys.ERRORS)))
     if best.state is State.UNLISTED and words.is_over(best.word) and error:
         return State.FAILED
     if best.state is not State.SUCCEEDED:
@@ -251,25 +222,25 @@ def _doubted(best: Reading, view: View, words: states.Words, exit_code: ExitCode
         return State.FAILED if exit_code.code else State.UNLISTED
     if words.is_given(best.word):
         return best.state  # the user has said what this very word means
-    if view.says(_GOING_ON, flag=True) or view.says(_OVER, flag=False):
+    if view.says(keys.GOING_ON, flag=True) or view.says(keys.OVER, flag=False):
         return State.RUNNING
-    if view.says(_CANCELLED, flag=True):
+    if view.says(keys.CANCELLED, flag=True):
         return State.CANCELLED
-    if view.says(_YES, flag=False) or view.says(_NO, flag=True) or (error and states.is_plain(best.word)):
+    if view.says(keys.YES, flag=False) or view.says(keys.NO, flag=True) or (error and states.is_plain(best.word)):
         return State.FAILED
-    if exit_code.code is None and any(map(messages.is_error, view.all(_OUTRIGHT))):
+    if exit_code.code is None and any(map(messages.is_error, view.all(keys.OUTRIGHT))):
         return State.FAILED
     return _denied_by_code(view, words) or _verdict(view, words)
 
 
 def _verdict(view: View, words: states.Words) -> State:
-    for name in (*_VERDICTS, _PERHAPS_VERDICT):
+    for name in (*keys.VERDICTS, keys.PERHAPS_VERDICT):
         for verdict in view.all((name,)):
             if not isinstance(verdict, str) or not verdict.strip():
                 continue
             found = words.state(verdict)
             if found in (State.FAILED, State.CANCELLED):
                 return found
-            if found is not State.SUCCEEDED and name != _PERHAPS_VERDICT:
+            if found is not State.SUCCEEDED and name != keys.PERHAPS_VERDICT:
                 return State.UNLISTED
     return State.SUCCEEDED

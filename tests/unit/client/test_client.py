@@ -125,7 +125,6 @@ def test_id_from_location() -> None:
     """The Location header names the job where the body does not; only after a POST."""
     payload = response(b"{}", "201 Created", "Location: /v1/adm/jobs/a%2Fb")
     posted, read = answered(payload, "POST"), answered(payload)
-    assert posted.location == "/v1/adm/jobs/a%2Fb"
     assert posted.info is not None
     assert posted.info.id == "a/b"
     assert read.info is not None
@@ -157,7 +156,7 @@ def test_content_type_does_not_matter(kind: str) -> None:
         (b'{"status": "failed", "status": "success"}', "twice"),
         (b'{"id": "\\ud800"}', "surrogate"),
         (b"[" + b"[]," * 90_000, "not JSON"),
-        (b"[" + b"[]," * 100_000, "more than 200,000 values"),
+        (b"[" + b"[]," * 100_000, "more than 100,000 values"),
     ],
     ids=lambda value: str(value)[:20],
 )
@@ -281,7 +280,7 @@ def test_redirects_are_not_followed() -> None:
         for status in ("301 Moved", "302 Found", "307 Temporary", "308 Permanent"):
             target = f"http://127.0.0.1:{other.port}/v1/jobs/9"
             reply = answered(response(b'{"id": "1"}', status, f"Location: {target}"), "POST")
-            assert (reply.status, reply.info, reply.location) == (int(status[:3]), None, target)
+            assert (reply.status, reply.info) == (int(status[:3]), None)
             assert target in reply.message
             assert "redirect" in reply.message
     assert other.connections == 0
