@@ -9,7 +9,7 @@ from typing import Any
 from aftrun.domain.environment import Environment
 from aftrun.domain.errors import ManifestError, Problem
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE, Manifest, ServerSpec
-from aftrun.domain.values import Outside, Template, Value, bound
+from aftrun.domain.values import Bindings, Outside, Template, Value, bound
 from aftrun.manifest.check.masking import looks_secret
 from aftrun.manifest.policy import Governed, instead_of, policy_of
 from aftrun.system.inputs import decoded, read_input
@@ -29,17 +29,23 @@ def _key_hint() -> str:
 class Unavailable(Exception):
     """There is a reason, other than absence, why a value cannot be had. Message and remedy are for people."""
 
-    def __init__(self, message: str, hint: str) -> None:
+    def __init__(self, message: str, hint: str, *, nowhere: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.nowhere = nowhere
+        """Whether there is nothing that could hold it, such as no keyring: a default serves as for an absent value.
+
+        Where something holds it and will not give it (a file that may not be read, a locked keyring), none does: the
+        job would run with another value than the one that was put there for it.
+        """
 
 
 def _from_file(name: str) -> str | None:
     """The text of a file without one trailing newline; None where there is no such file."""
     try:
         data = read_input(name, _LARGEST_FILE)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a usable path"
@@ -61,13 +67,16 @@ def _from_keyring(name: str) -> str | None:
         raise Unavailable(
             "values from a keyring need the package 'keyring', which is not installed",
             'install it: pip install "aftrun[keyring]"',
+            nowhere=True,
         ) from None
     try:
         value = keyring.get_password(service, user)
     except keyring.errors.KeyringError as error:
         # The message of a back end is not ours and may say anything; its kind says enough.
         raise Unavailable(
-            f"the keyring could not be read ({type(error).__name__})", "unlock it, or use an environment variable"
+            f"the keyring could not be read ({type(error).__name__})",
+            "unlock it, or use an environment variable",
+            nowhere=isinstance(error, keyring.errors.NoKeyringError),
         ) from None
     return None if value is None else str(value)
 
@@ -101,6 +110,13 @@ def fetch(reference: Outside, environ: Mapping[str, str]) -> str | None:
     if isinstance(environ, Noted):
         environ.used[reference.key] = value
     return value
+
+
+def settled(reference: Outside, values: Bindings, trouble: Unavailable | None) -> str | None:
+    """The value of a reference or its default; None where it has neither, or what holds its value will not give it."""
+    if trouble is not None and not trouble.nowhere:
+        return None
+    return bound(reference, values)
 
 
 def missing(reference: Outside, *, empty: bool = False) -> tuple[str, str]:
@@ -216,7 +232,7 @@ def fetch_all(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> dict
         ManifestError: at least one has neither value nor default; names each variable once, with its first place.
     """
     values: dict[tuple[str, str], str] = {}
-    troubles: dict[tuple[str, str], tuple[str, str]] = {}
+    troubles: dict[tuple[str, str], Unavailable] = {}
     absent: set[tuple[str, str]] = set()
     wanting: dict[tuple[str, str], dict[object, Outside]] = {}
     for reference in all_references(manifests):
@@ -224,19 +240,20 @@ def fetch_all(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> dict
         if key not in values and key not in absent and key not in troubles:
             try:
                 value = fetch(reference, environ)
-            except Unavailable as trouble:
-                troubles[key] = (trouble.message, trouble.hint)
+            except Unavailable as error:
+                troubles[key] = error
             else:
                 if value is None:
                     absent.add(key)
                 else:
                     values[key] = value
-        if bound(reference, values) is None or (key in troubles and reference.default is None):
+        if settled(reference, values, troubles.get(key)) is None:
             wanting.setdefault(key, {}).setdefault(reference.origin, reference)
     problems: list[Problem] = []
     for key, places in wanting.items():
         first, *others = sorted(places.values(), key=lambda reference: reference.message is None)
-        message, hint = troubles.get(key) or missing(first, empty=key in values)
+        trouble = troubles.get(key)
+        message, hint = (trouble.message, trouble.hint) if trouble else missing(first, empty=key in values)
         problems.append(problem(first, message, hint, len(others)))
     if problems:
         raise ManifestError(problems)

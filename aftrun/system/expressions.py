@@ -44,14 +44,51 @@ def parsed(text: str) -> Any:
     """The expression's tree.
 
     Raises:
-        jmespath.exceptions.JMESPathError: it is none, or too long.
+        jmespath.exceptions.JMESPathError: it is none, or too long, or calls a function as it cannot be called.
         RecursionError: it is nested too deep.
     """
     import jmespath  # noqa: PLC0415  # as above
 
     if len(text) > MAX_LENGTH:
         raise jmespath.exceptions.JMESPathError(f"the expression is longer than {MAX_LENGTH:,} characters")
-    return jmespath.compile(text)
+    tree = jmespath.compile(text)
+    _check_calls(tree.parsed)
+    return tree
+
+
+def functions() -> tuple[str, ...]:
+    """The names of JMESPath's functions."""
+    import jmespath.functions  # noqa: PLC0415  # as above
+
+    return tuple(jmespath.functions.Functions.FUNCTION_TABLE)
+
+
+def _check_calls(tree: Any) -> None:
+    """Every call is of a function that exists, with as many arguments as it takes.
+
+    JMESPath itself looks only when it comes to the call: once the job has run, and in a branch, perhaps never.
+    """
+    import jmespath.functions  # noqa: PLC0415  # as above
+
+    known = jmespath.functions.Functions.FUNCTION_TABLE
+    left = [tree]
+    while left:
+        node = left.pop()
+        if not isinstance(node, dict):
+            continue
+        given = node.get("children", ())
+        left.extend(given)
+        if node.get("type") != "function_expression":
+            continue
+        name = node["value"]
+        if name not in known:
+            raise jmespath.exceptions.UnknownFunctionError(f"Unknown function: {name}()")
+        taken = known[name]["signature"]
+        if taken and taken[-1].get("variadic"):
+            if len(given) < len(taken):
+                raise jmespath.exceptions.VariadictArityError(len(taken), len(given), name)
+        elif len(given) != len(taken):
+            raise jmespath.exceptions.ArityError(len(taken), len(given), name)
 
 
 def search(text: str, value: Json) -> Json:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from aftrun.domain.text import brief, did_you_mean
-from aftrun.domain.values import Inside, Origin, Outside, Template, Value, bound
+from aftrun.domain.values import Inside, Origin, Outside, Template, Value
 from aftrun.manifest import outside
 from aftrun.manifest.build import expand
 from aftrun.manifest.check import layout
@@ -29,6 +29,8 @@ Axes = Mapping[str, str]
 """The combination of a matrix that a job stands for."""
 
 RUN_NAMES = ("id", "date", "started")
+
+_FUNCTIONS = "see https://jmespath.org/specification.html#built-in-functions"
 
 
 class Fields:
@@ -169,17 +171,17 @@ class Fields:
     def _from_outside(self, reference: Outside) -> str | None:
         if self.environ is None:
             return None
-        message, hint = outside.missing(reference)
+        value: str | None = None
+        trouble: outside.Unavailable | None = None
         try:
             value = outside.fetch(reference, self.environ)
-            if value is not None:
-                message, hint = outside.missing(reference, empty=True)
-        except outside.Unavailable as trouble:
-            value = None
-            message, hint = trouble.message, trouble.hint
-        result = bound(reference, {} if value is None else {reference.key: value})
+        except outside.Unavailable as error:
+            trouble = error
+        result = outside.settled(reference, {} if value is None else {reference.key: value}, trouble)
         if result is None:
-            self.findings.add(outside.problem(reference, message, hint))
+            empty = value is not None
+            said = (trouble.message, trouble.hint) if trouble else outside.missing(reference, empty=empty)
+            self.findings.add(outside.problem(reference, *said))
         return result
 
     def _from_inside(self, reference: Inside, node: Node, axes: Axes) -> str | None:
@@ -228,7 +230,12 @@ class Fields:
             self.findings.error_at(reference.origin, "AFT042", message, hint, width=len(reference.text))
 
     def _fit(
-        self, node: Node | None, axes: Axes | None, convert: Callable[[str], T | None], what: str, expected: str
+        self,
+        node: Node | None,
+        axes: Axes | None,
+        convert: Callable[[str], T | None],
+        what: str,
+        expected: str | Callable[[str], str],
     ) -> T | None:
         text = self.text(node, axes)
         if text is None or node is None:
@@ -236,7 +243,7 @@ class Fields:
         result = convert(text)
         if result is None:
             expanded = isinstance(node, ScalarNode) and "$" in node.text
-            message = f"{what} must be {expected}"
+            message = f"{what} must be {expected if isinstance(expected, str) else expected(text)}"
             if expanded:  # never show the value: it may be secret
                 self.findings.error(node, "AFT047", f"{message}, and the expanded value is not")
             else:
@@ -250,7 +257,7 @@ class Fields:
             seconds = scalars.duration(text)
             return seconds if seconds or zero else None
 
-        return self._fit(node, axes, convert, what, scalars.DURATION + ("" if zero else ", longer than zero"))
+        return self._fit(node, axes, convert, what, scalars.wanted_duration)
 
     def flag(self, node: Node | None, what: str, axes: Axes | None = None) -> bool | None:
         """A switch."""
@@ -306,7 +313,12 @@ class Fields:
         text = self.shown(node, what, axes)
         if text is None or node is None:
             return text
-        from jmespath.exceptions import JMESPathError  # noqa: PLC0415 - as above
+        from jmespath.exceptions import (  # noqa: PLC0415 - as above
+            ArityError,
+            JMESPathError,
+            UnknownFunctionError,
+            VariadictArityError,
+        )
 
         try:
             with warnings.catch_warnings():
@@ -317,6 +329,21 @@ class Fields:
                     message = f"{what} is a JMESPath expression that comes to more than it may, whatever it is given"
                     self.findings.error(node, "AFT058", message, "it doubles what it has, again and again")
                     return None
+        except UnknownFunctionError as error:
+            name = str(error).rpartition(" ")[2].removesuffix("()")
+            hint = did_you_mean(name, expressions.functions()) or _FUNCTIONS
+            self.findings.error(node, "AFT058", f"{what} calls {brief(name)}(), which JMESPath does not have", hint)
+            return None
+        except ArityError as error:
+            least = "at least " if isinstance(error, VariadictArityError) else ""
+            takes = f"{least}{error.expected_arity}"
+            self.findings.error(
+                node,
+                "AFT058",
+                f"{what} calls {error.function_name}() with {error.actual_arity} values, and it takes {takes}",
+                _FUNCTIONS,
+            )
+            return None
         except JMESPathError as error:
             at = getattr(error, "lex_position", None)
             where = f": unexpected text at character {at + 1}" if isinstance(at, int) and at < len(text) else ""

@@ -57,7 +57,8 @@ KEYS: Mapping[str, str] = {
     "tasks": "jobs: a list, each with its script",
     "stages": "needs: [NAME], or order: sequential under strategy",
     "labels": "tags: [x]",
-    "env_file": "--env-file FILE on the command line",
+    "envfile": "--env-file FILE on the command line",
+    "exclude": "matrix: {NAME: [value, …], exclude: [{NAME: value}]}",
     "defaultsettings": "defaults",
 }
 """Keys of other tools, without case, `-` and `_`, and what to write."""

@@ -129,10 +129,11 @@ def finished(built: Job, node: MapNode, has_needs: bool, findings: Findings) -> 
         message = "when: failure without needs: there is nothing whose failure would start this job"
         findings.warning(where, "AFT107", message, "name the jobs that it watches: needs: [...]")
     if not built.wait and (built.outputs or built.expect):
-        what = "outputs" if built.outputs else "expect"
-        where = node.key(what) or node
-        message = f"wait: false, so {what!r} is never evaluated: aftrun does not see how the job ends"
-        findings.warning(where, "AFT112", message, f"remove {what!r}, or let the job be waited for")
+        for what in ("expect", "outputs"):
+            if getattr(built, what):
+                where = node.key(what) or node
+                message = f"wait: false, so {what!r} is never evaluated: aftrun does not see how the job ends"
+                findings.warning(where, "AFT112", message, f"remove {what!r}, or let the job be waited for")
     if built.correlation and any(param.name == built.correlation for param in built.params):
         where = node.key("correlation") or node
         message = f"param {brief(built.correlation)!r} is filled by correlation; the value given under params is lost"

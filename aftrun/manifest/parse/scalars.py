@@ -21,6 +21,7 @@ FINISH_BY = "a time of day such as 06:00, or an instant such as 2026-01-02T06:00
 LONGEST_DURATION = 36_500 * 86_400.0
 """Seconds. A hundred years: what is longer is a slip of the keyboard."""
 
+_UNITS = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|[smhd]))+")
 _TIME_OF_DAY = re.compile(r"(?:[01]?[0-9]|2[0-3]):[0-5][0-9]")
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:[Zz]|[-+][0-9]{2}:[0-9]{2})"
@@ -85,6 +86,15 @@ def duration(text: str) -> float | None:
     except ValueError:
         return None
     return seconds if seconds <= LONGEST_DURATION else None
+
+
+def wanted_duration(text: str) -> str:
+    """What is asked of a text that is no duration, or of a zero where none can be: the part that it fails."""
+    try:
+        seconds = parse_duration(text)
+    except ValueError:
+        return f"{DURATION}, each unit once and the longest first" if _UNITS.fullmatch(text) else DURATION
+    return f"{DURATION}, longer than zero" if seconds <= 0 else f"{DURATION}, a hundred years at most"
 
 
 def is_finish_by(text: str) -> bool:

@@ -152,6 +152,8 @@ def syntax_problem(source: Source, error: Any) -> Problem:
         hint = "put the text in quotes if it begins with a special character (@ ` % & * ! { [ |)"
     elif "mapping values are not allowed" in what:
         hint = "put the text in quotes if it contains ': '; otherwise check the indentation"
+    elif "expected <document start>" in what:
+        hint = "begin each document with a line ---"
     elif "expected ':'" in what:
         hint = "check the indentation, and that every key is followed by ': '"
     return source.problem("AFT001", f"this is not valid YAML: {what}", hint=hint, line=line, column=column)

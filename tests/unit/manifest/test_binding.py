@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aftrun.domain.errors import ManifestError, UsageError
+from aftrun.domain.errors import ManifestError, Severity, UsageError
 from aftrun.domain.model import Manifest
 from aftrun.manifest import bind, load_all, references, shown_names
 from aftrun.run.render import RunFacts
@@ -88,20 +88,40 @@ def test_files(tmp_path: Path) -> None:
             bind(manifests(content.replace("good", name), path), {})
         assert text in caught.value.problems[0].message
     assert bind(manifests(content.replace("good", "none:-x"), path), {}) == {}
+    assert bind(manifests(content.replace("good", "good/none:-x"), path), {}) == {}
+
+
+@pytest.mark.parametrize("field", ["params: {a: '${file:NAME:-5m}'}", "timeout: '${file:NAME:-5m}'"])
+@pytest.mark.parametrize(("name", "text"), [("binary", "UTF-8"), ("large", "1 MiB"), (".", "cannot be read")])
+def test_no_default_takes_the_place_of_what_is_there(tmp_path: Path, field: str, name: str, text: str) -> None:
+    """A file that holds the value and will not give it is an error: the job would run with something else."""
+    (tmp_path / "binary").write_bytes(b"\xff")
+    (tmp_path / "large").write_bytes(b"x" * (1024 * 1024 + 1))
+    content = f"scriptName: x\nserver: {{apiKey: k}}\n{field.replace('NAME', name)}\n"
+    path = str(tmp_path / "m.yaml")
+    with pytest.raises(ManifestError) as caught:
+        bind(load_all([path], read=lambda _: content.encode(), environ={}).manifests, {})
+    (problem,) = (each for each in caught.value.problems if each.severity is Severity.ERROR)
+    assert (problem.code, problem.line) == ("AFT046", 3)
+    assert text in problem.message
 
 
 def _keyring(found: str | None) -> types.ModuleType:
     class KeyringError(Exception):
         pass
 
+    class NoKeyringError(KeyringError):
+        pass
+
     def get_password(service: str, user: str) -> str | None:
-        if user == "locked":
-            raise KeyringError("hunter2")
+        if user in ("locked", "headless"):
+            raise (KeyringError if user == "locked" else NoKeyringError)("hunter2")
         return f"{service}:{user}:{found}" if found else None
 
     module = types.ModuleType("keyring")
     module.get_password = get_password  # type: ignore[attr-defined] # a module made by hand
-    module.errors = types.SimpleNamespace(KeyringError=KeyringError)  # type: ignore[attr-defined] # as above
+    errors = types.SimpleNamespace(KeyringError=KeyringError, NoKeyringError=NoKeyringError)
+    module.errors = errors  # type: ignore[attr-defined] # as above
     return module
 
 
@@ -118,7 +138,12 @@ def test_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
         texts.append(caught.value.problems[0].message)
     assert ["not installed" in texts[0], "holds nothing" in texts[1], "could not be read" in texts[2]] == [True] * 3
     assert "hunter2" not in "".join(texts)
-    assert bind(manifests(content.replace("USER", "locked:-x")), {}) == {}
+    with pytest.raises(ManifestError) as caught:
+        bind(manifests(content.replace("USER", "locked:-x")), {})
+    assert "could not be read" in caught.value.problems[0].message
+    assert bind(manifests(content.replace("USER", "headless:-x")), {}) == {}  # a machine without a keyring
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    assert bind(manifests(content.replace("USER", "u:-x")), {}) == {}
 
 
 @pytest.mark.parametrize(

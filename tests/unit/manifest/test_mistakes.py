@@ -8,6 +8,7 @@ import pytest
 
 from aftrun.domain.errors import ManifestError
 from aftrun.manifest import load_all
+from aftrun.manifest.check import habits
 from aftrun.manifest.check.diagnostics import render
 
 J = "jobs:\n  - name: a\n    scriptName: A\n"
@@ -78,6 +79,22 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "bad-duration": (J + "    timeout: 5 minutes\n", "5m"),
     "number-duration": (J + "    timeout: 300\n", "300s"),
     "apikey-top": ("apiKey: x\n" + J, "server"),
+    "duration-twice": (J + "    timeout: 1h1h\n", "each unit once"),
+    "duration-order": (J + "    timeout: 30m1h\n", "longest first"),
+    "duration-zero": (J + "    timeout: 0s\n", "longer than zero"),
+    "duration-absurd": (J + "    timeout: 99999999d\n", "a hundred years at most"),
+    "exclude": (J + "    exclude: [{region: eu}]\n    matrix: {region: [eu, us]}\n", "write matrix:"),
+    "env_file": ("env_file: .env\n" + J, "--env-file"),
+    "json-lines": ('{"scriptName": "A"}\n{"scriptName": "B"}\n', "---"),
+    "dots": ("scriptName: A\n...\nscriptName: B\n", "---"),
+    "expect-function": (J + "    expect: lenght(files)\n", "did you mean 'length'?"),
+    "expect-foreign": (J + "    expect: matches(status, 'x')\n", "matches(), which JMESPath does not have"),
+    "expect-branch": (J + '    expect: ["a && foo(b)"]\n', "foo()"),
+    "output-arity": (J + "    outputs: {n: 'length(a, b)'}\n", "length() with 2 values, and it takes 1"),
+    "output-variadic": (J + "    outputs: {n: 'not_null()'}\n", "not_null() with 0 values, and it takes at least 1"),
+    "job-info-function": ("server: {jobInfo: {status: 'lower(state)'}}\n" + J, "lower()"),
+    "never-evaluated": (J + "    wait: false\n    expect: a\n    outputs: {x: b}\n", "'expect' is never"),
+    "never-evaluated-too": (J + "    wait: false\n    expect: a\n    outputs: {x: b}\n", "'outputs' is never"),
     "smart-quotes": ("scriptName: “My Backup”\n", "quotes"),
 }
 """The file, and what has to be said of it."""
@@ -110,6 +127,11 @@ def test_what_was_meant_is_named(tmp_path: Path, name: str) -> None:
     found = said(tmp_path, name, text.encode())
     assert wanted in found
     assert f"{name}." in found
+
+
+def test_keys_of_other_tools_are_found_as_they_are_looked_up() -> None:
+    """Without case, `-` and `_`: a key of the table that is not is never found."""
+    assert all(habits.key_hint(name) for name in habits.KEYS)
 
 
 @pytest.mark.parametrize("name", BINARIES)
