@@ -287,7 +287,7 @@ class Steps:
         over = self._over_at_once(active)
         if over is not None:
             return replace(over, events=(event, *over.events))
-        words = self._sighted(active, created.state, created.phase) if created.state else []
+        words = self._sighted(active, created.state, created.phase)
         return Step((event, *words), due=self._next_poll(active, 0.0))
 
     def _over_at_once(self, active: ActiveJob) -> Step | None:
@@ -336,11 +336,11 @@ class Steps:
         patience, given_up = self._patience(active)
         if now >= patience:
             over = self.attempt_over(active, given_up)
-            return Step((*events, *over.events), over.due, over.end)
+            return replace(over, events=(*events, *over.events))
         deadline, reason, name = active.deadline(self.finishes[active.task.stage])
         if now >= deadline:
             over = self.attempt_over(active, policy.out_of_time(decision, reason, name))
-            return Step((*events, *over.events), over.due, over.end)
+            return replace(over, events=(*events, *over.events))
         retry_after = decision.retry_after if isinstance(decision, Blind) else None
         return Step(tuple(events), due=self._next_poll(active, retry_after or 0.0))
 
@@ -492,7 +492,7 @@ class Steps:
         now, at = self.clock.monotonic(), self.clock.now()
         job = active.task.job
         finish = self.finishes[active.task.stage]
-        delay: float | None = None
+        delay: float | None
         if policy.may_resubmit(job.on_ambiguous, ended):
             server = self.plan.servers[active.task.server]
             if active.resubmit_until == math.inf:
@@ -563,7 +563,8 @@ class Steps:
         if seen.phase == "deferred":
             active.attempt -= 1
             return self.begin(active)
-        if seen.phase == "waiting" and attempt.outcome is not None:
+        if seen.phase == "waiting":
+            assert attempt.outcome is not None, "it waits after an end"  # noqa: S101  # for the type checker
             ended = Ended(attempt.outcome, Reason(attempt.reason), attempt.message)
             waited = max(0.0, wall - (attempt.ended_at or wall))
             return self.after_attempt(active, ended, (), waited)

@@ -193,11 +193,12 @@ def _state(source: Mapping[str, Any], words: states.Words, *, has_id: bool, nest
         values = [value for value in view.all(keys.LABELS) if isinstance(value, str)][:1]
     readings: list[Reading] = []
     for value in values:
+        word = word_of(value)
         if isinstance(value, dict) and value and not nested:
             inner = _state(value, words, has_id=has_id, nested=True)
-            readings.append(Reading(State.UNLISTED, word_of(value)) if inner.state is State.MISSING else inner)
-        elif value not in ("", {}, []):
-            readings.append(_reading(word_of(value), words, exit_code, has_id=has_id, backed=backed))
+            readings.append(Reading(State.UNLISTED, word) if inner.state is State.MISSING else inner)
+        elif word and value not in ({}, []):
+            readings.append(_reading(word, words, exit_code, has_id=has_id, backed=backed))
     best = _weakest(readings)
     return Reading(_doubted(best, view, words, exit_code), best.word)
 

@@ -14,6 +14,7 @@ from aftrun.domain.events import (
     AttemptEnded,
     Event,
     JobHeader,
+    LookFailed,
     Reason,
     RetryPlanned,
     RunStarted,
@@ -39,7 +40,10 @@ from aftrun.domain.model import (
 )
 from aftrun.domain.secrets import Scrubber
 from aftrun.domain.values import Inside, Template
+from aftrun.run import policy
 from aftrun.run.active_job import Phase
+from aftrun.run.claims import Claim
+from aftrun.run.expect import unmet
 from aftrun.run.fold import fold
 from aftrun.run.plan import make_plan
 from aftrun.run.policy import MAY_EXIST, Ended
@@ -58,12 +62,12 @@ INFO = JobInfo("17", State.FAILED, "Broken", 3, "disk on fire", AT - 50, AT - 20
 class Bench:
     """The rules, a clock and one job, whose patience with its server is 30 seconds."""
 
-    def __init__(self, one: Job, *, past: tuple[float, ...] = (), finish: float | None = None) -> None:
+    def __init__(self, one: Job, *others: Job, past: tuple[float, ...] = (), finish: float | None = None) -> None:
         self.world = World()
         self.world.advance(NOW)
         server = replace(ONE, poll=Poll(minimum=2.0, maximum=2.0, fraction=0.0))
         finish_by = "" if finish is None else datetime.fromtimestamp(finish, UTC).isoformat()
-        plan = make_plan([parallel(one, servers=(server,), finish_by=finish_by)])
+        plan = make_plan([parallel(one, *others, servers=(server,), finish_by=finish_by)])
         self.steps = Steps(
             plan,
             RunFacts(RUN, EPOCH),
@@ -231,7 +235,60 @@ def test_an_attempt_that_lacks_a_value_is_none() -> None:
     bench.active.attempt = 4
     step = bench.steps.begin(bench.active)
     assert step.end is not None
-    assert (step.end.outcome, step.end.reason, bench.active.attempt) == (Outcome.REJECTED, Reason.VALUE, 4)
+    message = f"{text} has no value, since the job that it names handed nothing of that name on; nothing was sent"
+    assert (step.end, bench.active.attempt) == (Ended(Outcome.REJECTED, Reason.VALUE, message), 4)
+
+
+def test_of_what_is_sent_the_record_keeps_all_but_secrets() -> None:
+    """Each param by itself: what is beside a secret stays as it was sent. At first there is nothing to keep."""
+    bench = Bench(job("a", params=(Param("token", "hunter2"), Param("to", "/archive"))))
+    assert bench.steps.intend(bench.active) == SubmitIntended(AT, KEY, 0, {})
+    bench.active.tries = 0
+    bench.steps.begin(bench.active)
+    intent = bench.steps.intend(bench.active)
+    assert intent.request["params"] == {"token": "***", "to": "/archive", "cid": f"{RUN}/a/1"}
+
+
+def test_a_submission_may_be_made_until_its_time_is_over() -> None:
+    """In the very moment, too: a wait that ends with `submitTimeout` is waited for. Another attempt needs time left."""
+    bench = Bench(job("a", retry=Retry(limit=1, duration=10.0)), finish=AT + 10.0)
+    bench.steps.begin(bench.active)
+    bench.active.submit_until = bench.world.monotonic() + 30.0
+    put_off = bench.steps.submitted(bench.active, Answer(429, retry_after=30.0))
+    assert (put_off.end, bench.after(put_off.due)) == (None, 30.0)
+    late = bench.steps.after_attempt(bench.active, Ended(Outcome.FAILED, Reason.DONE, "broken"), ())
+    assert late.end is not None, "finishBy is the moment at which nothing starts any more"
+
+
+def test_a_resubmission_may_be_made_until_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for `onAmbiguous`."""
+    bench = Bench(job("a", on_ambiguous=OnAmbiguous.RESUBMIT))
+    monkeypatch.setattr(policy, "backoff", lambda *_: 5.0)
+    bench.active.resubmit_until = bench.world.monotonic() + 5.0
+    again = bench.steps.after_attempt(bench.active, Ended(Outcome.UNKNOWN, Reason.AMBIGUOUS, "lost"), ())
+    assert (again.end, bench.after(again.due)) == (None, 5.0)
+
+
+def test_where_an_id_was_read_from_is_on_record() -> None:
+    """With the acceptance; a word that nobody knows is said at once, and so is nothing where there is none."""
+    bench = Bench(job("a"), job("b"))
+    for active, info in zip(
+        bench.steps.jobs,
+        (
+            JobInfo("17", State.UNLISTED, "frob", ids=(("uuid", "17"),)),
+            JobInfo("18", State.MISSING, ids=(("uuid", "18"),)),
+        ),
+        strict=True,
+    ):
+        bench.steps.begin(active)
+        accepted, *more = bench.steps.submitted(active, Answer(201, info)).events
+        assert isinstance(accepted, Accepted)
+        assert accepted.id_field == "uuid"
+        words = [each.message.partition("\n")[0] for each in more if isinstance(each, Warned)]
+        assert words == ["a: the server says state 'frob', which aftrun does not know; it goes on waiting"] * (
+            info.id == "17"
+        )
+        assert [each.word for each in active.words] == [info.status] * (info.id == "17")
 
 
 def test_ambiguous_submissions_are_made_again_for_as_long_as_was_said() -> None:
@@ -291,6 +348,19 @@ def test_a_success_that_is_not_expected_keeps_what_the_server_said() -> None:
     assert isinstance(event, AttemptEnded)
     assert (event.outcome, event.reason, event.exit_code, event.state) == (Outcome.FAILED, Reason.EXPECT, 0, "Broken")
     assert event.server_ended_at == AT - 20
+    assert step.end is not None
+    assert step.end.info is not None
+    assert step.end.info.ended_at == AT - 20
+
+
+def test_what_was_expected_is_told_without_secrets() -> None:
+    """The condition and what stood there instead."""
+    bench = Bench(job("a", expect=("token == 'hunter3'",))).watching()
+    info = replace(INFO, state=State.SUCCEEDED, exit_code=0, raw={"id": "17", "token": "hunter2"})
+    step = bench.steps.read(bench.active, Answer(200, info))
+    assert step.end is not None
+    assert step.end.message == unmet(("token == 'hunter3'",), info.raw, Scrubber(["hunter2"]))
+    assert "hunter2" not in step.end.message
 
 
 def test_a_word_that_nobody_knows_is_said_of_its_job() -> None:
@@ -357,6 +427,63 @@ def test_past_ends_say_when_to_look() -> None:
     assert bench.active.stops
     step = bench.steps.read(bench.active, Answer(200, JobInfo("17", State.RUNNING, "running")))
     assert bench.after(step.due) < 30
+
+
+def test_the_end_of_another_job_that_had_the_id_is_not_believed_for_long() -> None:
+    """From the first such read on, whatever comes between; a read that fails leaves open whose end it was."""
+    bench = Bench(job("a")).watching()
+    claim = Claim(1, 1, "b", over=True)
+    bench.active.earlier = (claim,)
+    shown = Answer(200, JobInfo("17", State.SUCCEEDED, "done"))
+    said = "the server gave the id 17 to b before, and may still show how that one ended"
+    assert bench.steps.read(bench.active, shown).events == (LookFailed(AT, KEY, 1, said),)
+    assert bench.steps.read(bench.active, Answer(500)).end is None
+    assert bench.active.earlier == (claim,)
+    assert bench.active.stale_since is None, "it was not seen this time"
+    bench.steps.read(bench.active, shown)
+    bench.world.advance(NOW + 29.9)
+    assert bench.steps.read(bench.active, shown).end is None
+    bench.world.advance(NOW + 30.0)
+    assert bench.steps.read(bench.active, shown).end == Ended(Outcome.UNKNOWN, Reason.UNREADABLE, said)
+
+
+def test_once_it_was_seen_going_the_id_is_the_jobs_own() -> None:
+    """An ended job does not go back to running."""
+    bench = Bench(job("a")).watching()
+    bench.active.earlier = (Claim(1, 1, "b", over=True),)
+    bench.steps.read(bench.active, Answer(200, JobInfo("17", State.RUNNING, "running")))
+    end = bench.steps.read(bench.active, Answer(200, JobInfo("17", State.SUCCEEDED, "done"))).end
+    assert end is not None
+    assert end.outcome is Outcome.SUCCEEDED
+
+
+def test_a_failure_that_comes_again_is_told_again() -> None:
+    """A read between that gave something to go by makes it news."""
+    bench = Bench(job("a")).watching()
+    failed = (LookFailed(AT, KEY, 1, "HTTP 500"),)
+    assert bench.steps.read(bench.active, Answer(500)).events == failed
+    assert bench.steps.read(bench.active, Answer(500)).events == ()
+    bench.steps.read(bench.active, Answer(200, JobInfo("17", State.RUNNING, "running")))
+    assert (bench.active.blind, bench.active.blind_message) == (0, "")
+    assert bench.steps.read(bench.active, Answer(500)).events == failed
+
+
+def test_a_job_info_without_a_state_is_said_once() -> None:
+    """Of its job, by name and key."""
+    bench = Bench(job("a")).watching()
+    nothing = Answer(200, JobInfo("17", State.MISSING))
+    words = "the job info names no state that aftrun can find; it goes on waiting"
+    (warned,) = [each for each in bench.steps.read(bench.active, nothing).events if isinstance(each, Warned)]
+    assert (warned.job, warned.message.partition("\n")[0]) == (KEY, f"a: {words}")
+    assert bench.steps.read(bench.active, nothing).events == ()
+
+
+def test_reads_that_fail_wait_at_least_as_long_as_the_rule() -> None:
+    """The pause after a failure is shorter than the polls of an old job: these are made no denser by it."""
+    bench = Bench(job("a")).watching()
+    server = replace(bench.steps.plan.servers[0], poll=Poll(minimum=20.0, maximum=20.0, fraction=0.0))
+    bench.steps.plan = replace(bench.steps.plan, servers=(server,))
+    assert bench.after(bench.steps.read(bench.active, Answer(500)).due) >= 18.0
 
 
 def test_a_resumed_job_remembers_where_its_id_was_read_from() -> None:

@@ -13,12 +13,14 @@ from aftrun.domain.errors import StateError
 from aftrun.domain.events import Action, AttemptEnded, Converged, Once, Reason, SubmitIntended, Warned
 from aftrun.domain.model import Answer, Attempt, Earlier, Job, JobInfo, JobResult, Outcome, State
 from aftrun.domain.secrets import Scrubber
+from aftrun.domain.values import Bindings, Inside, Outside, Template, Value
 from aftrun.run.active_job import Phase
 from aftrun.run.claims import Claim
 from aftrun.run.converge import LastAttempt, in_doubt, up_to_date
 from aftrun.run.once import Convergence
 from aftrun.run.plan import make_plan
 from aftrun.run.policy import Ended, Going
+from aftrun.run.ports import Deadlines
 from aftrun.run.render import JobOutputs, RunFacts
 from aftrun.run.sightings import Commands
 from aftrun.run.steps import Step, Steps
@@ -29,6 +31,15 @@ KEY = "main/a"
 NOW = 1000.0
 AT = EPOCH + NOW
 ZONE = "+02:00"
+
+
+BINDINGS: Bindings = {("env", "DAY"): "monday"}
+
+
+def inside(*path: str) -> Template:
+    """`${{ path }}` alone."""
+    text = "${{ " + ".".join(path) + " }}"
+    return Template((Inside(path, text),), text)
 
 
 class Record:
@@ -59,19 +70,21 @@ class Record:
 class Bench:
     """The rules, a clock, and two jobs with `once`, the first of which is about to be sent."""
 
-    def __init__(self, record: Record, **fields: Any) -> None:
+    def __init__(self, record: Record, *, again: tuple[str, ...] = (), once: Value = "today", **fields: Any) -> None:
         self.record = record
         self.world = World()
         self.world.advance(NOW)
-        jobs: list[Job] = [job(name, once="today", **fields) for name in "ab"]
+        jobs: list[Job] = [job(name, once=once, **fields) for name in "ab"]
         self.steps = Steps(
             make_plan([parallel(*jobs, servers=(ONE,))]),
             RunFacts(RUN, EPOCH, ZONE),
-            {},
+            BINDINGS,
             clock=self.world,
             random=Random(1),  # noqa: S311  # it spreads reads
             scrubber=Scrubber(["hunter2"]),
-            convergence=Convergence(record, RUN, b"0" * 16, ("https://one",), ("https://one",)),
+            convergence=Convergence(
+                record, RUN, b"0" * 16, ("https://one",), ("https://one",), bindings=BINDINGS, again=again
+            ),
             commands=Commands(record=" --state-dir x"),
         )
         self.active, self.other = self.steps.jobs
@@ -253,6 +266,120 @@ def test_an_id_that_another_process_is_about_to_be_told_is_waited_for(*, begun: 
     assert bench.active.phase is (Phase.SUBMIT if begun else Phase.WAIT)
 
 
+def test_a_wait_for_another_run_ends_at_finish_by() -> None:
+    """Nothing was sent, so the job is skipped; what an attempt before came to stands."""
+    bench = Bench(Record())
+    bench.record.alive = True
+    bench.converged(outcome=None, ended_at=None, job_id=None)
+    assert bench.steps.too_late(bench.active) is None
+    bench.steps.finishes = Deadlines([EPOCH + NOW], bench.steps.clock)
+    message = "not started before finishBy: another run has it under way"
+    assert bench.steps.too_late(bench.active) == Step(end=Ended(Outcome.SKIPPED, Reason.FINISH_BY, message))
+
+
+def test_without_a_record_to_ask_every_job_is_sent() -> None:
+    """As in a library's run that keeps none."""
+    bench = Bench(Record(LAST))
+    bench.steps._convergence = None
+    assert bench.steps.converge(bench.active) is None
+    assert bench.active.once is None
+
+
+def test_only_jobs_with_once_are_asked_about() -> None:
+    """All others are sent, whatever is on record."""
+    bench = Bench(Record(LAST), once="")
+    assert bench.steps.converge(bench.active) is None
+    assert bench.active.once is None
+
+
+@pytest.mark.parametrize(
+    ("once", "key"),
+    [
+        (inside("matrix", "region"), "eu"),
+        (inside("run", "id"), RUN),
+        (inside("vars", "day"), "monday"),
+        (inside("jobs", "b", "id"), "17"),
+    ],
+    ids=["matrix", "run", "vars", "jobs"],
+)
+def test_a_key_is_made_of_all_that_a_param_may_be_made_of(once: Template, key: str) -> None:
+    """Matrix, run, variables (from outside, too) and what other jobs handed on. What differs has another identity."""
+    bench = Bench(Record(), once=once, matrix=(("region", "eu"),))
+    outside = Template((Outside("env", "DAY", text="${DAY}"),), "${DAY}")
+    bench.active.task = replace(bench.active.task, variables={"day": outside})
+    bench.other.outputs = JobOutputs("17")
+    found = bench.once()
+    assert found.key == key
+    assert bench.steps.intend(bench.active).once == found, "it goes on record with the intent"
+
+
+def test_a_key_that_is_made_of_nothing_starts_nothing() -> None:
+    """What it names was not handed on, or is empty: nothing is sent, and it is said what is missing."""
+    bench = Bench(Record(), once=inside("jobs", "b", "id"))
+    message = (
+        "${{ jobs.b.id }} has no value, since the job that it names handed nothing of that name on; nothing was sent"
+    )
+    assert bench.steps.converge(bench.active) == Step(end=Ended(Outcome.REJECTED, Reason.VALUE, message))
+    bench.other.outputs = JobOutputs(" ")
+    message = "its `once` comes to an empty key, under which it would never run again; nothing was sent"
+    assert bench.steps.converge(bench.active) == Step(end=Ended(Outcome.REJECTED, Reason.VALUE, message))
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.CANCELLED])
+def test_what_failed_is_sent_again_under_the_next_number(outcome: Outcome) -> None:
+    """The record takes one submission of each number."""
+    bench = Bench(Record())
+    assert bench.converged(outcome=outcome) is None
+    assert bench.active.once is not None
+    assert bench.active.once.number == bench.once().number + 1
+
+
+def test_a_person_may_have_the_first_attempt_of_a_run_sent_and_no_other() -> None:
+    """`--again` is about what earlier runs did; a retry of this one asks anew."""
+    bench = Bench(Record(), again=("*",))
+    assert bench.converged() is None
+    assert bench.active.once is not None
+    assert bench.active.once.again
+    bench.steps.begin(bench.active)
+    bench.active.phase = Phase.BACKOFF
+    step = bench.converged()
+    assert step is not None
+    assert step.end is not None
+    assert step.end.outcome is Outcome.UP_TO_DATE
+
+
+def test_an_attempt_whose_end_this_run_has_seen_is_no_doubt() -> None:
+    """The record of the other run may not know it yet."""
+    bench = Bench(Record())
+    bench.active.gone_by = ("old", 3)
+    assert bench.converged(outcome=None, ended_at=None) is None
+    bench.active.gone_by = ("old", 2)
+    assert bench.converged(outcome=None, ended_at=None) is not None
+
+
+def test_an_attempt_of_this_run_that_did_not_arrive_is_the_same_one_again() -> None:
+    """It keeps its number; the one after it has the next."""
+    bench = Bench(Record())
+    bench.steps.begin(bench.active)
+    mine = {"run": RUN, "manifest": "main", "attempt": 1, "outcome": None, "ended_at": None}
+    assert bench.converged(**mine) is None
+    assert bench.active.once is not None
+    assert bench.active.once.number == 1
+    bench.active.phase = Phase.BACKOFF
+    assert bench.converged(**mine) is None
+    assert bench.active.once.number == 2
+
+
+def test_a_doubt_about_a_key_of_the_folder_says_so() -> None:
+    """It cannot be told whether the other run sent it to this server."""
+    bench = Bench(Record())
+    once = replace(bench.once(), mark="f" * 16)
+    step = bench.converged(once=once, readable=False, outcome=Outcome.UNKNOWN)
+    assert step is not None
+    assert step.end is not None
+    assert "digest.key of the state folder is another one now" in step.end.message
+
+
 def test_a_record_that_cannot_be_read_starts_nothing() -> None:
     """Nobody can tell whether it was done before."""
     bench = Bench(Record())
@@ -288,7 +415,7 @@ def test_a_job_that_is_only_read() -> None:
     (event,) = step.events
     assert isinstance(event, AttemptEnded)
     assert (event.job, event.attempt, event.outcome) == (KEY, 1, Outcome.FAILED)
-    other = replace(going, id="9", ids=(("id", "9"),), state=State.SUCCEEDED)
+    other = replace(going, id="9", ids=(("id", "9"), ("jobid", "4711")), state=State.SUCCEEDED)
     assert not isinstance(bench.steps.read_once(bench.active, Answer(200, other)), Step), "it is another job's"
 
 
