@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -243,25 +243,29 @@ def aftrun(tmp_path: Path, warm: Warm | None) -> Run:
         with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             given.write(data)
             given.seek(0)
-            if warm is not None and _as_we(environ):
-                code = warm.run(words, tmp_path, environ, (given, out, err), HANG)
-            else:
-                code = subprocess.run(
-                    [*program(), *words],
-                    cwd=tmp_path,
-                    env=environ,
-                    stdin=given,
-                    stdout=out,
-                    stderr=err,
-                    timeout=HANG,
-                    check=False,
-                ).returncode
+            code = launch(warm, words, tmp_path, environ, (given, out, err))
             out.seek(0)
             err.seek(0)
             # Messages end their lines as the system does; what is data must not.
             return Done(code, out.read().decode(), err.read().decode().replace(os.linesep, "\n"), tmp_path)
 
     return run
+
+
+def launch(
+    warm: Warm | None,
+    words: Sequence[str],
+    folder: Path,
+    environ: Mapping[str, str],
+    streams: tuple[BinaryIO, BinaryIO, BinaryIO],
+) -> int:
+    """Run the program to its end, out of `warm` where that makes no difference; returns its exit code."""
+    if warm is not None and _as_we(environ):
+        return warm.run(words, folder, environ, streams, HANG)
+    given, out, err = streams
+    return subprocess.run(
+        [*program(), *words], cwd=folder, env=environ, stdin=given, stdout=out, stderr=err, timeout=HANG, check=False
+    ).returncode
 
 
 def _as_we(environ: Mapping[str, str]) -> bool:

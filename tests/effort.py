@@ -4,7 +4,8 @@
 
 - `quick`: `make check`, what one runs while working;
 - `usual`: `make test`, and where nothing is said;
-- `long`: what CI does every night. Only here examples are random: `quick` and `usual` try the same ones each time, so
+- `full`: `make test` as CI runs it for each change: where `usual` takes some of many alike, it takes them all;
+- `long`: what CI does every night. Only here examples are random: the others try the same ones each time, so
   that a change alone decides whether they pass.
 """
 
@@ -24,15 +25,17 @@ class Effort(StrEnum):
 
     QUICK = "quick"
     USUAL = "usual"
+    FULL = "full"
     LONG = "long"
 
 
 EFFORT = Effort(os.environ.get("AFTRUN_TEST_EFFORT", Effort.USUAL))
 
 
-def effort(*, quick: T, usual: T, long: T) -> T:
-    """What to use at today's effort."""
-    return {Effort.QUICK: quick, Effort.USUAL: usual, Effort.LONG: long}[EFFORT]
+def effort(*, quick: T, usual: T, long: T, full: T | None = None) -> T:
+    """What to use at today's effort; `full` is as `usual` where nothing is said."""
+    most = usual if full is None else full
+    return {Effort.QUICK: quick, Effort.USUAL: usual, Effort.FULL: most, Effort.LONG: long}[EFFORT]
 
 
 def load_profile() -> None:

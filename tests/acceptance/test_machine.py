@@ -9,16 +9,19 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO
 
 import pytest
 
 from aftrun.report.registry import FORMATS
 from aftrun.sandbox.server import Sandbox
-from tests.conftest import FAST, clean_environ, program, reach
+from tests.conftest import FAST, clean_environ, launch, program, reach
 from tests.waiting import HANG
+from tests.warm import Warm
 
 if sys.platform == "win32":
     pytest.skip("POSIX: folders without rights, names that are not text, /dev/full, limits", allow_module_level=True)
@@ -57,28 +60,47 @@ def run(
     env: Mapping[str, Argument] | None = None,
     before: Sequence[str] = (),
     limit: tuple[int, int] | None = None,
-    stdout: Any = subprocess.PIPE,
-    stderr: Any = subprocess.PIPE,
+    warm: Warm | None = None,
+    full: Sequence[int] = (),
 ) -> Said:
-    """Run the program, which must end in a way that the contract knows, with words for people."""
-    environ: dict[str, Any] = {**clean_environ(), **(env or {})}
-    done = subprocess.run(
-        [*before, *program(), *arguments],
-        cwd=folder,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=stderr,
-        check=False,
-        timeout=HANG,
-        preexec_fn=None if limit is None else lambda: resource.setrlimit(limit[0], (limit[1], limit[1])),
-    )
-    err = (done.stderr or b"").decode(errors="replace")
-    assert done.returncode not in (70, 120), err
-    assert done.returncode >= 0, err
-    assert "Traceback" not in err
-    assert "a bug in aftrun" not in err
-    return Said(done.returncode, done.stdout or b"", err)
+    """Run the program, which must end in a way that the contract knows, with words for people.
+
+    `before` and `limit` make its process another one; without, it may come out of `warm`. The streams of these numbers
+    are `full`: nothing can be written to them.
+    """
+    environ = {name: os.fsdecode(value) for name, value in {**clean_environ(), **(env or {})}.items()}
+    with ExitStack() as stack:
+        streams: list[BinaryIO] = []
+        for number in (0, 1, 2):
+            named = Path("/dev/full" if number in full else os.devnull) if number in (0, *full) else None
+            opened: Any = TemporaryFile() if named is None else named.open("rb" if number == 0 else "wb")  # noqa: SIM115  # the stack closes it
+            streams.append(stack.enter_context(opened))
+        given, out, err = streams
+        if before or limit is not None:
+            code = subprocess.run(
+                [*before, *program(), *arguments],
+                cwd=folder,
+                env=environ,
+                stdin=given,
+                stdout=out,
+                stderr=err,
+                check=False,
+                timeout=HANG,
+                preexec_fn=None if limit is None else lambda: resource.setrlimit(limit[0], (limit[1], limit[1])),
+            ).returncode
+        else:
+            code = launch(warm, [os.fsdecode(each) for each in arguments], folder, environ, (given, out, err))
+        said = []
+        for number, stream in ((1, out), (2, err)):
+            if number not in full:
+                stream.seek(0)
+            said.append(b"" if number in full else stream.read())
+    words = said[1].decode(errors="replace")
+    assert code not in (70, 120), words
+    assert code >= 0, words
+    assert "Traceback" not in words
+    assert "a bug in aftrun" not in words
+    return Said(code, said[0], words)
 
 
 def powerless() -> Sequence[str]:
@@ -156,9 +178,9 @@ def odd_manifest(folder: Path, text: str) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["text", "json", "github", "sarif"])
-def test_a_name_that_is_no_text_is_checked(tmp_path: Path, form: str) -> None:
+def test_a_name_that_is_no_text_is_checked(warm: Warm | None, tmp_path: Path, form: str) -> None:
     """`validate`, in every format, shows it escaped."""
-    said = run("validate", odd_manifest(tmp_path, "scriptNam: x\n"), "--format", form, folder=tmp_path)
+    said = run("validate", odd_manifest(tmp_path, "scriptNam: x\n"), "--format", form, folder=tmp_path, warm=warm)
     assert said.code == 2
     assert {"text": "n\\udcffacht", "sarif": "n%FFacht"}.get(form, "udcff") in said.err + said.out.decode()
     if form in ("json", "sarif"):
@@ -166,13 +188,15 @@ def test_a_name_that_is_no_text_is_checked(tmp_path: Path, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json", "curl", "powershell"])
-def test_a_name_that_is_no_text_is_planned(tmp_path: Path, form: str) -> None:
+def test_a_name_that_is_no_text_is_planned(warm: Warm | None, tmp_path: Path, form: str) -> None:
     """`plan`, in every format."""
-    assert run("plan", odd_manifest(tmp_path, "scriptName: x\n"), "--format", form, folder=tmp_path).code == 0
+    assert (
+        run("plan", odd_manifest(tmp_path, "scriptName: x\n"), "--format", form, folder=tmp_path, warm=warm).code == 0
+    )
 
 
 @pytest.mark.parametrize("ci", CIS)
-def test_a_name_that_is_no_text_is_run_and_retried(sandbox: Start, tmp_path: Path, ci: str) -> None:
+def test_a_name_that_is_no_text_is_run_and_retried(sandbox: Start, warm: Warm | None, tmp_path: Path, ci: str) -> None:
     """Its jobs run, every report and CI server's file is written under such names too, and the record holds it."""
     server = sandbox({**FAST, "behaviours": [{"match": {"scriptName": "bad"}, "outcome": "failed"}]})
     name = odd_manifest(tmp_path, "jobs: [{scriptName: x}, {scriptName: bad}]\n")
@@ -181,17 +205,17 @@ def test_a_name_that_is_no_text_is_run_and_retried(sandbox: Start, tmp_path: Pat
         env[key] = os.fsencode(value.format(tmp_path)) + (ODD if "{0}" in value else b"")
     reports = [each for form in FORMATS for each in (f"--report-{form}", b"out" + ODD + b"/" + form.encode())]
     more = ("--events", b"e" + ODD, "--metrics-textfile", b"p" + ODD, "--state-dir", b"s" + ODD)
-    said = run("apply", name, *reach(server), *reports, *more, folder=tmp_path, env=env)
+    said = run("apply", name, *reach(server), *reports, *more, folder=tmp_path, warm=warm, env=env)
     assert said.code == 1, said.err
     out = tmp_path / os.fsdecode(b"out" + ODD)
     assert sorted(each.name for each in out.iterdir()) == sorted(FORMATS)
     assert json.loads((out / "json").read_bytes())["run"]["outcome"] == "failed"
     (out / "junit").read_bytes().decode("utf-8")
-    again = run("retry", *more[-2:], folder=tmp_path, env=env)
+    again = run("retry", *more[-2:], folder=tmp_path, warm=warm, env=env)
     assert again.code == 1, again.err
     assert Counter(job.body["scriptName"] for job in server.jobs()) == {"x": 1, "bad": 2}
     for line in (("history",), ("history", "--format", "json"), ("show",), ("show", "--format", "json"), ("report",)):
-        assert run(*line, *more[-2:], folder=tmp_path, env=env).code == 0
+        assert run(*line, *more[-2:], folder=tmp_path, warm=warm, env=env).code == 0
 
 
 @pytest.mark.parametrize(
@@ -209,12 +233,14 @@ def test_a_name_that_is_no_text_is_run_and_retried(sandbox: Start, tmp_path: Pat
     ],
     ids=repr,
 )
-def test_arguments_that_are_no_text(sandbox: Start, tmp_path: Path, line: tuple[Argument, ...]) -> None:
+def test_arguments_that_are_no_text(
+    sandbox: Start, warm: Warm | None, tmp_path: Path, line: tuple[Argument, ...]
+) -> None:
     """What must be text and is none is a mistake in the command; nothing is sent."""
     server = sandbox()
     (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
     where = reach(server) if line[0] in ("start", "status", "wait", "apply") else ()
-    said = run(*line, *where, folder=tmp_path, env={"AFT_API_KEY": server.api_key})
+    said = run(*line, *where, folder=tmp_path, warm=warm, env={"AFT_API_KEY": server.api_key})
     assert said.code == (0 if line[0] == "history" else 2), said.err
     assert server.ledger() == ()
 
@@ -296,18 +322,16 @@ SPEAKING = (
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 @pytest.mark.parametrize("line", SPEAKING)
-def test_standard_output_on_a_full_disk(sandbox: Start, tmp_path: Path, line: str) -> None:
+def test_standard_output_on_a_full_disk(sandbox: Start, warm: Warm | None, tmp_path: Path, line: str) -> None:
     """74, and never the 120 of an interpreter that could not flush; jobs have run all the same."""
     server = sandbox()
     (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
     where = reach(server) if line.startswith("apply m") else ()
     env = {"AFT_API_KEY": server.api_key}
-    with Path("/dev/full").open("wb") as full:
-        said = run(*line.split(), *where, folder=tmp_path, env=env, stdout=full)
-        assert said.code == 74, said.err
-        assert "No space left" in said.err
-        said = run(*line.split(), *where, folder=tmp_path, env=env, stdout=full, stderr=full)
-        assert said.code == 74
+    said = run(*line.split(), *where, folder=tmp_path, warm=warm, env=env, full=(1,))
+    assert said.code == 74, said.err
+    assert "No space left" in said.err
+    assert run(*line.split(), *where, folder=tmp_path, warm=warm, env=env, full=(1, 2)).code == 74
     assert len(server.jobs()) == (2 if where else 0)
 
 
@@ -326,7 +350,9 @@ def test_streams_that_are_closed(sandbox: Start, tmp_path: Path, closed: str) ->
 
 @pytest.mark.parametrize("flag", ["--report-json", "--report-html", "--events", "--metrics-textfile"])
 @pytest.mark.parametrize("place", ["m.yaml", "./x/../m.yaml", "link.yaml", "x", "x/common.yaml"])
-def test_outputs_that_would_write_over_inputs(sandbox: Start, tmp_path: Path, flag: str, place: str) -> None:
+def test_outputs_that_would_write_over_inputs(
+    sandbox: Start, warm: Warm | None, tmp_path: Path, flag: str, place: str
+) -> None:
     """A manifest, an included one, or a folder: said before anything is sent, and left as it is."""
     server = sandbox()
     manifest = tmp_path / "m.yaml"
@@ -334,7 +360,9 @@ def test_outputs_that_would_write_over_inputs(sandbox: Start, tmp_path: Path, fl
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "common.yaml").write_text("vars: {a: b}\n", encoding="utf-8")
     (tmp_path / "link.yaml").symlink_to("m.yaml")
-    said = run("apply", "m.yaml", flag, place, *reach(server), folder=tmp_path, env={"AFT_API_KEY": server.api_key})
+    said = run(
+        "apply", "m.yaml", flag, place, *reach(server), folder=tmp_path, warm=warm, env={"AFT_API_KEY": server.api_key}
+    )
     assert said.code == 2, said.err
     assert place.removeprefix("./") in said.err
     assert server.ledger() == ()
@@ -352,10 +380,10 @@ def test_outputs_that_would_write_over_inputs(sandbox: Start, tmp_path: Path, fl
         "sandbox --port 0 --scenario /dev/zero",
     ],
 )
-def test_files_without_an_end(tmp_path: Path, line: str) -> None:
+def test_files_without_an_end(warm: Warm | None, tmp_path: Path, line: str) -> None:
     """What is larger than any such file can be is refused before it fills the memory."""
     (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
-    said = run(*line.split(), folder=tmp_path)
+    said = run(*line.split(), folder=tmp_path, warm=warm)
     assert said.code == 2, said.err
     assert "/dev/zero" in said.err
     assert "larger than" in said.err

@@ -12,6 +12,7 @@ import pytest
 from aftrun.report.registry import FORMATS
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import Done, Run
+from tests.effort import effort
 
 Start = Callable[..., Sandbox]
 
@@ -78,7 +79,10 @@ def scenario() -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("ci", SERVERS)
+SOME = tuple(SERVERS)[:2]
+
+
+@pytest.mark.parametrize("ci", effort(quick=SOME, usual=SOME, full=tuple(SERVERS), long=tuple(SERVERS)))
 def test_runs_and_their_record(aftrun: Run, sandbox: Start, tmp_path: Path, ci: str) -> None:
     """Progress, tables, events and reports on standard output, and what is shown of the run afterwards."""
     manifest(tmp_path)

@@ -175,7 +175,7 @@ def killed_and_applied_again(seed: int, folder: Path, tally: Tally) -> None:
 def test_killed_and_applied_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """75 and nothing sent; with `--unfinished resume` it comes to its end: nothing twice, nothing lost."""
     tally = Tally()
-    for seed in range(FIRST_SEED, FIRST_SEED + effort(quick=1, usual=2, long=100)):
+    for seed in range(FIRST_SEED, FIRST_SEED + effort(quick=1, usual=1, full=2, long=100)):
         killed_and_applied_again(seed, tmp_path / str(seed), tally)
     with capsys.disabled():
         print(f"\n  killed and applied again: {tally.line()}")  # noqa: T201  # counts are part of the result

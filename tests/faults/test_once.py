@@ -26,8 +26,8 @@ from tests.effort import effort
 from tests.faults.harness import KILLER, start
 from tests.waiting import HANG, until
 
-ROUNDS = effort(quick=1, usual=4, long=500)
-RACES = effort(quick=1, usual=3, long=100)
+ROUNDS = effort(quick=1, usual=2, full=4, long=500)
+RACES = effort(quick=1, usual=1, full=3, long=100)
 FIRST_SEED = int(os.environ.get("AFTRUN_TEST_SEED", "1"))
 
 JOBS = ("a", "b", "c", "d[1]", "d[2]", "e", "f", "g", "h", "i")

@@ -43,7 +43,7 @@ jobs:
 """
 SCENARIO: dict[str, Json] = {"defaults": {"queue": "0s", "duration": "20ms"}}
 
-WANTED = os.environ.get("AFTRUN_SYSCALLS") or effort(quick="10", usual="40", long="2000")
+WANTED = os.environ.get("AFTRUN_SYSCALLS") or effort(quick="10", usual="16", full="40", long="2000")
 SHARES = 100 if WANTED == "all" else 1 + int(WANTED) // 100
 """So many tests share the work, each in bounded time."""
 
