@@ -44,7 +44,7 @@ COMMANDS = {
     "doctor": "Check name, connection, certificate, clock, key and job info of a server.",
     "policy": "Say what manifests may do that come from somebody else.",
     "explain": "Explain a code that `validate` printed, or a key of a manifest: what it means, with examples.",
-    "schema": "Print the JSON Schema of manifests, reports, events or sandbox scenarios, for editors and other tools.",
+    "schema": "Print the JSON Schema of manifests, reports, events, scenarios or policies, for editors and tools.",
     "completion": "Print the script that makes a shell complete commands, flags, manifests, jobs and runs.",
     "sandbox": "Run an AFT!-like server on this machine, to try manifests against.",
 }
@@ -100,7 +100,8 @@ def build(wanted: str | None) -> typer.Typer:
         name="aftrun",
         help="Start file-transfer jobs on Syncplify AFT! servers from YAML, follow them to their end, tell the truth.",
         epilog="Exit codes: 0 all succeeded, 1 failed, 2 usage or manifest, 3 unreachable, 4 key refused, 5 cancelled, "
-        "6 unknown, 74 cannot write, 124 gave up waiting, 130/143 interrupted.\n\n"
+        "6 unknown, 70 a bug, 74 cannot write, 75 another run of the jobs is open, 124 gave up waiting, 130/143 "
+        "interrupted.\n\n"
         "Every flag can be set by a variable: --state-dir by AFTRUN_STATE_DIR, or for one command alone by "
         "AFTRUN_APPLY_STATE_DIR.",
         cls=Group,

@@ -11,6 +11,7 @@ from aftrun.domain import urls
 from aftrun.domain.errors import UsageError
 from aftrun.domain.model import Manifest
 from aftrun.domain.values import Outside, Value
+from aftrun.manifest.check.masking import masked
 from aftrun.manifest.check.scenario import of_schema
 from aftrun.manifest.policy import OPEN, Policy, script_of
 from aftrun.system.gitinfo import work_tree
@@ -62,7 +63,7 @@ def read(path: Path) -> Policy:
     lists = {key: tuple(map(str, value)) for key in _KEYS if isinstance(value := said.get(key), list)}
     for pattern in lists.get("servers", ()):
         if pattern != "*" and (fault := urls.url_fault(pattern)):
-            raise UsageError(f"{path}: the server {pattern!r} is not usable: {fault}", hint=urls.URL_FORM)
+            raise UsageError(f"{path}: the server {masked(pattern)!r} is not usable: {fault}", hint=urls.URL_FORM)
     return Policy(path=str(path), folder=os.path.realpath(path.parent), **lists)
 
 

@@ -12,7 +12,7 @@ from aftrun.cli.flags import argument
 def schema(
     name: Annotated[SchemaName, argument(help="Which schema.")] = SchemaName.MANIFEST,
 ) -> int:
-    """Print the JSON Schema of manifests, reports, events or sandbox scenarios, for editors and other tools."""
+    """Print the JSON Schema of manifests, reports, events, scenarios or policies, for editors and tools."""
     from aftrun.system.resources import schema_text  # only for this command
 
     emit(schema_text(name.value), Form.JSON)

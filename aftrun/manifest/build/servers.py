@@ -177,7 +177,7 @@ def _poll(node: MapNode | None, fields: Fields) -> Poll:
 def _is_literal(key: Value) -> bool:
     """Whether a key, or a part of one, stands in the text: as it is, or as the default of a reference."""
     if isinstance(key, str):
-        return True
+        return key != ""
     return any(part.default if isinstance(part, Outside) else isinstance(part, str) for part in key.parts)
 
 

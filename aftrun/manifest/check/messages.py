@@ -183,7 +183,8 @@ def _wrong_value(error: Any, root: Node, findings: Findings, title: str, defs: S
     if len(path) > 1 and path[-2] == "matrix" and key is not None and name != "exclude":
         subject = f"the matrix axis {brief(name)!r}"
     expected = " or ".join(dict.fromkeys(_expected(error.schema, defs)))
-    if error.validator in ("minItems", "minProperties", "minLength"):
+    empty = isinstance(node, ScalarNode) and not node.text and not node.plain and "minLength" in _keywords(error)
+    if empty or error.validator in ("minItems", "minProperties", "minLength"):
         findings.error(node, "AFT030", f"{subject} must not be empty")
         return
     if isinstance(node, ScalarNode) and node.is_null:

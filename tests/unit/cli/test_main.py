@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import typer
 from aftrun.__main__ import main
 from aftrun.cli.helptext import EXAMPLES
 from aftrun.cli.main import COMMANDS, asked_for, build, command, run
+from aftrun.domain.errors import ExitCode
 from tools.commands import commands
 
 HEAVY = {
@@ -110,6 +112,12 @@ def test_the_command_is_the_first_word() -> None:
 def test_all_commands_can_be_built_at_once() -> None:
     """As tools that document command lines do."""
     assert len(build(None).registered_commands) == len(COMMANDS)
+
+
+def test_the_help_names_every_exit_code() -> None:
+    """Also the ones that nobody expects; 10 is `plan --exit-code`'s own, and in its help."""
+    words = set(re.findall(r"[0-9]+", str(build(None).info.epilog).partition("\n")[0]))
+    assert words == {str(code.value) for code in ExitCode if code is not ExitCode.CHANGES}
 
 
 def load_main_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:

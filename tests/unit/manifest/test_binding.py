@@ -188,6 +188,10 @@ def test_a_flag_with_a_bad_url() -> None:
     changed = replace(found, servers=(replace(found.servers[0], url="nonsense"),))
     with pytest.raises(UsageError, match="'nonsense' is not usable"):
         bind([changed], {})
+    changed = replace(found, servers=(replace(found.servers[0], url="https://bob:hunter2@h:1"),))
+    with pytest.raises(UsageError, match="user name or password") as caught:
+        bind([changed], {})
+    assert "hunter2" not in str(caught.value)
 
 
 def test_variables_in_server_settings() -> None:

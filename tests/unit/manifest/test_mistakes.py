@@ -95,6 +95,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "job-info-function": ("server: {jobInfo: {status: 'lower(state)'}}\n" + J, "lower()"),
     "never-evaluated": (J + "    wait: false\n    expect: a\n    outputs: {x: b}\n", "'expect' is never"),
     "never-evaluated-too": (J + "    wait: false\n    expect: a\n    outputs: {x: b}\n", "'outputs' is never"),
+    "empty-word": ("server: {jobInfo: {states: {failed: ''}}}\n" + J, "'failed' must not be empty"),
     "smart-quotes": ("scriptName: “My Backup”\n", "quotes"),
 }
 """The file, and what has to be said of it."""
@@ -127,6 +128,13 @@ def test_what_was_meant_is_named(tmp_path: Path, name: str) -> None:
     found = said(tmp_path, name, text.encode())
     assert wanted in found
     assert f"{name}." in found
+
+
+def test_an_empty_key_is_no_key_for_all_to_read(tmp_path: Path) -> None:
+    """It is empty, and that is all that is said."""
+    found = said(tmp_path, "key", b"server: {apiKey: ''}\n" + J.encode())
+    assert "'apiKey' must not be empty" in found
+    assert "AFT103" not in found
 
 
 def test_keys_of_other_tools_are_found_as_they_are_looked_up() -> None:
