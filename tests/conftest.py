@@ -63,6 +63,7 @@ POSIX_ONLY = {
     "tests/unit/manifest/test_load.py::test_one_file_in_two_spellings_is_one_manifest[link]": LINKS,
     "tests/unit/run/store/test_folder.py::test_a_part_of_a_record_that_came_from_elsewhere": LINKS,
     "tests/unit/run/store/test_folder.py::test_a_link_is_a_place_of_its_own": LINKS,
+    "tests/unit/run/store/test_folder.py::test_a_state_folder_that_holds_the_users_own_data": LINKS,
     "tests/unit/system/test_files.py::test_a_file_for_a_person_replaces_nothing_unasked[False-link": LINKS,
     "tests/unit/system/test_files.py::test_a_file_for_a_person_replaces_nothing_unasked[True-link": LINKS,
     "tests/unit/run/store/test_record.py::test_an_older_copy_is_noticed_before_the_next_intent[True-copied": (

@@ -114,7 +114,7 @@ class Database:
             if why := state_folder.claim(folder):
                 waiting(
                     f"warning: {folder} cannot be marked as yours ({why}), so that the next command will ask for "
-                    "--trust-state; make that writable, or set XDG_DATA_HOME to a folder that is kept"
+                    "--trust-state; make that writable, or set XDG_DATA_HOME to a folder of its own that is kept"
                 )
         elif not self.path.exists():
             raise StateError(

@@ -67,7 +67,8 @@ def check(folder: Path) -> None:
     place = _place(folder)
     if place in _accepted:
         return
-    key = _read_key()
+    data, no_key = _key_folder(folder)
+    key = None if data is None else _read_key(data)
     where = quoted(str(folder))
     if key is not None and _mark(key, place, _owner(folder)) in _marks(folder):
         if not tracks(folder, _PARTS):
@@ -80,6 +81,8 @@ def check(folder: Path) -> None:
         )
     if _owner(folder) not in (None, _this_user()):
         why = "belongs to another user"
+    elif no_key:
+        why = f"cannot be known as your own: {no_key}"
     elif not _marks(folder):
         why = "was not made by aftrun for you: it may have come with a checkout, or out of a cache"
     else:
@@ -122,9 +125,9 @@ def accept(folder: Path) -> None:
 
 def _keep_mark(folder: Path, place: str) -> str:
     """Add this place's mark to those that the folder has; returns why that cannot be done, empty where it is."""
-    data = data_folder()
+    data, why = _key_folder(folder)
     if data is None:
-        return "this user has no home folder"
+        return why
     try:
         key = make_once(data / KEY_FILE, secrets.token_bytes(_KEY_LENGTH))
     except OSError as error:
@@ -135,10 +138,21 @@ def _keep_mark(folder: Path, place: str) -> str:
     return ""
 
 
-def _read_key() -> bytes | None:
+def _key_folder(folder: Path) -> tuple[Path | None, str]:
+    """The user's data folder, as far as it did not come along with the state folder; else None, and why."""
     data = data_folder()
+    if data is None:
+        return None, "this user has no home folder"
+    if Path(os.path.realpath(data)).is_relative_to(os.path.realpath(folder)):
+        return None, f"your own data folder, {data}, lies inside it, so what brings the one brings the other"
+    if tracks(data, (KEY_FILE,)):
+        return None, f"git tracks {data / KEY_FILE}, so a checkout could bring both"
+    return data, ""
+
+
+def _read_key(data: Path) -> bytes | None:
     try:
-        return None if data is None else read_regular(data / KEY_FILE)
+        return read_regular(data / KEY_FILE)
     except OSError:
         return None  # there is none, or it cannot be used: then nothing fits it
 

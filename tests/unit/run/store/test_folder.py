@@ -183,6 +183,37 @@ def test_no_place_for_the_key(data: Path, tmp_path: Path, monkeypatch: pytest.Mo
     Log(folder).close()
 
 
+@pytest.mark.parametrize("below", [".", "home/.local/share"])
+def test_a_state_folder_that_holds_the_users_own_data_vouches_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    """What brings the one brings the other: a home in a checkout or in a restored cache, through a link, too."""
+    monkeypatch.setattr(state_folder, "_accepted", set())
+    folder = tmp_path / "state"
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "link" / below))
+    folder.mkdir()
+    (tmp_path / "link").symlink_to("state")
+    said: list[str] = []
+    Log(folder, waiting=said.append).close()
+    assert "lies inside it" in said[0]
+    with pytest.raises(UsageError, match="cannot be known as your own"):
+        state_folder.check(folder)
+    state_folder.accept(folder)
+    state_folder.check(folder)
+
+
+@needs_git
+def test_a_key_that_git_tracks_vouches_for_nothing(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The home folder is a checkout, which could bring key and record together."""
+    folder = made(tmp_path / "state")
+    state_folder.check(folder)
+    git(tmp_path, "init", str(data.parent))
+    state_folder.check(folder)
+    git(data.parent, "add", "--", f"{data.name}/{state_folder.KEY_FILE}")
+    with pytest.raises(UsageError, match="git tracks"):
+        state_folder.check(folder)
+
+
 def test_where_users_keep_their_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As each system has it; a relative variable is no place."""
     monkeypatch.setenv("HOME", str(tmp_path))
