@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from aftrun.service.report_file import Finished
 
 
-def duration(text: str | None, flag: str = "--timeout") -> float | None:
-    """A duration flag.
+def duration(text: str | None, flag: str = "--timeout", *, zero: bool = False) -> float | None:
+    """A duration flag. Zero is refused unless it makes sense, as in a manifest.
 
     Raises:
         UsageError: it is none.
@@ -42,9 +42,12 @@ def duration(text: str | None, flag: str = "--timeout") -> float | None:
     if text is None:
         return None
     try:
-        return parse_duration(text)
+        seconds = parse_duration(text)
     except ValueError as error:
         raise UsageError(f"{flag}: {error}") from error
+    if not (seconds or zero):
+        raise UsageError(f"{flag}: it must be longer than zero", hint="--no-wait is content once a job is accepted")
+    return seconds
 
 
 def load(

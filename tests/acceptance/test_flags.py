@@ -133,9 +133,10 @@ def test_no_wait(aftrun: Run, sandbox: Start) -> None:
 def test_a_missing_file_and_a_bad_duration(aftrun: Run) -> None:
     """Named, with the flag."""
     assert "nothing.yaml" in aftrun("apply", "nothing.yaml").err
-    done = aftrun("apply", "m.yaml", "--timeout", "soon", env={"AFT_API_KEY": "k"})
-    assert done.code == 2
-    assert "--timeout" in done.err
+    for text in ("soon", "0s", "1h1h", "99999999d"):
+        done = aftrun("apply", "m.yaml", "--timeout", text, env={"AFT_API_KEY": "k"})
+        assert done.code == 2
+        assert "--timeout" in done.err
 
 
 def test_variables_of_repeatable_flags_hold_one_value_a_line(aftrun: Run, sandbox: Start, tmp_path: Path) -> None:

@@ -204,8 +204,14 @@ def test_the_manifest_names_the_key_and_never_holds_it() -> None:
 
 
 def test_params_keep_their_types() -> None:
-    """A number is a number, and text is text."""
+    """A number is a number, with the digits that were given, and text is text."""
     assert parse_params('{"a": 1, "b": "1", "c": 1.5, "d": false}') == {"a": 1, "b": "1", "c": 1.5, "d": False}
     assert parse_params("[]") == {}
+    text = manifest_text(JobFlags(name="x", params='{"a": 1.10, "b": 1e400, "c": 0.50}'), KeyFlags())
+    assert '"a": 1.10,' in text
+    assert '"b": 1e400,' in text
+    assert '"c": 0.50' in text
+    with pytest.raises(UsageError, match="no JSON"):
+        parse_params('{"a": NaN}')
     with pytest.raises(UsageError, match="not of"):
         parse_params("[1]")

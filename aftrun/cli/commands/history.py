@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def since(last: str | None) -> str:
     """The instant that `--last` means; empty, which is before all others, without it."""
-    return "" if last is None else instant(time.time() - (duration(last, "--last") or 0.0))
+    return "" if last is None else instant(time.time() - (duration(last, "--last", zero=True) or 0.0))
 
 
 def _count(number: int, noun: str) -> str:
@@ -102,7 +102,7 @@ def history(
 def _prune(log: Log, state_dir: Path, age: str, *, forget_once: bool) -> int:
     from aftrun.service import history as record
 
-    before = instant(time.time() - (duration(age, "--prune") or 0.0))
+    before = instant(time.time() - (duration(age, "--prune", zero=True) or 0.0))
     done = record.prune(log, state_dir, before, forget_once=forget_once)
     say(f"forgot {_count(len(done.runs), 'run')} that ended before {before}")
     if done.forgotten:

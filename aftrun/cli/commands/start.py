@@ -15,6 +15,7 @@ from aftrun.cli.choices import Output
 from aftrun.cli.flags import flag
 from aftrun.cli.running import bind_all, carry_out, duration
 from aftrun.cli.sandboxes import check_scenario, sandbox_for
+from aftrun.domain.digits import Digits, exact_json
 from aftrun.domain.errors import UsageError
 from aftrun.service.options import RunOptions
 
@@ -141,7 +142,8 @@ def manifest_text(job: JobFlags, key: serverflags.KeyFlags) -> str:
     server: dict[str, Json] = {"apiKey": key.reference().raw}
     if any(not isinstance(value, str) for value in values.values()):
         server["paramValues"] = "json"  # `aft start` sends numbers and booleans as what they are
-    return json.dumps({"version": 1, "name": "start", "server": server, "jobs": [data]}, indent=2, ensure_ascii=False)
+    manifest = {"version": 1, "name": "start", "server": server, "jobs": [data]}
+    return exact_json(manifest, indent=2, ensure_ascii=False)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -153,6 +155,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no JSON")
+
+
 def parse_params(text: str) -> dict[str, Json]:
     """`--params`: a JSON object, or v3's `[{"name": …, "value": …}]`.
 
@@ -160,7 +166,7 @@ def parse_params(text: str) -> dict[str, Json]:
         UsageError: it is neither, or a value is null, a list or a map.
     """
     try:
-        data: Any = json.loads(text, object_pairs_hook=_once)
+        data: Any = json.loads(text, object_pairs_hook=_once, parse_float=Digits, parse_constant=_no_number)
     except RecursionError:
         raise UsageError("--params is nested too deeply, and params are flat", hint=_EXAMPLE) from None
     except ValueError as error:

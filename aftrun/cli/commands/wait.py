@@ -50,7 +50,7 @@ def wait(
 
     found = flags.target(job_ids)
     environ = flags.environ(found.spec)
-    target = jobs_to_watch(found.spec, job_ids, environ, timeout=duration(timeout), hidden=found.hidden)
+    target = jobs_to_watch(found.spec, job_ids, environ, timeout=duration(timeout, zero=True), hidden=found.hidden)
     ids = [task.job.name for task in target.setup.plan.tasks]
     labels = {f"wait/{each}": f"job {each}" for each in ids}
     level = 0 if no_progress else 1 + verbose

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from aftrun.domain.durations import parse_duration
+from aftrun.domain.durations import broken_rule, parse_duration
 from aftrun.domain.model import Json, ParamKind
 
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -18,10 +18,7 @@ _LONGEST_INTEGER = 400
 
 DURATION = "a duration such as 500ms, 30s, 5m, 2h, 1d or 1h30m"
 FINISH_BY = "a time of day such as 06:00, or an instant such as 2026-01-02T06:00:00Z"
-LONGEST_DURATION = 36_500 * 86_400.0
-"""Seconds. A hundred years: what is longer is a slip of the keyboard."""
 
-_UNITS = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|[smhd]))+")
 _TIME_OF_DAY = re.compile(r"(?:[01]?[0-9]|2[0-3]):[0-5][0-9]")
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:[Zz]|[-+][0-9]{2}:[0-9]{2})"
@@ -79,22 +76,18 @@ def resolve(text: str) -> Json:
 def duration(text: str) -> float | None:
     """Seconds of `500ms`, `30s`, `5m`, `2h`, `1d`, `1h30m`; None where the text is no duration.
 
-    The same as on the command line. More than a hundred years is no duration.
+    The same as on the command line.
     """
     try:
-        seconds = parse_duration(text)
+        return parse_duration(text)
     except ValueError:
         return None
-    return seconds if seconds <= LONGEST_DURATION else None
 
 
 def wanted_duration(text: str) -> str:
-    """What is asked of a text that is no duration, or of a zero where none can be: the part that it fails."""
-    try:
-        seconds = parse_duration(text)
-    except ValueError:
-        return f"{DURATION}, each unit once and the longest first" if _UNITS.fullmatch(text) else DURATION
-    return f"{DURATION}, longer than zero" if seconds <= 0 else f"{DURATION}, a hundred years at most"
+    """What is asked of a text that is no duration, or of a zero where none can be: with the rule that it breaks."""
+    rule = "longer than zero" if duration(text) == 0 else broken_rule(text)
+    return f"{DURATION}, {rule}" if rule else DURATION
 
 
 def is_finish_by(text: str) -> bool:

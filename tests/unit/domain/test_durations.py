@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aftrun.domain.durations import format_duration, parse_duration
+from aftrun.domain.durations import broken_rule, format_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,23 @@ def test_reads_every_unit_and_their_sums(text: str, seconds: float) -> None:
 )
 def test_refuses_what_is_no_duration(text: str) -> None:
     """Signs, blanks, wrong order, unknown units and repeats are errors that show the right form."""
-    with pytest.raises(ValueError, match="is not a length of time; write for example 500ms"):
+    with pytest.raises(
+        ValueError, match=r"is not a length of time(: each unit once and the longest first)?; write for example 500ms"
+    ):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [("1h1h", "each unit once"), ("30m1h", "longest first"), ("36501d", "a hundred years"), ("36500d", ""), ("x", "")],
+)
+def test_the_rule_that_is_broken_is_named(text: str, rule: str) -> None:
+    """A sum of known units that is refused says why; anything else breaks no rule, or is no such sum."""
+    assert rule in broken_rule(text)
+    assert bool(broken_rule(text)) == bool(rule)
+    if rule:
+        with pytest.raises(ValueError, match=rule):
+            parse_duration(text)
 
 
 def test_a_bare_number_is_told_to_take_a_unit() -> None:
