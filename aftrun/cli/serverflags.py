@@ -173,6 +173,7 @@ class TargetFlags:
     ] = None
     server_name: ServerName = None
     job_info_from: JobInfoFrom = None
+    env_file: options.EnvFiles = None
     state: options.StateFlags = field(default_factory=options.StateFlags)
     policy: options.PolicyFlags = field(default_factory=options.PolicyFlags)
 
@@ -184,10 +185,17 @@ class TargetFlags:
         given += [("--manifest", self.manifest), ("--server-name", self.server_name)]
         given += [("--api-key-file", self.key.api_key_file), ("--api-key-keyring", self.key.api_key_keyring)]
         given += [("--job-info-from", self.job_info_from)]
+        given += [("--env-file", each) for each in self.env_file or ()]
+        given += [("--policy", self.policy.policy)]
         if self.state.state_dir != DEFAULT_STATE_DIR:
             given.append(("--state-dir", self.state.state_dir))
         words = [word for name, value in given if value is not None for word in (name, str(value))]
-        return (*words, *(("--insecure",) if flags.insecure else ()))
+        switches = (("--insecure", flags.insecure), ("--insecure-http", flags.tls.insecure_http))
+        return (*words, *(name for name, given in switches if given))
+
+    def outside(self) -> Governed:
+        """Where values from outside come from."""
+        return self.policy.environ(self.env_file)
 
     def spec(self) -> ServerSpec:
         """The server that they stand for, values from outside not yet filled in.
@@ -230,7 +238,7 @@ class TargetFlags:
         from aftrun.cli.running import load  # the parser is for commands that read manifests
         from aftrun.service.single_server import hidden_values
 
-        environ = self.policy.environ()
+        environ = self.outside()
         manifests = load([str(path)], {}, environ, insecure_http=self.flags.tls.insecure_http).manifests
         try:
             spec = manifests[0].server(self.server_name or "")
@@ -246,7 +254,7 @@ class TargetFlags:
         from aftrun.service import jobs
         from aftrun.service.single_server import hidden_values
 
-        folder, environ = self.state.folder, self.policy.environ()
+        folder, environ = self.state.folder, self.outside()
         found = [known for each in job_ids if (known := jobs.find(folder, each)) is not None]
         if not found:
             return None
@@ -268,7 +276,7 @@ class TargetFlags:
         wanted = isinstance(spec.api_key, Template) and any(
             each.key == ("env", DEFAULT_KEY_VARIABLE) and each.default is None for each in spec.api_key.outsides()
         )
-        return self.key.environ(self.policy.environ(), url_of(spec).removesuffix(spec.submit_path), needed=wanted)
+        return self.key.environ(self.outside(), url_of(spec).removesuffix(spec.submit_path), needed=wanted)
 
 
 def override_of(flags: options.ServerFlags) -> ServerOverride:

@@ -6,6 +6,7 @@ module knows the time, a socket or a file; it is told, and it answers.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from random import Random
 
@@ -202,7 +203,8 @@ def _read(answer: Answer, job_id: str, id_field: str) -> ReadDecision:
 
 def _failure_text(info: JobInfo) -> str:
     parts = [info.message] if info.message else []
-    if info.exit_code not in (None, 0):
+    said = rf"exit ?code:? {info.exit_code}\b"
+    if info.exit_code not in (None, 0) and not re.search(said, info.message or "", re.IGNORECASE):
         parts.append(f"exit code {info.exit_code}")
     return ", ".join(parts) or f"the server says {info.status!r}"
 

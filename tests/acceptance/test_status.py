@@ -9,6 +9,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from aftrun.cli.options import PolicyFlags, ServerFlags, TlsFlags
+from aftrun.cli.serverflags import TargetFlags
 from aftrun.domain.model import Json
 from aftrun.sandbox.server import Sandbox
 from aftrun.system.resources import schema_text
@@ -207,3 +209,36 @@ def test_an_id_is_quoted_and_never_another_path(aftrun: Run, sandbox: Start) -> 
 def test_help_documents_the_exit_codes(aftrun: Run) -> None:
     """What a script needs to know is in --help."""
     assert "Exit codes" in aftrun("status", "--help").out
+
+
+def test_values_of_an_env_file_serve_every_command_that_needs_some(aftrun: Run, sandbox: Start, tmp_path: Path) -> None:
+    """A manifest that `apply --env-file` runs can be read by the others; the hint names a flag they have."""
+    server = sandbox(scenario(x="succeeded"))
+    (job_id,) = submit(aftrun, server, "x")
+    text = f"server:\n  url: {server.url}\n  apiKey: ${{KEY}}\n  tls: {{fingerprint: '{server.fingerprint}'}}\n"
+    (tmp_path / "m.yaml").write_text(f"{text}jobs: [{{scriptName: x}}]\n")
+    (tmp_path / "e.env").write_text(f"KEY={server.api_key}\nPARAM=value\n")
+    env = ("--env-file", "e.env")
+    for words in (
+        ("status", job_id, "-m", "m.yaml"),
+        ("wait", job_id, "-m", "m.yaml"),
+        ("doctor", "m.yaml"),
+        ("apply", "m.yaml"),
+    ):
+        without = aftrun(*words)
+        assert without.code == 2, without.out
+        assert "KEY" in without.err + without.out
+        done = aftrun(*words, *env)
+        assert done.code == 0, done.err
+    done = aftrun("start", "-n", "x", "--param", "p=${PARAM}", *env, server=server)
+    assert done.code == 0, done.err
+    assert server.jobs()[-1].body["params"] == {"p": "value"}
+
+
+def test_the_line_to_wait_again_has_every_flag_that_was_given(tmp_path: Path) -> None:
+    """All but the key itself, so that pasting it does the same."""
+    server = ServerFlags(server="http://h:1", tls=TlsFlags(insecure_http=True))
+    flags = TargetFlags(server, env_file=[tmp_path / "e"], policy=PolicyFlags(policy=tmp_path / "p"))
+    words = flags.words()
+    assert words[:2] == ("--server", "http://h:1")
+    assert {"--insecure-http", "--env-file", "--policy"} <= set(words)

@@ -34,6 +34,7 @@ def doctor(
     ] = None,
     form: Annotated[TextFormat, flag("--format", help="How to show it.")] = TextFormat.TEXT,
     server_name: serverflags.ServerName = None,
+    env_file: options.EnvFiles = None,
 ) -> int:
     """Check name, connection, certificate, clock, key and job info of a server. Starts no job.
 
@@ -44,10 +45,10 @@ def doctor(
     from aftrun.run.verdict import OBSTACLES, worst
     from aftrun.service.doctor import Doctor, check_flags
 
-    flags = serverflags.TargetFlags(server, key, policy=policy)
+    flags = serverflags.TargetFlags(server, key, env_file=env_file, policy=policy)
     specs, hidden = _specs(files or [], flags, server_name)
     check_flags(len(specs), job)
-    environ = key.environ(policy.environ(), "", needed=False)
+    environ = key.environ(flags.outside(), "", needed=False)
     checkups = [Doctor(spec, environ, job_id=job, hidden=hidden).examine() for spec in specs]
     if form is TextFormat.JSON:
         emit(_as_json(checkups), Form.JSON)
@@ -70,7 +71,7 @@ def _specs(
     flags.key.check()
     override = serverflags.override_of(flags.flags)
     found: dict[ServerSpec, None] = {}
-    environ = flags.policy.environ()
+    environ = flags.outside()
     manifests = load(files, {}, environ, insecure_http=flags.flags.tls.insecure_http).manifests
     for manifest in manifests:
         for spec in manifest.servers:

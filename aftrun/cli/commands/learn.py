@@ -110,7 +110,7 @@ def _read_now(flags: serverflags.TargetFlags, job_id: str, known: KnownJob | Non
 
     spec = ServerSpec()
     if known is not None:
-        spec = jobs.spec_of(known, jobs.manifests_of(flags.state.folder, known.run, flags.policy.environ()))
+        spec = jobs.spec_of(known, jobs.manifests_of(flags.state.folder, known.run, flags.outside()))
     try:
         target = flags.target([job_id])
         spec = target.spec

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,6 +73,7 @@ def start(
     sandbox: options.WithSandbox = False,
     scenario: options.Scenario = None,
     job_info_from: serverflags.JobInfoFrom = None,
+    env_file: options.EnvFiles = None,
 ) -> int:
     """Start one job without a manifest, and wait for its end. Takes the flags of `aft start`.
 
@@ -89,7 +89,7 @@ def start(
     key.check()
     check_scenario(sandbox, scenario)
     address = server.server if server.server is not None else host
-    outer = policy.environ()
+    outer = policy.environ(env_file)
     loaded = _load(manifest_text(job, key), outer.policy)
     chosen = RunOptions(
         paths=("start",),
@@ -106,7 +106,7 @@ def start(
         from aftrun.cli.commands.plan import PlanFormat, show_plan  # only for this flag
 
         form = PlanFormat.JSON if ending.output is Output.JSON else PlanFormat.TEXT
-        show_plan(loaded.manifests, chosen, os.environ, form, state_dir=state.folder)
+        show_plan(loaded.manifests, chosen, outer, form, state_dir=state.folder)
         return 0
     ending = ending.beside(view)
     with sandbox_for(sandbox, scenario) as server_here:

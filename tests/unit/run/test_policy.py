@@ -256,6 +256,8 @@ def test_an_unreadable_body_is_looked_at_again(reply: Answer) -> None:
         (info(State.FAILED, exit_code=3), Outcome.FAILED, "exit code 3"),
         (info(State.FAILED, exit_code=0), Outcome.FAILED, "the server says 'Failed'"),
         (info(State.FAILED, exit_code=3, message="disk"), Outcome.FAILED, "disk, exit code 3"),
+        (info(State.FAILED, exit_code=3, message="ended with Exit Code 3."), Outcome.FAILED, "ended with Exit Code 3."),
+        (info(State.FAILED, exit_code=3, message="no exit code 33"), Outcome.FAILED, "no exit code 33, exit code 3"),
         (info(State.CANCELLED), Outcome.CANCELLED, "cancelled on the server (Cancelled)"),
         (info(State.CANCELLED, message="by bob"), Outcome.CANCELLED, "by bob"),
     ],
