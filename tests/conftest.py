@@ -21,7 +21,7 @@ import pytest
 from aftrun.domain.model import Json
 from aftrun.sandbox.scenario import parse
 from aftrun.sandbox.server import Sandbox
-from tests.effort import EFFORT, Effort, load_profile
+from tests.effort import EFFORT, THOROUGH, Effort, load_profile
 from tests.waiting import HANG
 from tests.warm import Warm
 
@@ -105,12 +105,20 @@ QUICK = ("tests/unit/", "tests/property/")
 """Where tests take milliseconds: they fill up what is left at the end."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put long tests first, spread over the processes that share the tests, so that no process is left with one.
+def pytest_configure(config: pytest.Config) -> None:
+    """Say what the marks are."""
+    config.addinivalue_line("markers", "full: one of several alike; CI runs them all (see tests/effort.py)")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is for CI, and put long tests first, spread over the processes, so that none is left with one.
 
     pytest-xdist gives each process an equal part of the list to begin with; one that is done takes from the end of
     another's part.
     """
+    if not THOROUGH:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("full")])
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
     for item in items if os.name == "nt" else ():
         reasons = [reason for start, reason in POSIX_ONLY.items() if item.nodeid.startswith(start)]
         for reason in reasons:

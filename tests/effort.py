@@ -31,6 +31,9 @@ class Effort(StrEnum):
 
 EFFORT = Effort(os.environ.get("AFTRUN_TEST_EFFORT", Effort.USUAL))
 
+THOROUGH = EFFORT in (Effort.FULL, Effort.LONG)
+"""Tests with the mark `full` are run too."""
+
 
 def effort(*, quick: T, usual: T, long: T, full: T | None = None) -> T:
     """What to use at today's effort; `full` is as `usual` where nothing is said."""

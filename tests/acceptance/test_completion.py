@@ -18,8 +18,6 @@ import pytest
 from tests.conftest import Run, clean_environ, program
 from tests.waiting import until
 
-SHELLS = ("bash", "zsh", "fish")
-
 HOSTILE = 'zq\'s $(touch pwned) `touch pwned` "q" \\ ~'
 
 MANIFEST = """\
@@ -108,7 +106,7 @@ class Terminal:
         os.waitpid(self.pid, 0)
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=["bash", "zsh", pytest.param("fish", marks=pytest.mark.full)])
 def shell(request: pytest.FixtureRequest) -> str:
     """Each shell that is installed."""
     name: str = request.param

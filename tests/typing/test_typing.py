@@ -100,6 +100,7 @@ def test_mypy_refuses_wrong_use_and_takes_right_use(wrong: Path) -> None:
     assert "import-untyped" not in said
 
 
+@pytest.mark.full
 def test_pyright_refuses_wrong_use_and_takes_right_use(wrong: Path) -> None:
     """The same."""
     found = pyright(wrong, SAMPLE)["generalDiagnostics"]
@@ -109,6 +110,7 @@ def test_pyright_refuses_wrong_use_and_takes_right_use(wrong: Path) -> None:
         assert f"wrong_{number}.py" in files, what
 
 
+@pytest.mark.full
 def test_every_public_type_is_known(tmp_path: Path) -> None:
     """Pyright finds no public name, nor what belongs to it, without a type of its own."""
     venv.create(tmp_path / "venv", with_pip=False)
