@@ -23,6 +23,7 @@ ALL = (
     "watching",
     "scale",
     "many",
+    "waiting",
 )
 """Those of half a minute first, the one of minutes last; the soak goes on its own."""
 

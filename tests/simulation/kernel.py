@@ -96,7 +96,10 @@ class World:
 class SimPool:
     """A `Pool` on one thread: a request reaches the server `uplink()` after it starts, its answer one latency later."""
 
-    def __init__(self, world: World, size: int, uplink: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, world: World, size: int, uplink: Callable[[], float] | None = None, patience: int = _PATIENCE
+    ) -> None:
+        self._patience = patience
         self.size = size
         self.world = world
         self.most = 0
@@ -132,7 +135,7 @@ class SimPool:
     def wait(self, timeout: float | None) -> list[tuple[Ticket, Reply | BaseException]]:
         """Jump to the next answer, wake-up or timeout."""
         self._waits += 1
-        assert self._waits < _PATIENCE, "the scheduler goes round and round"
+        assert self._waits < self._patience, "the scheduler goes round and round"
         world = self.world
         end = NEVER if timeout is None else world.monotonic() + timeout
         while not self._woken and not self._due():
