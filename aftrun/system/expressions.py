@@ -6,6 +6,9 @@ The one way in which expressions are read and evaluated; whoever asks catches `J
 from __future__ import annotations
 
 import functools
+import math
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from aftrun.domain.model import Json
@@ -16,6 +19,8 @@ MAX_STEPS = 300_000
 """Parts of an expression that are evaluated, each element of a list anew; elements of lists that it makes count too."""
 MAX_NODES = 300_000
 """Values in what it comes to, each counted where it stands."""
+
+_HALF_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @functools.cache
@@ -44,7 +49,7 @@ def parsed(text: str) -> Any:
     """The expression's tree.
 
     Raises:
-        jmespath.exceptions.JMESPathError: it is none, or too long, or calls a function as it cannot be called.
+        jmespath.exceptions.JMESPathError: it is none, or too long, or cannot work whatever it is given.
         RecursionError: it is nested too deep.
     """
     import jmespath  # noqa: PLC0415  # as above
@@ -52,7 +57,7 @@ def parsed(text: str) -> Any:
     if len(text) > MAX_LENGTH:
         raise jmespath.exceptions.JMESPathError(f"the expression is longer than {MAX_LENGTH:,} characters")
     tree = jmespath.compile(text)
-    _check_calls(tree.parsed)
+    _check(tree.parsed)
     return tree
 
 
@@ -63,32 +68,42 @@ def functions() -> tuple[str, ...]:
     return tuple(jmespath.functions.Functions.FUNCTION_TABLE)
 
 
-def _check_calls(tree: Any) -> None:
-    """Every call is of a function that exists, with as many arguments as it takes.
+def _check(tree: Any) -> None:
+    """What can go wrong whatever the expression is given is found now.
 
-    JMESPath itself looks only when it comes to the call: once the job has run, and in a branch, perhaps never.
+    Every call is of a function that exists, with as many arguments as it takes, `&…` is one of these, no slice has
+    steps of 0, and what stands there is JSON. JMESPath itself looks only when it comes to the call: once the job has
+    run, and in a branch, perhaps never.
     """
     import jmespath.functions  # noqa: PLC0415  # as above
 
     known = jmespath.functions.Functions.FUNCTION_TABLE
-    left = [tree]
+    left: list[tuple[Any, Sequence[str]]] = [(tree, ())]
     while left:
-        node = left.pop()
-        if not isinstance(node, dict):
+        node, types = left.pop()
+        if not isinstance(node, dict):  # a bound of a slice
             continue
-        given = node.get("children", ())
-        left.extend(given)
-        if node.get("type") != "function_expression":
-            continue
-        name = node["value"]
-        if name not in known:
-            raise jmespath.exceptions.UnknownFunctionError(f"Unknown function: {name}()")
-        taken = known[name]["signature"]
-        if taken and taken[-1].get("variadic"):
-            if len(given) < len(taken):
-                raise jmespath.exceptions.VariadictArityError(len(taken), len(given), name)
-        elif len(given) != len(taken):
-            raise jmespath.exceptions.ArityError(len(taken), len(given), name)
+        if node["type"] == "expref" and "expref" not in types:
+            raise jmespath.exceptions.JMESPathError("& is for what functions such as sort_by() take: sort_by(@, &name)")
+        if node["type"] == "literal" and (problem := _not_json(node["value"])):
+            raise jmespath.exceptions.JMESPathError(f"it holds {problem}")
+        given: Sequence[Any] = node.get("children", ())
+        if node["type"] == "slice" and given[2] == 0:
+            raise jmespath.exceptions.JMESPathError("the step of a slice cannot be 0")
+        taken: Sequence[Any] = ()
+        if node["type"] == "function_expression":
+            name = node["value"]
+            if name not in known:
+                raise jmespath.exceptions.UnknownFunctionError(f"Unknown function: {name}()")
+            taken = known[name]["signature"]
+            if taken and taken[-1].get("variadic"):
+                if len(given) < len(taken):
+                    raise jmespath.exceptions.VariadictArityError(len(taken), len(given), name)
+            elif len(given) != len(taken):
+                raise jmespath.exceptions.ArityError(len(taken), len(given), name)
+        left += [
+            (each, taken[min(number, len(taken) - 1)]["types"] if taken else ()) for number, each in enumerate(given)
+        ]
 
 
 def search(text: str, value: Json) -> Json:
@@ -103,8 +118,14 @@ def search(text: str, value: Json) -> Json:
         found: Json = _interpreter()().visit(parsed(text).parsed, value)
     except RecursionError:
         raise jmespath.exceptions.JMESPathError("the expression is nested too deep") from None
-    if not _is_bearable(found):
-        raise jmespath.exceptions.JMESPathError(f"the expression comes to more than {MAX_NODES:,} values")
+    except jmespath.exceptions.JMESPathError:
+        raise
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        # JMESPath's own functions check most of what they are given: contains('1', `1`) and floor(`1e999`) go wrong.
+        raise jmespath.exceptions.JMESPathError(f"the expression goes wrong: {error}") from error
+    problem = _not_json(found)
+    if problem:
+        raise jmespath.exceptions.JMESPathError(f"the expression comes to {problem}")
     return found
 
 
@@ -122,13 +143,18 @@ def grows(text: str) -> bool:
     return False
 
 
-def _is_bearable(value: Json) -> bool:
+def _not_json(value: Any) -> str:
+    """What is in a value that cannot be taken down as JSON, or what it has too much of; empty: nothing."""
     left, level = MAX_NODES, [value]
     while level:
         one = level.pop()
         if isinstance(one, dict | list):
             left -= len(one)
             if left < 0:
-                return False
-            level.extend(one.values() if isinstance(one, dict) else one)
-    return True
+                return f"more than {MAX_NODES:,} values"
+            level.extend((*one, *one.values()) if isinstance(one, dict) else one)
+        elif isinstance(one, float) and not math.isfinite(one):
+            return "a number that is too large"
+        elif isinstance(one, str) and not one.isascii() and _HALF_SURROGATE.search(one):
+            return "text that is not Unicode (half a surrogate pair)"
+    return ""

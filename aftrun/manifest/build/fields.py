@@ -345,6 +345,9 @@ class Fields:
             )
             return None
         except JMESPathError as error:
+            if type(error) is JMESPathError:  # of `expressions`: well written, and cannot work all the same
+                self.findings.error(node, "AFT058", f"{what} cannot work: {error}", _FUNCTIONS)
+                return None
             at = getattr(error, "lex_position", None)
             where = f": unexpected text at character {at + 1}" if isinstance(at, int) and at < len(text) else ""
             hint = "numbers are written `0`, texts 'done'; see https://jmespath.org"
