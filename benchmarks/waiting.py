@@ -150,7 +150,15 @@ def rows(small: bool) -> Iterator[Row]:
         f"most {found['last']:.1f} s",
     )
     note = f"{found['reads']} reads, {found['reads'] / count:.1f} a job"
-    yield Row(f"{what}: longest wait for a look", "the mean at its age", "", "", found["unevenness"], "<= 2", note)
+    yield Row(
+        f"{what}: longest wait for a look",
+        "the mean at its age",
+        f"{found['unevenness']:.2f}",
+        "1",
+        found["unevenness"],
+        "<= 2",
+        note,
+    )
 
 
 if __name__ == "__main__":

@@ -12,9 +12,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 T = TypeVar("T")
@@ -39,6 +41,18 @@ def effort(*, quick: T, usual: T, long: T, full: T | None = None) -> T:
     """What to use at today's effort; `full` is as `usual` where nothing is said."""
     most = usual if full is None else full
     return {Effort.QUICK: quick, Effort.USUAL: usual, Effort.FULL: most, Effort.LONG: long}[EFFORT]
+
+
+def alike(values: Iterable[T], ids: Callable[[T], str] | None = None, *, every: int = 2) -> list[pytest.ParameterSet]:
+    """Parameters of a test of which CI takes all, and `make test` one of `every` so many."""
+    return [
+        pytest.param(
+            *(value if isinstance(value, tuple) else (value,)),
+            marks=[pytest.mark.full] * (number % every > 0),
+            id=None if ids is None else ids(value),
+        )
+        for number, value in enumerate(values)
+    ]
 
 
 def load_profile() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import itertools
 import json
@@ -108,11 +109,16 @@ def created(info: object, *headers: str) -> bytes:
     return response(json.dumps(info).encode(), "201 Created", *headers)
 
 
+@functools.cache
+def bomb() -> bytes:
+    """64 MiB in 64 KiB; made where it is needed, since every process of the tests imports this."""
+    return gzip.compress(b'{"id":"' + b"0" * (64 << 20) + b'"}', 9)
+
+
 HEAD = "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n"
 ZEROS = b"0" * 65536
 LINE = b"X-A: " + b"b" * 5000 + b"\r\n"
 DEEP = b'{"id":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
-BOMB = gzip.compress(b'{"id":"' + b"0" * (64 << 20) + b'"}', 9)
 
 ANSWERS: dict[str, tuple[Callable[[Visit], object], int]] = {
     "a gigabyte, announced": (lambda v: chunked(v, HEAD + "Content-Length: 1073741824\r\n\r\n", ZEROS, times=16384), 6),
@@ -128,7 +134,7 @@ ANSWERS: dict[str, tuple[Callable[[Visit], object], int]] = {
         6,
     ),
     "silence": (lambda v: v.stall(), 6),
-    "a gzip bomb": (lambda v: v.send(response(BOMB, "201 Created", "Content-Encoding: gzip")), 6),
+    "a gzip bomb": (lambda v: v.send(response(bomb(), "201 Created", "Content-Encoding: gzip")), 6),
     "deep json": (lambda v: v.send(response(DEEP, "201 Created")), 6),
     "html": (lambda v: v.send(response(b"<html><title>Sign in</title>", "200 OK", "Content-Type: text/html")), 6),
     "invalid utf-8": (lambda v: v.send(response(b'{"id":"\xff\xfe"}', "201 Created")), 6),

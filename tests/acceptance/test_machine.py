@@ -20,6 +20,7 @@ import pytest
 from aftrun.report.registry import FORMATS
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import FAST, clean_environ, launch, program, reach
+from tests.effort import alike
 from tests.waiting import HANG
 from tests.warm import Warm
 
@@ -119,32 +120,34 @@ def powerless() -> Sequence[str]:
 
 @pytest.mark.parametrize(
     ("line", "code"),
-    [
-        ("validate locked", 2),
-        ("validate locked/m.yaml", 2),
-        ("validate --format json locked/m.yaml", 2),
-        ("plan locked/m.yaml", 2),
-        ("apply locked", 2),
-        ("apply m.yaml locked/m.yaml", 2),
-        ("apply --dry-run locked/m.yaml", 2),
-        ("apply m.yaml --env-file locked/env", 2),
-        ("apply m.yaml --cacert locked/ca.pem", 2),
-        ("apply m.yaml --state-dir locked", 74),
-        ("apply m.yaml --state-dir locked/state", 74),
-        ("apply m.yaml --events locked/events", 74),
-        ("start -n x --state-dir locked/state", 74),
-        ("doctor locked/m.yaml", 2),
-        ("history --state-dir locked", 2),
-        ("show --state-dir locked/state", 2),
-        ("report --state-dir locked", 2),
-        ("resume --state-dir locked", 2),
-        ("retry --state-dir locked/state", 2),
-        ("import locked/x.sh", 2),
-        ("init locked/m.yaml", 2),
-        ("sandbox --scenario locked/s.yaml", 2),
-        ("wait x --cacert locked/ca.pem", 2),
-        ("status x --cacert locked/ca.pem", 2),
-    ],
+    alike(
+        [
+            ("validate locked", 2),
+            ("validate locked/m.yaml", 2),
+            ("validate --format json locked/m.yaml", 2),
+            ("plan locked/m.yaml", 2),
+            ("apply locked", 2),
+            ("apply m.yaml locked/m.yaml", 2),
+            ("apply --dry-run locked/m.yaml", 2),
+            ("apply m.yaml --env-file locked/env", 2),
+            ("apply m.yaml --cacert locked/ca.pem", 2),
+            ("apply m.yaml --state-dir locked", 74),
+            ("apply m.yaml --state-dir locked/state", 74),
+            ("apply m.yaml --events locked/events", 74),
+            ("start -n x --state-dir locked/state", 74),
+            ("doctor locked/m.yaml", 2),
+            ("history --state-dir locked", 2),
+            ("show --state-dir locked/state", 2),
+            ("report --state-dir locked", 2),
+            ("resume --state-dir locked", 2),
+            ("retry --state-dir locked/state", 2),
+            ("import locked/x.sh", 2),
+            ("init locked/m.yaml", 2),
+            ("sandbox --scenario locked/s.yaml", 2),
+            ("wait x --cacert locked/ca.pem", 2),
+            ("status x --cacert locked/ca.pem", 2),
+        ]
+    ),
 )
 def test_a_folder_that_may_not_be_entered(sandbox: Start, tmp_path: Path, line: str, code: int) -> None:
     """Every command that takes a path: the path, the system's own words, exit 2 or 74, and nothing was sent."""
@@ -195,7 +198,7 @@ def test_a_name_that_is_no_text_is_planned(warm: Warm | None, tmp_path: Path, fo
     )
 
 
-@pytest.mark.parametrize("ci", CIS)
+@pytest.mark.parametrize("ci", alike(CIS))
 def test_a_name_that_is_no_text_is_run_and_retried(sandbox: Start, warm: Warm | None, tmp_path: Path, ci: str) -> None:
     """Its jobs run, every report and CI server's file is written under such names too, and the record holds it."""
     server = sandbox({**FAST, "behaviours": [{"match": {"scriptName": "bad"}, "outcome": "failed"}]})
@@ -256,7 +259,7 @@ def gone(folder: Path, *arguments: Argument, env: Mapping[str, Argument]) -> Sai
     return run(*arguments, folder=folder, env=env, before=before)
 
 
-@pytest.mark.parametrize("ci", CIS)
+@pytest.mark.parametrize("ci", alike(CIS))
 def test_a_run_needs_no_working_folder(sandbox: Start, tmp_path: Path, ci: str) -> None:
     """With absolute paths it runs, whatever the CI server's variables say; with relative ones nothing is sent."""
     server = sandbox()
@@ -273,24 +276,26 @@ def test_a_run_needs_no_working_folder(sandbox: Start, tmp_path: Path, ci: str) 
 
 @pytest.mark.parametrize(
     ("line", "code"),
-    [
-        ("validate m.yaml", 2),
-        ("validate .", 2),
-        ("plan m.yaml", 2),
-        ("start -n x", 2),
-        ("start -n x --state-dir {0}/s --cacert ca.pem", 2),
-        ("apply {0}/m.yaml --cacert ca.pem", 2),
-        ("history", 0),
-        ("show", 2),
-        ("resume", 2),
-        ("retry", 2),
-        ("report", 2),
-        ("import x", 2),
-        ("init", 74),
-        ("sandbox --scenario x", 2),
-        ("doctor m.yaml", 2),
-        ("schema", 0),
-    ],
+    alike(
+        [
+            ("validate m.yaml", 2),
+            ("validate .", 2),
+            ("plan m.yaml", 2),
+            ("start -n x", 2),
+            ("start -n x --state-dir {0}/s --cacert ca.pem", 2),
+            ("apply {0}/m.yaml --cacert ca.pem", 2),
+            ("history", 0),
+            ("show", 2),
+            ("resume", 2),
+            ("retry", 2),
+            ("report", 2),
+            ("import x", 2),
+            ("init", 74),
+            ("sandbox --scenario x", 2),
+            ("doctor m.yaml", 2),
+            ("schema", 0),
+        ]
+    ),
 )
 def test_commands_in_a_folder_that_is_gone(sandbox: Start, tmp_path: Path, line: str, code: int) -> None:
     """Each says what it does not find."""
@@ -428,7 +433,7 @@ def crowd(server: Sandbox, folder: Path, **how: Any) -> tuple[Said, Counter[str]
     return said, outcomes
 
 
-@pytest.mark.parametrize("files", [6, 8, 9, 10, 11, 12, 14, 17, 24])
+@pytest.mark.parametrize("files", alike([6, 8, 9, 10, 11, 12, 14, 17, 24]))
 def test_too_few_file_descriptors(sandbox: Start, tmp_path: Path, files: int) -> None:
     """Either nothing is sent, and that is said; or all that was sent is followed to its end, and reported."""
     said, outcomes = crowd(sandbox(), tmp_path, limit=(resource.RLIMIT_NOFILE, files))

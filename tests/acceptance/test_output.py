@@ -12,7 +12,7 @@ import pytest
 from aftrun.report.registry import FORMATS
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import Done, Run
-from tests.effort import effort
+from tests.effort import alike
 
 Start = Callable[..., Sandbox]
 
@@ -79,10 +79,7 @@ def scenario() -> dict[str, object]:
     }
 
 
-SOME = tuple(SERVERS)[:2]
-
-
-@pytest.mark.parametrize("ci", effort(quick=SOME, usual=SOME, full=tuple(SERVERS), long=tuple(SERVERS)))
+@pytest.mark.parametrize("ci", alike(SERVERS))
 def test_runs_and_their_record(aftrun: Run, sandbox: Start, tmp_path: Path, ci: str) -> None:
     """Progress, tables, events and reports on standard output, and what is shown of the run afterwards."""
     manifest(tmp_path)

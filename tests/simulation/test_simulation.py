@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.effort import alike
 from tests.simulation.many import play, play_all
 from tests.simulation.network import Reader
 from tests.simulation.planted import BUGS, Bug, hunt
@@ -37,10 +38,7 @@ def test_a_night_is_a_function_of_its_seed() -> None:
     assert len(tellings[0]) > 200
 
 
-@pytest.mark.parametrize(
-    "bug",
-    [pytest.param(bug, id=bug.name, marks=[pytest.mark.full] * (number % 2)) for number, bug in enumerate(BUGS)],
-)
+@pytest.mark.parametrize("bug", alike(BUGS, lambda bug: bug.name))
 def test_a_planted_bug_is_found(bug: Bug) -> None:
     """Each of the bugs that are known is found, in a few thousand nights at most."""
     found = hunt(bug, 5_000)
