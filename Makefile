@@ -47,7 +47,8 @@ check: $(VENV)/.dev ## What to run while working: style, types, unit and propert
 	@$(BIN)/mypy & types=$$!; AFTRUN_TEST_EFFORT=quick $(BIN)/python -m pytest -q -n 3 --dist worksteal tests/unit tests/property; \
 	  tests=$$?; wait $$types && exit $$tests
 
-PARALLEL := -n 4 --dist worksteal
+# Many tests wait for a server or a clock most of the time: three times the usual two cores keep them busy.
+PARALLEL := -n 6 --dist worksteal
 
 test: $(VENV)/.dev ## Run the tests of the code: all but those of test-packaging and bench-small.
 	$(BIN)/python -m pytest $(PARALLEL) --ignore=tests/packaging --ignore=tests/benchmarks

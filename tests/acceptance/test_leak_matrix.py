@@ -187,7 +187,7 @@ def test_the_search_finds_what_it_looks_for() -> None:
 def test_no_cell_of_the_table_leaks(aftrun: Run, tmp_path: Path) -> None:
     """Each spelling in some place (in the long form, in each), through all that prints or writes."""
     every = [(place, number) for number in range(len(NAMES)) for place in PLACES]
-    chosen = effort(quick=every[::71], usual=every[::19], long=every)
+    chosen = effort(quick=every[::71], usual=every[::37], full=every[::19], long=every)
     scripts = [f"{place}/{number}" for place, number in chosen]
     known, said = pieces(), {}
     echo = Echo()

@@ -79,7 +79,7 @@ def scenario() -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("ci", alike(SERVERS))
+@pytest.mark.parametrize("ci", alike(SERVERS, every=3))
 def test_runs_and_their_record(aftrun: Run, sandbox: Start, tmp_path: Path, ci: str) -> None:
     """Progress, tables, events and reports on standard output, and what is shown of the run afterwards."""
     manifest(tmp_path)

@@ -33,7 +33,7 @@ from aftrun.report.ndjson import line
 from aftrun.sandbox.scenario import parse
 from aftrun.system.resources import schema_text
 from tests.conftest import ROOT
-from tests.effort import effort
+from tests.effort import alike
 from tests.unit.manifest.test_corpus import ENVIRON, planned
 from tests.unit.report.test_ndjson import ALL
 from tests.unit.report_samples import nasty, sample
@@ -53,9 +53,6 @@ UNLISTED_WORDS = {"stopped"}
 """What `show --format json` has always said of a run that was killed, though no schema listed it."""
 
 Schema = dict[str, Any]
-
-SOME = effort(quick=5, usual=1, long=1)
-"""One planted break in so many is tried: they show only that the other tests here notice."""
 
 published = pytest.mark.parametrize("folder", VERSIONS, ids=lambda folder: folder.name)
 
@@ -420,7 +417,7 @@ BREAKS_READERS: dict[str, tuple[str, Change]] = {
 }
 
 
-@pytest.mark.parametrize("what", list(BREAKS_WRITERS)[::SOME])
+@pytest.mark.parametrize("what", alike(BREAKS_WRITERS, every=5))
 def test_a_planted_break_for_writers_is_found(what: str) -> None:
     """Some document is refused then."""
     changed = now("manifest")
@@ -429,7 +426,7 @@ def test_a_planted_break_for_writers_is_found(what: str) -> None:
     assert next(refused(now("manifest"), changed), None) is not None
 
 
-@pytest.mark.parametrize("what", list(BREAKS_READERS)[::SOME])
+@pytest.mark.parametrize("what", alike(BREAKS_READERS, every=5))
 def test_a_planted_break_for_readers_is_found(what: str) -> None:
     """Something comes out then that readers were not told of, or does not any more."""
     name, change = BREAKS_READERS[what]

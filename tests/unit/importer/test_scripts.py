@@ -13,6 +13,7 @@ from aftrun.importer.read import LONGEST, language_of, read_text
 from aftrun.manifest import load_all
 from aftrun.manifest.check.masking import looks_secret
 from tests.conftest import ROOT
+from tests.effort import alike
 
 SCRIPTS = ROOT / "tests" / "data" / "import"
 NAMES = sorted(
@@ -137,7 +138,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("suffix", ["", ".sh", ".ps1", ".bat"])
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", alike(HOSTILE))
 def test_hostile_text_is_read_or_refused(name: str, suffix: str) -> None:
     """There is no third way out. What bounds the work is counted: characters, statements, levels."""
     imported = read_text(f"x{suffix}", HOSTILE[name], file_of)
