@@ -361,6 +361,10 @@ def test_what_was_expected_is_told_without_secrets() -> None:
     assert step.end is not None
     assert step.end.message == unmet(("token == 'hunter3'",), info.raw, Scrubber(["hunter2"]))
     assert "hunter2" not in step.end.message
+    long = {"id": "17", "token": "x" * 76 + "hunter2"}
+    step = bench.steps.read(bench.active, Answer(200, replace(info, raw=long)))
+    assert step.end is not None
+    assert "xhun" not in step.end.message, "secrets are taken out before it is cut"
 
 
 def test_a_word_that_nobody_knows_is_said_of_its_job() -> None:
@@ -476,6 +480,38 @@ def test_a_job_info_without_a_state_is_said_once() -> None:
     (warned,) = [each for each in bench.steps.read(bench.active, nothing).events if isinstance(each, Warned)]
     assert (warned.job, warned.message.partition("\n")[0]) == (KEY, f"a: {words}")
     assert bench.steps.read(bench.active, nothing).events == ()
+
+
+def test_what_the_last_read_said_is_told_with_the_end() -> None:
+    """Of a job that is given up in that very moment: its word, and why there was nothing to go by."""
+    going = Answer(200, JobInfo("17", State.RUNNING, "late"))
+    bench = Bench(job("a", timeout=100.0)).watching(age=100.0)
+    seen, over = bench.steps.read(bench.active, going).events
+    assert isinstance(seen, StateSeen)
+    assert (seen.state, type(over)) == ("late", AttemptEnded)
+    bench = Bench(job("a")).watching()
+    bench.active.missing_since = bench.world.monotonic() - policy.NOT_FOUND_GRACE
+    failed, over = bench.steps.read(bench.active, Answer(404, message="gone")).events
+    assert (type(failed), type(over)) == (LookFailed, AttemptEnded)
+
+
+def test_one_failure_makes_no_read_later_than_its_pause() -> None:
+    """Where the server asks for no more."""
+    bench = Bench(job("a")).watching(age=0.0)
+    server = replace(bench.steps.plan.servers[0], poll=Poll(minimum=0.1, maximum=0.1, fraction=0.0))
+    bench.steps.plan = replace(bench.steps.plan, servers=(server,))
+    assert bench.after(bench.steps.read(bench.active, Answer(500)).due) <= 0.5
+
+
+@pytest.mark.parametrize(("phase", "kept"), [("running", False), ("accepted", True)])
+def test_a_resumed_job_that_was_seen_running_has_its_id_for_itself(phase: str, *, kept: bool) -> None:
+    """The end of another job that had the id before may be shown only until then."""
+    bench = Bench(job("a"), job("b"))
+    other = JobResult("b", "main", "https://one", job("b").origin, {}, phase="ended")
+    ended_before = Attempt(1, job_id="17", outcome=Outcome.SUCCEEDED, ended_at=AT - 200)
+    bench.steps.recall(bench.steps.jobs[1], replace(other, attempts=(ended_before,)))
+    bench.adopt(phase, Attempt(1, accepted_at=AT - 100, job_id="17"))
+    assert bench.active.earlier == ((Claim(1, 1, "b", over=True),) if kept else ())
 
 
 def test_reads_that_fail_wait_at_least_as_long_as_the_rule() -> None:

@@ -56,6 +56,20 @@ def test_a_word_is_said_once_of_a_server_with_what_was_seen_before_it() -> None:
     assert "another word followed 'soaking'" in said
 
 
+def test_two_servers_have_words_of_their_own() -> None:
+    """What one says with a word tells nothing of the other's."""
+    bench = two()
+    other = bench.steps.jobs[1]
+    other.task = replace(other.task, server=1)
+    server = bench.steps.plan.servers[0]
+    bench.steps.plan = replace(bench.steps.plan, servers=(server, server))
+    bench.steps._passed.append(set())
+    bench.steps._places = ("0", "1")
+    assert len(see(bench, "soaking")) == len(see(bench, "soaking", active=other)) == 1
+    bench.world.advance(NOW + 301)
+    assert len(see(bench, "soaking")) == len(see(bench, "soaking", active=other)) == 1, "perhaps an end, of either"
+
+
 def test_what_follows_a_word_is_known_for_all_jobs_of_the_server() -> None:
     """Of every pair, not of the last one alone; a known word that follows tells as much."""
     bench = two()
