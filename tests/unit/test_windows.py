@@ -40,6 +40,7 @@ from aftrun.service.recording import OnDisk
 from aftrun.service.report_file import ReportFile, write_last
 from aftrun.system import files, signals
 from tests.conftest import Run, clean_environ, reach
+from tests.effort import alike
 from tests.waiting import HANG
 
 POSIX_ONLY = ("fcntl", "grp", "pwd", "resource", "termios", "tty", "pty")
@@ -357,7 +358,13 @@ sys.exit(main.run())
         ["plan", "m.yaml", "--format", "curl"],
         ["schema"],
         ["apply", "m.yaml", "--sandbox", "--events", "-", "-o", "none"],
-        *(["apply", "m.yaml", "--sandbox", f"--report-{name}", "-", "-o", "none"] for name in ("tap", "junit", "json")),
+        *alike(
+            (
+                ["apply", "m.yaml", "--sandbox", f"--report-{name}", "-", "-o", "none"]
+                for name in ("tap", "junit", "json")
+            ),
+            every=3,
+        ),
     ],
 )
 def test_data_for_programs_has_no_carriage_return(tmp_path: Path, arguments: list[str]) -> None:

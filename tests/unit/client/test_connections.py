@@ -16,6 +16,8 @@ from aftrun.client.client import AftClient
 from aftrun.domain.model import Answer, Endpoint, Failure, FailureKind
 from tests.unit.servers import Handler, Identity, RawServer, Visit, always, issued, response, self_signed
 
+pytestmark = pytest.mark.usefixtures("impatient")
+
 CREATED = response(b'{"id": "1"}', "201 Created")
 OK = response(b'{"id": "1"}')
 POSTS = 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -87,6 +88,7 @@ def reads(sock: socket.socket) -> None:
     whole(sock)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_plain_server_that_dies_over_the_request() -> None:
     """It read the request, and may have created the job: unknown."""
     with port(reads) as server:
@@ -95,6 +97,7 @@ def test_a_plain_server_that_dies_over_the_request() -> None:
     assert (reply.kind, reply.sent) == (FailureKind.LOST, True)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_port_that_speaks_both_and_dies_over_the_request() -> None:
     """It shakes hands in TLS, but waits for the rest of a plain request, so it reads those too: unknown."""
     with Sandbox() as server:
@@ -116,10 +119,9 @@ def test_a_port_that_speaks_both_and_dies_over_the_request() -> None:
 
 
 def pump(source: socket.socket, sink: socket.socket) -> None:
-    """Hand on what comes, until nothing does."""
-    try:
+    """Hand on what comes, until nothing does; that is handed on, too, however it ended."""
+    with contextlib.suppress(OSError):
         while data := source.recv(65536):
             sink.sendall(data)
+    with contextlib.suppress(OSError):
         sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        return

@@ -16,6 +16,8 @@ from aftrun.domain.model import Answer, Endpoint, Failure, FailureKind
 from tests.unit.servers import RawServer, Visit, always, issued, response
 from tests.waiting import HANG
 
+pytestmark = pytest.mark.usefixtures("impatient")
+
 KEY = "aft-key-0123456789"
 SHORT = 0.2
 """Seconds after which what never comes is given up. What does come has all the time there is."""

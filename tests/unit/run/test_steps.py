@@ -31,6 +31,7 @@ from aftrun.domain.model import (
     Job,
     JobInfo,
     JobResult,
+    Json,
     OnAmbiguous,
     Outcome,
     Param,
@@ -361,7 +362,7 @@ def test_what_was_expected_is_told_without_secrets() -> None:
     assert step.end is not None
     assert step.end.message == unmet(("token == 'hunter3'",), info.raw, Scrubber(["hunter2"]))
     assert "hunter2" not in step.end.message
-    long = {"id": "17", "token": "x" * 76 + "hunter2"}
+    long: Json = {"id": "17", "token": "x" * 76 + "hunter2"}
     step = bench.steps.read(bench.active, Answer(200, replace(info, raw=long)))
     assert step.end is not None
     assert "xhun" not in step.end.message, "secrets are taken out before it is cut"
