@@ -258,18 +258,30 @@ class ReportFlags:
     no_exit_status: Annotated[bool, flag("--no-exit-status", help="Exit with 0 even if jobs did not succeed.")] = False
 
     def beside(self, view: ViewFlags) -> ReportFlags:
-        """The same where a stream of events goes to standard output, which leaves no room for a table.
+        """The same where events or a report go to standard output, which leaves no room there for a table.
 
         Raises:
-            UsageError: events and the report were both asked for there.
+            UsageError: several things were asked for there.
         """
-        if view.events != "-" or self.output is Output.NONE:
+        claims = ["--events -"] if view.events == "-" else []
+        claims += on_stdout(self.paths)
+        if not claims:
             return self
-        if self.output is Output.JSON:
-            raise UsageError(
-                "--events - and --output json would both go to standard output", hint="write one of them to a file"
-            )
+        alone_on_stdout([*claims, *(["--output json"] if self.output is Output.JSON else [])])
         return replace(self, output=Output.NONE)
+
+
+def on_stdout(paths: ReportPaths) -> list[str]:
+    """The flags of reports that go to standard output, as they were given."""
+    return [f"--report-{name} -" for name, places in paths.by_format().items() for path in places if str(path) == "-"]
+
+
+def alone_on_stdout(claims: Sequence[str]) -> None:
+    """Raises UsageError where more than one thing shall go to standard output, which no program could take apart."""
+    if len(claims) > 1:
+        both = "both" if len(claims) == 2 else "all"
+        message = f"{' and '.join(claims)} would {both} go to standard output"
+        raise UsageError(message, hint="write all but one of them to files")
 
 
 def parse_variables(pairs: list[str] | None) -> dict[str, str]:

@@ -132,7 +132,9 @@ class Sandbox:
             ledger.close()
             raise UsageError(
                 f"the sandbox cannot listen on {self._host} port {self._port}: {error.strerror or error}",
-                hint="choose another port (--port), or port 0 for any free one",
+                hint="check the name or address (--host)"
+                if isinstance(error, socket.gaierror)
+                else "choose another port (--port), or port 0 for any free one",
             ) from error
         self._listening = listening
         self._port = listening.getsockname()[1]

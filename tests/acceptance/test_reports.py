@@ -110,6 +110,22 @@ def test_events_as_they_happen(aftrun: Run, sandbox: Start, tmp_path: Path) -> N
     assert aftrun("apply", "m.yaml", "-o", "none", "--report-tap", "-", server=server).out.startswith("TAP version 14")
 
 
+def test_one_thing_goes_to_standard_output(aftrun: Run, sandbox: Start) -> None:
+    """A report that goes there goes there alone, so that a program can read it; two start nothing."""
+    server = sandbox(MIXED)
+    for words in (("apply", "m.yaml"), ("start", "-n", "x"), ("report",)):
+        where = None if words == ("report",) else server
+        json.loads(aftrun(*words, "--report-json", "-", server=where).out)
+        started = len(server.jobs())
+        for more in (("--report-tap", "-"), ("--report-json", "-"), ("--events", "-"), ("-o", "json")):
+            if words == ("report",) and more[0] in ("--events", "-o"):
+                continue  # it has no events, and prints a table only where no report is written
+            done = aftrun(*words, "--report-json", "-", *more, server=where)
+            assert (done.code, done.out) == (2, ""), more
+            assert "standard output" in done.err
+        assert len(server.jobs()) == started
+
+
 def test_github_actions(aftrun: Run, sandbox: Start, tmp_path: Path) -> None:
     """Summary, outputs and annotations at the manifest's line, from the documented variables alone."""
     server = sandbox(MIXED)

@@ -23,6 +23,7 @@ def report(
     from aftrun.service import history as past
     from aftrun.service import which
 
+    options.alone_on_stdout(options.on_stdout(reports))
     paths = reports.by_format()
     with past.open_log(state.folder, say) as log:
         found = past.read(log, which.find(which.runs(log), run))
@@ -33,7 +34,8 @@ def report(
     if paths:
         for each in paths.values():
             for path in each:
-                say(f"wrote {path}")
+                if path != outputs.STDOUT:
+                    say(f"wrote {path}")
     else:
         show_report(found.report, output)
     return 0

@@ -303,6 +303,15 @@ def test_taken_port() -> None:
         server.stop()
 
 
+def test_an_address_that_is_none() -> None:
+    """No other port would help: the remedy names the address."""
+    server = Sandbox(host="nowhere.invalid", port=0)
+    with pytest.raises(UsageError, match="cannot listen on nowhere") as caught:
+        server.start()
+    assert "--host" in caught.value.hint
+    server.stop()
+
+
 def test_ledger_file_that_cannot_be_written(tmp_path: Path) -> None:
     """A ledger in a folder that does not exist is a clear error."""
     with pytest.raises(UsageError, match=r"cannot write its ledger to .*: No such file"):
