@@ -56,6 +56,8 @@ CANNOT = {
     **dict.fromkeys(("clone3", "clone"), ("EAGAIN", "ENOMEM")),
     # No file says "nothing yet": Python gives None for it, where its own importer expects bytes.
     "read": tuple(error for error in ERRORS if error != "EAGAIN"),
+    # Of a lock that is no failure, but the news that somebody else has it, which is believed (exit 75).
+    "flock": tuple(error for error in ERRORS if error != "EAGAIN"),
     **dict.fromkeys(
         ("futex", "munmap", "madvise", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "rseq"), ()
     ),
