@@ -158,11 +158,28 @@ def _files_of(path: str) -> list[str]:
     if _EXPANDS and re.search(r"[*?]", path):
         return _matching(path)  # no name on Windows has one of these, and looking for it would be an error of its own
     try:
-        return _folder(path) if stat.S_ISDIR(Path(path).stat().st_mode) else [path]
+        return _folder(path) if stat.S_ISDIR(Path(path).stat().st_mode) else [_as_its_folder_has_it(path)]
     except (FileNotFoundError, NotADirectoryError):
         return _matching(path)
     except OSError as error:
         raise unreadable(path, error) from None
+
+
+def _as_its_folder_has_it(path: str) -> str:
+    """The path, with the file's own name: where NIGHT.YAML opens night.yaml, both are the manifest `night`.
+
+    Else a job with `once` would be another one for each spelling, and be sent again. Windows and macOS are such
+    systems, and file systems of theirs elsewhere; some take letters with accents in either form as well.
+    """
+    folder, name = os.path.split(path)
+    if os.name != "nt" and name.isascii() and not os.path.exists(os.path.join(folder, name.swapcase())):  # noqa: PTH110, PTH118 - as above
+        return path
+    try:
+        names = os.listdir(folder or os.curdir)  # noqa: PTH208 - as above
+        same = [] if name in names else [each for each in names if os.path.samefile(os.path.join(folder, each), path)]  # noqa: PTH118, PTH121 - as above
+    except OSError:  # a folder that may be entered and not listed, say
+        return path
+    return os.path.join(folder, same[0]) if len(same) == 1 else path  # noqa: PTH118 - as above
 
 
 def unreadable(path: str, error: OSError) -> UsageError:

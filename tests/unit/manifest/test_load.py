@@ -61,6 +61,36 @@ def test_one_file_in_two_spellings_is_one_manifest(
     assert str(Path("jobs", "a.yaml")) in note
 
 
+@pytest.mark.parametrize(
+    ("own", "typed"),
+    [("night.yaml", "NIGHT.YAML"), ("Night.yml", "night.yml"), ("n\u00e4chtlich.yaml", "na\u0308chtlich.yaml")],
+)
+def test_a_manifest_is_called_as_its_folder_has_it(tmp_path: Path, own: str, typed: str) -> None:
+    """Where another spelling opens it at all. With `once`, another name would be another job, and run a second time."""
+    (tmp_path / own).write_text("scriptName: x\n")
+    if (tmp_path / typed).exists():
+        (manifest,) = load_all([str(tmp_path / typed)]).manifests
+        assert (manifest.name, manifest.path) == (Path(own).stem, str(tmp_path / own))
+    else:
+        with pytest.raises(UsageError, match="no file"):
+            load_all([str(tmp_path / typed)])
+        (tmp_path / typed).write_text("scriptName: y\n")
+    (manifest,) = load_all([str(tmp_path / own)]).manifests
+    assert (manifest.name, manifest.path) == (Path(own).stem, str(tmp_path / own))
+
+
+def test_a_file_system_that_takes_any_spelling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As macOS has it: acted by links, which its listing leaves out."""
+    (tmp_path / "Night.yaml").write_text("scriptName: x\n")
+    listed = ["Night.yaml"]
+    for typed in ("night.yaml", "nIGHT.YAML", "NIGHT.YAML"):
+        (tmp_path / typed).hardlink_to(tmp_path / "Night.yaml")
+    monkeypatch.setattr(os, "listdir", lambda _folder: listed)
+    for typed in ("night.yaml", "NIGHT.YAML", "Night.yaml"):
+        (manifest,) = load_all([str(tmp_path / typed)]).manifests
+        assert (manifest.name, manifest.path) == ("Night", str(tmp_path / "Night.yaml"))
+
+
 def test_standard_input_that_does_not_wait_is_waited_for(tmp_path: Path) -> None:
     """A part of a manifest that is still on its way must not be taken for all of it."""
     reading, writing = os.pipe()
