@@ -59,6 +59,7 @@ POSIX_ONLY = {
     "tests/unit/run/test_clocks.py::test_what_has_happened_goes_with_a_folder": "moves a folder whose files are open",
     "tests/unit/run/test_pool.py::test_wake_ends_a_wait_from_a_signal_handler": "sends itself SIGUSR1",
     "tests/unit/manifest/test_load.py::test_standard_input_that_does_not_wait": "a pipe that does not block",
+    "tests/unit/manifest/test_load.py::test_a_file_system_that_takes_any_spelling": "acts what its files are",
     "tests/acceptance/test_policy.py::test_a_strangers_manifest[a link out of the folder]": LINKS,
     "tests/unit/manifest/test_load.py::test_one_file_in_two_spellings_is_one_manifest[link]": LINKS,
     "tests/unit/run/store/test_folder.py::test_a_part_of_a_record_that_came_from_elsewhere": LINKS,
