@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Rejected,
         ServerError,
         StateError,
+        UnderWay,
         Unreachable,
         UsageError,
     )
@@ -37,6 +38,7 @@ _HOMES = {
             "Rejected",
             "ServerError",
             "StateError",
+            "UnderWay",
             "Unreachable",
             "UsageError",
         ),
@@ -63,6 +65,7 @@ __all__ = [
     "ServerError",
     "State",
     "StateError",
+    "UnderWay",
     "Unreachable",
     "UsageError",
     "__version__",

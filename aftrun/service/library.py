@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from aftrun.domain import jobids
+from aftrun.domain.durations import LONGEST
 from aftrun.domain.errors import Ambiguous, Refused, Rejected, UnderWay, Unreachable, UsageError
 from aftrun.domain.events import Event, Reason
 from aftrun.domain.model import (
@@ -91,6 +92,14 @@ def load_all(
     return manifest.load_all(names, environ=environ, variables=variables).manifests
 
 
+def _check(max_parallel: int | None, timeout: float | None) -> None:
+    """Raises UsageError for bounds with which nothing would ever start, or all be given up at once."""
+    if max_parallel is not None and not max_parallel >= 1:
+        raise UsageError(f"max_parallel is {max_parallel}, and it must be 1 at least")
+    if timeout is not None and not 0 < timeout <= LONGEST:
+        raise UsageError(f"timeout is {timeout}, and it must be seconds, more than 0 and a hundred years at most")
+
+
 def apply(
     *manifests: Manifest,
     environ: Mapping[str, str] | None = None,
@@ -147,6 +156,7 @@ def apply(
     from aftrun.service.execution import RunExecution  # noqa: PLC0415  # the same
     from aftrun.service.recording import OnDisk  # noqa: PLC0415  # the same
 
+    _check(max_parallel, timeout)
     environ = os.environ if environ is None else environ
     options = RunOptions(
         paths=tuple(dict.fromkeys(each.path for each in manifests)),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,3 +132,23 @@ def test_public_names_are_frozen() -> None:
     assert all(getattr(aftrun, name) is not None for name in aftrun.__all__)
     with pytest.raises(AttributeError):
         aftrun.no_such_name  # type: ignore[attr-defined]  # noqa: B018  # type checkers see it too; the access is the test
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"max_parallel": 0}, {"max_parallel": -1}, {"timeout": 0.0}, {"timeout": -1.0}, {"timeout": float("nan")}]
+)
+def test_arguments_with_which_nothing_would_ever_start_or_end(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    """Refused as the flags of these names are: with no slot at all a run would wait for ever."""
+    (tmp_path / "m.yaml").write_text("scriptName: x\n")
+    with pytest.raises(aftrun.UsageError, match=next(iter(wrong))):
+        aftrun.apply(aftrun.load(tmp_path / "m.yaml"), environ={"AFT_API_KEY": "k"}, state_dir=tmp_path / "s", **wrong)
+    assert not (tmp_path / "s").exists()
+
+
+def test_every_exception_of_the_page_has_a_public_name() -> None:
+    """What the page tells people to catch is where they look for it."""
+    page = Path(__file__).parents[2] / "docs" / "library.md"
+    table = page.read_text(encoding="utf-8").partition("## Exceptions")[2]
+    names = re.findall(r"^\| `(\w+)`", table, re.MULTILINE)
+    assert len(names) > 5
+    assert set(names) <= set(aftrun.__all__)
