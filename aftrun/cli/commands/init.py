@@ -59,7 +59,7 @@ jobs:
     scriptName: report to an external workflow API
     needs: [backup, purge]
     when: always # or failure; default: success
-    params: {{job_id: "${{{{ jobs.backup.id }}}}"}} # the id that the server gave the job
+    params: {{upstream: "${{{{ jobs.backup.id }}}}"}} # the id that the server gave the job
 """
 
 
