@@ -50,7 +50,7 @@ def test_the_nightly_manifest_succeeds_in_the_sandbox(aftrun: Run) -> None:
     assert [job["name"] for job in report["jobs"]][:2] == ["watchdog", "relay"]
     workflow = next(job for job in report["jobs"] if job["name"] == "workflow")
     encrypt = next(job for job in report["jobs"] if job["name"] == "encrypt")
-    assert workflow["request"]["params"] == {"job_id": encrypt["jobId"]}
+    assert workflow["request"]["params"] == {"upstream": encrypt["jobId"]}
     assert "our assumption of AFT!" in done.err
 
 

@@ -126,7 +126,7 @@ def test_public_names_are_frozen() -> None:
     """What users import by name. Taking one away breaks them."""
     expected = (
         "AftrunError Ambiguous Client Job JobInfo JobResult Manifest ManifestError Outcome Refused Rejected RunReport "
-        "ServerError State StateError Unreachable UsageError __version__ apply load load_all"
+        "ServerError State StateError UnderWay Unreachable UsageError __version__ apply load load_all"
     )
     assert aftrun.__all__ == expected.split()
     assert all(getattr(aftrun, name) is not None for name in aftrun.__all__)
