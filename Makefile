@@ -47,11 +47,12 @@ check: $(VENV)/.dev ## What to run while working: style, types, unit and propert
 	@$(BIN)/mypy & types=$$!; AFTRUN_TEST_EFFORT=quick $(BIN)/python -m pytest -q -n 3 --dist worksteal tests/unit tests/property; \
 	  tests=$$?; wait $$types && exit $$tests
 
-# Many tests wait for a server or a clock most of the time: three times the usual two cores keep them busy.
-PARALLEL := -n 6 --dist worksteal
+PARALLEL := -n 4 --dist worksteal
+# Many tests of the code wait for a server or a clock most of the time: three processes a core keep two cores busy.
+CROWDED  := -n 6 --dist worksteal
 
 test: $(VENV)/.dev ## Run the tests of the code: all but those of test-packaging and bench-small.
-	$(BIN)/python -m pytest $(PARALLEL) --ignore=tests/packaging --ignore=tests/benchmarks
+	$(BIN)/python -m pytest $(CROWDED) --ignore=tests/packaging --ignore=tests/benchmarks
 
 test-packaging: $(VENV)/.dev ## Build and install what is shipped, and try it: wheel, container, action, hook, dependencies.
 	$(BIN)/python -m pytest $(PARALLEL) tests/packaging
