@@ -1,4 +1,4 @@
-"""What `--help` prints: flags in groups, every line whole, two examples a command, and one note on variables."""
+"""How a command takes its flags, and its `--help`: flags in groups, whole lines, two examples, a note on variables."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
+
+from aftrun.domain.errors import UsageError
 
 EXAMPLES: Mapping[str, tuple[str, str]] = {
     "apply": ("aftrun apply night.yaml", "aftrun apply night.yaml --select load+ --report-html report.html"),
@@ -63,7 +65,17 @@ _VARIABLE = re.compile(r"\s*\[env var: [^;\]]*\]|(?<=\[)env var: [^;\]]*; ")
 
 
 class Command(TyperCommand):
-    """A command whose flags are shown under the titles of their groups."""
+    """A command whose flags are shown under the titles of their groups, and of which no flag is given both ways."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse `--fail-fast --keep-going`: the library would take the last one, and say nothing of the other."""
+        if not ctx.resilient_parsing:
+            given = self.make_parser(ctx).parse_args(args=list(args))[2]
+            for each in {each for each in given if each.secondary_opts and given.count(each) > 1}:
+                typed = [name for name in (*each.opts, *each.secondary_opts) if name in args]
+                if len(typed) > 1:
+                    raise UsageError(f"{' and '.join(typed)} exclude each other", hint="keep one of them")
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Arguments, then flags of the command's own, then each group."""

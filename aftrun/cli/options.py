@@ -271,6 +271,12 @@ class ReportFlags:
         return replace(self, output=Output.NONE)
 
 
+def check_order(jobs: int | None, *, sequential: bool) -> None:
+    """Raises UsageError where both orders were asked for."""
+    if sequential and jobs not in (None, 1):
+        raise UsageError(f"--jobs {jobs} and --sequential exclude each other", hint="keep one of them")
+
+
 def on_stdout(paths: ReportPaths) -> list[str]:
     """The flags of reports that go to standard output, as they were given."""
     return [f"--report-{name} -" for name, places in paths.by_format().items() for path in places if str(path) == "-"]

@@ -91,11 +91,12 @@ def bind_all(manifests: Sequence[Manifest], environ: Mapping[str, str], loaded: 
         ManifestError: a value is missing.
     """
     from aftrun.manifest import bind  # the parser is for commands that read manifests
+    from aftrun.service.started import in_place  # for whom something is missing
 
     try:
         return bind(manifests, environ)
     except ManifestError as error:
-        raise ManifestError(error.problems, files=loaded.files) from error
+        raise in_place(error, loaded.files) from error
 
 
 def stopping(farewell: str) -> str:

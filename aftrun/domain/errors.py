@@ -58,7 +58,8 @@ class Severity(StrEnum):
 class Problem:
     """One finding in one place of one file.
 
-    Lines and columns count from 1; the end is exclusive and may be 0 when it is not known.
+    Lines and columns count from 1; the end is exclusive and may be 0 when it is not known. A line of 0 says that
+    `path` is all there is to the place: a flag.
     """
 
     code: str
@@ -74,7 +75,7 @@ class Problem:
     @property
     def place(self) -> str:
         """``FILE:LINE:COL``, the form that editors and terminals turn into a link."""
-        return f"{self.path}:{self.line}:{self.column}"
+        return f"{self.path}:{self.line}:{self.column}" if self.line else self.path
 
 
 class AftrunError(Exception):

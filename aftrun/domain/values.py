@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 
 from aftrun.domain.environment import name_key
 
+_NO_FILES = ("start", "the command line", "")
+"""Paths of what stands in no file: flags or a program made it. `start` makes a manifest of its flags."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -21,8 +24,13 @@ class Origin:
     line: int
     column: int
 
+    @property
+    def in_file(self) -> bool:
+        """Whether anybody can look at it."""
+        return self.path not in _NO_FILES
+
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}:{self.column}"
+        return f"{self.path}:{self.line}:{self.column}" if self.in_file else self.path
 
 
 @dataclass(frozen=True, slots=True)

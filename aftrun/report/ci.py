@@ -26,10 +26,15 @@ class Finding:
     outcome: str
     message: str
     path: str
+    """Empty where the job stands in no file."""
     line: int
     column: int
     allowed: bool
     """A bad end that `allowFailure` forgives: a warning, not an error."""
+
+    def place(self, file: str, line: str, column: str) -> dict[str, str | int]:
+        """Where the job stands, under these names; empty where it stands in no file."""
+        return {file: self.path, line: self.line, column: self.column} if self.path else {}
 
     @property
     def text(self) -> str:
@@ -51,7 +56,7 @@ def findings(report: RunReport, locate: Locate = as_is) -> tuple[Finding, ...]:
             label=clip(label, 200),
             outcome=f"{word(job)}, which is allowed" if allowed else word(job),
             message=clip(clean(job.message), _MESSAGE),
-            path=clean(locate(job.origin.path)),
+            path=clean(locate(job.origin.path)) if job.origin.in_file else "",
             line=job.origin.line,
             column=job.origin.column,
             allowed=allowed,

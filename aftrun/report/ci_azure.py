@@ -60,9 +60,7 @@ def result(report: RunReport, locate: Locate = as_is, written: tuple[Path, ...] 
             "task.logissue",
             each.text,
             type="warning" if each.allowed else "error",
-            sourcepath=each.path,
-            linenumber=each.line,
-            columnnumber=each.column,
+            **each.place("sourcepath", "linenumber", "columnnumber"),
             code=each.outcome.partition(",")[0],
         )
         for each in findings(report, locate)

@@ -67,16 +67,14 @@ def result(report: RunReport, locate: Locate = as_is, _written: tuple[Path, ...]
         command(
             "error",
             each.message or each.text,
-            file=each.path,
-            line=each.line,
-            col=each.column,
+            **each.place("file", "line", "col"),
             title=f"{each.label} {each.outcome}",
         )
         for each in found
         if not each.allowed
     ]
     warnings = [
-        command("warning", each.message or each.text, file=each.path, line=each.line, col=each.column, title=each.label)
+        command("warning", each.message or each.text, **each.place("file", "line", "col"), title=each.label)
         for each in found
         if each.allowed
     ]

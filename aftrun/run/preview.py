@@ -184,8 +184,10 @@ def to_text(
         lines += [f"  {job_key(each.manifest, each.name)}  ({each.why})" for each in left_out]
         lines.append("")
     if missing:
-        lines.append("Not set in this environment, and needed by `apply`:")
-        lines += [f"  {each.text}  ({each.origin})" if each.origin else f"  {each.text}" for each in missing]
+        lines.append("Not set in this environment, and needed for a real run:")
+        for each in missing:
+            where = f"  ({each.origin})" if each.origin is not None and each.origin.in_file else ""
+            lines.append(f"  {each.text}{where}")
         lines.append("")
     lines.append(f"{count} request{'' if count == 1 else 's'} would be sent; nothing has been.")
     return "\n".join(lines) + "\n"

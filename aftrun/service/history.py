@@ -30,6 +30,7 @@ from aftrun.run.store.rows import Retry, RunRow
 from aftrun.service.options import RunOptions
 from aftrun.service.prepare import PreparedRun, prepare, prepare_run
 from aftrun.service.report_file import Finished, write_last
+from aftrun.service.started import PATH, in_place
 from aftrun.service.which import GOES_ON
 from aftrun.system.files import read_regular, remove_folder
 from aftrun.system.lines import about_run
@@ -116,7 +117,7 @@ def edited(log: Log, past: PastRun) -> tuple[str, ...]:
     """
     found = []
     for path, content in kept_files(log, past):
-        if path in ("-", "start") or content.startswith(b"# aftrun: the same file as "):
+        if path in ("-", PATH) or content.startswith(b"# aftrun: the same file as "):
             continue  # standard input, flags, or a second name of another one
         try:
             now = redact.without_keys(path, read_regular(Path(path)))
@@ -159,13 +160,17 @@ def _setup(
     sandbox: Sandbox | None = None,
 ) -> PreparedRun:
     """A setup from the run's own copy of its manifests, with secrets from the environment of now."""
-    loaded = load_kept(stored, options, environ)
-    manifests = prepare(loaded.manifests, options, sandbox)
-    if sandbox is not None:
-        environ = without_keys(environ, loaded.manifests, sandbox.api_key)
+    try:
+        loaded = load_kept(stored, options, environ)
+        manifests = prepare(loaded.manifests, options, sandbox)
+        if sandbox is not None:
+            environ = without_keys(environ, loaded.manifests, sandbox.api_key)
+        bindings = bind(manifests, environ)
+    except ManifestError as error:
+        raise in_place(error, stored) from error
     return prepare_run(
         manifests,
-        bind(manifests, environ),
+        bindings,
         options,
         run_id="" if start is None else start.run,
         started_at=None if start is None else start.at,

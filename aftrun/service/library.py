@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from aftrun.domain import jobids
-from aftrun.domain.durations import LONGEST
 from aftrun.domain.errors import Ambiguous, Refused, Rejected, UnderWay, Unreachable, UsageError
 from aftrun.domain.events import Event, Reason
 from aftrun.domain.model import (
@@ -30,14 +29,12 @@ from aftrun.domain.model import (
     Manifest,
     Overlap,
     RunReport,
-    ServerSpec,
     Unfinished,
 )
 from aftrun.domain.secrets import Scrubber
-from aftrun.domain.values import nothing_inside
 from aftrun.run import policy
 from aftrun.run.once import ALL
-from aftrun.run.render import make_request
+from aftrun.service.arguments import body_of, check_bounds, check_manifests, check_seconds
 from aftrun.service.options import RunOptions
 from aftrun.service.prepare import prepare, prepare_run
 from aftrun.system.lines import DEFAULT_STATE_DIR, about_run
@@ -74,12 +71,12 @@ def load(
 
 
 def load_all(
-    paths: Sequence[str | os.PathLike[str]],
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     variables: Mapping[str, str] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> tuple[Manifest, ...]:
-    """Load all manifests of files and folders, in order.
+    """Load all manifests of files and folders (or of one), in order.
 
     Raises:
         ManifestError: everything that is wrong with them.
@@ -88,16 +85,8 @@ def load_all(
     from aftrun import manifest  # noqa: PLC0415  # the parser, for those who load
 
     environ = os.environ if environ is None else environ
-    names = [os.fspath(path) for path in paths]
+    names = [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     return manifest.load_all(names, environ=environ, variables=variables).manifests
-
-
-def _check(max_parallel: int | None, timeout: float | None) -> None:
-    """Raises UsageError for bounds with which nothing would ever start, or all be given up at once."""
-    if max_parallel is not None and not max_parallel >= 1:
-        raise UsageError(f"max_parallel is {max_parallel}, and it must be 1 at least")
-    if timeout is not None and not 0 < timeout <= LONGEST:
-        raise UsageError(f"timeout is {timeout}, and it must be seconds, more than 0 and a hundred years at most")
 
 
 def apply(
@@ -156,7 +145,10 @@ def apply(
     from aftrun.service.execution import RunExecution  # noqa: PLC0415  # the same
     from aftrun.service.recording import OnDisk  # noqa: PLC0415  # the same
 
-    _check(max_parallel, timeout)
+    check_manifests(manifests)
+    check_bounds(max_parallel, sequential=sequential)
+    if timeout is not None:
+        check_seconds("timeout", timeout)
     environ = os.environ if environ is None else environ
     options = RunOptions(
         paths=tuple(dict.fromkeys(each.path for each in manifests)),
@@ -294,6 +286,8 @@ class Client:
     ) -> None:
         from aftrun.client.client import AftClient  # noqa: PLC0415  # `requests` takes 100 ms to import
 
+        check_seconds("connect_timeout", connect_timeout)
+        check_seconds("read_timeout", read_timeout)
         pins = (fingerprint,) if isinstance(fingerprint, str) else tuple(fingerprint)
         endpoint = Endpoint(
             url=url.rstrip("/"),
@@ -327,9 +321,9 @@ class Client:
             Refused: 401 or 403.
             Rejected: any other definite refusal.
             Unreachable: provably no job was created.
+            UsageError: that is no job that can be sent; nothing was.
         """
-        body = make_request(job, ServerSpec(), {}, nothing_inside, "").body if isinstance(job, Job) else job
-        reply = self._client.submit(body)
+        reply = self._client.submit(body_of(job))
         decision = policy.after_submit(reply)
         if isinstance(decision, policy.Created):
             assert isinstance(reply, Answer), "only an answer can say so"  # noqa: S101  # for the type checker

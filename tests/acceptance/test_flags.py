@@ -108,6 +108,38 @@ def test_tls_flags_exclude_each_other(aftrun: Run, sandbox: Start) -> None:
     assert server.ledger() == ()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("apply", "m.yaml", "--fail-fast", "--keep-going"),
+        ("apply", "m.yaml", "--keep-going", "-j", "2", "--fail-fast"),
+        ("start", "-n", "x", "--wait", "--no-wait"),
+        ("apply", "m.yaml", "--jobs", "3", "--sequential"),
+        ("plan", "m.yaml", "--sequential", "-j2"),
+    ],
+)
+def test_flags_that_contradict_each_other(aftrun: Run, words: tuple[str, ...]) -> None:
+    """Neither is taken silently for the other."""
+    done = aftrun(*words, env={"AFT_API_KEY": "k"})
+    assert done.code == 2
+    assert "exclude each other" in done.err
+    assert not (done.folder / ".aftrun").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "m.yaml", "--sequential", "--jobs", "1"),
+        ("apply", "m.yaml", "--dry-run", "--fail-fast", "--fail-fast"),
+        ("start", "-n", "--no-wait", "--wait", "--dry-run"),
+        ("start", "-n", "x", "--wait", "--param", "--wait=1", "--dry-run"),
+    ],
+)
+def test_flags_that_do_not(aftrun: Run, words: tuple[str, ...]) -> None:
+    """The same thing twice, one slot in a row, and values that look like flags."""
+    assert aftrun(*words).code == 0
+
+
 def test_a_dry_run_is_the_plan(aftrun: Run) -> None:
     """It needs no key, and sends nothing."""
     done = aftrun("apply", "m.yaml", "--dry-run")

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,8 @@ def test_client_submits_and_reads(sandbox: Start) -> None:
         assert client.status(accepted.id).id == accepted.id
         with pytest.raises(aftrun.Rejected, match="404"):
             client.status("no-such-job")
-        with pytest.raises(aftrun.Rejected):
-            client.submit({"scriptName": "x", "filePath": "y"})
+        with pytest.raises(aftrun.Rejected):  # what is not documented is for the server to judge
+            client.submit({"scriptName": "x", "jobType": "SCRIPT"})
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,12 @@ def test_public_names_are_frozen() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"max_parallel": 0}, {"max_parallel": -1}, {"timeout": 0.0}, {"timeout": -1.0}, {"timeout": float("nan")}]
+    "wrong",
+    [
+        *({"max_parallel": each} for each in (0, -1, 2.5, "3", True)),
+        *({"timeout": each} for each in (0.0, -1.0, float("nan"), float("inf"), "5s", True)),
+        {"max_parallel": 3, "sequential": True},
+    ],
 )
 def test_arguments_with_which_nothing_would_ever_start_or_end(tmp_path: Path, wrong: dict[str, Any]) -> None:
     """Refused as the flags of these names are: with no slot at all a run would wait for ever."""
@@ -143,6 +149,75 @@ def test_arguments_with_which_nothing_would_ever_start_or_end(tmp_path: Path, wr
     with pytest.raises(aftrun.UsageError, match=next(iter(wrong))):
         aftrun.apply(aftrun.load(tmp_path / "m.yaml"), environ={"AFT_API_KEY": "k"}, state_dir=tmp_path / "s", **wrong)
     assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("given", ["nothing", "a path", "text", "a tuple", "no job"])
+def test_what_is_no_manifest_never_succeeds(tmp_path: Path, given: str) -> None:
+    """A run of nothing would be a success of nothing; what is to be loaded first is said to be."""
+    (tmp_path / "m.yaml").write_text("scriptName: x\n")
+    manifest = aftrun.load(tmp_path / "m.yaml")
+    wrong: dict[str, tuple[Any, ...]] = {
+        "nothing": (),
+        "a path": (tmp_path / "m.yaml",),
+        "text": (manifest, "m.yaml"),
+        "a tuple": ((manifest,),),
+        "no job": (replace(manifest, jobs=()),),
+    }
+    with pytest.raises(aftrun.UsageError, match=r"manifest|no job"):
+        aftrun.apply(*wrong[given], environ={"AFT_API_KEY": "k"}, state_dir=tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
+def test_load_all_takes_one_path_for_one(tmp_path: Path) -> None:
+    """Text is a path, and not a list of letters."""
+    (tmp_path / "m.yaml").write_text("scriptName: x\n")
+    assert [each.name for each in aftrun.load_all(str(tmp_path / "m.yaml"))] == ["m"]
+    assert [each.name for each in aftrun.load_all(tmp_path)] == ["m"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({}, "given: none"),
+        ({"params": {}}, "given: none"),
+        ({"scriptNmae": "x"}, "given: none"),
+        ({"scriptName": "x", "filePath": "y"}, "scriptName and filePath"),
+        ({"scriptName": "x", "scriptId": None}, "scriptName and scriptId"),
+        ({"scriptName": ""}, "empty"),
+        ({"scriptId": 5}, "no text"),
+        ({"scriptName": "x", "params": ["a"]}, "mapping"),
+        ({"scriptName": "x", "params": None}, "mapping"),
+        ({"scriptName": "x", "params": {"a": {"b": "c"}}}, "'a' is a dict"),
+        ({"scriptName": "x", "params": {"a": None}}, "'a' is None"),
+        ({"scriptName": "x", "params": {"a": float("nan")}}, "JSON has not"),
+        ({"scriptName": "x", "params": {1: "a"}}, "no name"),
+        ("x", "'x' is no job"),
+        (None, "None is no job"),
+        ("params: {a: '${X}'}", "X} is filled in by a run"),
+        ("correlation: trace", "correlation: trace` is filled in by a run"),
+        ("params: {a: '${{ run.id }}'}", "run.id }} is filled in by a run"),
+    ],
+)
+def test_a_client_sends_nothing_that_is_no_job(sandbox: Start, tmp_path: Path, body: Any, words: str) -> None:
+    """Checked before anything leaves: what the server would make of it, nobody knows."""
+    server = sandbox()
+    if isinstance(body, str) and ": " in body:
+        (tmp_path / "m.yaml").write_text(f"version: 1\njobs: [{{scriptName: x, {body}}}]\n")
+        body = aftrun.load(tmp_path / "m.yaml").jobs[0]
+    with (
+        aftrun.Client(server.url, server.api_key, fingerprint=server.fingerprint) as client,
+        pytest.raises(aftrun.UsageError, match=re.escape(words)),
+    ):
+        client.submit(body)
+    assert not server.ledger()
+
+
+@pytest.mark.parametrize("name", ["connect_timeout", "read_timeout"])
+@pytest.mark.parametrize("given", [0, -1.0, "5s", float("nan"), None])
+def test_a_client_waits_for_a_time(name: str, given: Any) -> None:
+    """With none at all it would give up at once, and never learn what became of a submission."""
+    with pytest.raises(aftrun.UsageError, match=name):
+        aftrun.Client("https://127.0.0.1:9", "k", **{name: given})
 
 
 def test_every_exception_of_the_page_has_a_public_name() -> None:

@@ -14,6 +14,7 @@ import pytest
 from aftrun.cli.commands.start import JobFlags, manifest_text, parse_params
 from aftrun.cli.serverflags import KeyFlags
 from aftrun.domain.errors import UsageError
+from aftrun.manifest import load_all
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import Run, clean_environ, program, reach
 from tests.waiting import HANG
@@ -127,6 +128,55 @@ def test_what_makes_no_sense_is_exit_2(flags: tuple[str, ...], words: str, aftru
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize(
+    ("flags", "place"),
+    [
+        (("--param", "a=${UNSET}"), "--param a: error"),
+        (("--params", '{"b": 1, "a b": "${file:/none/such}"}'), "--param a b: error"),
+        (("--param", "a=${{ vars.y }}"), "--param a: error"),
+        (("--param", "${A}=1"), "--param ${A}: error"),
+        (("--param", "\x85\u2028=1", "--param", "a=${UNSET}"), "--param a: error"),
+        (("--api-key-file", "none-such"), "the API key: error"),
+        (("--policy", "policy.yaml"), "the API key: error"),
+    ],
+)
+def test_what_is_wrong_is_said_of_the_flag(aftrun: Run, tmp_path: Path, flags: tuple[str, ...], place: str) -> None:
+    """Nobody has seen the manifest that is made of the flags, so no line of it is named."""
+    (tmp_path / "policy.yaml").write_text("env: [OTHER]\n")
+    key = {} if "--api-key-file" in flags else {"AFT_API_KEY": "k"}
+    done = aftrun("start", "-n", "x", *flags, env=key)
+    assert done.code == 2
+    assert place in done.err.splitlines()[0]
+    assert "1 problem in the command line" in done.err
+    assert "start:" not in done.err
+
+
+def test_the_same_of_a_start_that_is_resumed(aftrun: Run, sandbox: Start, tmp_path: Path) -> None:
+    """The record holds that manifest; whoever resumes has not seen it either. Nor have reports and CI servers."""
+    server = sandbox({"defaults": {"queue": "0s", "duration": "0s", "outcome": "stuck"}})
+    flags = ("--param", "a=${V}", "--timeout", "1ms")
+    ended = aftrun(
+        "start", "-n", "x", *flags, "--report-tap", "-", server=server, env={"V": "v", "GITHUB_ACTIONS": "true"}
+    )
+    assert ended.code == 124
+    assert 'at: "start"' in ended.out
+    assert "::error title=" in ended.err + ended.out
+    done = aftrun("retry", "--include-unknown", env={"AFT_API_KEY": server.api_key})
+    assert done.code == 2
+    assert done.err.startswith("--param a: error[AFT046]")
+
+
+@pytest.mark.parametrize(
+    "character", ["\x7f", "\x85", "\x9b", "\u2028", "\u2029", "\ufeff", "\uffff", "\n", "\U0001f600"]
+)
+def test_params_arrive_as_they_were_given(character: str) -> None:
+    """Also where YAML would refuse a character, or take it for the end of a line."""
+    given = {f"x{character}y": f"a{character}b"}
+    text = manifest_text(JobFlags(name="x", params=json.dumps(given)), KeyFlags())
+    job = load_all(["start"], read=lambda _: text.encode()).manifests[0].jobs[0]
+    assert {each.name: each.value for each in job.params} == given
+
+
 def test_without_a_key_it_says_where_one_can_come_from(aftrun: Run) -> None:
     """Not a terminal, so nobody is asked."""
     done = aftrun("start", "-n", "x")
@@ -192,6 +242,8 @@ def test_dry_run_shows_the_request_and_sends_nothing(aftrun: Run) -> None:
     assert request["url"] == "https://aft.example:44399/v1/jobs"
     assert request["body"] == {"scriptName": "x", "params": {"a": "b"}}
     assert request["headers"]["X-API-Key"] == "${AFT_API_KEY}"
+    shown = aftrun("start", "-n", "x", "--param", "a=${B}", "--dry-run").out
+    assert "needed for a real run:\n  ${AFT_API_KEY}\n  ${B}\n" in shown
 
 
 def test_the_manifest_names_the_key_and_never_holds_it() -> None:

@@ -89,6 +89,7 @@ def apply(
     from aftrun.service.prepare import prepare, prepare_run  # --help needs none of this
 
     check_scenario(sandbox, scenario)
+    options.check_order(run.jobs, sequential=run.sequential)
     variables = options.parse_variables(var)
     environ = policy.environ(env_file)
     plain = server.tls.insecure_http

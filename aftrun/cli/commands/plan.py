@@ -49,6 +49,7 @@ def plan(
     from aftrun.cli.running import load  # the parser is for commands that read manifests
     from aftrun.service.options import RunOptions
 
+    options.check_order(jobs, sequential=sequential)
     environ = policy.environ(env_file)
     variables = options.parse_variables(var)
     loaded = load(files, variables, None, insecure_http=server.tls.insecure_http, policy=environ.policy)

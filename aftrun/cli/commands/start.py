@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +16,17 @@ from aftrun.cli.flags import flag
 from aftrun.cli.running import bind_all, carry_out, duration
 from aftrun.cli.sandboxes import check_scenario, sandbox_for
 from aftrun.domain.digits import Digits, exact_json
-from aftrun.domain.errors import UsageError
+from aftrun.domain.errors import ManifestError, UsageError
 from aftrun.service.options import RunOptions
+from aftrun.service.started import PATH, in_place
 
 if TYPE_CHECKING:
     from aftrun.domain.model import Json
     from aftrun.manifest import Loaded
     from aftrun.manifest.policy import Policy
 
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""What JSON takes as it is, and YAML refuses or takes for the end of a line."""
 _FLAT = "params are flat: each value is text, a number, true or false"
 _EXAMPLE = """for example --params '{"character": "goofy"}'"""
 
@@ -92,7 +96,7 @@ def start(
     outer = policy.environ(env_file)
     loaded = _load(manifest_text(job, key), outer.policy)
     chosen = RunOptions(
-        paths=("start",),
+        paths=(PATH,),
         url=None if address is None else serverflags.full_url(address),
         ca_file=server.tls.ca_file,
         fingerprints=server.tls.fingerprint,
@@ -142,8 +146,9 @@ def manifest_text(job: JobFlags, key: serverflags.KeyFlags) -> str:
     server: dict[str, Json] = {"apiKey": key.reference().raw}
     if any(not isinstance(value, str) for value in values.values()):
         server["paramValues"] = "json"  # `aft start` sends numbers and booleans as what they are
-    manifest = {"version": 1, "name": "start", "server": server, "jobs": [data]}
-    return exact_json(manifest, indent=2, ensure_ascii=False)
+    manifest = {"version": 1, "name": PATH, "server": server, "jobs": [data]}
+    text = exact_json(manifest, indent=2, ensure_ascii=False)
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -209,7 +214,10 @@ def _load(text: str, policy: Policy) -> Loaded:
     """Load the manifest, with what it warns of said in the words of the command line."""
     from aftrun.manifest import load_all  # the parser is for commands that read manifests
 
-    loaded = load_all(["start"], read=lambda _: text.encode(), policy=policy)
+    try:
+        loaded = load_all([PATH], read=lambda _: text.encode(), policy=policy)
+    except ManifestError as error:
+        raise in_place(error, error.files) from error
     if any(problem.code == "AFT105" for problem in loaded.warnings) and len(sys.argv) > 1:
         say("warning: a param looks like a secret; on the command line other users of this machine can see it, and it")
         say("  is shown in reports. Set a variable and write, in single quotes: --param 'token=${TOKEN}'")

@@ -258,7 +258,7 @@ class LiveView:
         mark = MARKS[event.outcome]
         took = f" in {human_duration(job.took)}" if job.took is not None else ""
         good = event.outcome.well or event.outcome is Outcome.SKIPPED
-        place = "" if good else f" ({clean(str(job.origin))})"
+        place = "" if good or not job.origin.in_file else f" ({clean(str(job.origin))})"
         why = f": {clip(clean(event.message), _MESSAGE)}".replace("\n", "\n" + " " * 14) if event.message else ""
         clock = at_zone(event.at, None).strftime("%H:%M:%S")
         label = one_line(self._labels.get(event.job, event.job))

@@ -40,9 +40,6 @@ MARKS = {
     Outcome.UNKNOWN: "????",
 }
 
-NO_FILE = ("start", "")
-"""What stands for a manifest's path where flags or a program made the manifest: no place that anybody can look at."""
-
 WELL = (*(outcome for outcome in Outcome if outcome.well), Outcome.SKIPPED)
 """Ends that need nobody's attention; a job is skipped because of another one, which has it."""
 
@@ -175,7 +172,7 @@ class Lines:
         took = f" in {human_duration(job.took)}" if job.took is not None else ""
         why = f": {_indented(self._news(event.message, self._label(event.job)))}" if event.message else ""
         count = f"[{self._done}/{len(folder.jobs())}]"
-        place = "" if event.outcome in WELL or job.origin.path in NO_FILE else f" ({job.origin})"
+        place = "" if event.outcome in WELL or not job.origin.in_file else f" ({job.origin})"
         return (
             f"{paint(f'{mark:>4}', COLOURS[mark], colour=self._colour)} {self._label(event.job)}{place}: "
             f"{event.outcome.value}{took} {count}{why}"
