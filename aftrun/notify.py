@@ -10,8 +10,9 @@ import logging
 import re
 import urllib.parse
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import JobResult, Outcome, RunReport
 from aftrun.domain.secrets import NOTHING_SECRET, Foreign, Scrubber
 from aftrun.domain.text import one_line

@@ -11,10 +11,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Answer, Attempt, JobResult, Json, Reply, RunReport
 from aftrun.domain.past import JobPast
 from aftrun.domain.text import clean, clip, one_line

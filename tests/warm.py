@@ -9,7 +9,6 @@ As a script it is that interpreter: it takes orders on the socket whose number i
 
 from __future__ import annotations
 
-import atexit
 import gc
 import importlib
 import json
@@ -19,7 +18,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -138,26 +136,7 @@ def main() -> None:
     _become_aftrun(order, streams)
     from aftrun.__main__ import main as aftrun  # noqa: PLC0415
 
-    try:
-        aftrun()
-    except SystemExit as stop:
-        _exit(stop.code)
-
-
-def _exit(code: Any) -> None:
-    """What Python does at the end, in its order, but for taking all modules apart: that is half of a short command."""
-    if isinstance(code, str):
-        print(code, file=sys.stderr)  # noqa: T201  # as Python does
-    number = code if isinstance(code, int) else 0 if code is None else 1
-    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are no daemons
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            if stream is not None:
-                stream.flush()
-        except (OSError, ValueError):
-            number = 120
-    os._exit(number)
+    aftrun()
 
 
 if __name__ == "__main__":

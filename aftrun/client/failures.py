@@ -5,10 +5,10 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from dataclasses import dataclass
 
 from aftrun.client import tls
 from aftrun.client.transport import Oversize, Phase
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Failure, FailureKind
 
 _ABOUT_OUR_CERTIFICATE = (

@@ -9,10 +9,10 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from aftrun.client import proxy as proxies
 from aftrun.client import text, tls
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Endpoint
 from aftrun.domain.urls import ServerUrl
 

@@ -9,11 +9,12 @@ import socket
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from aftrun.domain import urls
 from aftrun.domain.environment import name_key
 from aftrun.domain.errors import UsageError
+from aftrun.domain.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

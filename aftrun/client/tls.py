@@ -9,7 +9,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from aftrun.client import pemfiles, x509
 from aftrun.client import proxy as proxies
 from aftrun.domain import urls
 from aftrun.domain.errors import UsageError
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.instants import at_utc
 from aftrun.domain.model import Endpoint
 from aftrun.system.inputs import decoded, mark_of, read_input

@@ -17,7 +17,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, auto
 from typing import Any, cast
 
@@ -26,6 +26,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from aftrun.client import tls
+from aftrun.domain.frozen import dataclass
 
 MAX_WIRE = 2 * 8 * 1024 * 1024
 """Bytes of one answer as they come, headers and chunk marks included. A backstop behind the limit for bodies:

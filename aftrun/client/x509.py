@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.instants import seconds
 from aftrun.domain.text import one_line
 

@@ -13,7 +13,8 @@ import re
 import unicodedata
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from aftrun.domain.frozen import dataclass
 
 _ROUNDS = 6
 """How many spellings inside each other are undone."""

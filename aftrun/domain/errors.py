@@ -22,9 +22,10 @@ import errno
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import ClassVar
+
+from aftrun.domain.frozen import dataclass
 
 
 class ExitCode(IntEnum):

@@ -12,13 +12,14 @@ import functools
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
 
 from aftrun.domain import runids
 from aftrun.domain.errors import StateError
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.instants import at_utc, seconds
 from aftrun.domain.model import About, Json, Outcome
 from aftrun.domain.text import camel

@@ -7,10 +7,11 @@ instants as `float` seconds since the Unix epoch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from enum import StrEnum
 from typing import Any
 
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.jobnames import job_key
 from aftrun.domain.values import Origin, Value
 

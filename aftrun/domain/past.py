@@ -9,15 +9,16 @@ verdicts.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 from aftrun.domain.durations import human_duration
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.instants import at_zone
 from aftrun.domain.jobnames import job_key, split_key
 from aftrun.domain.model import Outcome, RunOutcome
@@ -157,7 +158,7 @@ class Note(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class JobPast:
     """A job over many runs. What follows from its ends is worked out when it is asked for."""
 

@@ -15,11 +15,12 @@ import html
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import quote, quote_plus
 
 from aftrun.domain import decoding
 from aftrun.domain.decoding import View
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Json
 from aftrun.domain.text import one_line, without_escapes
 

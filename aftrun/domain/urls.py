@@ -10,7 +10,8 @@ import hashlib
 import ipaddress
 import re
 import urllib.parse
-from dataclasses import dataclass
+
+from aftrun.domain.frozen import dataclass
 
 DEFAULT_PORT = 44399
 """AFT!'s own port."""

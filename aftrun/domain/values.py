@@ -8,9 +8,10 @@ form that may be shown. Which form a value came in decides what is shown, everyw
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from aftrun.domain.environment import name_key
+from aftrun.domain.frozen import dataclass
 
 _NO_FILES = ("start", "the command line", "")
 """Paths of what stands in no file: flags or a program made it. `start` makes a manifest of its flags."""

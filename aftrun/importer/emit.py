@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import urllib.parse
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
 
 from aftrun.domain import urls
+from aftrun.domain.frozen import dataclass
 from aftrun.importer.found import FoundJob, Number, Scalar, Tls
 from aftrun.importer.marks import Mark, first_unknown, has_mark, joined, only_marks, sole
 from aftrun.importer.read import Imported
@@ -55,17 +56,17 @@ class _Server:
     read_timeout: str
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class _Writer:
     imported: Imported
     looks_secret: LooksSecret
-    hidden: dict[str, str] = field(default_factory=dict)
+    hidden: dict[str, str] = dataclasses.field(default_factory=dict)
     """The variable that stands for each literal secret."""
-    parts: set[str] = field(default_factory=set)
+    parts: set[str] = dataclasses.field(default_factory=set)
     """Secrets that are parts of hidden values."""
-    filled: dict[Mark, str] = field(default_factory=dict)
-    names: set[str] = field(default_factory=set)
-    remarks: dict[tuple[int, str], None] = field(default_factory=dict)
+    filled: dict[Mark, str] = dataclasses.field(default_factory=dict)
+    names: set[str] = dataclasses.field(default_factory=set)
+    remarks: dict[tuple[int, str], None] = dataclasses.field(default_factory=dict)
 
     def remark(self, line: int, text: str) -> None:
         """A remark about a line, each once."""
@@ -137,7 +138,7 @@ class _Writer:
             headers.append((name, shown))
         key = self.key(job)
         times = job.connect_timeout, job.read_timeout
-        return _Server(self.text(job.url), key, replace(job.tls, insecure=False), tuple(headers), *times)
+        return _Server(self.text(job.url), key, dataclasses.replace(job.tls, insecure=False), tuple(headers), *times)
 
     def job_name(self, job: FoundJob, number: int) -> str:
         """A name of its own for a job, where its script's does not serve; empty: the default is fine."""

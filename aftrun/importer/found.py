@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
+from aftrun.domain.frozen import dataclass
 from aftrun.importer.marks import has_mark
 from aftrun.system.inputs import decoded
 
@@ -80,16 +81,16 @@ class FoundJob:
     """What the call stood in, where that decided whether or how often it ran."""
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class Notebook:
     """What is found while reading. `read` gives the bytes of a file that a command names, or raises OSError."""
 
     read: Callable[[str], bytes]
-    jobs: list[FoundJob] = field(default_factory=list)
-    remarks: dict[tuple[int, str], None] = field(default_factory=dict)
-    secrets: set[str] = field(default_factory=set)
+    jobs: list[FoundJob] = dataclasses.field(default_factory=list)
+    remarks: dict[tuple[int, str], None] = dataclasses.field(default_factory=dict)
+    secrets: set[str] = dataclasses.field(default_factory=set)
     """Literal secrets that have no place in a manifest at all: they are kept out of everything that is written."""
-    seen: set[int] = field(default_factory=set)
+    seen: set[int] = dataclasses.field(default_factory=set)
     """Lines of calls that were looked at."""
     around: tuple[str, ...] = ()
     steps: int = 20_000

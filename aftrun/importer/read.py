@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from aftrun.domain.errors import Problem
+from aftrun.domain.frozen import dataclass
 from aftrun.importer.bash import CALL, Bash
 from aftrun.importer.batch import Batch
 from aftrun.importer.calls import Calls

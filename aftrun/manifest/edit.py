@@ -10,9 +10,9 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from aftrun.domain.errors import Problem, UsageError
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Json, State
 from aftrun.domain.values import Origin
 from aftrun.domain.words import in_yaml

@@ -9,7 +9,6 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import unquote
@@ -17,6 +16,7 @@ from urllib.parse import unquote
 from aftrun.domain import urls
 from aftrun.domain.environment import Environment, name_key
 from aftrun.domain.errors import Problem
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Job, Manifest
 from aftrun.domain.text import brief
 from aftrun.domain.values import Bindings, Inside, Lookup, Origin, Outside, Unbound, Value, nothing_inside, render

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import JobResult, RunReport
 from aftrun.domain.text import clean, clip
 from aftrun.report.facts import Kind, kind, labels, word

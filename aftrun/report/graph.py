@@ -7,7 +7,8 @@ than `MOST` jobs are folded: of each level those that did not go well stand alon
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+
+from aftrun.domain.frozen import dataclass
 
 MOST = 200
 _LEVELS = 40

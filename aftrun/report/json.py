@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from aftrun.domain.events import instant
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Attempt, Earlier, JobResult, Json, RunReport, Settlement
 from aftrun.domain.text import camel
 

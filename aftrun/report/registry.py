@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
+
+from aftrun.domain.frozen import dataclass
 
 if TYPE_CHECKING:
     from aftrun.domain.model import RunReport

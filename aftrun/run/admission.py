@@ -6,8 +6,8 @@ A job is the same by manifest and job name. What is decided here is decided befo
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import JobResult, Outcome, Overlap, Unfinished
 from aftrun.run.plan import Plan
 from aftrun.run.policy import runs_on

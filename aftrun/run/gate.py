@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import Enum
 
 from aftrun.domain.events import Reason
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import When
 from aftrun.run.plan import Plan, Task
 

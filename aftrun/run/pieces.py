@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from aftrun.domain import urls
 from aftrun.domain.digits import exact_json
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE, Job, Json, ServerSpec
 from aftrun.domain.values import Inside, Outside, Template, Value, nothing_inside
 from aftrun.run.plan import Plan, Task

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from aftrun.domain import zones
 from aftrun.domain.errors import StateError
 from aftrun.domain.events import Accepted, Converged, Event, RunResumed, RunStarted
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Json
 from aftrun.system.files import make_once, read_regular
 

@@ -7,11 +7,12 @@ module knows the time, a socket or a file; it is told, and it answers.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from random import Random
 
 from aftrun.domain import jobids
 from aftrun.domain.events import Reason
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Answer, Failure, FailureKind, JobInfo, OnAmbiguous, Outcome, Poll, Reply, Retry, State
 
 NOT_FOUND_GRACE = 30.0

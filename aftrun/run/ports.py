@@ -6,10 +6,10 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from aftrun.domain.events import Event
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Json, Reply
 from aftrun.run.fold import ReportBuilder
 

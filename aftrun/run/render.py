@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from aftrun.domain.digits import as_written
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.instants import at_zone
 from aftrun.domain.model import Job, JobResult, Json, Param, ParamKind, Request, ServerSpec
 from aftrun.domain.secrets import MARK

@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from aftrun.domain.errors import UsageError
 from aftrun.domain.events import Reason
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.jobnames import job_key
 from aftrun.domain.model import JobResult, Manifest, Outcome
 from aftrun.domain.values import Template

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from aftrun.domain.durations import human_duration
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.instants import at_zone
 from aftrun.domain.model import SeenWord, State
 from aftrun.domain.past import median

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from aftrun.domain.errors import ExitCode
 from aftrun.domain.events import Reason
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import JobResult, Outcome, RunOutcome
 from aftrun.run.policy import is_bad
 from aftrun.system.signals import exit_code

@@ -8,11 +8,12 @@ import os
 import ssl
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import ModuleType
 
 from aftrun.domain.errors import UsageError
+from aftrun.domain.frozen import dataclass
 
 HOSTS = ("localhost", "127.0.0.1", "::1")
 REMEDY = 'pip install "aftrun[sandbox]"'

@@ -13,10 +13,10 @@ import struct
 import urllib.parse
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
 from aiohttp import web
 
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Json
 from aftrun.sandbox.dialects import without_id
 from aftrun.sandbox.faults import answered

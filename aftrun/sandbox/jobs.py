@@ -8,9 +8,9 @@ import random
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Json
 from aftrun.sandbox.shapes import Behaviour, Ending, Scenario
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from aftrun.domain.errors import UsageError
 from aftrun.domain.events import instant
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Json
 
 _BINARY: int = getattr(os, "O_BINARY", 0)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Json
 from aftrun.sandbox.jobs import Submission
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Json
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from aftrun.domain.durations import human_duration
 from aftrun.domain.errors import AftrunError, ExitCode, StateError, UnderWay
 from aftrun.domain.events import Event, RunStarted, parse_instant
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.instants import at_zone
 from aftrun.domain.model import JobResult, Overlap, RunOutcome, Unfinished
 from aftrun.domain.text import one_line

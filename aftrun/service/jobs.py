@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from aftrun.domain.errors import UsageError
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Attempt, JobResult, Manifest, SeenWord, ServerSpec
 from aftrun.run import sightings
 from aftrun.run.store.restore import open_record

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from aftrun.client.jobinfo.words import Words
 from aftrun.domain.errors import AftrunError
 from aftrun.domain.events import parse_instant
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import JobInfo, JobInfoMap, RunReport, SeenWord, ServerSpec, State
 from aftrun.domain.words import ANY, STATES, in_yaml, normal, with_learned
 from aftrun.manifest import learned, load_all

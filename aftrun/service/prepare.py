@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 import aftrun
 from aftrun.domain import urls
 from aftrun.domain.errors import UsageError
 from aftrun.domain.events import RunStarted, Source
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.instants import at_zone
 from aftrun.domain.jobnames import job_key
 from aftrun.domain.model import Endpoint, Json, Manifest, ServerSpec, Tls
@@ -207,7 +208,7 @@ class PreparedRun:
     """The URLs of the endpoints as they may be shown: with `${…}` where a part of one came from outside."""
     retry: Retry | None = None
     """What it is a retry of, where it is a new one."""
-    commands: Commands = Commands()  # noqa: RUF009  # frozen
+    commands: Commands = Commands()  # frozen
     """What helps with words for a state that aftrun does not know."""
 
     @property

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from aftrun.domain.errors import ExitCode, StateError
 from aftrun.domain.events import Event, JobEnded, RunEnded
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import RunReport
 from aftrun.report import json as json_report
 from aftrun.run.fold import ReportBuilder

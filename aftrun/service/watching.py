@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from aftrun.domain.errors import ExitCode
 from aftrun.domain.events import Event, RunEnded, RunResumed, RunStarted
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import RunReport
 from aftrun.run.fold import ReportBuilder
 from aftrun.run.ports import Clock, Listener, SystemClock

@@ -40,8 +40,9 @@ OVERRIDDEN = {
 READ = {"urllib3.connection.HTTPConnection._dns_host"}
 """Attributes of theirs that ours read."""
 
-DOCUMENTED = {"_exit", "_abc_impl"}
-"""Names that begin with `_` and are nobody's secret: `os._exit`, and what `abc` adds to every class of its own."""
+DOCUMENTED = {"_exit", "_run_exitfuncs", "_abc_impl"}
+"""Names that begin with `_` and are nobody's secret: `os._exit`, `atexit`'s, which has a docstring for us and is in all
+versions of Python 3, and what `abc` adds to every class of its own."""
 
 FOREIGN = (
     "http.",

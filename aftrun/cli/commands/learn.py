@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ from aftrun.cli.boundary import emit, say
 from aftrun.cli.flags import argument, flag
 from aftrun.domain import jobids
 from aftrun.domain.errors import AftrunError, ExitCode, UsageError
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.instants import at_zone
 from aftrun.domain.model import Outcome, RunOutcome, ServerSpec, State
 from aftrun.domain.text import one_line

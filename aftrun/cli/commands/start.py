@@ -6,7 +6,6 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from aftrun.cli import options, serverflags
@@ -17,6 +16,7 @@ from aftrun.cli.running import bind_all, carry_out, duration
 from aftrun.cli.sandboxes import check_scenario, sandbox_for
 from aftrun.domain.digits import Digits, exact_json
 from aftrun.domain.errors import ManifestError, UsageError
+from aftrun.domain.frozen import dataclass
 from aftrun.service.options import RunOptions
 from aftrun.service.started import PATH, in_place
 

@@ -7,10 +7,10 @@ A listener that draws on the thread that runs the scheduler, when it hears an ev
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from aftrun.cli.view.progress import COLOURS, MARKS
@@ -29,6 +29,7 @@ from aftrun.domain.events import (
     SubmitDeferred,
     Warned,
 )
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.instants import at_zone
 from aftrun.domain.model import JobResult, Outcome, State
 from aftrun.domain.text import clean, clip, one_line
@@ -79,7 +80,7 @@ FINE = Glyphs("▶", "·", "█", "░", "…")
 PLAIN = Glyphs(">", ".", "#", "-", "...")
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class Active:
     """A job that is under way."""
 

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from aftrun.client.jobinfo import keys, messages
 from aftrun.client.jobinfo import words as states
 from aftrun.client.jobinfo.fields import ExitCode, View, exit_code_of, first_instant, word_of
 from aftrun.domain import jobids
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import State
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Job
 from aftrun.domain.text import brief, did_you_mean
 from aftrun.domain.values import Inside, Template

@@ -15,12 +15,13 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from aftrun.domain.errors import StateError
 from aftrun.domain.events import Event, from_json, to_json
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Json
 from aftrun.run.store.lock import lock_file
 from aftrun.system.files import read_regular, replace

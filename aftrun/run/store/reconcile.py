@@ -7,7 +7,7 @@ nobody can say which jobs were submitted, so no job that might have been is subm
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from aftrun.domain.events import (
@@ -21,6 +21,7 @@ from aftrun.domain.events import (
     SubmitIntended,
     parse_instant,
 )
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Outcome
 from aftrun.run.fold import ReportBuilder
 

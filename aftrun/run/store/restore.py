@@ -7,11 +7,11 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from aftrun.domain.errors import StateError, UnderWay
 from aftrun.domain.events import Accepted, Event, RunStarted, Warned
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import RunOutcome
 from aftrun.domain.runids import is_run_id
 from aftrun.run.store import folder as state_folder

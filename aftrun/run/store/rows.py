@@ -6,9 +6,10 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Json, RunOutcome
 from aftrun.domain.runids import is_run_id
 

@@ -5,10 +5,10 @@ A page is Markdown: what the code means, a whole manifest that has the problem, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import resources
 
 from aftrun.domain.errors import Severity
+from aftrun.domain.frozen import dataclass
 from aftrun.manifest.check.diagnostics import CODES
 
 _BEGIN, _END = "\n\n```yaml\n", "\n```\n"
