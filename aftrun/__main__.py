@@ -34,7 +34,8 @@ def _leave(code: int) -> NoReturn:
 
     What was written has been flushed; a thread that is still at work, a tracer or a profiler gets Python's own end.
     """
-    if threading.active_count() > 1 or sys.gettrace() or sys.getprofile():
+    others = [thread for thread in threading.enumerate() if not thread.daemon]
+    if len(others) > 1 or sys.gettrace() or sys.getprofile():
         sys.exit(code)
     atexit._run_exitfuncs()  # noqa: SLF001  # there is no other way to say it
     os._exit(code)

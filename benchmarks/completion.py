@@ -21,6 +21,7 @@ LIMIT = 0.200
 MANIFEST = "name: nightly\njobs:\n  - {name: extract, scriptName: instant}\n  - {name: load, scriptName: instant}\n"
 JOB = "  - name: job-%d\n    scriptName: instant\n    params: {destination: /archive/%d, character: goofy}\n"
 
+FIRST = "a job name among 10,000, the first time"
 LINES = {
     "a command": "aftrun ap",
     "a flag": "aftrun apply --sel",
@@ -28,15 +29,16 @@ LINES = {
     "a job name": "aftrun apply nightly.yaml --select lo",
     "a job name among 1,000": "aftrun apply thousand.yaml --select job-99",
     "a job name among 10,000": "aftrun apply many.yaml --select job-99",
+    FIRST: "aftrun apply many.yaml --select job-99",
     "a run id": "aftrun show 2",
     "a job id": "aftrun wait ",
 }
 
 
-def ask(line: str, folder: Path) -> Command:
-    """What bash runs when TAB is pressed at the end of a line."""
+def ask(line: str, folder: Path, cache: str = "cache") -> Command:
+    """What bash runs when TAB is pressed at the end of a line. Where `cache` can be no folder, nothing is kept."""
     asked = {"_AFTRUN_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
-    return Command([AFTRUN], {**ENVIRON, **asked}, folder)
+    return Command([AFTRUN], {**ENVIRON, **asked, "XDG_CACHE_HOME": str(folder / cache)}, folder)
 
 
 def rows(small: bool) -> Iterator[Row]:
@@ -50,9 +52,10 @@ def rows(small: bool) -> Iterator[Row]:
             (folder / f"{file}.yaml").write_text(text, encoding="utf-8")
         measure(Command([AFTRUN, "apply", "nightly.yaml", "--server", server.url, "-k", "-q"], cwd=folder))
         bare = Command([sys.executable, "-c", "pass"])
-        taken = side_by_side({"bare": bare} | {what: ask(line, folder) for what, line in LINES.items()}, rounds)
+        asked = {what: ask(line, folder, "many.yaml" if what == FIRST else "cache") for what, line in LINES.items()}
+        taken = side_by_side({"bare": bare} | asked, rounds)
         for what in LINES:
-            goal = "<= 1" if "10,000" not in what else ""
+            goal = "<= 1" if what != FIRST else ""
             cpu = taken[what].cpu - taken["bare"].cpu
             yield _row(what, taken[what].best, taken["bare"].best, goal, f"{cpu * 1000:.0f} ms of CPU over Python's")
         yield _in_bash(folder, rounds)

@@ -40,10 +40,11 @@ for _number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.
 
 @pytest.fixture(scope="session", autouse=True)
 def user_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The user's data folder of these tests, so that they leave none of their own behind."""
+    """The user's data folder of these tests, and the cache, so that they leave none of their own behind."""
     folder = tmp_path_factory.mktemp("data")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(folder))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield folder
 
 
@@ -199,6 +200,7 @@ def clean_environ(**extra: str) -> dict[str, str]:
         "PATH",
         "HOME",
         "XDG_DATA_HOME",
+        "XDG_CACHE_HOME",
         "LANG",
         "TMPDIR",
         "SYSTEMROOT",

@@ -12,15 +12,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from aftrun.cli import names
 from aftrun.domain.errors import AftrunError
 from aftrun.domain.jobnames import job_key
 from aftrun.domain.text import one_line
 from aftrun.system.lines import DEFAULT_STATE_DIR
-
-if TYPE_CHECKING:
-    from aftrun.domain.model import Manifest
 
 Offer = tuple[str, str]
 """A word, and what it means."""
@@ -60,32 +58,20 @@ def _files(ctx: Any) -> list[str]:
     return list(ctx.params.get("files") or ctx.args)
 
 
-def _loaded(files: Iterable[str]) -> list[Manifest]:
-    from aftrun.manifest import load_all  # only where a manifest is looked into
-
-    found: list[Manifest] = []
-    for name in map(str, filter(None, files)):
-        with suppress(AftrunError):  # not a manifest, or one that is being written
-            found += load_all([name]).manifests if name != "-" else ()
-    return found
-
-
 def jobs(ctx: Any, incomplete: str) -> list[Offer]:
     """Names and tags of the jobs in the manifests on the line, also behind the `+` of needs.
 
     A matrix job stands there under the name that its copies share.
     """
-    from aftrun.domain.values import nothing_inside, preview  # only where a name is completed
-
-    found = _loaded(_files(ctx))
+    found = names.of_files(_files(ctx))
     plus = "+" if incomplete.startswith("+") else ""
     offers = [
-        (f"{plus}{name}", job.description or preview(job.script.value, nothing_inside))
-        for manifest in found
-        for job in manifest.jobs
-        for name in (job.name.partition("[")[0], job_key(manifest.name, job.name.partition("[")[0]))
+        (f"{plus}{word}", meaning)
+        for each in found
+        for name, meaning in each.jobs
+        for word in (name, job_key(each.manifest, name))
     ]
-    offers += [(f"tag:{tag}", "every job with it") for manifest in found for job in manifest.jobs for tag in job.tags]
+    offers += [(f"tag:{tag}", "every job with it") for each in found for tag in each.tags]
     if "/" not in incomplete:
         offers = [offer for offer in offers if "/" not in offer[0]]
     return list(_fitting(offers, incomplete))
@@ -93,15 +79,14 @@ def jobs(ctx: Any, incomplete: str) -> list[Offer]:
 
 def variables(ctx: Any, incomplete: str) -> list[Offer]:
     """The variables under `vars`, with the `=` that follows."""
-    found = _loaded(_files(ctx))
-    return list(_fitting(((f"{name}=", "") for each in found for name, _ in each.vars), incomplete))
+    found = names.of_files(_files(ctx))
+    return list(_fitting(((f"{name}=", "") for each in found for name in each.variables), incomplete))
 
 
 def servers(ctx: Any, incomplete: str) -> list[Offer]:
     """The names under `servers` of the manifest on the line."""
-    files = [ctx.params.get("manifest"), *_files(ctx)]
-    found = _loaded(files)
-    return list(_fitting(((server.name, each.name) for each in found for server in each.servers), incomplete))
+    found = names.of_files([ctx.params.get("manifest"), *_files(ctx)])
+    return list(_fitting(((name, each.manifest) for each in found for name in each.servers), incomplete))
 
 
 def _of_runs(rule: str) -> Callable[[Any, str], list[Offer]]:
