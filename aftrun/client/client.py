@@ -320,9 +320,8 @@ class AftClient:
             info = None  # errors have ids of their own
         if info is None and located is not None:
             info = JobInfo(id=located, state=State.MISSING)
-        if created and location and (info is None or info.id is None):
-            problem = problem or "its answer holds no job id that aftrun can read"
-            problem += f", and `Location: {location}` is not the address of a job"
+        if created and (info is None or info.id is None):
+            problem = (problem or self._no_id()) + _no_address(location, located)
         if info is not None:
             info, problem = self._without_secrets(info, problem)
         if 300 <= status < 400:
@@ -336,6 +335,10 @@ class AftClient:
             retry_after=retry_after(response.headers.get("Retry-After"), self._clock()),
             server_time=_http_date(response.headers.get("Date")),
         )
+
+    def _no_id(self) -> str:
+        where = " where `server.jobInfo.id` looks for it" if self._endpoint.job_info.id is not None else ""
+        return f"its answer holds no job id that aftrun can read{where}"
 
     def _without_secrets(self, info: JobInfo, problem: str) -> tuple[JobInfo | None, str]:
         """The job info, ids that hold a secret left out: they would have to be put on record to be of any use."""
@@ -418,6 +421,10 @@ class AftClient:
 
     def _clean(self, words: str) -> str:
         return text.shortened(text.hide(words, self._scrub))
+
+
+def _no_address(location: str, located: str | None) -> str:
+    return f", and `Location: {location}` is not the address of a job" if location and located is None else ""
 
 
 def _quoted(path: str) -> str:

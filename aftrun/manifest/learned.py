@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aftrun.domain.errors import ManifestError, Problem, UsageError
 from aftrun.domain.model import JobInfoMap
-from aftrun.domain.words import ANY
+from aftrun.domain.words import ANY, EXPRESSIONS
 from aftrun.manifest.build.fields import Fields
 from aftrun.manifest.build.servers import job_info
 from aftrun.manifest.check import layout, messages
@@ -55,6 +55,10 @@ def parse(path: str, data: bytes) -> Mapping[str, JobInfoMap]:
     roots = documents(source, problems)
     if problems:
         raise ManifestError(problems, files=((path, data),))
+    for root in roots:
+        if isinstance(root, MapNode) and root.names and set(root.names) <= {*EXPRESSIONS, "states"}:
+            problem = root.problem("AFT010", f"{root.names[0]!r} stands under no key", "put it under `jobInfo:`")
+            raise ManifestError([problem], files=((path, data),))
     if all(isinstance(root, MapNode) and set(root.names) <= {*_OF_A_FRAGMENT} for root in roots):
         found = _of_fragments(roots, ((path, data),))
     else:

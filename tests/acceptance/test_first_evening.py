@@ -211,6 +211,8 @@ def test_words_learned_elsewhere_end_what_is_watched(aftrun: Run, sandbox: Start
         ("server: {jobInfo: {states: {suceeded: [x]}}}\n", "did you mean"),
         ("jobInfo: {status: '[', states: {failed: [x]}}\n", "JMESPath"),
         ("server: [", "words.yaml:"),
+        ("states: {succeeded: [x]}\n", "words.yaml:1:1: error[AFT010]: 'states' stands under no key"),
+        ('{"status": "a.b", "states": {}}', "put it under `jobInfo:`"),
     ],
 )
 def test_a_file_of_words_that_is_none_is_refused_by_name(

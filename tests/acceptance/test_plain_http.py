@@ -14,6 +14,7 @@ from tests.conftest import Run
 
 Start = Callable[..., Sandbox]
 FAR = "http://aft.invalid:44399"
+AWAY = "https://aft.invalid:44399"
 KEY = {"AFT_API_KEY": "k-0815-key", "U": FAR}
 LITERAL = f"version: 1\nserver: {{url: '{FAR}', submitTimeout: 0s}}\njobs: [{{scriptName: x}}]\n"
 OUTSIDE = "version: 1\nserver: {url: '${U}', submitTimeout: 0s}\njobs: [{scriptName: x}]\n"
@@ -38,6 +39,7 @@ REFUSED = [
     (HOME, ["status", "17", "--server", FAR]),
     (HOME, ["wait", "17", "--server", FAR]),
     (HOME, ["doctor", "--server", FAR]),
+    (HOME, ["learn", "17", "--to", "words.yaml", "--server", FAR]),
 ]
 
 
@@ -76,6 +78,17 @@ def test_where_it_is_meant_it_is_loud(text: str, command: list[str], aftrun: Run
     again = aftrun("resume", env=KEY)
     assert again.code == 2, again.err  # it has ended; what it was begun with is on record
     assert "has ended" in again.err
+
+
+@pytest.mark.parametrize("command", ["status 17", "wait 17", "learn 17 --to words.yaml"])
+@pytest.mark.parametrize(
+    ("url", "flag", "words"), [(FAR, "--insecure-http", LOUD), (AWAY, "--insecure", "NOT verified")]
+)
+def test_whoever_asks_about_a_job_is_told_as_well(aftrun: Run, command: str, url: str, flag: str, words: str) -> None:
+    """The key goes the same way then."""
+    done = aftrun(*command.split(), "--server", url, flag, env=KEY)
+    assert done.code != 0
+    assert f"warning: {url}: http:// {words}" in done.err or f"{url} is {words}" in done.err
 
 
 def test_the_variable_stands_for_the_flag(aftrun: Run) -> None:

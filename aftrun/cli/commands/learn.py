@@ -105,6 +105,7 @@ class _Read:
 
 def _read_now(flags: serverflags.TargetFlags, job_id: str, known: KnownJob | None) -> _Read:
     """Look at the job. A server that cannot be had is no obstacle where the record knows words."""
+    from aftrun.cli.running import warn
     from aftrun.service import jobs
     from aftrun.service.single_server import must_answer, read_status, single_server
 
@@ -114,7 +115,9 @@ def _read_now(flags: serverflags.TargetFlags, job_id: str, known: KnownJob | Non
     try:
         target = flags.target([job_id])
         spec = target.spec
-        reply = read_status(single_server(spec, flags.environ(spec), hidden=target.hidden), job_id)
+        server = single_server(spec, flags.environ(spec), hidden=target.hidden)
+        warn(server.setup)
+        reply = read_status(server, job_id)
         must_answer(reply, job_id)
     except AftrunError as error:
         if known is None:

@@ -568,3 +568,13 @@ def test_location_names_the_job_where_the_body_says_nothing(content: bytes) -> N
         reply = answered(response(content, "201 Created", f"Location: {elsewhere}"), "POST")
         assert reply.info is None or reply.info.id is None
         assert elsewhere in reply.problem
+
+
+@pytest.mark.parametrize("content", [b"{}", b'{"id": "7"}', b'{"number": null}'])
+def test_an_id_that_is_not_where_the_manifest_says(content: bytes) -> None:
+    """The message names the key that was wrong, and does not blame an address that is one of a job."""
+    payload = response(content, "201 Created", "Location: /v1/adm/jobs/77")
+    reply = answered(payload, "POST", job_info=JobInfoMap(id="number"))
+    assert reply.info is None or reply.info.id is None
+    assert "`server.jobInfo.id`" in reply.problem
+    assert "is not the address" not in reply.problem
