@@ -112,10 +112,14 @@ def search(text: str, value: Json) -> Json:
     Raises:
         jmespath.exceptions.JMESPathError: it is none, goes wrong, takes too many steps or comes to too much.
     """
+    return _found(_interpreter()(), parsed(text), value)
+
+
+def _found(interpreter: Any, tree: Any, value: Json) -> Json:
     import jmespath  # noqa: PLC0415  # as above
 
     try:
-        found: Json = _interpreter()().visit(parsed(text).parsed, value)
+        found: Json = interpreter.visit(tree.parsed, value)
     except RecursionError:
         raise jmespath.exceptions.JMESPathError("the expression is nested too deep") from None
     except jmespath.exceptions.JMESPathError:
@@ -129,14 +133,22 @@ def search(text: str, value: Json) -> Json:
     return found
 
 
+@functools.lru_cache(maxsize=4096)
 def grows(text: str) -> bool:
-    """Whether an expression comes to more than it may whatever it is given: it doubles what it has, again and again."""
+    """Whether an expression comes to more than it may whatever it is given: it doubles what it has, again and again.
+
+    Jobs of one making have the same expressions, so what was found is kept.
+
+    Raises:
+        jmespath.exceptions.JMESPathError, RecursionError: as `parsed`.
+    """
     import jmespath  # noqa: PLC0415  # as above
 
+    tree = parsed(text)
     samples: tuple[Json, ...] = (1, [1], {"a": 1})
     for sample in samples:
         try:
-            search(text, sample)
+            _found(_interpreter()(), tree, sample)
         except jmespath.exceptions.JMESPathError as error:
             if "more than" in str(error):
                 return True

@@ -324,7 +324,6 @@ class Fields:
             with warnings.catch_warnings():
                 # `text` between backticks that is no JSON: an old spelling of a text, which still works.
                 warnings.simplefilter("ignore", PendingDeprecationWarning)
-                expressions.parsed(text)
                 if expressions.grows(text):
                     message = f"{what} is a JMESPath expression that comes to more than it may, whatever it is given"
                     self.findings.error(node, "AFT058", message, "it doubles what it has, again and again")
