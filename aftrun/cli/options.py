@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import field, make_dataclass, replace
+from dataclasses import field, make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,7 @@ from aftrun.cli import complete
 from aftrun.cli.choices import Ci, Output
 from aftrun.cli.flags import Completer, argument, flag
 from aftrun.domain.errors import UsageError
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.report.registry import FORMATS
 from aftrun.system.lines import DEFAULT_STATE_DIR
 

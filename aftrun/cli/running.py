@@ -8,7 +8,6 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -17,6 +16,7 @@ from aftrun.cli.choices import Output
 from aftrun.cli.options import ReportFlags, ViewFlags
 from aftrun.domain.durations import parse_duration
 from aftrun.domain.errors import ExitCode, ManifestError, UsageError
+from aftrun.domain.frozen import replace
 from aftrun.domain.model import Outcome
 from aftrun.system.lines import about_run, record_flag
 from aftrun.system.shell import quoted

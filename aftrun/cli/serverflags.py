@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,7 @@ from aftrun.cli.boundary import say
 from aftrun.cli.flags import flag
 from aftrun.domain import urls
 from aftrun.domain.errors import UsageError
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE, ServerSpec
 from aftrun.domain.values import Template
 from aftrun.system.lines import DEFAULT_STATE_DIR

@@ -9,7 +9,6 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -29,6 +28,7 @@ from aftrun.client.transport import Oversize, Phase, Trace, Wire, pool_classes
 from aftrun.domain import jobids, urls
 from aftrun.domain.digits import exact_json
 from aftrun.domain.errors import UsageError
+from aftrun.domain.frozen import replace
 from aftrun.domain.instants import seconds
 from aftrun.domain.model import Answer, Endpoint, Failure, FailureKind, JobInfo, Json, Reply, State
 from aftrun.domain.secrets import NOTHING_SECRET, Scrubber

@@ -94,6 +94,12 @@ class _Socket(ssl.SSLSocket):
 
     offered: ssl.SSLSession | None = None
 
+    def settimeout(self, value: float | None, /) -> None:
+        """Set it, unless it is that already or a hundredth more: each time, other threads have their turn first."""
+        now = self.gettimeout()
+        if not (value and now and value <= now <= value * 1.01):
+            super().settimeout(value)
+
 
 class _Context(ssl.SSLContext):
     """A context that several threads make connections to one server from, each resuming the session of the last.

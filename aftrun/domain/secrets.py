@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import field
+from typing import TypeVar
 from urllib.parse import quote, quote_plus
 
 from aftrun.domain import decoding
@@ -24,6 +25,7 @@ from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Json
 from aftrun.domain.text import one_line, without_escapes
 
+_T = TypeVar("_T")
 MARK = "***"
 
 _MIN_LENGTH = 4
@@ -212,11 +214,13 @@ class Foreign:
 class Scrubber:
     """Replaces secrets in text by `***`."""
 
-    __slots__ = ("_forms", "_known", "_words")
+    __slots__ = ("_forms", "_held", "_known", "_words")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._known: dict[str, str] = {}
         """What short texts came to: thousands of jobs say the same."""
+        self._held: dict[str, bool] = {}
+        """Whether short texts hold a secret: a job's id comes with every answer about it."""
         self._forms: dict[str, _Forms] = {}
         words: set[str] = set()
         known = {secret for secret in secrets if secret.strip()}
@@ -256,10 +260,7 @@ class Scrubber:
         if clean is None:
             clean = _marked(text, self._spans(text))
             clean = clean if self._words is None else self._words.sub(MARK, clean)
-            if len(text) <= _SHORT:
-                if len(self._known) >= _REMEMBERED:
-                    self._known.clear()
-                self._known[text] = clean
+            _remember(self._known, text, clean)
         return clean
 
     def show(self, text: Foreign, limit: int = 0) -> str:
@@ -268,7 +269,12 @@ class Scrubber:
 
     def holds(self, text: str) -> bool:
         """Whether a text is a secret, or holds one that is too long to stand there by chance, as in a job's id."""
-        return any(end - start >= _SURE_LENGTH or (start, end) == (0, len(text)) for start, end in self._spans(text))
+        held = self._held.get(text)
+        if held is None:
+            spans = self._spans(text)
+            held = any(end - start >= _SURE_LENGTH or (start, end) == (0, len(text)) for start, end in spans)
+            _remember(self._held, text, held)
+        return held
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
         spans: list[tuple[int, int]] = []
@@ -289,6 +295,13 @@ class Scrubber:
         text = value if isinstance(value, str) else repr(value)
         clean = self.scrub(text)
         return value if clean == text else clean
+
+
+def _remember(known: dict[str, _T], text: str, what: _T) -> None:
+    if len(text) <= _SHORT:
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        known[text] = what
 
 
 def _bytes(secret: str) -> bytes:

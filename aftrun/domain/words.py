@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
+from aftrun.domain.frozen import replace
 from aftrun.domain.model import JobInfoMap, Json, State
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from aftrun.domain.frozen import replace
 from aftrun.importer.found import Notebook, Request, Tls, Trouble, Word, words
 from aftrun.importer.marks import has_mark, reference, sole, unknown
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from aftrun.domain.frozen import replace
 from aftrun.importer import rest
 from aftrun.importer.bash import unread
 from aftrun.importer.batch import argv

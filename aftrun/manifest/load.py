@@ -10,12 +10,11 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from aftrun.domain.errors import ManifestError, Problem, Severity, UsageError
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import Manifest
 from aftrun.domain.text import did_you_mean
 from aftrun.domain.values import Outside

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 
 from aftrun.domain.events import instant
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import Attempt, Earlier, JobResult, Json, RunReport, Settlement
 from aftrun.domain.text import camel
 

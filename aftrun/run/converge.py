@@ -8,7 +8,7 @@ of what a new run does about it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from enum import StrEnum
 
 from aftrun.domain import zones
@@ -24,7 +24,7 @@ from aftrun.domain.events import (
     SubmitDeferred,
     SubmitIntended,
 )
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.instants import at_zone
 from aftrun.domain.jobnames import job_key
 from aftrun.domain.model import Json, Outcome

@@ -7,7 +7,6 @@ both give equal reports for equal events.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from aftrun.domain.errors import StateError
 from aftrun.domain.events import (
@@ -31,6 +30,7 @@ from aftrun.domain.events import (
     SubmitIntended,
     Warned,
 )
+from aftrun.domain.frozen import replace
 from aftrun.domain.model import Attempt, Earlier, FileRef, JobResult, Outcome, RunReport, SeenWord, Settlement, State
 from aftrun.domain.text import brief
 from aftrun.domain.values import Origin

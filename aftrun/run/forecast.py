@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from enum import StrEnum
 
 from aftrun.domain.errors import ExitCode
 from aftrun.domain.events import Once
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import When
 from aftrun.domain.values import Lookup, Outside, Template, Value, preview
 from aftrun.run.converge import LastAttempt, Move, decide, differing, up_to_date, why_in_doubt

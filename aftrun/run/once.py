@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from hashlib import blake2s
 from typing import Protocol
 
 from aftrun.domain.events import Once
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import Job
 from aftrun.domain.secrets import NOTHING_SECRET, Scrubber
 from aftrun.domain.values import Bindings, Inside, Lookup, Outside, Unbound, Value, bound, render

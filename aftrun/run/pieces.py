@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from aftrun.domain import urls
 from aftrun.domain.digits import exact_json
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import DEFAULT_KEY_VARIABLE, Job, Json, ServerSpec
 from aftrun.domain.values import Inside, Outside, Template, Value, nothing_inside
 from aftrun.run.plan import Plan, Task

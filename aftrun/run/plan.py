@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from aftrun.domain import zones
 from aftrun.domain.events import JobHeader
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.instants import at_zone, seconds
 from aftrun.domain.jobnames import job_key, job_labels
 from aftrun.domain.model import Job, Json, Manifest, Order, ServerSpec, Strategy

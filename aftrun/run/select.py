@@ -5,11 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 
 from aftrun.domain.errors import UsageError
 from aftrun.domain.events import Reason
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.jobnames import job_key
 from aftrun.domain.model import JobResult, Manifest, Outcome
 from aftrun.domain.values import Template

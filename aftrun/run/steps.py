@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from random import Random
 
 from aftrun.domain.durations import format_duration
@@ -27,7 +26,7 @@ from aftrun.domain.events import (
     SubmitIntended,
     Warned,
 )
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import JobResult, Json, Outcome, Reply, SeenWord, State
 from aftrun.domain.secrets import NOTHING_SECRET, Scrubber
 from aftrun.domain.values import Bindings, Inside, Unbound

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from aftrun.domain.durations import parse_duration
 from aftrun.domain.errors import UsageError
+from aftrun.domain.frozen import replace
 from aftrun.domain.model import Json
 from aftrun.sandbox.shapes import (
     Behaviour,

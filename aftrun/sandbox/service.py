@@ -7,11 +7,11 @@ import ipaddress
 import json
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from aftrun.domain.frozen import replace
 from aftrun.domain.model import Json
 from aftrun.sandbox import fault_injection as mischief
 from aftrun.sandbox.clock import Clock

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from aftrun.domain.errors import UsageError
+from aftrun.domain.frozen import replace
 from aftrun.domain.model import Answer, Json, Reply
 from aftrun.run.pins import Elsewhere
 from aftrun.run.ports import JobApi

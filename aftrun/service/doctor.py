@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from enum import StrEnum
 
 from aftrun.client import probe, proxy
 from aftrun.domain import jobids, urls
 from aftrun.domain.errors import AftrunError, ExitCode, ManifestError, UsageError
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import Answer, Endpoint, Failure, JobInfo, Manifest, ServerSpec, State
 from aftrun.run import policy
 from aftrun.run.verdict import OBSTACLES, worst

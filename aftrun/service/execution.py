@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from random import Random
 
 from aftrun.domain.errors import ExitCode
+from aftrun.domain.frozen import replace
 from aftrun.domain.model import RunReport
 from aftrun.run import expect
 from aftrun.run.claims import place

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aftrun.domain import zones
 from aftrun.domain.errors import ExitCode, ManifestError, StateError, UnderWay, UsageError
 from aftrun.domain.events import Event, RunStarted, SubmitIntended, parse_instant
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import JobResult, Json, RunReport
 from aftrun.domain.past import RECENT, median
 from aftrun.manifest import Loaded, bind, load_all, redact, without_keys

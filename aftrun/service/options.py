@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, fields, replace
+from dataclasses import field, fields
 
 from aftrun.domain.errors import StateError
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import JobInfoMap, Json, Manifest, ServerSpec
 from aftrun.domain.words import from_plain, is_plain, of_server, to_plain, with_learned
 

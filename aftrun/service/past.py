@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
 from aftrun.domain.errors import StateError, UsageError
 from aftrun.domain.events import parse_instant
+from aftrun.domain.frozen import replace
 from aftrun.domain.jobnames import job_key, split_key
 from aftrun.domain.past import WELL, End, JobPast, Past, RunPast
 from aftrun.domain.past import gather as fold_past

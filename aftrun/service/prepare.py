@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 import aftrun
 from aftrun.domain import urls
 from aftrun.domain.errors import UsageError
 from aftrun.domain.events import RunStarted, Source
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.instants import at_zone
 from aftrun.domain.jobnames import job_key
 from aftrun.domain.model import Endpoint, Json, Manifest, ServerSpec, Tls

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
+from aftrun.domain.frozen import replace
 from aftrun.domain.model import RunOutcome, RunReport
 from aftrun.domain.past import JobPast, Past
 from aftrun.run.fold import ReportBuilder

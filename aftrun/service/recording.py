@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from aftrun.domain.errors import ExitCode, StateError, UnderWay
 from aftrun.domain.events import AttemptEnded, Event, JobEnded, Reason, RunEnded, RunResumed, RunStarted, Warned
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import JobResult, Outcome
 from aftrun.run.fold import ReportBuilder
 from aftrun.run.once import Convergence, Found

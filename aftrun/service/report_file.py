@@ -9,7 +9,7 @@ from dataclasses import field
 from pathlib import Path
 
 from aftrun.domain.errors import ExitCode, StateError
-from aftrun.domain.events import Event, JobEnded, RunEnded
+from aftrun.domain.events import Event, RunEnded
 from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import RunReport
 from aftrun.report import json as json_report
@@ -40,38 +40,31 @@ class ReportFile:
     event always writes.
     """
 
-    END_PAUSE, PAUSE = 40, 100
-    """How many times its own cost a rewrite waits when a job has ended, and when something else has happened."""
+    PAUSE = 100
+    """How many times its own cost a rewrite waits."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
         self.error: StateError | None = None
         self._clock = clock
         self._written, self._cost = -math.inf, 0.0
-        self._pause = 0
-        """For what has happened since the last rewrite; 0: nothing has."""
         self._builder: ReportBuilder | None = None
+        self.restless = False
+        """Whether the file is behind, so that `tick` wants to be called."""
 
     def __call__(self, event: Event, builder: ReportBuilder) -> None:
         """Hear one event."""
-        self._builder = builder
-        pause = self.END_PAUSE if isinstance(event, JobEnded) else self.PAUSE
-        self._pause = min(self._pause or pause, pause)
+        self._builder, self.restless = builder, True
         if isinstance(event, RunEnded):
             self.write(builder.report())
         else:
             self.tick()
 
-    @property
-    def restless(self) -> bool:
-        """Whether the file is behind, so that `tick` wants to be called."""
-        return self._pause > 0
-
     def tick(self, *_: object) -> None:
         """Write, if the file is behind and the last time is long enough ago."""
-        if self._pause and self._builder is not None:
+        if self.restless and self._builder is not None:
             now = self._clock.monotonic()
-            if now - self._written >= self._pause * self._cost:
+            if now - self._written >= self.PAUSE * self._cost:
                 self.write(self._builder.report())
                 self._written = self._clock.monotonic()
                 self._cost = self._written - now
@@ -81,12 +74,12 @@ class ReportFile:
 
         Nobody's jobs wait for whoever has the file open: it is written a little later.
         """
-        pause, self._pause = self._pause, 0
+        self.restless = False
         try:
             write_atomic(self.path, json_report.Text(report), ours=True, pauses=())
             self.error = None
         except InUse as error:
-            self.error, self._pause = error, pause
+            self.error, self.restless = error, True
         except StateError as error:
             self.error = error
 

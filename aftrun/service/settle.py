@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import getpass
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from aftrun.domain import jobids
 from aftrun.domain.errors import ExitCode, UnderWay, UsageError
 from aftrun.domain.events import Settled
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import JobResult, Outcome, RunReport
 from aftrun.domain.text import clean, did_you_mean, one_line
 from aftrun.run.fold import ReportBuilder

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 import aftrun
 from aftrun.domain import jobids
 from aftrun.domain.errors import Ambiguous, Refused, Unreachable, UsageError
 from aftrun.domain.events import Accepted, Event, RunStarted
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import (
     DEFAULT_KEY_VARIABLE,
     Answer,

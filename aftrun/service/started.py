@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 from aftrun.domain.errors import ManifestError, Problem
+from aftrun.domain.frozen import replace
 
 PATH = "start"
 """What the manifest is called where others have their path."""

@@ -7,10 +7,10 @@ process holds its lock, and *stopped* (it was killed) when none does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from aftrun.domain.errors import UnderWay, UsageError
+from aftrun.domain.frozen import replace
 from aftrun.domain.model import RunOutcome
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.lock import holder

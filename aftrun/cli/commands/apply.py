@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,7 @@ from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import say
 from aftrun.cli.choices import Output
 from aftrun.cli.flags import flag
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import JobInfoMap, Overlap, Unfinished
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options, serverflags
@@ -11,6 +10,7 @@ from aftrun.cli.boundary import Form, colour, emit
 from aftrun.cli.choices import TextFormat
 from aftrun.cli.flags import argument, flag
 from aftrun.domain.errors import UsageError
+from aftrun.domain.frozen import replace
 from aftrun.domain.text import dumps, one_line
 
 if TYPE_CHECKING:

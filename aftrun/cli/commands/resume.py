@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from aftrun.cli import options, serverflags
 from aftrun.cli.boundary import say
 from aftrun.cli.flags import flag
 from aftrun.cli.running import carry_out, conclude, warn
+from aftrun.domain.frozen import replace
 
 if TYPE_CHECKING:
     from aftrun.service.options import RunOptions

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 from aftrun.cli import options, serverflags
@@ -11,6 +10,7 @@ from aftrun.cli.commands.resume import with_tls
 from aftrun.cli.flags import flag
 from aftrun.cli.running import carry_out
 from aftrun.cli.sandboxes import sandbox_for
+from aftrun.domain.frozen import replace
 
 
 def retry(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from aftrun.cli.choices import ListFormat
 from aftrun.cli.commands.history import since
 from aftrun.cli.flags import flag
 from aftrun.domain.errors import ExitCode
+from aftrun.domain.frozen import replace
 from aftrun.domain.model import Json, Outcome, RunReport, State
 from aftrun.domain.text import dumps
 from aftrun.domain.words import ANY

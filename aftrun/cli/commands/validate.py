@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, assert_never
 
 from aftrun.cli import options
@@ -13,6 +12,7 @@ from aftrun.cli.choices import CheckFormat
 from aftrun.cli.flags import flag
 from aftrun.domain import text
 from aftrun.domain.errors import ExitCode, ManifestError, Problem, Severity
+from aftrun.domain.frozen import replace
 
 if TYPE_CHECKING:
     from aftrun.domain.model import Manifest

@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -15,7 +14,7 @@ import aftrun
 from aftrun.cli.boundary import Form, colour, drawable, say
 from aftrun.cli.choices import Ci, detect
 from aftrun.cli.options import ViewFlags
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

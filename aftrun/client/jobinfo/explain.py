@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from aftrun.client import text
@@ -18,7 +17,7 @@ from aftrun.client.jobinfo import keys, messages
 from aftrun.client.jobinfo.fields import exit_code_of, first_instant, word_of
 from aftrun.domain import jobids
 from aftrun.domain.events import instant
-from aftrun.domain.frozen import dataclass
+from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import JobInfo, JobInfoMap, Json, State
 from aftrun.domain.words import STATES, in_yaml, normal
 

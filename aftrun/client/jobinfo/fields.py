@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,8 +18,15 @@ _EPOCH_UNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9))
 _EARLIEST, _LATEST = 3.15e8, 7.26e9  # 1980 to 2200: zero times (`0001-01-01`, 0) mean "not yet"
 
 
+_USUAL = 40
+"""Characters of a key that is worth remembering: a server's answers have the same ones, again and again."""
+
+
 def _flat(key: str) -> str:
     return key.replace("_", "").replace("-", "").replace(" ", "").lower()
+
+
+_remembered = functools.lru_cache(maxsize=1024)(_flat)
 
 
 class View:
@@ -29,7 +37,7 @@ class View:
     def __init__(self, source: Mapping[str, Any]) -> None:
         self._fields: dict[str, list[Any]] = {}
         for key, value in source.items():
-            name = _flat(key)
+            name = _remembered(key) if len(key) <= _USUAL else _flat(key)
             if name in keys.ALL:
                 self._fields.setdefault(name, []).append(value)
 

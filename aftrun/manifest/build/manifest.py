@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
+from aftrun.domain.frozen import replace
 from aftrun.domain.model import Job, Manifest, Notify, Order, Outcome, Overlap, Strategy, Unfinished
 from aftrun.domain.values import Outside, Template, Value
 from aftrun.manifest.build.fields import Fields, mapping

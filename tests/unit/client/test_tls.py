@@ -720,3 +720,22 @@ def test_a_server_may_close_after_the_handshake(changes: dict[str, Any], said: b
     reply = failures.failure(replace(attempted(ConnectionResetError(104, "reset"), Phase.ANSWER), **changes))
     assert (reply.kind, reply.sent) == (FailureKind.LOST, True)
     assert ("client certificate" in reply.hint) is said
+
+
+def test_a_timeout_is_set_only_where_it_makes_a_difference() -> None:
+    """Never later than asked for by more than a hundredth; no wait and endless ones are set as they are."""
+    context = tls.context(Endpoint(insecure=True), {})
+    ours, theirs = socket.socketpair()
+    with theirs, context.wrap_socket(ours, do_handshake_on_connect=False) as secure:
+        for asked, got in (
+            (10.0, 10.0),
+            (9.95, 10.0),
+            (9.8, 9.8),
+            (9.81, 9.81),
+            (0.0, 0.0),
+            (0.001, 0.001),
+            (None, None),
+            (5.0, 5.0),
+        ):
+            secure.settimeout(asked)
+            assert secure.gettimeout() == got

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from aftrun.domain.frozen import dataclass as ours
+from aftrun.domain.frozen import replace
 from tests.sources import modules
 
 Decorator = Callable[..., Callable[[type], type]]
@@ -112,6 +113,7 @@ EQUAL_TO: list[Callable[[Any], Any]] = [
     copy.deepcopy,
     lambda it: pickle.loads(pickle.dumps(it)),  # noqa: S301  # what we pickled ourselves
     dataclasses.replace,
+    replace,
 ]
 
 
@@ -172,6 +174,18 @@ def test_classes_are_alike(name: str) -> None:
     assert [(each.name, each.type, each.kw_only) for each in dataclasses.fields(fresh)] == [
         (each.name, each.type, each.kw_only) for each in dataclasses.fields(THEIRS[name])
     ]
+
+
+def test_replacing() -> None:
+    """As `dataclasses.replace` does it; what is no field is refused in Python's words."""
+    kind = OURS["Child"]
+    made = kind("n", 3, about="x")
+    for one in (replace, dataclasses.replace):
+        changed = one(made, name="m", tags=("t",))
+        assert changed == kind("m", 3, about="x", tags=("t",))
+        assert made == kind("n", 3, about="x")
+        with pytest.raises(TypeError, match="unexpected keyword argument 'other'"):
+            one(made, other=1)
 
 
 def test_what_differs_in_what_does_not_count_is_equal() -> None:
