@@ -137,14 +137,21 @@ def _message(job: JobResult, label: str, told: dict[str, str]) -> str:
     return text if first == label or len(text) <= max(LONG, len(first)) else f"as {first}"
 
 
-_PLACES = {"accepted": "on the server", "running": "on the server", "pending": "not started"}
-"""Where a job is that has no end, by its phase; all others are being sent."""
+_PLACES = {
+    "accepted": "on the server",
+    "running": "on the server",
+    "pending": "not started",
+    "submitting": "perhaps sent",
+    "deferred": "not delivered yet",
+    "waiting": "between two attempts",
+}
+"""Where a job is that has no end, by its phase: true also of a run that nobody works on any more."""
 
 
 def summary(report: RunReport, *, colour: bool) -> str:
     """The run in one line: `nightly: 9 jobs, 8 succeeded, 1 failed, in 2m5s`."""
     ends = [f"{count} {word}" for word, count in report.counts().items() if count and word != "pending"]
-    places = Counter(_PLACES.get(job.phase, "being sent") for job in report.jobs if job.outcome is None)
+    places = Counter(_PLACES.get(job.phase, job.phase) for job in report.jobs if job.outcome is None)
     counts = ", ".join([*ends, *(f"{count} {word}" for word, count in sorted(places.items(), reverse=True))])
     total = len(report.jobs)
     took = "" if report.duration is None else f" in {human_duration(report.duration)}"

@@ -118,6 +118,23 @@ def test_what_was_not_started_is_told_by_its_number() -> None:
     assert "more, not started" not in few
 
 
+@pytest.mark.parametrize(
+    ("phase", "words"),
+    [
+        ("pending", "not started"),
+        ("submitting", "perhaps sent"),
+        ("deferred", "not delivered yet"),
+        ("waiting", "between two attempts"),
+        ("accepted", "on the server"),
+        ("running", "on the server"),
+    ],
+)
+def test_where_a_job_without_an_end_is(phase: str, words: str) -> None:
+    """Nothing is being sent any more once the run was interrupted or killed."""
+    run = replace(report(result("a", None, phase=phase)), outcome="interrupted")
+    assert table.render(run, colour=False).endswith(f": 1 {words}\n")
+
+
 def test_one_cause_stands_once_in_the_table() -> None:
     """Jobs that share it name the first; a short one is repeated."""
     why = "nothing listens at aft.example.com:44399: connection refused"
