@@ -99,9 +99,9 @@ def bind_all(manifests: Sequence[Manifest], environ: Mapping[str, str], loaded: 
         raise in_place(error, loaded.files) from error
 
 
-def stopping(farewell: str) -> str:
+def stopping(farewell: str, *, sandbox: bool = False) -> str:
     """What is said when a run is told to stop."""
-    return f"stopping: nothing new is started; jobs go on, on the server.\n  {farewell}"
+    return f"stopping: nothing new is started{'' if sandbox else '; jobs go on, on the server'}.\n  {farewell}"
 
 
 @contextlib.contextmanager
@@ -185,7 +185,7 @@ def carry_out(
 
     with RunObservers(Subject.of(setup), view, state_dir, farewell) as watch:
         execution = RunExecution(setup, record, listeners=watch.listeners, watched=watch.client, say=say)
-        with signals(execution.interrupt, stopping(farewell), drawn=watch.drawn):
+        with signals(execution.interrupt, stopping(farewell, sandbox=setup.sandbox), drawn=watch.drawn):
             finished = execution.run(ready)
     return conclude(watch.amend(finished), ending, setup, watch)
 

@@ -26,6 +26,8 @@ LONGEST_READ_WAIT = 60.0
 """Seconds of a `Retry-After` that count on a status read. A read does no harm, and a job's end must be noticed."""
 
 MAY_EXIST = "the job may or may not have been created, so it is not submitted again: check on the server"
+MAY_BE_SENT_AGAIN = "the job may or may not have been created, and `onAmbiguous: resubmit` lets it be submitted again"
+"""The same where the job says so."""
 NAME_ITS_ID = "if it is about this job, say where its id stands with server.jobInfo.id"
 _ALLOW_LIST = (
     "check that the API key is right, and that its IP allow-list (web UI, Settings > API Keys) includes the address of "

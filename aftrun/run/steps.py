@@ -461,6 +461,8 @@ class Steps:
         """One submission is over: check `expect`, take `outputs`, decide about another attempt."""
         events: list[Event] = []
         outputs: dict[str, Json] = {}
+        if policy.may_resubmit(active.task.job.on_ambiguous, ended):
+            ended = replace(ended, message=ended.message.replace(policy.MAY_EXIST, policy.MAY_BE_SENT_AGAIN))
         info = ended.info
         if info is not None:
             ended = self._expect(active, ended)

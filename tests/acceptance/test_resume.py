@@ -157,6 +157,7 @@ def test_an_unanswered_post_is_unknown_after_resume(sandbox: Start, aftrun: Run,
         done = aftrun("resume", "--state-dir", str(folder / ".aftrun"), env={"AFT_API_KEY": server.api_key})
         assert done.code == code, done.err
         assert len(posted(server)) == posts
+        assert ("is not submitted again" in done.err) == (policy == "fail")
 
 
 def test_retry_runs_what_did_not_succeed_and_what_needs_it(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:

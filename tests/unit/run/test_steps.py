@@ -47,7 +47,7 @@ from aftrun.run.claims import Claim
 from aftrun.run.expect import unmet
 from aftrun.run.fold import fold
 from aftrun.run.plan import make_plan
-from aftrun.run.policy import MAY_EXIST, Ended
+from aftrun.run.policy import MAY_BE_SENT_AGAIN, MAY_EXIST, Ended
 from aftrun.run.render import RunFacts
 from aftrun.run.steps import Step, Steps
 from tests.simulation.kernel import EPOCH, World
@@ -299,6 +299,10 @@ def test_ambiguous_submissions_are_made_again_for_as_long_as_was_said() -> None:
     lost = Failure(FailureKind.LOST, sent=True, message="reset")
     first = bench.steps.submitted(bench.active, lost)
     assert [type(each) for each in first.events] == [AttemptEnded, RetryPlanned]
+    for event in first.events:
+        assert isinstance(event, AttemptEnded | RetryPlanned)
+        assert MAY_BE_SENT_AGAIN in event.message
+        assert "not submitted again" not in event.message
     assert 0.125 <= bench.after(first.due) <= 0.25
     bench.world.advance(NOW + 30.0)
     again = bench.steps.submitted(bench.active, lost)
