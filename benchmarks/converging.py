@@ -15,8 +15,6 @@ from benchmarks.common import AFTRUN, Command, Row, ca_file, run, side_by_side
 from benchmarks.sandboxes import Server
 
 INSTANT = "latency: 0s\ndefaults: {queue: 0s, duration: 0s}\n"
-GOAL = 0.15
-"""Seconds over `validate`."""
 
 
 def manifest(jobs: int) -> str:
@@ -57,15 +55,15 @@ def rows(small: bool) -> Iterator[Row]:
             if history:
                 remember(folder / ".aftrun", past, jobs)
             taken = side_by_side(commands, rounds)
-            over = taken["apply"].best - taken["validate"].best
+            mine, other = taken["apply"], taken["validate"]
             yield Row(
                 f"`aftrun apply`, {jobs:,} jobs up to date, {history:,} past ends of jobs on record",
-                "`aftrun validate` of the same manifest, and 0.15 s",
-                f"{over * 1000:.0f} ms over it",
-                f"{taken['validate'].best * 1000:.0f} ms",
-                over / GOAL,
-                "<= 1",
-                f"CPU {(taken['apply'].cpu - taken['validate'].cpu) * 1000:.0f} ms over it",
+                "`aftrun validate` of the same manifest",
+                f"{mine.best * 1000:.0f} ms",
+                f"{other.best * 1000:.0f} ms",
+                mine.best / other.best,
+                "<= 1.3",
+                f"CPU ratio {mine.cpu / other.cpu:.2f}",
             )
 
 

@@ -48,7 +48,7 @@ def workflow(jobs: int, url: str) -> str:
 
 def against_stepci(folder: Path, server: LeanServer, jobs: int, rounds: int) -> Iterator[Row]:
     """Time and memory."""
-    what, goals = f"`aftrun apply -j 16`, {jobs:,} instant jobs", (">= 2.5", "<= 0.5")
+    what, goals = f"`aftrun apply -j 16`, {jobs:,} instant jobs", (">= 3.5", "<= 0.5")
     stepci = node_tool(*STEPCI, "stepci", install=rounds > 1)
     if isinstance(stepci, str):
         yield from (skipped(what, "Step CI", goal, stepci) for goal in goals)

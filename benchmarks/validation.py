@@ -83,11 +83,11 @@ def against_others(path: Path, jobs: int, rounds: int) -> Iterator[Row]:
     note = f"of ours, PyYAML's parser takes {parse:.2f} s of CPU ({parse / taken['ours'].cpu:.0%}); CPU ratio "
     yield faster(what, CHECKER, taken["ours"], taken["checker"], note)
     if isinstance(ajv, str):
-        yield skipped(what, "`ajv-cli`", "<= 4", ajv)
+        yield skipped(what, "`ajv-cli`", "<= 2.5", ajv)
         return
     theirs = taken["ajv"].best
     note += f"{taken['ours'].cpu / taken['ajv'].cpu:.2f}"
-    yield Row(what, "`ajv-cli`", f"{mine:.2f} s", f"{theirs:.2f} s", mine / theirs, "<= 4", note)
+    yield Row(what, "`ajv-cli`", f"{mine:.2f} s", f"{theirs:.2f} s", mine / theirs, "<= 2.5", note)
 
 
 def faster(what: str, against: str, mine: Series, theirs: Series, note: str) -> Row:
@@ -119,9 +119,9 @@ def growth(folder: Path, sizes: tuple[int, int, int]) -> Iterator[Row]:
         )
     for size in sizes:
         file = paths[size].stat().st_size / 1024**2
-        most, allowed = taken[size].rss, 12 * file + 60
+        most, allowed = taken[size].rss, 10 * file + 60
         what = f"`aftrun validate`, memory for {size:,} jobs ({file:.1f} MiB)"
-        yield Row(what, "12 × the file + 60 MiB", f"{most:.0f} MiB", f"{allowed:.0f} MiB", most / allowed, "<= 1")
+        yield Row(what, "10 × the file + 60 MiB", f"{most:.0f} MiB", f"{allowed:.0f} MiB", most / allowed, "<= 1")
 
 
 def rows(small: bool) -> Iterator[Row]:

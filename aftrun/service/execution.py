@@ -119,10 +119,10 @@ class RunExecution:
         reserve()
         path = self._record.report_path(self.setup)
         report_file = None if path is None else ReportFile(path, self._clock)
-        pool = ThreadPool(pool_size(self.setup.plan))
+        done = self._record.done_before(self.setup, self._say)
+        pool = ThreadPool(1 if done else pool_size(self.setup.plan))
         clients: Sequence[Connection] = ()
         try:
-            done = self._record.done_before(self.setup, self._say)
             clients = [NoClient()] * len(self.setup.endpoints) if done else open_clients(self.setup, pool.size)
             with self._record.opened(
                 self.setup, self._clock, say=self._say, hurried=lambda: self._signal != 0
