@@ -28,6 +28,9 @@ def in_yaml(text: str) -> str:
 STATES = (State.QUEUED, State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELLED)
 """The states that words stand for, in the order in which a job goes through them."""
 
+LESS_HOPEFUL_FIRST = (State.FAILED, State.CANCELLED, State.RUNNING, State.QUEUED, State.SUCCEEDED)
+"""Where two lists hold the same word, the less hopeful one counts."""
+
 EXPRESSIONS = {
     "id": "id",
     "status": "status",

@@ -70,7 +70,7 @@ def forecasts(
             else:
                 found = _PLAIN
             if waits is not None and task.job.when is When.SUCCESS and found.does is not Does.UP_TO_DATE:
-                found = Forecast(Does.SKIP, f"skipped, since {plan.tasks[waits].job.name} waits for a person")
+                found = Forecast(Does.SKIP, f"skipped, since {plan.tasks[waits].label} waits for a person")
             result[task.index] = found
     return result
 

@@ -62,7 +62,8 @@ class Gate:
         self._stage = -1
         self._open = 0
         self._active = 0
-        self._broken = False
+        self._broken = ""
+        """The first manifest that ended badly."""
         self._failing_fast = False
         self.closed = False
         """Nothing new starts any more (an interruption, a full disk)."""
@@ -94,8 +95,8 @@ class Gate:
         """
         if self.done or self._open:
             return None
-        if self._stage >= 0:
-            self._broken = self._broken or any(self._marks[task.index] is Mark.BAD for task in self._tasks())
+        if self._stage >= 0 and any(self._marks[task.index] is Mark.BAD for task in self._tasks()):
+            self._broken = self._broken or self._plan.stages[self._stage].name
         self._stage += 1
         if self._stage >= len(self._plan.stages):
             return None
@@ -109,7 +110,7 @@ class Gate:
                 self._hold(task)
         free = [task for task in tasks if self._places[task.index] is _Place.FREE]
         if self._broken and not self._plan.keep_going:
-            why = "an earlier manifest ended badly (see --keep-going)"
+            why = f"not started, since manifest {self._broken} ended badly (see --keep-going)"
             return self._take_away([Skip(task.index, Reason.FAIL_FAST, why) for task in free])
         skips = [skip for task in free if not self._missing[task.index] for skip in self._open_up(task)]
         self._take_away(skips)
@@ -204,9 +205,9 @@ class Gate:
         return self._take_away([self._apart(task) for task in waiting])
 
     def _apart(self, task: Task) -> Skip:
-        holder = self._plan.tasks[self._stuck[task.job.concurrency]].job
-        why = "it was not waited for" if not holder.wait else "nobody saw its end"
-        message = f"not started, since {holder.name} has the same concurrency key and may still be running: {why}"
+        holder = self._plan.tasks[self._stuck[task.job.concurrency]]
+        why = "it was not waited for" if not holder.job.wait else "nobody saw its end"
+        message = f"not started, since {holder.label} has the same concurrency key and may still be running: {why}"
         return Skip(task.index, Reason.NEEDS, message)
 
     def _open_up(self, task: Task) -> list[Skip]:
@@ -217,7 +218,7 @@ class Gate:
         if when is When.FAILURE and bad is None:
             return [Skip(task.index, Reason.NOT_NEEDED, "runs on failure only, and none of its needs failed")]
         if when is When.SUCCESS and bad is not None:
-            return [Skip(task.index, Reason.NEEDS, f"it needs {self._plan.tasks[bad].job.name}, which did not succeed")]
+            return [Skip(task.index, Reason.NEEDS, f"it needs {self._plan.tasks[bad].label}, which did not succeed")]
         if when is When.SUCCESS and neutral:
             return [Skip(task.index, Reason.NOT_NEEDED, "it needs a job that was not needed")]
         if task.job.concurrency in self._stuck:
@@ -233,7 +234,7 @@ class Gate:
         if self._failing_fast or not self._plan.stages[self._stage].strategy.fail_fast:
             return []
         self._failing_fast = True
-        why = f"not started, since {bad.job.name} ended badly (see --keep-going)"
+        why = f"not started, since {bad.label} ended badly (see --keep-going)"
         return self._take_away(
             [
                 Skip(task.index, Reason.FAIL_FAST, why)

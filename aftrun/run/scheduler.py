@@ -429,7 +429,7 @@ class Scheduler:
         for index in step.shared:
             other = self._jobs[index]
             if other.phase is Phase.WATCH:
-                self._follow(other, self._steps.lose_id(other, active.task.job.name))
+                self._follow(other, self._steps.lose_id(other, active.task.label))
         if step.end is not None:
             self._end(active, step.end)
         elif step.due is not None:

@@ -193,7 +193,7 @@ class Steps:
         if differs and move is not Move.DOUBT:
             what = ", ".join(differs)
             message = (
-                f"{active.task.job.name}: {what} {'is' if len(differs) == 1 else 'are'} not what run {last.run} sent "
+                f"{active.task.label}: {what} {'is' if len(differs) == 1 else 'are'} not what run {last.run} sent "
                 f"under the same `once`; nothing is sent again\nto send it all the same: --again"
             )
             events += (Warned(event.at, self._scrubber.scrub(message), active.task.key),)
@@ -217,7 +217,7 @@ class Steps:
         active.accepted = now - max(0.0, wall - (last.accepted_at or wall))
         active.outputs = JobOutputs(active.job_id)
         place = self._places[active.task.server]
-        self._claims.add(place, active.job_id, Claim(active.task.index, active.attempt, active.task.job.name))
+        self._claims.add(place, active.job_id, Claim(active.task.index, active.attempt, active.task.label))
         over = self._over_at_once(active)
         if over is not None:
             return replace(over, events=(*events, *over.events))
@@ -283,7 +283,7 @@ class Steps:
             self.clock.now(), active.task.key, active.attempt, created.job_id, created.state, created.id_field or None
         )
         place = self._places[active.task.server]
-        self._claims.add(place, active.job_id, Claim(active.task.index, active.attempt, active.task.job.name))
+        self._claims.add(place, active.job_id, Claim(active.task.index, active.attempt, active.task.label))
         over = self._over_at_once(active)
         if over is not None:
             return replace(over, events=(event, *over.events))
@@ -413,7 +413,7 @@ class Steps:
         events += self._sighted(active, info.status, info.state)
         if decision.note and not active.noted:
             active.noted = True
-            events.append(Warned(at, f"{active.task.job.name}: {decision.note}", key))
+            events.append(Warned(at, f"{active.task.label}: {decision.note}", key))
         return events
 
     def _sighted(self, active: ActiveJob, word: str, state: State) -> list[Event]:
@@ -429,7 +429,7 @@ class Steps:
         if state is not State.UNLISTED:
             return []
         about = self._commands.about(active.job_id)
-        name = active.task.job.name
+        name = active.task.label
         if self._is_news(server, "new", word):
             return [Warned(at, sightings.new_word(name, active.words, passed, about), active.task.key)]
         still = now - active.still_since
@@ -528,7 +528,7 @@ class Steps:
             found, problem = search(path, raw)
             if found is None:
                 why = problem or "the job info has nothing there"
-                text = f"{active.task.job.name}: output {name} ({path}) is empty: {why}"
+                text = f"{active.task.label}: output {name} ({path}) is empty: {why}"
                 events.append(Warned(self.clock.now(), self._scrubber.scrub(text), active.task.key))
             outputs[name] = found
         return outputs
@@ -547,7 +547,7 @@ class Steps:
     def recall(self, active: ActiveJob, seen: JobResult) -> None:
         """Which ids a job was given, from the record. To be told of all jobs before any is adopted."""
         for attempt in seen.attempts:
-            self._claims.recall(self._places[active.task.server], active.task.index, active.task.job.name, attempt)
+            self._claims.recall(self._places[active.task.server], active.task.index, active.task.label, attempt)
             self._passed[active.task.server] |= sightings.followed(attempt.words)
 
     def adopt(self, active: ActiveJob, seen: JobResult) -> Step:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from aftrun.domain.model import JobInfoMap, State
-from aftrun.domain.words import normal
+from aftrun.domain.words import LESS_HOPEFUL_FIRST, normal
 
 DEFAULT_STATES: Mapping[State, tuple[str, ...]] = {
     State.QUEUED: (
@@ -63,10 +63,7 @@ _HALF_GOOD = re.compile(
 _PLAIN = frozenset(map(normal, PLAIN))
 _OVER = frozenset(map(normal, OVER))
 _CONDITIONAL = frozenset(map(normal, CONDITIONAL))
-_ORDER = (State.FAILED, State.CANCELLED, State.RUNNING, State.QUEUED, State.SUCCEEDED)
-"""Where two lists hold the same word, the less hopeful one counts."""
-
-_defaults = {normal(word): state for state in reversed(_ORDER) for word in DEFAULT_STATES[state]}
+_defaults = {normal(word): state for state in reversed(LESS_HOPEFUL_FIRST) for word in DEFAULT_STATES[state]}
 
 
 class Words:
@@ -77,7 +74,7 @@ class Words:
     def __init__(self, mapping: JobInfoMap) -> None:
         lists = dict(mapping.states)
         self._replaced = frozenset(lists)
-        self._given = {normal(word): state for state in reversed(_ORDER) for word in lists.get(state, ())}
+        self._given = {normal(word): state for state in reversed(LESS_HOPEFUL_FIRST) for word in lists.get(state, ())}
 
     def is_given(self, word: str) -> bool:
         """Whether the user listed this very word: then nothing in the object overrules it but the exit code."""

@@ -10,6 +10,7 @@ from aftrun.domain.model import DEFAULT_KEY_VARIABLE, JobInfoMap, Poll, ServerSp
 from aftrun.domain.values import Origin, Outside, Template, Value
 from aftrun.domain.words import EXPRESSIONS
 from aftrun.manifest.build.fields import Fields, mapping
+from aftrun.manifest.check import lint
 from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode
 
@@ -118,11 +119,11 @@ def _states(node: MapNode | None, fields: Fields) -> tuple[tuple[State, tuple[st
     if node is None:
         return ()
     known = {state.value: state for state in State}
-    return tuple(
-        (known[key.text], tuple(text for text, _ in fields.fixed_list(value, "a state's name")))
-        for key, value in node.pairs()
-        if key.text in known
-    )
+    found = {
+        known[key.text]: fields.fixed_list(value, "a state's name") for key, value in node.pairs() if key.text in known
+    }
+    lint.words_of_two_states(found, fields.findings)
+    return tuple((state, tuple(text for text, _ in words)) for state, words in found.items())
 
 
 def job_info(node: MapNode | None, fields: Fields) -> JobInfoMap:
@@ -224,7 +225,7 @@ def server(node: MapNode, fields: Fields, name: str = "") -> ServerSpec:
 def servers(document: MapNode, fields: Fields) -> tuple[ServerSpec, ...]:
     """The servers of a manifest, the default one first."""
     single, several = document.key("server"), document.key("servers")
-    if single is not None and several is not None:
+    if isinstance(document.get("server"), MapNode) and single is not None and several is not None:
         message = f"'server' (line {single.line}) and 'servers' (line {several.line}) cannot stand together"
         hint = "move the single server into servers, under a name"
         fields.findings.error(several, "AFT060", message, hint)

@@ -77,6 +77,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "AFT116": "text that ends at a #",
         "AFT117": "character that is not seen",
         "AFT118": "typographic quotes",
+        "AFT119": "word that stands under two states",
         "AFT120": "variable that is shown and looks like a secret",
     }
 )

@@ -6,9 +6,12 @@ A habit has one word of ours for it. What is said stays what it was (unknown key
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from aftrun.manifest.parse.nodes import ListNode, MapNode, Node
+from aftrun.domain import urls
+from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode
+
+_LONGEST_URL = 80
 
 KEYS: Mapping[str, str] = {
     "if": "when: success, failure or always",
@@ -70,6 +73,23 @@ def key_hint(name: str) -> str:
     if found.startswith("nothing: "):
         return found.removeprefix("nothing: ")
     return f"write {found}" if found else ""
+
+
+def server_hint(path: Sequence[str | int], node: Node) -> str:
+    """What to write where a server is given in another form than at this place; empty: nothing that is known."""
+    key = path[-1] if path else ""
+    if key == "server" and isinstance(node, MapNode):  # of a job, or of defaults
+        return "describe it under servers: {NAME: {url: …}}, and write server: NAME"
+    if not isinstance(node, ScalarNode) or path not in (["server"], ["servers", key]):
+        return ""
+    text = node.text
+    if key == "server" and text != "localhost" and not any(sign in text for sign in ".:/$"):
+        return "which of `servers` a job uses stands in the job, or for all under defaults: {server: NAME}"
+    try:
+        url = text if "$" in text else urls.full_url(text)
+    except ValueError:
+        url = ""
+    return f'write {key}: {{url: "{url if 0 < len(url) <= _LONGEST_URL else "https://HOST:44399"}"}}'
 
 
 _FILES: tuple[tuple[str, tuple[str, ...], str], ...] = (

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from aftrun.domain.model import Job, Manifest, When
+from aftrun.domain.model import Job, Manifest, State, When
 from aftrun.domain.text import brief, did_you_mean, unseen_names
 from aftrun.domain.values import Template, Value
+from aftrun.domain.words import LESS_HOPEFUL_FIRST, normal
 from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.check.masking import looks_secret
 from aftrun.manifest.outside import keys_of
@@ -82,6 +83,19 @@ def once(node: Node, value: Value | None, findings: Findings) -> None:
             message = f"{part.text} is new in every run, so no run finds what an earlier one has done under this key"
             hint = "use what stays the same, such as ${{ run.date }}"
             findings.warning(node, "AFT113", message, hint)
+
+
+def words_of_two_states(lists: Mapping[State, Sequence[tuple[str, Node]]], findings: Findings) -> None:
+    """A server's word that stands under two states, however it is spelled there."""
+    meant: dict[str, State] = {}
+    for state, words in lists.items():
+        for word, node in words:
+            other = meant.setdefault(normal(word), state)
+            if other is not state:
+                counts = min(state, other, key=LESS_HOPEFUL_FIRST.index)
+                message = f"{brief(word)!r} stands under {other} and under {state}: {counts} counts, the less hopeful one"
+                hint = "keep it where it belongs; words are compared without case, blanks, - and _"
+                findings.warning(node, "AFT119", message, hint)
 
 
 def shown_variables(manifests: Sequence[Manifest], findings: Findings) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from aftrun.domain.text import brief, did_you_mean
+from aftrun.manifest.check import habits
 from aftrun.manifest.check.diagnostics import Findings
 from aftrun.manifest.check.keys import SELECTORS, misspelt_selector, unknown_keys
 from aftrun.manifest.check.layout import Schema, unfold
@@ -199,7 +200,9 @@ def _wrong_value(error: Any, root: Node, findings: Findings, title: str, defs: S
         expected = _PATTERNS.get(name, expected)
     if error.validator == "anyOf" and isinstance(node, ScalarNode):
         code = _code_of_alternatives(error, code)
-    findings.error(node, code, f"{subject} must be {expected}", _hint(node, name, error, expected))
+    of_server = not isinstance(node, ScalarNode) or expected == _TYPES["object"]
+    hint = (of_server and habits.server_hint(path, node)) or _hint(node, name, error, expected)
+    findings.error(node, code, f"{subject} must be {expected}", hint)
 
 
 _PATTERNS = {"submit": "a path that begins with /", "status": "a path that begins with / and holds {id}"}

@@ -205,6 +205,29 @@ def test_stages_follow_one_another() -> None:
     assert one.done
 
 
+def test_a_skip_names_the_job_that_it_follows_from_as_the_run_does() -> None:
+    """`manifest/job` where two manifests have a job of that name, the name alone where one has; and the manifest."""
+
+    def night(name: str) -> Manifest:
+        held = job("held", wait=False, concurrency="k")
+        return parallel(job("load"), job("tell", needs=("load",)), held, job("behind", concurrency="k"), name=name)
+
+    one = gate(night("eu"), night("us"), parallel(job("last"), name="end"))
+    assert take(one) == [0, 2]
+    said = [skip.message for skip in (*one.end(0, Mark.BAD), *one.end(2, Mark.GOOD, seen=False))]
+    assert said == [
+        "it needs eu/load, which did not succeed",
+        "not started, since eu/held has the same concurrency key and may still be running: it was not waited for",
+    ]
+    assert one.end(1, Mark.BAD) == one.end(3, Mark.BAD) == []
+    assert {skip.message for skip in one.advance() or ()} == {
+        "not started, since manifest eu ended badly (see --keep-going)"
+    }
+    fast = gate(parallel(job("a"), job("b"), fail_fast=True, max_parallel=1, name="m"), parallel(job("b"), name="n"))
+    assert take(fast) == [0]
+    assert [skip.message for skip in fast.end(0, Mark.BAD)] == ["not started, since a ended badly (see --keep-going)"]
+
+
 def test_keep_going_begins_the_next_stage_all_the_same() -> None:
     """`--keep-going` goes on to the next manifest after a bad end."""
     one = gate(parallel(job("a"), name="m1"), parallel(job("b"), name="m2"), keep_going=True)
