@@ -18,6 +18,7 @@ from aftrun.system.gitinfo import work_tree
 from aftrun.system.inputs import read_input
 
 NAME = ".aftrun-policy.yaml"
+_MISNAMED = ".aftrun-policy.yml"
 _LARGEST = 1024 * 1024
 _KEYS = ("servers", "env", "files", "keyring", "scripts", "notify")
 
@@ -30,7 +31,7 @@ def in_force(given: Path | None) -> Policy:
 
     Raises:
         ManifestError: it is no policy.
-        UsageError: it cannot be read.
+        UsageError: it cannot be read, is empty, or has a name that is not looked for.
     """
     path = given if given is not None else _nearest()
     return OPEN if path is None else read(path)
@@ -43,7 +44,12 @@ def _nearest() -> Path | None:
         return None  # the folder is gone, and what was in it
     root = work_tree(here)
     folders = [here] if root is None else [each for each in (here, *here.parents) if each.is_relative_to(root)]
-    return next((folder / NAME for folder in folders if os.path.lexists(folder / NAME)), None)
+    for folder in folders:
+        if os.path.lexists(folder / NAME):
+            return folder / NAME
+        if os.path.lexists(misnamed := folder / _MISNAMED):
+            raise UsageError(f"{misnamed} is not looked for, so it holds nobody to anything", hint=f"call it {NAME}")
+    return None
 
 
 def read(path: Path) -> Policy:
@@ -51,7 +57,7 @@ def read(path: Path) -> Policy:
 
     Raises:
         ManifestError: it is none, with the places of all mistakes.
-        UsageError: it cannot be read.
+        UsageError: it cannot be read, or is empty.
     """
     try:
         data = read_input(path, _LARGEST)
@@ -59,6 +65,9 @@ def read(path: Path) -> Policy:
         hint = "check the path; without a policy that can be read, nothing is sent"
         raise UsageError(f"the policy {path} cannot be read: {error.strerror or error}", hint=hint) from None
     found = of_schema("policy", str(path), data[:_LARGEST])
+    if found is None:  # what was to be written there was not: a copy, say, that failed
+        hint = "a key that is left out allows all; if that is meant, write version: 1"
+        raise UsageError(f"the policy {path} is empty, and an empty one would allow all", hint=hint)
     said = found if isinstance(found, dict) else {}
     lists = {key: tuple(map(str, value)) for key in _KEYS if isinstance(value := said.get(key), list)}
     for pattern in lists.get("servers", ()):

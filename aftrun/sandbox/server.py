@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from aftrun.domain.errors import UsageError
+from aftrun.domain.urls import header_value_fault
 from aftrun.sandbox.certificate import HOSTS, Certificate, missing, self_signed
 from aftrun.sandbox.clock import Clock, SteadyClock
 from aftrun.sandbox.jobs import JobRecord, Store
@@ -60,6 +61,9 @@ class Sandbox:
     ) -> None:
         if not speed > 0:
             raise UsageError(f"the sandbox's speed must be more than 0, not {speed}", hint="1 is real time, 10 is fast")
+        if fault := header_value_fault(api_key) if api_key else "it is empty":
+            hint = "no request could name it; without any, the key is sandbox-key"
+            raise UsageError(f"the sandbox's API key is not usable: {fault}", hint=hint)
         for address in allow:
             try:
                 ipaddress.ip_network(address, strict=False)

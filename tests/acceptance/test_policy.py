@@ -220,7 +220,12 @@ def test_resume_and_retry_go_by_the_policy_of_now(house: Path, sandbox: Start, a
         ("servers: ['ftp://x']", "it must begin with https://"),
         ("server: [x]", "did you mean 'servers'"),
         ("env: [1]", "env"),
-        ("version: 2", "version"),
+        ("version: 2", "unknown version of the policy format"),
+        ("", "is empty, and an empty one would allow all"),
+        ("# to be written\n", "is empty"),
+        ("null\n", "is empty"),
+        ("version: 1\n---\nscripts: []\n", "a policy is one document, and another begins here"),
+        ("scripts: []\n---\nscripts: ['*']\n", "policy.yaml:3:1"),
         ("[", "policy.yaml:2"),
         ("- a", "policy.yaml:1"),
     ],
@@ -233,6 +238,19 @@ def test_a_policy_that_is_none(text: str, words: str, house: Path, aftrun: Run) 
     assert done.code == 2, done.err
     assert "not found" not in done.err
     assert words in done.err or "policy.yaml:1" in done.err
+
+
+def test_a_policy_under_another_name_is_not_passed_over(house: Path, aftrun: Run) -> None:
+    """Manifests may end in .yml; a policy that did would guard nothing, and nobody would notice."""
+    (house / "m.yaml").write_text(job("jobs: [{scriptName: evil}]"))
+    (house / "policy.yaml").rename(house / ".aftrun-policy.yml")
+    done = aftrun("validate", "m.yaml")
+    assert done.code == 2
+    assert ".aftrun-policy.yml is not looked for" in done.err
+    assert "call it .aftrun-policy.yaml" in done.err
+    assert aftrun("validate", "m.yaml", "--policy", ".aftrun-policy.yml").code == 2
+    (house / ".aftrun-policy.yaml").write_text("version: 1\n")
+    assert aftrun("validate", "m.yaml").code == 0
 
 
 @pytest.mark.parametrize("name", ["missing.yaml", "secrets"])

@@ -124,7 +124,8 @@ def report(error: Any, root: Node, findings: Findings, title: str, defs: Schema)
     elif keyword in ("const", "not") and "description" in error.schema and path[-1:] != ["version"]:
         _impossible(error, root, findings, title)
     elif keyword == "const":
-        message, hint = "unknown version of the manifest format", "this aftrun knows version 1"
+        what = title.removeprefix("the ") if title in ("the policy", "the scenario") else "manifest"
+        message, hint = f"unknown version of the {what} format", "this aftrun knows version 1"
         if isinstance(node, ScalarNode) and not node.plain and node.text.strip() == "1":
             message, hint = "version must be the number 1, without quotes", "write version: 1"
         findings.error(node, "AFT031", message, hint)

@@ -16,7 +16,7 @@ from aftrun.system.schemas import validator
 
 
 def read(path: str, data: bytes) -> Json:
-    """The first document of a scenario file as plain data, which fits schemas/scenario.schema.json. Empty text is None.
+    """A scenario file as plain data, which fits schemas/scenario.schema.json. Empty text is None.
 
     Raises:
         ManifestError: it is not YAML, passes the limits that manifests have, or does not fit the schema.
@@ -25,10 +25,11 @@ def read(path: str, data: bytes) -> Json:
 
 
 def of_schema(name: str, path: str, data: bytes) -> Json:
-    """The first document of a file as plain data, which fits the schema of that name. Empty text is None.
+    """A file of one document as plain data, which fits the schema of that name. Empty text is None.
 
     Raises:
-        ManifestError: it is not YAML, passes the limits that manifests have, or does not fit the schema.
+        ManifestError: it is not YAML, holds several documents, passes the limits that manifests have, or does not fit
+            the schema.
     """
     problems: list[Problem] = []
     found = documents(Source(path, data), problems)
@@ -38,6 +39,8 @@ def of_schema(name: str, path: str, data: bytes) -> Json:
         return None
     value = nodes.plain(found[0])
     findings = Findings()
+    for more in found[1:]:
+        findings.error(more, "AFT020", f"a {name} is one document, and another begins here", "remove the line `---`")
     check = validator(name)
     for error in check.iter_errors(value):
         for each in _meant(error):

@@ -173,6 +173,13 @@ def test_allow_list_that_makes_no_sense() -> None:
         Sandbox(speed=0)
 
 
+@pytest.mark.parametrize(("key", "why"), [("", "empty"), ("a\nb", "line break"), ("k\u2603", "ASCII"), (" k", "blank")])
+def test_a_key_that_no_request_can_name(key: str, why: str) -> None:
+    """It is refused, since nobody could use that sandbox."""
+    with pytest.raises(UsageError, match=f"API key is not usable: .*{why}"):
+        Sandbox(api_key=key)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
