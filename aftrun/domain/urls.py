@@ -103,7 +103,17 @@ def parse_url(text: str) -> ServerUrl:
             host = host.encode("idna").decode("ascii")
         except UnicodeError as error:
             raise ValueError("its host is not a name that DNS can hold") from error
-    return ServerUrl(parts.scheme, host, port or _PORTS[parts.scheme], parts.path.rstrip("/"))
+    return ServerUrl(parts.scheme, _one_spelling(host), port or _PORTS[parts.scheme], parts.path.rstrip("/"))
+
+
+def _one_spelling(host: str) -> str:
+    """An address of IPv6 as RFC 5952 writes it: `2001:db8::1` for `2001:DB8:0:0:0:0:0:1`. Any other host as it is."""
+    if ":" not in host:
+        return host
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:  # an address of a version to come (`v1.x`), which no system here connects to
+        return host
 
 
 def url_fault(text: str) -> str:

@@ -60,7 +60,8 @@ _ASK_AGAIN = 0.2
 
 
 def _without_value(error: Unbound) -> Step:
-    message = f"{error} has no value, since the job that it names handed nothing of that name on; nothing was sent"
+    why = "handed nothing of that name on, or a text that holds a secret, which no later run can read"
+    message = f"{error} has no value, since the job that it names {why}; nothing was sent"
     return Step(end=Ended(Outcome.REJECTED, Reason.VALUE, message))
 
 

@@ -43,10 +43,15 @@ def test_which_hosts_are_this_machine(host: str, here: bool) -> None:
         ("HTTPS://aft.example.com:44399/v/", "https://aft.example.com:44399", "/v"),
         ("http://[::1]:80", "http://[::1]:80", ""),
         ("https://bücher.example", "https://xn--bcher-kva.example:443", ""),
+        ("https://[2001:DB8:0:0:0:0:0:1]:44399", "https://[2001:db8::1]:44399", ""),
+        ("https://[2001:db8::0001]:44399", "https://[2001:db8::1]:44399", ""),
+        ("https://[0:0:0:0:0:0:0:1]:1", "https://[::1]:1", ""),
+        ("https://[fe80::0:1%25eth0]:1", "https://[fe80::1%25eth0]:1", ""),
+        ("https://[v1.x:y]:1", "https://[v1.x:y]:1", ""),
     ],
 )
 def test_two_spellings_of_a_server_have_one_origin(text: str, origin: str, path: str) -> None:
-    """Case, the dot at the end of a name, the default port and umlauts make no difference."""
+    """Case, the dot at the end of a name, the default port, umlauts and zeros of IPv6 make no difference."""
     found = urls.parse_url(text)
     assert (found.origin, found.path) == (origin, path)
     assert found.secure is text.lower().startswith("https")

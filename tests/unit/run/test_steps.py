@@ -228,6 +228,12 @@ def test_an_accepted_job_that_is_not_waited_for_ends() -> None:
     assert step.events[1:] == (ended(Outcome.SUBMITTED, Reason.DONE, "accepted; not waited for"),)
 
 
+NO_VALUE = (
+    "has no value, since the job that it names handed nothing of that name on, or a text that holds a secret, which no "
+    "later run can read; nothing was sent"
+)
+
+
 def test_an_attempt_that_lacks_a_value_is_none() -> None:
     """The job that it names handed nothing on: nothing is sent, and the attempt does not count."""
     text = "${{ jobs.b.id }}"
@@ -236,7 +242,7 @@ def test_an_attempt_that_lacks_a_value_is_none() -> None:
     bench.active.attempt = 4
     step = bench.steps.begin(bench.active)
     assert step.end is not None
-    message = f"{text} has no value, since the job that it names handed nothing of that name on; nothing was sent"
+    message = f"{text} {NO_VALUE}"
     assert (step.end, bench.active.attempt) == (Ended(Outcome.REJECTED, Reason.VALUE, message), 4)
 
 

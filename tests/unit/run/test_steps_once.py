@@ -25,6 +25,7 @@ from aftrun.run.render import JobOutputs, RunFacts
 from aftrun.run.sightings import Commands
 from aftrun.run.steps import Step, Steps
 from tests.simulation.kernel import EPOCH, World
+from tests.unit.run.test_steps import NO_VALUE
 from tests.unit.world import ONE, RUN, job, parallel
 
 KEY = "main/a"
@@ -316,9 +317,7 @@ def test_a_key_is_made_of_all_that_a_param_may_be_made_of(once: Template, key: s
 def test_a_key_that_is_made_of_nothing_starts_nothing() -> None:
     """What it names was not handed on, or is empty: nothing is sent, and it is said what is missing."""
     bench = Bench(Record(), once=inside("jobs", "b", "id"))
-    message = (
-        "${{ jobs.b.id }} has no value, since the job that it names handed nothing of that name on; nothing was sent"
-    )
+    message = f"${{{{ jobs.b.id }}}} {NO_VALUE}"
     assert bench.steps.converge(bench.active) == Step(end=Ended(Outcome.REJECTED, Reason.VALUE, message))
     bench.other.outputs = JobOutputs(" ")
     message = "its `once` comes to an empty key, under which it would never run again; nothing was sent"
