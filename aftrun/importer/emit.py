@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 import urllib.parse
 from collections.abc import Callable, Iterable, Sequence
 
 from aftrun.domain import urls
+from aftrun.domain.digits import as_written, exact_json
 from aftrun.domain.frozen import dataclass
 from aftrun.importer.found import FoundJob, Number, Scalar, Tls
 from aftrun.importer.marks import Mark, first_unknown, has_mark, joined, only_marks, sole
@@ -300,7 +302,7 @@ def _param(writer: _Writer, key: str, value: Scalar, line: int) -> str:
             return scalar(writer.text(value.text))
         sent = _sent(value.text)
         if sent != value.text:
-            said = f"the number of the param {key} goes out as {sent}; in quotes it would go out as the text that it is"
+            said = f"the number of the param {key} goes out as {sent}"
             writer.remark(line, said)
         return value.text
     if value and writer.looks_secret(key) and not sole(value):
@@ -309,10 +311,9 @@ def _param(writer: _Writer, key: str, value: Scalar, line: int) -> str:
 
 
 def _sent(digits: str) -> str:
-    """A number as aftrun sends it."""
-    if re.fullmatch(r"-?[0-9]+", digits):
-        return digits
-    return json.dumps(float(digits))
+    """A number as aftrun sends it: with its digits where JSON can carry them, and as text where it is none for JSON."""
+    number = as_written(digits)
+    return exact_json(number) if math.isfinite(number) else json.dumps(digits)
 
 
 def _server_names(servers: Sequence[_Server]) -> dict[_Server, str]:

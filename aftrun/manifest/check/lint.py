@@ -93,9 +93,9 @@ def words_of_two_states(lists: Mapping[State, Sequence[tuple[str, Node]]], findi
             other = meant.setdefault(normal(word), state)
             if other is not state:
                 counts = min(state, other, key=LESS_HOPEFUL_FIRST.index)
-                message = f"{brief(word)!r} stands under {other} and under {state}: {counts} counts, the less hopeful one"
+                what = f"{brief(word)!r} stands under {other} and under {state}"
                 hint = "keep it where it belongs; words are compared without case, blanks, - and _"
-                findings.warning(node, "AFT119", message, hint)
+                findings.warning(node, "AFT119", f"{what}: {counts} counts, the less hopeful one", hint)
 
 
 def shown_variables(manifests: Sequence[Manifest], findings: Findings) -> None:
