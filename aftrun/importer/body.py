@@ -121,7 +121,7 @@ def job_of(request: Request, notebook: Notebook) -> FoundJob | None:
         return None
     if method.upper() != "POST" and not has_mark(method):
         what = (
-            "reads a job's status; left out, since aftrun waits by itself"
+            "sends no body, so it starts no job (is a quote open, or does the line end too early?); left out"
             if method in ("GET", "HEAD")
             else (
                 f"is a {method}, and jobs are started with POST; left out"

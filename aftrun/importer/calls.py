@@ -20,7 +20,7 @@ _CALLS = ("curl", "aft")
 _SHELLS = ("bash", "sh", "dash", "zsh", "ksh", "su", "ssh")
 _PLAIN = words(
     "sudo doas nohup time exec command then do else call start env nice ionice timeout stdbuf flock setsid chronic "
-    "caffeinate @curl @aft if for not eval builtin xargs"
+    "caffeinate @curl @aft if for not eval builtin"
 )
 """Programs and words that change nothing about the request of the command behind them."""
 _SAYS = words(

@@ -100,6 +100,7 @@ def _read(language: Language, text: str, line: int, notebook: Notebook) -> None:
         _walk(Language(inner), part, at)
 
     def _walk(kind: Language, part: str, at: int) -> None:
+        part = _continued(kind, part, at, notebook)
         if kind is Language.POWERSHELL:
             PowerShell(notebook, calls, for_powershell(plain_quotes(part, notebook)), at).read()
         elif kind is Language.CMD:
@@ -250,6 +251,26 @@ def _without_prompts(text: str) -> str:
             lines[number] = re.sub(r"^>>? ", "", stripped)
         continues = lines[number].rstrip().endswith(("\\", "`", "^", "{", "|")) or (continues and line != lines[number])
     return "\n".join(lines)
+
+
+_GOES_ON = {
+    kind: re.compile(rf"(?m)(?<=[ \t]){sign}[ \t]+$(?=\n[ \t]*(?:--?[A-Za-z]|['\"]|https?://))")
+    for kind, sign in ((Language.BASH, r"\\"), (Language.POWERSHELL, "`"), (Language.CMD, r"\^"))
+}
+"""Blanks behind the sign that a command goes on in the next line, which then goes on with it all the same."""
+
+
+def _continued(kind: Language, text: str, line: int, notebook: Notebook) -> str:
+    """The text without them: a shell would end the command there, which nobody means."""
+
+    def mended(match: re.Match[str]) -> str:
+        sign = match.group().rstrip()
+        said = f"a blank behind the {sign} at the end of the line was left out: with it, the command ends there"
+        notebook.remark(line + text.count("\n", 0, match.start()) + 1, said)
+        return sign
+
+    pattern = _GOES_ON.get(kind)
+    return text if pattern is None else pattern.sub(mended, text)
 
 
 _ROUND = {**dict.fromkeys("\u201c\u201d\u201e\u201f", '"'), **dict.fromkeys("\u2018\u2019\u201a\u201b", "'")}

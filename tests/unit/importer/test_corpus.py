@@ -475,6 +475,8 @@ REFUSED: dict[str, tuple[str, str, int]] = {
     "another request": (f"curl -k -X DELETE {LOCAL}/v1/jobs/7", "another address", 1),
     "another path": (f"curl -k {LOCAL}/v1/scripts -d '{{}}'", "another address", 1),
     "a status": (f"\ncurl -k {LOCAL}/v1/adm/jobs/7", "reads a job's status", 2),
+    "no body, of an open quote": (f"curl -k {LOCAL}/v1/jobs -H 'X-API-Key: k -d '{JSON}", "sends no body", 1),
+    "no body": (f"curl -k {LOCAL}/v1/jobs", "does the line end too early?", 1),
     "another method": (f"curl -X PUT {LOCAL}/v1/jobs -d '{JSON}'", "is a PUT", 1),
     "another program": (f"wget --post-data=x {LOCAL}/v1/jobs", "`wget` is not read", 1),
     "no url": ("curl -k -s", "names no URL", 1),
@@ -508,6 +510,26 @@ def test_what_starts_no_job_is_said_with_its_line_and_what_to_paste(name: str) -
     assert imported.jobs == ()
 
 
+BLANKS = {
+    "bash": (CURL.replace(" -", " \\ \n  -"), "\\"),
+    "powershell": (IRM.replace(" -", " `\t\n  -"), "`"),
+    "cmd": (f'@echo off\ncurl -k {LOCAL}/v1/jobs ^ \n -d "{{\\"scriptName\\":\\"goofy\\"}}"', "^"),
+}
+
+
+@pytest.mark.parametrize("language", BLANKS)
+def test_a_blank_behind_the_sign_that_a_line_goes_on(language: str) -> None:
+    """A shell ends the command there. What was meant is plain, and is read, and said at its line."""
+    text, sign = BLANKS[language]
+    imported = read_text("snippet", text, file_of, language)
+    (job,) = imported.jobs
+    assert "goofy" in f"{job.script} {dict(job.params)}"
+    lines = [line for line, said in imported.remarks if said.startswith(f"a blank behind the {sign} at the end of the")]
+    assert lines == [number for number, each in enumerate(text.split("\n"), 1) if each.rstrip().endswith(f" {sign}")]
+    kept = text.replace("\n", "\necho ")  # where another command follows, nothing was meant to go on
+    assert not [said for _, said in read_text("snippet", kept, file_of, language).remarks if "a blank behind" in said]
+
+
 LEFT: dict[str, tuple[str, str, str]] = {
     # What is sent but is not known, or is nothing that a manifest can say: the call is found, and what is left is said.
     "no body": (f"curl -k -X POST {LOCAL}/v1/jobs", "the request has no body", "${FILL_SCRIPT:?"),
@@ -530,6 +552,12 @@ LEFT: dict[str, tuple[str, str, str]] = {
     "half a character": (f"""curl {LOCAL}/v1/jobs -d '{{"scriptName":"\\ud800"}}'""", "half of a", "${FILL_SCRIPT:?"),
     "no object": (f"curl -d '[1]' {LOCAL}/v1/jobs", "no JSON object", "${FILL_SCRIPT:?"),
     "job type": (f"""curl {LOCAL}/v1/jobs -d '{{"jobType":"X","scriptId":"a"}}'""", "not SCRIPT", "scriptId: a"),
+    "no number": (
+        f"""curl {LOCAL}/v1/jobs -d '{{"scriptName":"x","params":{{"a":1e400}}}}'""",
+        'goes out as "1e400"',
+        "1e4",
+    ),
+    "another program's word": (f"xargs -I@ {CURL}", "behind `xargs`, which is left out", "goofy"),
     "an unknown option": (f"{CURL} --wibble", "--wibble of curl", "goofy"),
     "an unknown letter": (f"{CURL} -?", "not known here", "goofy"),
     "a form": (f"curl -k -F a=b {LOCAL}/v1/jobs", "sends a form", "${FILL_SCRIPT:?"),
