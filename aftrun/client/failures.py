@@ -219,7 +219,7 @@ def _refused_certificate(attempted: Attempted, seen: tls.PeerCertificate | None,
         text = f"it shows the fingerprint {seen.fingerprint}, and {expected} was expected"
         first = "either the server has a new certificate, or somebody is in between"
     else:
-        text = _why(error, attempted.host, seen)
+        text = why(error, attempted.host, seen)
         first = ""
     return Failure(
         FailureKind.TLS, False, f"the certificate of {place} is not accepted: {text}", _pin_hint(attempted, seen, first)
@@ -238,7 +238,8 @@ def _pin_hint(attempted: Attempted, seen: tls.PeerCertificate | None, first: str
 _OPENSSL = "openssl x509 -in cert.pem -noout -fingerprint -sha256"
 
 
-def _why(error: BaseException, host: str, seen: tls.PeerCertificate | None) -> str:
+def why(error: BaseException, host: str, seen: tls.PeerCertificate | None) -> str:
+    """Why OpenSSL refuses a certificate, in a clause that begins with "it", "its" or "this", or in its own words."""
     code = getattr(error, "verify_code", 0)
     issuer = f" ({seen.issuer})" if seen is not None and seen.issuer else ""
     if code == 10:

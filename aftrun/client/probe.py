@@ -10,8 +10,8 @@ import ssl
 import time
 from collections.abc import Mapping
 
+from aftrun.client import failures, text, tls
 from aftrun.client import proxy as proxies
-from aftrun.client import text, tls
 from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Endpoint
 from aftrun.domain.urls import ServerUrl
@@ -42,6 +42,7 @@ def name(place: ServerUrl) -> Seen:
 def connection(place: ServerUrl, timeout: float, proxy: proxies.Proxy | None = None) -> Seen:
     """Whether something accepts connections there (or a proxy lets us through); `timeout` in seconds."""
     began = time.monotonic()
+    through = _through(proxy)
     try:
         if proxy is None:
             sock = socket.create_connection((place.host, place.port), timeout)
@@ -49,11 +50,19 @@ def connection(place: ServerUrl, timeout: float, proxy: proxies.Proxy | None = N
             sock = proxies.tunnel(proxy, place.host, place.port, timeout)
         sock.close()
     except TimeoutError:
-        return Seen(error=f"no connection to {place.netloc} within {timeout:g} s")
+        return Seen(error=f"no connection to {place.netloc}{through} within {timeout:g} s")
     except OSError as error:
-        return Seen(error=f"no connection to {place.netloc}: {(error.strerror or str(error)).lower()}")
-    through = f" through the proxy {proxy.place}" if proxy is not None else ""
+        return Seen(error=f"no connection to {place.netloc}{through}: {_words(error)}")
     return Seen(f"{place.netloc} answers in {max(1, round((time.monotonic() - began) * 1000))} ms{through}")
+
+
+def _through(proxy: proxies.Proxy | None) -> str:
+    return "" if proxy is None else f" through the proxy {proxy.place}"
+
+
+def _words(error: OSError) -> str:
+    """What the system says, or the proxy's refusal as it stands."""
+    return error.strerror.lower() if error.strerror else str(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,7 @@ def trust(place: ServerUrl, endpoint: Endpoint, environ: Mapping[str, str] | Non
         UsageError: the settings name files that cannot be read.
     """
     proxy = proxies.find("https", place.host, place.port, environ)
+    through = _through(proxy)
     timeout = endpoint.connect_timeout
     try:
         shown = tls.peer_certificate(
@@ -90,11 +100,11 @@ def trust(place: ServerUrl, endpoint: Endpoint, environ: Mapping[str, str] | Non
     except ssl.SSLError as error:
         words = (error.reason or str(error)).replace("_", " ").lower()
         hint = "; it seems to speak plain HTTP" if "wrong version" in words or "record layer" in words else ""
-        return Trust(error=f"no TLS connection to {place.netloc}: {words}{hint}")
+        return Trust(error=f"no TLS connection to {place.netloc}{through}: {words}{hint}")
     except TimeoutError:
-        return Trust(error=f"no TLS handshake with {place.netloc} within {timeout:g} s")
+        return Trust(error=f"no TLS handshake with {place.netloc}{through} within {timeout:g} s")
     except OSError as error:
-        return Trust(error=f"no TLS connection to {place.netloc}: {(error.strerror or str(error)).lower()}")
+        return Trust(error=f"no TLS connection to {place.netloc}{through}: {_words(error)}")
     fits = names(shown, place.host)
     if endpoint.insecure:
         return Trust(shown, accepted=True, by="insecure", fits_host=fits)
@@ -106,12 +116,16 @@ def trust(place: ServerUrl, endpoint: Endpoint, environ: Mapping[str, str] | Non
             return Trust(shown, error=f"it is not the pinned one ({expected})", fits_host=fits)
         return Trust(shown, accepted=True, by="fingerprint", fits_host=fits)
     by = "caFile" if endpoint.ca_file else "this machine"
-    refused = _verify(place, endpoint, proxy, environ)
+    refused = _verify(place, endpoint, proxy, environ, shown)
     return Trust(shown, accepted=not refused, by="" if refused else by, error=refused, fits_host=fits)
 
 
 def _verify(
-    place: ServerUrl, endpoint: Endpoint, proxy: proxies.Proxy | None, environ: Mapping[str, str] | None
+    place: ServerUrl,
+    endpoint: Endpoint,
+    proxy: proxies.Proxy | None,
+    environ: Mapping[str, str] | None,
+    shown: tls.PeerCertificate,
 ) -> str:
     """Why OpenSSL refuses the certificate; empty: it accepts it."""
     context = tls.context(endpoint, environ)
@@ -124,7 +138,7 @@ def _verify(
         with sock, context.wrap_socket(sock, server_hostname=place.host):
             return ""
     except ssl.SSLCertVerificationError as error:
-        return text.shortened(error.verify_message or str(error)).rstrip(".")
+        return text.shortened(failures.why(error, place.host, shown)).rstrip(".")
     except OSError as error:
         return text.shortened(error.strerror or str(error)).lower()
 

@@ -149,5 +149,7 @@ def _expect_200(sock: socket.socket) -> None:
         if not byte or len(answer) > 16_384:
             raise OSError("the proxy gave no answer that makes sense")
         answer += byte
-    if answer.split(b" ", 2)[1:2] != [b"200"]:
-        raise OSError("the proxy does not let us through")
+    status = answer.split(b" ", 2)[1:2]
+    if status != [b"200"]:
+        said = f" (HTTP {status[0].decode()})" if status and status[0].isdigit() else ""
+        raise OSError(f"the proxy does not let us through{said}")

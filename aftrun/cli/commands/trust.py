@@ -109,7 +109,8 @@ def _as_text(url: str, place: ServerUrl, found: Trust, certificate: PeerCertific
         lines.append("This machine trusts it already, so it needs no pin. A pin would still work, until it is renewed.")
     else:
         lines.append(f"This machine does not trust it: {found.error}.")
-        lines.append("That is usual for a local AFT! installation, which makes its own certificate.")
+        if certificate.self_signed:
+            lines.append("That is usual for a local AFT! installation, which makes its own certificate.")
     lines += [
         "",
         "This only shows what is there now: somebody in between could show another one. So compare first. On the",

@@ -9,14 +9,15 @@ from dataclasses import replace
 
 import pytest
 
-from aftrun.client import probe, tls
+from aftrun.client import probe, proxy, tls
+from aftrun.client.client import AftClient
 from aftrun.client.jobinfo import info as jobinfo
 from aftrun.client.jobinfo.explain import explain, state_words, suggest
 from aftrun.domain import urls
 from aftrun.domain.errors import ExitCode
-from aftrun.domain.model import Endpoint, JobInfo, JobInfoMap, Json, ServerSpec, State, Tls
+from aftrun.domain.model import Endpoint, Failure, JobInfo, JobInfoMap, Json, ServerSpec, State, Tls
 from aftrun.service.doctor import Check, Checkup, Doctor, Level
-from tests.unit.servers import RawServer, always, ca_file, issued, response, self_signed
+from tests.unit.servers import Identity, RawServer, always, ca_file, issued, response, self_signed
 from tests.waiting import HANG
 
 
@@ -47,6 +48,44 @@ def test_trust_by_file_by_machine_and_by_nobody() -> None:
         assert not by_nobody.accepted
         assert "issuer" in by_nobody.error
         assert server.received == b""
+
+
+@pytest.mark.parametrize(
+    ("shown", "words"),
+    [
+        (self_signed(), "it is self-signed, and nothing here says that it is to be trusted"),
+        (issued("127.0.0.1", days=-3), "it expired on "),
+        (issued("elsewhere.example"), "it is for elsewhere.example, not for 127.0.0.1"),
+    ],
+    ids=["self-signed", "expired", "another name"],
+)
+def test_a_refused_certificate_is_refused_in_the_words_of_a_run(shown: Identity, words: str) -> None:
+    """What `apply` says of it, `doctor` and `trust` say too."""
+    with RawServer(always(response()), shown.server_context()) as server:
+        endpoint = Endpoint(url=server.url, ca_file=ca_file())
+        found = probe.trust(urls.parse_url(server.url), endpoint)
+        client = AftClient(endpoint)
+        reply = client.submit({"scriptName": "x"})
+        client.close()
+        assert isinstance(reply, Failure)
+        assert found.error.startswith(words)
+        assert reply.message.endswith(f"is not accepted: {found.error}")
+        assert server.received == b""
+
+
+@pytest.mark.parametrize(("answer", "words"), [("403 No", " (HTTP 403)"), ("407 Who", " (HTTP 407)"), ("Hm", "")])
+def test_a_proxy_that_is_in_the_way_is_named(answer: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks for a fault at the server looks in the wrong place."""
+    place = urls.parse_url("https://aft.invalid:44399")
+    with RawServer(always(response(b"", answer))) as middle:
+        monkeypatch.setenv("https_proxy", middle.url)
+        monkeypatch.setenv("no_proxy", "")
+        way = f"aft.invalid:44399 through the proxy 127.0.0.1:{middle.port}: the proxy does not let us through{words}"
+        assert probe.trust(place, Endpoint()).error == f"no TLS connection to {way}"
+        assert (
+            probe.connection(place, HANG, proxy.find("https", place.host, place.port)).error
+            == f"no connection to {way}"
+        )
 
 
 def test_the_certificate_comes_with_its_bytes() -> None:

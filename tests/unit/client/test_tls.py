@@ -149,8 +149,8 @@ def test_not_yet_valid() -> None:
     text = tls.describe(issued().der)
     error = ssl.SSLCertVerificationError()
     error.verify_code = 9
-    assert "clocks" in failures._why(error, "h", text)
-    assert tls.day(text.not_before) in failures._why(error, "h", text)
+    assert "clocks" in failures.why(error, "h", text)
+    assert tls.day(text.not_before) in failures.why(error, "h", text)
 
 
 def test_host_name_is_checked_with_a_ca() -> None:
@@ -570,7 +570,7 @@ def test_other_reasons(code: int, words: str) -> None:
     error = ssl.SSLCertVerificationError()
     error.verify_code = code
     error.verify_message = "EE certificate key too small"
-    assert words in failures._why(error, "h", tls.describe(self_signed().der))
+    assert words in failures.why(error, "h", tls.describe(self_signed().der))
 
 
 def attempted(error: BaseException, phase: Phase, **changes: Any) -> failures.Attempted:
@@ -663,7 +663,7 @@ def test_an_address_as_a_name_is_explained() -> None:
     error = ssl.SSLCertVerificationError()
     error.verify_code = 64
     seen = replace(tls.describe(issued().der), names=("127.0.0.1",))
-    text = failures._why(error, "127.0.0.1", seen)
+    text = failures.why(error, "127.0.0.1", seen)
     assert "only as a DNS name" in text
     assert "IP address entry" in text
     assert "not for" not in text
