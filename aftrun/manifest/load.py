@@ -290,6 +290,9 @@ def _without_collector() -> Iterator[None]:
     try:
         yield
     finally:
+        if not gc.get_freeze_count():  # else somebody else has said what is to be left alone
+            gc.freeze()
+            gc.unfreeze()  # all are old now: the next collection does not walk them
         gc.enable()
 
 

@@ -52,6 +52,7 @@ class _Reader:
         self.open_anchors: set[str] = set()
         self.total = 0
         self.memo: dict[str, str] = {}
+        self.keys: set[str] = set()
         self.shapes: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.last_line = 0
         self.end_index = 0
@@ -261,7 +262,7 @@ class _Reader:
             elif key.text in seen:
                 message = f"the key {brief(key.text)!r} is given twice: here and on line {seen[key.text].line}"
                 self.problems.append(key.problem("AFT005", message, "remove one of the two"))
-            elif key.plain and not scalars.is_text(key.text):
+            elif key.plain and key.text not in self.keys and not self._may_be_key(key.text):
                 hint = f'put it in quotes: "{brief(key.text)}"' if key.text else "write the key before the colon"
                 message = f"a key must be text, and {brief(key.text) or 'nothing'} is not"
                 self.problems.append(key.problem("AFT007", message, hint))
@@ -278,6 +279,13 @@ class _Reader:
                     seen[key.text] = key
                     values.append(value)
         return seen, tuple(values)
+
+    def _may_be_key(self, text: str) -> bool:
+        """Whether plain text is text. What was found out is kept: jobs of one making have the same keys."""
+        good = scalars.is_text(text)
+        if good and len(self.keys) < 10_000:
+            self.keys.add(text)
+        return good
 
     def end_document(self, _event: Any) -> None:
         """Anchors are forgotten at the end of their document."""
