@@ -393,6 +393,8 @@ class JobInfo:
     `jobids.mismatch`."""
     listed: bool = False
     """It was one of a list, or the answer is a list."""
+    doubted: bool = False
+    """Its word reads as success, and is `unlisted` all the same: the rest of the object does not bear it out."""
 
 
 class FailureKind(StrEnum):

@@ -13,6 +13,12 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _MEANT_OTHERWISE = ("true", "false", "null")
 
 
+NOT_BORNE_OUT = (
+    "which reads as success, but the rest of the job info does not bear it out (an exit code that is no number, say)"
+)
+"""What is said of a word where the job info is `doubted`."""
+
+
 def normal(word: str) -> str:
     """A word as it is compared: without case, blanks, `-` and `_`."""
     return re.sub(r"[\s_-]+", "", word).casefold()

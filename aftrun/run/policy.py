@@ -14,6 +14,7 @@ from aftrun.domain import jobids
 from aftrun.domain.events import Reason
 from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Answer, Failure, FailureKind, JobInfo, OnAmbiguous, Outcome, Poll, Reply, Retry, State
+from aftrun.domain.words import NOT_BORNE_OUT
 
 NOT_FOUND_GRACE = 30.0
 """Seconds for which a 404 on a status read is taken as "not listed yet" rather than "gone"."""
@@ -225,13 +226,13 @@ def out_of_time(last: ReadDecision, reason: Reason, clock: str) -> Ended:
         )
     if last.info.state in (State.UNLISTED, State.MISSING):
         word = repr(last.info.status) if last.info.status else "none"
-        return Ended(
-            Outcome.UNKNOWN,
-            Reason.UNLISTED,
-            f"{clock} ran out, and the job was in a state that aftrun does not know: {word}\n"
-            "if it is an end, say which: `aftrun learn` asks about each word, and resume reads the job again",
-            last.info,
-        )
+        what = f"a state that aftrun does not know: {word}"
+        remedy = "if it is an end, say which: `aftrun learn` asks about each word, and resume reads the job again"
+        if last.info.doubted:
+            what = f"state {word}, {NOT_BORNE_OUT}"
+            remedy = "see the job info; server.jobInfo says which of its fields count, and resume reads the job again"
+        message = f"{clock} ran out, and the job was in {what}\n{remedy}"
+        return Ended(Outcome.UNKNOWN, Reason.UNLISTED, message, last.info)
     return Ended(
         Outcome.TIMED_OUT,
         reason,

@@ -14,7 +14,7 @@ from aftrun.domain.frozen import dataclass
 from aftrun.domain.instants import at_zone
 from aftrun.domain.model import SeenWord, State
 from aftrun.domain.past import median
-from aftrun.domain.words import in_yaml, normal
+from aftrun.domain.words import NOT_BORNE_OUT, in_yaml, normal
 from aftrun.system.shell import quoted
 
 STILL = 300.0
@@ -71,12 +71,13 @@ def _no_ends(words: Sequence[SeenWord], passed: Collection[str]) -> str:
     return f"another word followed {names}, so that is no end: it belongs under queued or running"
 
 
-def new_word(job: str, words: Sequence[SeenWord], passed: Collection[str], about: str) -> str:
+def new_word(job: str, words: Sequence[SeenWord], passed: Collection[str], about: str, *, doubted: bool = False) -> str:
     """What is said of the last of these words, which aftrun does not know and has not seen before.
 
     `passed` are the words that others followed, `about` is what to type (`Commands.about`).
     """
-    first = f"{job}: the server says state {words[-1].word!r}, which aftrun does not know; it goes on waiting"
+    what = NOT_BORNE_OUT if doubted else "which aftrun does not know"
+    first = f"{job}: the server says state {words[-1].word!r}, {what}; it goes on waiting"
     return "\n".join(filter(None, (first, order(words), _no_ends(words, passed), about)))
 
 

@@ -411,13 +411,13 @@ class Steps:
         if (info.status, info.state) != (active.status, active.state):
             active.status, active.state = info.status, info.state
             events.append(StateSeen(at, key, active.attempt, info.status, info.state.value))
-        events += self._sighted(active, info.status, info.state)
+        events += self._sighted(active, info.status, info.state, doubted=info.doubted)
         if decision.note and not active.noted:
             active.noted = True
             events.append(Warned(at, f"{active.task.label}: {decision.note}", key))
         return events
 
-    def _sighted(self, active: ActiveJob, word: str, state: State) -> list[Event]:
+    def _sighted(self, active: ActiveJob, word: str, state: State, *, doubted: bool = False) -> list[Event]:
         """Remember the word that was seen, and say so where it is not known and new, or has stood still for long."""
         now, at = self.clock.monotonic(), self.clock.now()
         before = active.words
@@ -432,7 +432,7 @@ class Steps:
         about = self._commands.about(active.job_id)
         name = active.task.label
         if self._is_news(server, "new", word):
-            return [Warned(at, sightings.new_word(name, active.words, passed, about), active.task.key)]
+            return [Warned(at, sightings.new_word(name, active.words, passed, about, doubted=doubted), active.task.key)]
         still = now - active.still_since
         if normal(word) in passed or still < sightings.patience(self._past(active.task.key)):
             return []

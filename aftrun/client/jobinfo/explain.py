@@ -19,7 +19,7 @@ from aftrun.domain import jobids
 from aftrun.domain.events import instant
 from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import JobInfo, JobInfoMap, Json, State
-from aftrun.domain.words import STATES, in_yaml, normal
+from aftrun.domain.words import NOT_BORNE_OUT, STATES, in_yaml, normal
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MAX_DEPTH = 4
@@ -100,13 +100,15 @@ def _explained(kind: _Kind, body: Json, mapping: JobInfoMap, info: JobInfo) -> F
     value = getattr(info, kind.attribute)
     expression = getattr(mapping, kind.attribute)
     shown = "" if value is None else instant(value) if isinstance(value, float) else str(value)
-    if expression is not None:
+    if expression is not None and (not shown or jobinfo.search(expression, body) is not None):
         return FieldRead(kind.name, shown, expression, given=True)
     return FieldRead(kind.name, shown, _find(body, kind, value) if shown else "")
 
 
 def state_words(info: JobInfo) -> str:
     """The state in aftrun's own words, and what is to be said about it."""
+    if info.doubted:
+        return f"not listed: the server says {info.status!r}, {NOT_BORNE_OUT}"
     if info.state is State.UNLISTED:
         return f"not listed: aftrun does not know what {info.status!r} means, and takes it for no end"
     if info.state is State.MISSING:

@@ -14,7 +14,7 @@ from aftrun.client import text
 from aftrun.client.jobinfo import keys, messages
 from aftrun.client.jobinfo import state as reading
 from aftrun.client.jobinfo import words as states
-from aftrun.client.jobinfo.fields import View, exit_code_of, first_instant, word_of
+from aftrun.client.jobinfo.fields import ExitCode, View, exit_code_of, first_instant, word_of
 from aftrun.domain import jobids
 from aftrun.domain.errors import UsageError
 from aftrun.domain.model import JobInfo, JobInfoMap, Json, State
@@ -24,7 +24,8 @@ from aftrun.system import expressions
 STATUS_LIMIT = 200
 """Longest word for a state that is kept."""
 
-_PATH = re.compile(r"[\w.\[\]]+")
+_NAME = r'(?:\w+|"[^".\\]*")(?:\[-?\d+\])*'
+_PATH = re.compile(rf"{_NAME}(?:\.{_NAME})*")
 """A plain way to a field: what stands before its last dot is the object that holds the field."""
 
 _MAPPED = ("id", "status", "exit_code", "message", "started_at", "ended_at")
@@ -36,7 +37,8 @@ def _same(words: str) -> str:
     return words
 
 
-def _search(expression: str, body: Json) -> Any:
+def search(expression: str, body: Json) -> Any:
+    """What an expression of a mapping finds; None where that is nothing, or cannot be worked out."""
     from jmespath.exceptions import JMESPathError  # noqa: PLC0415 -- as above
 
     try:
@@ -85,21 +87,24 @@ def read(
     words = states.Words(mapping)
     found = reading.subject(top) if top is not None else reading.Subject({})
     view = View(found.source)
-    views = (view, *(View(value) for value in view.all(keys.STATUSES) if isinstance(value, dict)))
+    beside = _beside_state(body, mapping)
+    inner = (value for value in (*view.all(keys.STATUSES), beside) if isinstance(value, dict))
+    views = (view, *map(View, inner))
 
     def values(expression: str | None, names: Iterable[str]) -> Iterator[Any]:
         if expression is not None:
-            value = _search(expression, body)
+            value = search(expression, body)
             return iter(() if value is None else (value,))
         names = tuple(names)
         return (value for each in views for value in each.all(names))
 
     name = _id(body, mapping, found, located)
     named = _names(body, mapping, found)
-    exit_code = exit_code_of(values(mapping.exit_code, keys.EXIT_CODES))
+    given = exit_code_of(values(mapping.exit_code, ()))  # where the manifest says, or else where others have it
+    exit_code = exit_code_of(values(None, keys.EXIT_CODES)) if given == ExitCode() else given
     seen = _mapped_state(body, mapping.status, words) if mapping.status is not None else None
     if seen is None:
-        seen = reading.state(found, words, has_id=name is not None)
+        seen = reading.state(found, words, has_id=name is not None, exit_code=None if given == ExitCode() else given)
     state = seen.state
     if mapping.status is not None and exit_code.code is not None and words.is_over(seen.word):
         state = State.SUCCEEDED
@@ -122,12 +127,13 @@ def read(
         raw=body,
         ids=named,
         listed=found.listed or isinstance(body, list),
+        doubted=state is State.UNLISTED and words.state(seen.word) is State.SUCCEEDED,
     )
 
 
 def _id(body: Json, mapping: JobInfoMap, found: reading.Subject, located: str | None) -> str | None:
     if mapping.id is not None:
-        return jobids.of_value(_search(mapping.id, body))
+        return jobids.of_value(search(mapping.id, body))
     ids = reading.ids(found.source)
     if located is not None and (located in ids or not ids):
         return located  # of several ids, the one that the server itself puts into its URLs
@@ -139,17 +145,22 @@ def _id(body: Json, mapping: JobInfoMap, found: reading.Subject, located: str | 
 def _names(body: Json, mapping: JobInfoMap, found: reading.Subject) -> tuple[tuple[str, str], ...]:
     """What the object that the state is read from names as its id."""
     if mapping.id is not None:
-        value = _search(mapping.id, body)
+        value = search(mapping.id, body)
         if value is not None and value != "":
             return (("", reading.name(value)),)
     names = reading.names(found.source)
-    if not names and mapping.status is not None and _PATH.fullmatch(mapping.status):
-        place = _search(mapping.status.rpartition(".")[0] or "@", body)
-        names = reading.names(place) if isinstance(place, dict) else ()
-    return names
+    return names or reading.names(_beside_state(body, mapping) or {})
+
+
+def _beside_state(body: Json, mapping: JobInfoMap) -> dict[str, Any] | None:
+    """The object that holds the state, where the manifest says by a plain way where the state is."""
+    if mapping.status is None or not _PATH.fullmatch(mapping.status):
+        return None
+    place = search(mapping.status.rpartition(".")[0] or "@", body)
+    return place if isinstance(place, dict) else None
 
 
 def _mapped_state(body: Json, expression: str, words: states.Words) -> reading.Reading:
-    value = _search(expression, body)
+    value = search(expression, body)
     word = "" if value is None else word_of(value)
     return reading.Reading(words.state(word), word) if word else reading.MISSING

@@ -105,9 +105,12 @@ def subject(top: dict[str, Any]) -> Subject:
     return Subject(top, rival) if name == "result" else Subject(rival, top, around=top)
 
 
-def state(found: Subject, words: states.Words, *, has_id: bool) -> Reading:
-    """The state of a job. `has_id` says that the object names an id, or the URL did."""
-    reading = _state(found.source, words, has_id=has_id)
+def state(found: Subject, words: states.Words, *, has_id: bool, exit_code: ExitCode | None = None) -> Reading:
+    """The state of a job. `has_id` says that the object names an id, or the URL did.
+
+    `exit_code` is the job's, where the manifest says where it is; None: as the object has it.
+    """
+    reading = _state(found.source, words, has_id=has_id, exit_code=exit_code)
     if found.witness is not None:
         reading = _weakest((reading, _state(found.witness, words, has_id=True)))
     over = reading.state is State.UNLISTED and words.is_over(reading.word)
@@ -184,9 +187,16 @@ def _weakest(readings: Iterable[Reading]) -> Reading:
     return found[0] if found else MISSING
 
 
-def _state(source: Mapping[str, Any], words: states.Words, *, has_id: bool, nested: bool = False) -> Reading:
+def _state(
+    source: Mapping[str, Any],
+    words: states.Words,
+    *,
+    has_id: bool,
+    nested: bool = False,
+    exit_code: ExitCode | None = None,
+) -> Reading:
     view = View(source)
-    exit_code = exit_code_of(view.all(keys.EXIT_CODES))
+    exit_code = exit_code_of(view.all(keys.EXIT_CODES)) if exit_code is None else exit_code
     backed = exit_code.code is not None or first_instant(view.all(keys.ENDS)) is not None
     values = list(view.all(keys.STATUSES))
     if nested and not values:

@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from aftrun.client.jobinfo import info as jobinfo
 from aftrun.client.jobinfo import words as states
+from aftrun.client.jobinfo.explain import explain, state_words
 from aftrun.domain.errors import UsageError
+from aftrun.domain.events import Reason
 from aftrun.domain.model import JobInfoMap, Json, State
 from aftrun.domain.words import normal
+from aftrun.run import policy
 
 PLAIN = JobInfoMap()
 Q, R, S, F, C, U, M = (
@@ -500,3 +503,53 @@ def test_no_success_beside_a_bad_exit_code(body: dict[str, Any]) -> None:
     info = jobinfo.read({**body, "id": "1", "exitCode": 1, "data": None, "job": None, "result": None}, PLAIN)
     assert info is not None
     assert info.state is not State.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("body", "mapping", "state", "code"),
+    [
+        ({"run": {"word": "done", "exitCode": 3}}, JobInfoMap(status="run.word"), F, 3),
+        ({"run": {"word": "done", "rc": "3"}}, JobInfoMap(status="run.word"), F, 3),
+        ({"a": [{"b": {"word": "done", "exit_code": 3}}]}, JobInfoMap(status="a[0].b.word"), F, 3),
+        ({"the run": {"the-word": "done", "exitCode": 3}}, JobInfoMap(status='"the run"."the-word"'), F, 3),
+        ({"run": {"word": "done", "exitCode": "SIGKILL"}}, JobInfoMap(status="run.word"), U, None),
+        ({"run": {"word": "ended", "exitCode": 0}}, JobInfoMap(status="run.word"), S, 0),
+        ({"run": {"word": "done", "exitCode": 0}}, JobInfoMap(status="run.word"), S, 0),
+        ({"word": "done", "exitCode": 3}, JobInfoMap(status="word", exit_code="run.code"), F, 3),
+        ({"status": "done", "exitCode": 3}, JobInfoMap(exit_code="run.code"), F, 3),
+        ({"status": "done", "exitCode": 3}, JobInfoMap(exit_code="length(run)"), F, 3),
+        ({"status": "done", "exitCode": 3, "run": {"code": 0}}, JobInfoMap(exit_code="run.code"), S, 0),
+        ({"status": "done", "exitCode": "none", "run": {"code": 0}}, JobInfoMap(exit_code="run.code"), S, 0),
+        ({"status": "done", "exitCode": 0, "run": {"code": 4}}, JobInfoMap(exit_code="run.code"), F, 4),
+        ({"status": "done", "result": {"exitCode": 4}, "run": {"code": 0}}, JobInfoMap(exit_code="run.code"), F, 0),
+    ],
+)
+def test_an_exit_code_is_found_beside_the_state(body: Any, mapping: JobInfoMap, state: State, code: int | None) -> None:
+    """Where the manifest says, or, if nothing stands there, where others have it: a failure is never overlooked."""
+    info = jobinfo.read({"id": "1", **body}, mapping)
+    assert info is not None
+    assert (info.state, info.exit_code) == (state, code)
+    said = {each.name: each.given for each in explain({"id": "1", **body}, mapping, info) if each.value}
+    assert said.get("exitCode", False) == (mapping.exit_code == "run.code" and "run" in body)
+
+
+@pytest.mark.parametrize(
+    ("body", "doubted"),
+    [
+        ({"status": "done", "exitCode": "SIGKILL"}, True),
+        ({"status": "done", "errorCode": 404}, True),
+        ({"status": "ok"}, True),
+        ({"status": "Steeping", "exitCode": "SIGKILL"}, False),
+        ({"status": "done", "phase": "Steeping"}, False),
+        ({"status": "done"}, False),
+        ({"status": "ended"}, False),
+    ],
+)
+def test_a_known_word_is_not_called_unknown(body: Any, doubted: bool) -> None:
+    """Where something else keeps it from being a success, that is what is said."""
+    info = jobinfo.read({"id": "1", **body}, PLAIN)
+    assert info is not None
+    assert info.doubted == doubted
+    assert ("does not bear it out" in state_words(info)) == doubted
+    ran_out = policy.out_of_time(policy.Going(info), Reason.TIMEOUT, "the timeout of 2h")
+    assert ("does not bear it out" in ran_out.message) == doubted
