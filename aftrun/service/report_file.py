@@ -35,9 +35,9 @@ class Finished:
 class ReportFile:
     """Keeps `report.json` true while the run goes on: a listener.
 
-    Rewriting the whole file at every event would cost the square of the number of jobs, so a rewrite waits until
-    a multiple of the cost of the last one has passed; what was left out meanwhile is made up for by `tick`. The last
-    event always writes.
+    It is written by `tick`, when what was to be sent has left, and by the last event. Rewriting the whole file at every
+    event would cost the square of the number of jobs, so a rewrite waits until a multiple of the cost of the last one
+    has passed.
     """
 
     PAUSE = 100
@@ -57,8 +57,6 @@ class ReportFile:
         self._builder, self.restless = builder, True
         if isinstance(event, RunEnded):
             self.write(builder.report())
-        else:
-            self.tick()
 
     def tick(self, *_: object) -> None:
         """Write, if the file is behind and the last time is long enough ago."""

@@ -43,10 +43,11 @@ class Desk:
         return self.time
 
     def hear(self, *events: Event) -> None:
-        """Feed events, as the recorder does."""
+        """Feed the events of a turn, as the recorder does, and tell the time."""
         for event in events:
             self.folder.feed(event)
             self.file(event, self.folder)
+        self.file.tick()
 
 
 @pytest.fixture
