@@ -47,7 +47,7 @@ def of_files(paths: Iterable[str]) -> list[Names]:
 
 def _of_file(path: str) -> list[Names]:
     kept = _place(path)
-    if kept is not None:
+    if kept is not None and kept.is_file():
         with suppress(OSError, ValueError, TypeError):  # not kept yet, or not by this version
             digests, names = json.loads(kept.read_bytes())
             if all(_digest(Path(file).read_bytes()) == digest for file, digest in digests.items()):

@@ -107,6 +107,18 @@ def test_what_is_damaged_is_made_anew(kept: Path, damage: str) -> None:
     assert file.read_bytes() == good
 
 
+@pytest.mark.skipif(os.name == "nt", reason="makes a named pipe")
+def test_what_is_no_file_is_not_waited_for(kept: Path) -> None:
+    """A pipe in its place would never end."""
+    Path("m.yaml").write_text(large())
+    assert "job-1" in found()
+    (file,) = files(kept)
+    file.unlink()
+    os.mkfifo(file)
+    assert "job-1" in found()
+    assert file.is_file()
+
+
 def test_nothing_need_be_kept(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it cannot be, names are looked up all the same."""
     Path("m.yaml").write_text(large())
