@@ -225,13 +225,8 @@ def out_of_time(last: ReadDecision, reason: Reason, clock: str) -> Ended:
             Outcome.UNKNOWN, Reason.UNREADABLE, f"{clock} ran out, and the last status read failed: {last.message}"
         )
     if last.info.state in (State.UNLISTED, State.MISSING):
-        word = repr(last.info.status) if last.info.status else "none"
-        what = f"a state that aftrun does not know: {word}"
-        remedy = "if it is an end, say which: `aftrun learn` asks about each word, and resume reads the job again"
-        if last.info.doubted:
-            what = f"state {word}, {NOT_BORNE_OUT}"
-            remedy = "see the job info; server.jobInfo says which of its fields count, and resume reads the job again"
-        message = f"{clock} ran out, and the job was in {what}\n{remedy}"
+        what, remedy = _unknown(last.info)
+        message = f"{clock} ran out, and the job {what}\n{remedy}, and resume reads the job again"
         return Ended(Outcome.UNKNOWN, Reason.UNLISTED, message, last.info)
     return Ended(
         Outcome.TIMED_OUT,
@@ -239,6 +234,17 @@ def out_of_time(last: ReadDecision, reason: Reason, clock: str) -> Ended:
         f"{clock} ran out; the job was {last.info.state.value} when its status was last read, and may still be running",
         last.info,
     )
+
+
+def _unknown(info: JobInfo) -> tuple[str, str]:
+    """What is said of a job whose state nobody could tell, and what to do about it."""
+    if info.doubted:
+        what = f"was in state {info.status!r}, {NOT_BORNE_OUT}"
+        return what, "see the job info: server.jobInfo says which of its fields count"
+    if info.state is State.MISSING:
+        return "info named no state that aftrun can find", "say where it is with server.jobInfo.status"
+    what = f"was in a state that aftrun does not know: {info.status!r}"
+    return what, "if it is an end, say which: `aftrun learn` asks about each word"
 
 
 def base_interval(poll: Poll, elapsed: float) -> float:

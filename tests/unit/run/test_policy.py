@@ -361,14 +361,22 @@ def test_what_the_last_look_makes_of_a_job_out_of_time(
         assert ended.message.startswith("the timeout of 2h ran out")
 
 
-@pytest.mark.parametrize(("status", "word"), [("frob", "'frob'"), ("", "none")])
-def test_a_word_that_nobody_knew_to_the_end_is_named(status: str, word: str) -> None:
-    """So that a person can say what it means; what the server showed last goes on record."""
-    for state in (State.UNLISTED, State.RUNNING):
-        seen = info(state, status=status)
-        ended = policy.out_of_time(Going(seen), Reason.TIMEOUT, "the timeout of 2h")
-        assert ended.info is seen
-        assert (f"does not know: {word}\n" in ended.message) == (state is State.UNLISTED)
+@pytest.mark.parametrize(
+    ("state", "doubted", "words"),
+    [
+        (State.UNLISTED, False, "was in a state that aftrun does not know: 'frob'\nif it is an end, say which"),
+        (State.UNLISTED, True, "was in state 'frob', which reads as success, but"),
+        (State.MISSING, False, "info named no state that aftrun can find\nsay where it is with server.jobInfo.status"),
+        (State.RUNNING, False, "was running when its status was last read"),
+    ],
+)
+def test_a_word_that_nobody_knew_to_the_end_is_named(state: State, doubted: bool, words: str) -> None:
+    """So that a person can say what it means, or where to look; what the server showed last goes on record."""
+    seen = info(state, status="" if state is State.MISSING else "frob", doubted=doubted)
+    ended = policy.out_of_time(Going(seen), Reason.TIMEOUT, "the timeout of 2h")
+    assert ended.info is seen
+    assert words in ended.message
+    assert ended.message.endswith("and resume reads the job again") == (state is not State.RUNNING)
 
 
 @pytest.mark.parametrize(("hint", "message"), [("", "refused"), ("pin it", "refused\npin it")])
