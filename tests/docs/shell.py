@@ -61,7 +61,7 @@ class Shell:
         self._bash.stdin.flush()
         text = self._read()
         output, _, code = text.rpartition(f"\n{_END} ")
-        return int(code), output
+        return int(code.split(maxsplit=1)[0]), output  # behind it bash may tell of a job that was killed meanwhile
 
     def _read(self) -> str:
         assert self._bash.stdout is not None
