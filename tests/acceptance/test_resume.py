@@ -192,6 +192,20 @@ def test_retry_runs_what_did_not_succeed_and_what_needs_it(sandbox: Start, aftru
     assert "nothing to run again" in nothing.err
 
 
+@pytest.mark.parametrize(("fault", "told"), [(None, True), ({"on": "submit", "kind": "status", "code": 400}, False)])
+def test_retry_tells_what_may_have_been_left_behind(
+    sandbox: Start, aftrun: Run, tmp_path: Path, fault: dict[str, Any] | None, told: bool
+) -> None:
+    """Where a job was accepted, it may have moved a part; where it was refused, it has moved nothing."""
+    server = sandbox({"defaults": {"queue": "0s", "outcome": "failed", "faults": [fault] if fault else []}})
+    (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
+    assert aftrun("apply", "m.yaml", server=server).code == 1
+    done = aftrun("retry", env={"AFT_API_KEY": server.api_key})
+    assert done.code == 1, done.err
+    assert ("look at the targets" in done.err) == told
+    assert "look at the targets" not in aftrun("retry", "-q", env={"AFT_API_KEY": server.api_key}).err
+
+
 def test_retry_asks_before_it_touches_unknown_jobs(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
     """They may have run: exit 2 with the reason, until `--include-unknown` says so."""
     faults = [{"on": "submit", "kind": "reset", "strikes": "after"}]

@@ -12,6 +12,11 @@ from aftrun.cli.running import carry_out
 from aftrun.cli.sandboxes import sandbox_for
 from aftrun.domain.frozen import replace
 
+_LEFT_BEHIND = (
+    "note: a script that was cut off may have left half a file, and AFT! skips a target that exists unless the script\n"
+    "  says otherwise, so the same script may move nothing now and succeed: look at the targets"
+)
+
 
 def retry(
     tls: options.TlsFlags,
@@ -56,5 +61,7 @@ def retry(
             if not view.quiet:
                 urls = ", ".join(dict.fromkeys(setup.shown_urls))
                 say(f"retry of run {found.row.id}: {len(chosen.only)} of {len(found.report.jobs)} jobs on {urls}")
+                if any(job.key in chosen.only and job.job_id is not None for job in found.report.jobs):
+                    say(_LEFT_BEHIND)
             code = carry_out(setup, state.folder, view, ending, files=stored)
     return code
