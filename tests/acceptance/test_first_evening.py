@@ -158,7 +158,7 @@ def test_unknown_words_need_six_commands_and_one_answer_a_word(evening: Callable
 
 
 def test_a_word_that_was_followed_cannot_be_called_an_end(aftrun: Run, sandbox: Start, tmp_path: Path) -> None:
-    """Not by an answer, not by a flag, and `status --raw` offers no line for it."""
+    """Not by an answer, not by a flag, and `status --raw` offers no line for it. A flag that does nothing says so."""
     server = sandbox({"defaults": {"queue": "300ms", "duration": "60s", "dialect": "unlisted"}})
     (tmp_path / "m.yaml").write_text(f"server:\n{POLL}jobs: [{{scriptName: a}}]\n", encoding="utf-8")
     aftrun("apply", "m.yaml", "--timeout", "1s", server=server)
@@ -174,6 +174,15 @@ def test_a_word_that_was_followed_cannot_be_called_an_end(aftrun: Run, sandbox: 
     raw = aftrun("status", job.id, "--raw", "--job-info-from", "m.yaml", env=environ)
     assert "running" in raw.out
     assert aftrun("learn", job.id, env=environ).err.startswith("aftrun knows every word of it")
+    text = (tmp_path / "m.yaml").read_text()
+    for words, code, said in (
+        (("Steeping=queued", "Elsewhere=failed"), 0, "note: --word Elsewhere=failed: this job was never seen in that"),
+        (("perco-lating=failed",), 2, "--word perco-lating=failed: 'Percolating' is read as running already"),
+        (("X=failed", "x=running"), 2, "--word X=failed and --word x=running: one word means one thing"),
+    ):
+        done = aftrun("learn", job.id, *(part for word in words for part in ("--word", word)), env=environ)
+        assert (done.code, (tmp_path / "m.yaml").read_text()) == (code, text), done.err
+        assert said in done.err
 
 
 def test_words_learned_elsewhere_end_what_is_watched(aftrun: Run, sandbox: Start, tmp_path: Path) -> None:

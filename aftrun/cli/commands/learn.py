@@ -126,13 +126,13 @@ def _read_now(flags: serverflags.TargetFlags, job_id: str, known: KnownJob | Non
     return _Read(spec, reply.info)  # type: ignore[union-attr]  # must_answer has made sure
 
 
-def _given(pairs: Sequence[str]) -> dict[str, State]:
-    """`--word WORD=STATE`, the words as they are compared.
+def _given(pairs: Sequence[str]) -> dict[str, tuple[str, State]]:
+    """`--word WORD=STATE`: the words as they are compared, each with its spelling and its meaning.
 
     Raises:
-        UsageError: one is not of that form.
+        UsageError: one is not of that form, or two say different things of one word.
     """
-    found: dict[str, State] = {}
+    found: dict[str, tuple[str, State]] = {}
     for pair in pairs:
         word, equals, meaning = pair.rpartition("=")
         if not equals or not word or meaning not in {state.value for state in STATES}:
@@ -140,7 +140,12 @@ def _given(pairs: Sequence[str]) -> dict[str, State]:
                 f"--word {pair}: not of the form WORD=STATE",
                 hint="STATE is one of queued, running, succeeded, failed, cancelled",
             )
-        found[normal(word)] = State(meaning)
+        other, state = found.setdefault(normal(word), (word, State(meaning)))
+        if state != meaning:
+            raise UsageError(
+                f"--word {other}={state} and --word {pair}: one word means one thing",
+                hint="words are compared without case, blanks, - and _",
+            )
     return found
 
 
@@ -168,12 +173,25 @@ def _as_text(seen: Sequence[Sighting], job_id: str, known: KnownJob | None, foun
     return "\n".join(lines) + "\n"
 
 
-def _answers(seen: Sequence[Sighting], given: Mapping[str, State]) -> dict[str, State]:
-    """What each unknown word means: what was given, else what a person answers. Words left open are left out."""
+def _answers(seen: Sequence[Sighting], given: Mapping[str, tuple[str, State]]) -> dict[str, State]:
+    """What each unknown word means: what was given, else what a person answers. Words left open are left out.
+
+    Raises:
+        UsageError: what was given cannot be.
+    """
+    read = {normal(each.word): each for each in seen}
+    for key, (word, said) in given.items():
+        if key not in read:
+            say(f"note: --word {word}={said}: this job was never seen in that state, so nothing is written of it")
+        elif not read[key].unknown and read[key].state is not said:
+            raise UsageError(
+                f"--word {word}={said}: {read[key].word!r} is read as {read[key].state} already",
+                hint="if that is wrong, say so in `jobInfo.states` of the manifest, by hand",
+            )
     found: dict[str, State] = {}
     # A word that came more than once is asked about once, by its last place; the order is that of the first places.
     for each in {normal(each.word): each for each in seen if each.unknown}.values():
-        meaning = given.get(normal(each.word))
+        meaning = given.get(normal(each.word), ("", None))[1]
         if meaning is not None and meaning not in each.meanings:
             raise UsageError(
                 f"--word {each.word}={meaning.value}: another word followed {each.word!r}, so it is no end",
