@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from aftrun.domain.errors import StateError
-from aftrun.domain.events import Event, JobEnded, RunEnded, SubmitDeferred, SubmitIntended
+from aftrun.domain.events import Accepted, Event, JobEnded, RunEnded, SubmitDeferred, SubmitIntended
 from aftrun.domain.model import Outcome
 from aftrun.run.store.journal_file import encode, event_line
 
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
 
 _PAST = 20
 """How many of a job's newest ends tell how long it usually takes."""
+_TRIES = 50
+"""How many events are tried one by one where there is no room for all of them."""
 _PATIENCE = 2.0
 """How long to wait for a locked state file before the journal takes what has happened, seconds."""
 
@@ -67,6 +68,8 @@ class RunJournal:
         """Whether there are no other runs to learn from."""
         self._behind: list[Event] = []
         """What the journal has and the state file has not, since that was locked: the last events before `_next`."""
+        self._lost: list[Event] = []
+        """What has happened, and is in neither file yet."""
         self._next = log.next_number(run)
         self._texts: dict[int, str] = {}
         """The events that are being written, by their `id`, as they stand in both files."""
@@ -134,18 +137,47 @@ class RunJournal:
             self._file.append([event_line(number, text) for number, text in enumerate(texts, self._next)])
 
     def _keep(self, events: Sequence[Event]) -> None:
-        if not events and not self._behind:
+        """Put what has happened into one file at least. It has been said already that the record cannot be kept."""
+        left = [*self._lost, *events]
+        if not left and not self._behind:
             return
-        if self._file is not None:
-            with contextlib.suppress(StateError):  # it has been said already that the record cannot be kept
-                self._file.check_open()  # where the folder was moved, what has happened goes with it
-                self._into_file(events)
+        self._lost = []
+        in_file = self._file is None or self._kept_in_file(left)
         try:
             self._log.check()
-            self._into_log(events, _PATIENCE)
+            self._into_log(left, _PATIENCE)
         except StateError:
-            self._behind += events
-        self._next += len(events)
+            if in_file:
+                self._behind += left
+            else:
+                self._keep_what_fits(left)
+                return
+        self._next += len(left)
+
+    def _kept_in_file(self, events: Sequence[Event]) -> bool:
+        try:
+            if self._file is not None:
+                self._file.check_open()  # where the folder was moved, what has happened goes with it
+                self._into_file(events)
+        except StateError:
+            return False
+        return True
+
+    def _keep_what_fits(self, events: Sequence[Event]) -> None:
+        """On a full disk there may be room for an id where there is none for all that came with it; so ids come first.
+
+        What fits nowhere takes no number, since one that is missing would look like a submission that was lost; nor
+        does what follows it in its job. It waits until there is room.
+        """
+        stuck: set[str] = set()
+        for event in sorted(events, key=lambda each: not isinstance(each, Accepted)):
+            job = getattr(event, "job", "")
+            if job in stuck or len(stuck) >= _TRIES or not self._kept_in_file([event]):
+                self._lost.append(event)
+                stuck.add(job)
+            else:
+                self._behind.append(event)
+                self._next += 1
 
     def past(self, job: str) -> tuple[float, ...]:
         """How long a job, by its key, took when it last succeeded in other runs of the same kind, seconds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import time
 from collections.abc import Sequence
@@ -12,7 +13,20 @@ from pathlib import Path
 import pytest
 
 from aftrun.domain.errors import StateError
-from aftrun.domain.events import Accepted, Event, JobHeader, RunStarted, SubmitDeferred, SubmitIntended
+from aftrun.domain.events import (
+    Accepted,
+    AttemptEnded,
+    Event,
+    JobEnded,
+    JobHeader,
+    Reason,
+    RunEnded,
+    RunStarted,
+    StateSeen,
+    SubmitDeferred,
+    SubmitIntended,
+)
+from aftrun.domain.model import Outcome
 from aftrun.run.ports import Deadlines, SteadyClock, SystemClock
 from aftrun.run.store.journal import RunJournal
 from aftrun.run.store.journal_file import Head, JournalFile, read
@@ -80,8 +94,10 @@ BATCH: list[Event] = [Accepted(2.0, "m/a", 1, "17"), SubmitIntended(2.0, "m/a", 
 class Broken:
     """A journal's file on a disk that fails, or one in memory."""
 
-    def __init__(self, *, fails: bool = False) -> None:
+    def __init__(self, *, fails: bool = False, longest: int = 10_000) -> None:
         self.fails = fails
+        self.longest = longest
+        """How many characters there is room for at once."""
         self.lines: list[str] = []
 
     def check(self) -> None:
@@ -91,7 +107,7 @@ class Broken:
 
     def append(self, lines: Sequence[str]) -> None:
         """Keep them, or fail."""
-        if self.fails:
+        if self.fails or len("".join(lines)) > self.longest:
             raise StateError("the disk is full")
         self.lines += lines
 
@@ -136,3 +152,30 @@ def test_what_one_file_cannot_take_is_in_the_other(tmp_path_factory: pytest.Temp
         journal.keep([Accepted(3.0, "m/a", 2, "18")])
         assert [('"17"' in line, '"18"' in line) for line in file.lines] == [(True, False), (False, True)]
         assert not any("submitIntended" in line for line in file.lines)
+
+
+def test_what_fits_nowhere_leaves_no_gap_on_a_full_disk(tmp_path: Path) -> None:
+    """A gap looks like a lost submission. Ids come first, no event overtakes its own job's, and room is used again."""
+    ended = AttemptEnded(2.0, "m/a", 1, Outcome.FAILED, Reason.DONE, "x" * 2_000)
+    over = JobEnded(2.0, "m/a", Outcome.FAILED, Reason.DONE, "")
+    accepted = Accepted(2.0, "m/b", 1, "18")
+    with Log(tmp_path) as log:
+        log.begin(START, [], [], {})
+        log.check()
+        file = Broken(longest=250)
+        journal = RunJournal(log, "r1", file)
+        for path in tmp_path.glob("state.db*"):
+            path.unlink()
+        kept = []
+        rounds: list[tuple[list[Event], int]] = [
+            ([ended, over, accepted], 250),
+            ([StateSeen(3.0, "m/b", 1, "Running", "running")], 250),
+            ([RunEnded(4.0, "stateError", 74)], 10_000),
+        ]
+        for events, longest in rounds:
+            file.longest = longest
+            journal.keep(events)
+            kept.append([json.loads(line)["event"]["type"] for line in file.lines])
+        assert kept[:2] == [["accepted"], ["accepted", "stateSeen"]]
+        assert kept[2][2:] == ["attemptEnded", "jobEnded", "runEnded"]
+        assert [json.loads(line)["seq"] for line in file.lines] == [1, 2, 3, 4, 5]
