@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -57,9 +59,9 @@ def fill(disk: Path) -> None:
 
 
 @contextmanager
-def quick() -> Iterator[Sandbox]:
+def quick(**more: Json) -> Iterator[Sandbox]:
     """A server whose jobs take no time."""
-    with Sandbox(parse({"defaults": {"queue": "0s", "duration": "20ms"}})) as server:
+    with Sandbox(parse({"defaults": {"queue": "0s", "duration": "20ms", **more}})) as server:
         yield server
 
 
@@ -77,27 +79,43 @@ def test_a_full_disk_is_74_and_nothing_is_sent(aftrun: Run, tmpfs: Mount, tmp_pa
 
 
 def test_a_disk_that_fills_up_leaves_no_submission_unrecorded(aftrun: Run, tmpfs: Mount, tmp_path: Path) -> None:
-    """Mid-run: nothing more is submitted, what runs is watched, exit 74, and every POST is on record."""
+    """Mid-run: nothing more is submitted, what runs is watched, exit 74, and every POST is on record.
+
+    With room again, the run is resumed: what was never sent is sent, once.
+    """
     disk = tmpfs("320k")
     (tmp_path / "m.yaml").write_text(manifest(300, needs=False), encoding="utf-8")
-    with quick() as server:
+    with quick(message="m" * 300) as server:
         done = aftrun("apply", "m.yaml", "--state-dir", str(disk), "-o", "json", server=server)
         assert done.code == 74, done.err
         assert "full" in done.err
-        posts = {entry.parsed["params"]["n"] for entry in server.ledger() if entry.method == "POST"}  # type: ignore[index,call-overload]  # the manifest's own bodies
-    assert 0 < len(posts) < 300
-    (disk / "fill").unlink(missing_ok=True)
-    saved = tmp_path / "saved"
-    saved.mkdir()
-    for path in disk.glob("state.db*"):
-        shutil.copy(path, saved)
+        posts = _sent(server)
+        assert 0 < len(posts) < 300
+        saved = tmp_path / "saved"
+        saved.mkdir()
+        for path in disk.glob("state.db*"):
+            shutil.copy(path, saved)
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        environ = {"AFT_API_KEY": server.api_key}
+        again = aftrun("resume", "--state-dir", str(disk), "-o", "json", env=environ)
+        everything = _sent(server)
+    outcomes = Counter(job["outcome"] for job in json.loads(again.out)["jobs"])
+    assert len(everything) == len(set(everything)) == 300
+    # An id that there was no room for cannot be followed.
+    assert outcomes["succeeded"] + outcomes["unknown"] == 300
+    assert outcomes["unknown"] <= 8, again.err
     state_folder.accept(saved)
     with Log(saved, create=False) as log:
         (row,) = log.runs()
         intended = {
             event.job.removeprefix("night/j") for event in log.events(row.id) if isinstance(event, SubmitIntended)
         }
-    assert posts <= intended
+    assert set(posts) <= intended
+
+
+def _sent(server: Sandbox) -> list[str]:
+    """The numbers of the jobs that were submitted."""
+    return [entry.parsed["params"]["n"] for entry in server.ledger() if entry.method == "POST"]  # type: ignore[index,call-overload,misc]  # the manifest's own bodies
 
 
 def test_a_read_only_folder_is_74_and_nothing_is_sent(aftrun: Run, tmpfs: Mount, tmp_path: Path) -> None:
