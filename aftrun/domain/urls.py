@@ -78,8 +78,8 @@ def is_loopback(host: str) -> bool:
     return bool((mapped or address).is_loopback)
 
 
-def parse_url(text: str) -> ServerUrl:
-    """The parts of a server's URL.
+def parse_url(text: str, *, as_spelled: bool = False) -> ServerUrl:
+    """The parts of a server's URL. `as_spelled` leaves an address of IPv6 as it was written, but for its case.
 
     Raises:
         ValueError: it is none that requests can be sent to; says why in a clause that begins with "it".
@@ -103,7 +103,8 @@ def parse_url(text: str) -> ServerUrl:
             host = host.encode("idna").decode("ascii")
         except UnicodeError as error:
             raise ValueError("its host is not a name that DNS can hold") from error
-    return ServerUrl(parts.scheme, _one_spelling(host), port or _PORTS[parts.scheme], parts.path.rstrip("/"))
+    host = host if as_spelled else _one_spelling(host)
+    return ServerUrl(parts.scheme, host, port or _PORTS[parts.scheme], parts.path.rstrip("/"))
 
 
 def _one_spelling(host: str) -> str:
@@ -111,9 +112,13 @@ def _one_spelling(host: str) -> str:
     if ":" not in host:
         return host
     try:
-        return str(ipaddress.ip_address(host))
+        address = ipaddress.IPv6Address(host)
     except ValueError:  # an address of a version to come (`v1.x`), which no system here connects to
         return host
+    if address.ipv4_mapped is None:
+        return str(address)
+    _, percent, scope = host.partition("%")
+    return f"::ffff:{address.ipv4_mapped}{percent}{scope}"  # Python writes digits of IPv4 since 3.13 only
 
 
 def url_fault(text: str) -> str:

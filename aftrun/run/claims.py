@@ -16,10 +16,13 @@ from aftrun.run.policy import runs_on
 
 
 @lru_cache(maxsize=256)  # asked of every job; a run has few servers
-def place(url: str) -> str:
-    """A server's URL as the place where ids are unique: equal for every spelling of it, all names of this machine."""
+def place(url: str, *, as_spelled: bool = False) -> str:
+    """A server's URL as the place where ids are unique: equal for every spelling of it, all names of this machine.
+
+    `as_spelled` is for what older versions put on record, to which each spelling of an IPv6 address was another place.
+    """
     try:
-        parts = urls.parse_url(url)
+        parts = urls.parse_url(url, as_spelled=as_spelled)
     except ValueError:  # refused long before; ids of such a server are then unique among its own
         return url
     origin = f"{parts.scheme}://this machine:{parts.port}" if parts.loopback else parts.origin

@@ -148,19 +148,31 @@ class Convergence:
         """What a job is known by; None where its key comes to nothing.
 
         Raises:
+            StateError: the record cannot be read.
             Unbound: a value that the key is made from is not there.
         """
         key = render(task.job.once, self.bindings, lookup).value
         if not key.strip():
             return None
-        identity = keyed(self.digest_key, "once", place(self.urls[task.server]), manifest, task.job.name, key)
-        return Once(
-            identity=identity[:_IDENTITY],
+
+        def identity(server: str) -> str:
+            return keyed(self.digest_key, "once", server, manifest, task.job.name, key)[:_IDENTITY]
+
+        url = self.urls[task.server]
+        once = Once(
+            identity=identity(place(url)),
             key=self.scrubber.scrub(key),
             server=self.shown_urls[task.server],
             mark=mark_of(self.digest_key),
             made_of=dict(made_of(task.job, self.digest_key, self.bindings, lookup)),
         )
+        if "[" not in url or self.attempts.last_attempt(once.identity) is not None:
+            return once
+        spelled = (each.once.server for each in self._under_its_key(task, once))
+        known = [url, *(each for each in spelled if same_server(each, once.server))]
+        older = (identity(place(each, as_spelled=True)) for each in known)
+        found = next((each for each in older if self.attempts.last_attempt(each) is not None), once.identity)
+        return replace(once, identity=found)
 
     def ask(self, task: Task, once: Once, attempt: int, gone_by: tuple[str, int] | None = None) -> Found:
         """What to do about a job that is about to be sent as `attempt` number of this run.
@@ -192,9 +204,12 @@ class Convergence:
         last = self.attempts.last_attempt(once.identity)
         if last is not None:
             return last
-        manifest = task.key.removesuffix(f"/{task.job.name}")
-        found = self.attempts.attempts_of(manifest, task.job.name, once.key)
+        found = self._under_its_key(task, once)
         return next((each for each in (_perhaps(each, once) for each in found) if each is not None), None)
+
+    def _under_its_key(self, task: Task, once: Once) -> Sequence[LastAttempt]:
+        manifest = task.key.removesuffix(f"/{task.job.name}")
+        return self.attempts.attempts_of(manifest, task.job.name, once.key)
 
 
 def _perhaps(last: LastAttempt, once: Once) -> LastAttempt | None:

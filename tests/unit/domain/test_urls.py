@@ -47,6 +47,9 @@ def test_which_hosts_are_this_machine(host: str, here: bool) -> None:
         ("https://[2001:db8::0001]:44399", "https://[2001:db8::1]:44399", ""),
         ("https://[0:0:0:0:0:0:0:1]:1", "https://[::1]:1", ""),
         ("https://[fe80::0:1%25eth0]:1", "https://[fe80::1%25eth0]:1", ""),
+        ("https://[::ffff:a09:0909]:1", "https://[::ffff:10.9.9.9]:1", ""),
+        ("https://[0::FFFF:10.9.9.9]:1", "https://[::ffff:10.9.9.9]:1", ""),
+        ("https://[::ffff:a09:909%eth0]:1", "https://[::ffff:10.9.9.9%eth0]:1", ""),
         ("https://[v1.x:y]:1", "https://[v1.x:y]:1", ""),
     ],
 )

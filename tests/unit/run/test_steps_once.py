@@ -17,7 +17,8 @@ from aftrun.domain.values import Bindings, Inside, Outside, Template, Value
 from aftrun.run.active_job import Phase
 from aftrun.run.claims import Claim
 from aftrun.run.converge import LastAttempt, in_doubt, up_to_date
-from aftrun.run.once import Convergence
+from aftrun.run.once import Convergence, mark_of
+from aftrun.run.pins import keyed
 from aftrun.run.plan import make_plan
 from aftrun.run.policy import Ended, Going
 from aftrun.run.ports import Deadlines
@@ -312,6 +313,60 @@ def test_a_key_is_made_of_all_that_a_param_may_be_made_of(once: Template, key: s
     found = bench.once()
     assert found.key == key
     assert bench.steps.intend(bench.active).once == found, "it goes on record with the intent"
+
+
+SPELLINGS = ("2001:db8::1", "2001:DB8:0:0:0:0:0:1", "2001:0db8::0001", "2001:db8::0.0.0.1", "2001:db8:0::1")
+
+
+class Rows(Record):
+    """What is on record, each under its own identity."""
+
+    def __init__(self, *rows: LastAttempt) -> None:
+        super().__init__()
+        self.rows = {each.once.identity: each for each in rows}
+
+    def last_attempt(self, identity: str) -> LastAttempt | None:
+        """What is under this identity alone."""
+        return self.rows.get(identity)
+
+    def attempts_of(self, _manifest: str, _job: str, key: str) -> Sequence[LastAttempt]:
+        """All of this key."""
+        return [each for each in self.rows.values() if each.once.key == key]
+
+
+def identified(record: Record, url: str, shown: str = "") -> Once:
+    """What the job `a` is known by at a server, as a run with this record says."""
+    plan = make_plan([parallel(job("a", once="today"), servers=(ONE,))])
+    asked = Convergence(record, RUN, b"0" * 16, (url,), (shown or url,))
+    once = asked.identify(plan.tasks[0], "main", lambda _: None)
+    assert once is not None
+    return once
+
+
+def of_before(url: str, shown: str = "") -> LastAttempt:
+    """What a version to which each spelling was a server of its own has put on record."""
+    server = f"https://[{url.lower()}]:44399"
+    identity = keyed(b"0" * 16, "once", server, "main", "a", "today")[:32]
+    return replace(LAST, once=Once(identity, "today", shown or f"https://[{url}]:44399", mark_of(b"0" * 16)))
+
+
+@pytest.mark.parametrize("then", SPELLINGS)
+@pytest.mark.parametrize("now", SPELLINGS)
+def test_what_was_sent_to_an_address_is_known_however_it_was_spelled_then(then: str, now: str) -> None:
+    """Older versions took each spelling for a server of its own: what they sent is not sent again for that."""
+    last = of_before(then)
+    assert identified(Rows(last), f"https://[{now}]:44399").identity == last.once.identity
+    nothing = identified(Rows(), f"https://[{now}]:44399").identity
+    assert nothing == of_before(SPELLINGS[0]).once.identity
+    other = of_before("2001:db8::2")
+    assert identified(Rows(other), f"https://[{now}]:44399").identity == nothing
+
+
+@pytest.mark.parametrize("spelled", SPELLINGS)
+def test_the_same_where_the_address_comes_from_outside(spelled: str) -> None:
+    """The record does not tell where it was, and the digest does."""
+    last = of_before(spelled, "${AFT_URL}")
+    assert identified(Rows(last), f"https://[{spelled}]:44399", "${AFT_URL}").identity == last.once.identity
 
 
 def test_a_key_that_is_made_of_nothing_starts_nothing() -> None:
