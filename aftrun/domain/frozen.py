@@ -126,9 +126,13 @@ def _frozen(
         raise TypeError("this makes frozen dataclasses with slots; for others, take `dataclasses.dataclass`")
 
     def decorate(cls: type[Made]) -> type[Made]:
-        made = _dataclass(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)(cls)
+        below = any(hasattr(base, "__dataclass_params__") for base in cls.__mro__[1:])  # all alike, or it refuses
+        made = _dataclass(init=False, repr=False, eq=False, frozen=below, slots=True, kw_only=kw_only)(cls)
+        said: Any = made.__dict__["__dataclass_params__"]  # what `dataclasses` asks of the bases of others' classes
+        said.init = said.repr = said.eq = said.frozen = True
         for name, method in _ALIKE.items():
-            if made.__dict__.get(name) is None:  # `__hash__` is None where a class has an `__eq__` of its own
+            own = made.__dict__.get(name)  # `__hash__` is None where a class has an `__eq__` of its own
+            if own is None or name in {"__setattr__", "__delattr__"}:
                 type.__setattr__(made, name, method)
         type.__setattr__(made, "__init__", _Init(made))
         return made

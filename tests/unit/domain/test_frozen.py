@@ -140,6 +140,7 @@ def test_objects_are_alike(name: str, args: tuple[Any, ...], kwargs: dict[str, A
         lambda it: hasattr(it, "__dict__"),
         lambda it: type(it).__match_args__,
         lambda it: type(it).__slots__,
+        lambda it: type(it).__dataclass_params__,
         lambda it: type(it).__doc__,
         lambda it: it.doubled,
     ]
@@ -222,3 +223,22 @@ def test_all_frozen_classes_are_made_by_one_module() -> None:
         or ("@dataclass(frozen=True, slots=True" in text and "from aftrun.domain.frozen import dataclass" not in text)
     ]
     assert slow == []
+
+
+@pytest.mark.parametrize(("name", "args", "kwargs"), CALLS)
+@pytest.mark.parametrize("slots", [False, True])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_others_make_classes_of_them(
+    name: str, args: tuple[Any, ...], kwargs: dict[str, Any], slots: bool, frozen: bool
+) -> None:
+    """A frozen dataclass of somebody else's may have one of ours for its base, and one that is not frozen may not."""
+
+    def below(base: type) -> Any:
+        body = {"__annotations__": {"more": int}, "more": dataclasses.field(default=5, kw_only=True)}
+        made: Any = dataclasses.dataclass(frozen=frozen, slots=slots)(type("Below", (base,), body))
+        made.__qualname__ = "Below"
+        it = made(*args, **kwargs, more=7)
+        changed = dataclasses.replace(it, more=8)
+        return it, dataclasses.asdict(it), changed, it == changed, copy.deepcopy(it) == it, it == base(*args, **kwargs)
+
+    assert outcome(partial(below, OURS[name])) == outcome(partial(below, THEIRS[name]))
