@@ -22,6 +22,7 @@ from aftrun.sandbox.server import Sandbox
 from aftrun.service import history, which
 from aftrun.service import past as service_past
 from tests.conftest import Run
+from tests.records import database
 
 Start = Callable[..., Sandbox]
 MANIFEST = "version: 1\nname: m\njobs: [{name: a, scriptName: x}]\n"
@@ -49,7 +50,7 @@ def planted(folder: Path, run: str = "20260101-000000-aaaa", **columns: Any) -> 
         "options": '{"paths": ["m.yaml"]}',
         **columns,
     }
-    with sqlite3.connect(folder / "state.db") as db:
+    with database(folder / "state.db") as db:
         db.executescript(
             "CREATE TABLE runs (id, started_at, ended_at, outcome, exit_code, manifests, jobs, format, options);"
             "CREATE TABLE ends (run, job, outcome, seconds); CREATE TABLE events (run, seq, body);"
@@ -154,7 +155,7 @@ def test_ends_and_causes_that_hold_anything(table_name: str, column: str, tmp_pa
     for number, value in enumerate([*ODD, -5.0, 1e308, float("inf"), "1e9"]):
         folder = tmp_path / str(number)
         planted(folder)
-        with sqlite3.connect(folder / "state.db") as db:
+        with database(folder / "state.db") as db:
             run = db.execute("SELECT id FROM runs").fetchone()[0]
             db.execute(
                 "CREATE TABLE IF NOT EXISTS causes (job TEXT NOT NULL, run TEXT NOT NULL, message TEXT NOT NULL)"
@@ -211,7 +212,7 @@ def test_events_that_hold_anything(tmp_path: Path) -> None:
     """Each field of a run's first event, replaced by what does not belong there: refused, in words."""
     folder = tmp_path / "state"
     planted(folder)
-    with sqlite3.connect(folder / "state.db") as db:
+    with database(folder / "state.db") as db:
         body = json.loads(db.execute("SELECT body FROM events WHERE seq = 0").fetchone()[0])
         odd: tuple[Any, ...] = (None, 5, "\x1b[31m", [], {})
         for place in paths(body):

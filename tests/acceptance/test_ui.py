@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ import pytest
 
 from aftrun.sandbox.server import Sandbox
 from tests.conftest import Run
+from tests.records import database
 from tests.ui import Answer, Served, serving
 
 Start = Callable[..., Sandbox]
@@ -211,7 +211,7 @@ def test_a_damaged_record_is_said(record: str, tmp_path: Path) -> None:
     """In words, with 503; the server goes on."""
     with serving(tmp_path) as served:
         base = urlsplit(served.url).path
-        with sqlite3.connect(tmp_path / ".aftrun" / "state.db") as db:
+        with database(tmp_path / ".aftrun" / "state.db") as db:
             db.execute("UPDATE events SET body = 'x'")
         db.close()
         for path in (tmp_path / ".aftrun" / "runs").glob("*/journal.ndjson"):

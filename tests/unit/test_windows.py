@@ -466,6 +466,7 @@ WINDOWS_LOCK = """
 import fcntl, json, os, sys, types
 from pathlib import Path
 import aftrun.domain.errors
+import aftrun.system.files  # and what it imports, which goes by the system
 fake = types.ModuleType("msvcrt")
 fake.LK_NBLCK = 2
 def locking(handle, mode, size):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from aftrun.run.store.lock import RunLock
 from aftrun.run.store.record import Log
 from aftrun.run.store.restore import open_record
 from aftrun.service.history import prune
+from tests.records import database
 
 ONCE = Once("0" * 32, "2026-01-02", "https://h:44399", "m" * 16)
 JOB = "night/a"
@@ -51,9 +52,21 @@ def done(outcome: Outcome, at: float = 3.0) -> list[Event]:
     return [Accepted(2.0, JOB, 1, "4711"), AttemptEnded(at, JOB, 1, outcome, Reason.DONE)]
 
 
+_OPEN: list[Log] = []
+
+
+@pytest.fixture(autouse=True)
+def all_closed() -> Iterator[None]:
+    """Processes that a test leaves behind are over with it."""
+    yield
+    while _OPEN:
+        _OPEN.pop().close()
+
+
 def begin(folder: Path, run: str, at: float = 0.0) -> tuple[Log, RunJournal]:
     """A run in a process of its own, with both its files."""
     log = Log(folder)
+    _OPEN.append(log)
     start = RunStarted(at, run, HEADERS, journal=True)
     log.begin(start, [], [], {})
     place = folder / "runs" / run
@@ -210,7 +223,7 @@ def test_a_row_that_is_damaged_or_made_up_is_in_doubt(tmp_path: Path, body: str 
     """It is no path, and no reason to run the job again; nor does it block the way out."""
     log, journal = begin(tmp_path, "r1")
     journal.append([intent()])
-    with sqlite3.connect(tmp_path / "state.db") as db:
+    with database(tmp_path / "state.db") as db:
         if body is None:
             (found,) = db.execute("SELECT body FROM once").fetchone()
             body = json.dumps({**json.loads(found), "run": "../../etc"})
@@ -230,7 +243,7 @@ def test_a_row_without_its_run_blocks_nobody(tmp_path: Path) -> None:
     """Its run is not on record any more: what it says counts, and a failure is tried again."""
     log, journal = begin(tmp_path, "r1")
     journal.append([intent(), *done(Outcome.FAILED)])
-    with sqlite3.connect(tmp_path / "state.db") as db:
+    with database(tmp_path / "state.db") as db:
         db.execute("DELETE FROM runs")
     db.close()
     end(log, journal)
@@ -255,9 +268,8 @@ def test_a_state_file_of_version_0_1(tmp_path: Path) -> None:
     assert {row.id for row in log.runs()} == {"r1", *(row.id for row in runs)}
     end(log, journal)
     assert known(folder) is Move.UP_TO_DATE
-    with sqlite3.connect(folder / "state.db") as db:
+    with database(folder / "state.db") as db:
         assert db.execute("PRAGMA user_version").fetchone() == (1,)
-    db.close()
 
 
 C = "night/c"
@@ -275,7 +287,7 @@ STORY: tuple[Sequence[Event], ...] = (
 
 def backup(folder: Path, to: Path) -> None:
     """A copy of the state file as it is now."""
-    with sqlite3.connect(folder / "state.db") as source, sqlite3.connect(to) as target:
+    with database(folder / "state.db") as source, database(to) as target:
         source.backup(target)
     source.close()
     target.close()

@@ -37,6 +37,7 @@ from aftrun.run.store.lock import RunLock
 from aftrun.run.store.record import Log
 from aftrun.run.store.restore import recover
 from aftrun.run.store.rows import StoredFile, process_name
+from tests.records import database
 
 START = RunStarted(
     1_767_225_600.0, "r1", (JobHeader("m/a", "a", "m", "https://s", "m.yaml", 1, 1),), (Source("m.yaml", "ab", "m"),)
@@ -395,7 +396,7 @@ def test_a_missing_file_is_not_made_by_readers(tmp_path: Path) -> None:
 def test_a_newer_file_is_refused(tmp_path: Path) -> None:
     """It says to upgrade, and changes nothing."""
     Log(tmp_path).close()
-    with sqlite3.connect(tmp_path / "state.db") as db:
+    with database(tmp_path / "state.db") as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
     with pytest.raises(StateError, match=r"newer aftrun \(version 99") as caught:
