@@ -88,6 +88,16 @@ def test_the_jenkinsfile_is_groovy_and_keeps_the_key_out_of_its_strings() -> Non
     assert not re.search(r'sh\s+"', text), "double quotes would put variables into the script's text"
 
 
+def test_results_of_an_earlier_build_are_not_shown_again() -> None:
+    """A run that sends nothing writes no reports, so old ones in a folder that is kept would pass for its own."""
+    jenkins = (HERE / "jenkins" / "Jenkinsfile").read_text(encoding="utf-8")
+    assert -1 < jenkins.find("sh 'rm -f junit.xml report.html'") < jenkins.find("aftrun apply")
+    azure = yaml.safe_load((HERE / "azure" / "azure-pipelines.yml").read_text(encoding="utf-8"))
+    (shown,) = (each["inputs"] for each in azure["steps"] if each.get("task") == "PublishTestResults@2")
+    assert shown["searchFolder"] == "$(Build.ArtifactStagingDirectory)", "what an agent empties at each start"
+    assert f'--report-junit "{shown["searchFolder"]}/{shown["testResultsFiles"]}"' in commands()["azure"]
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A folder that looks like a system with aftrun and its units."""
