@@ -10,6 +10,7 @@ import contextlib
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 from aftrun.domain.errors import StateError
@@ -22,6 +23,8 @@ _Work = tuple[Ticket, Callable[[], Reply]] | None
 MAX_THREADS = 31
 """With the one that decides, a run has 32 threads."""
 
+_MANY, _GATHER = 4, 0.002
+"""With so many requests in flight, the next result is waited for so long, seconds: a turn for each would cost more."""
 
 _NAP = 0.25 if os.name == "nt" else 3600.0
 """The longest single wait, seconds. On Windows Ctrl-C is not heard during one, only after it."""
@@ -43,6 +46,8 @@ class ThreadPool:
         self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
         self._taken: list[Result] = []
         """Results on their way to the caller: an exception out of `wait`, such as Ctrl-C, loses none."""
+        self._in_flight = 0
+        """Requests whose results nobody has taken."""
         self.size = 0
         refused: BaseException | None = None
         while self.size < max(1, min(size, MAX_THREADS)) and refused is None:
@@ -61,6 +66,7 @@ class ThreadPool:
 
     def start(self, ticket: Ticket, call: Callable[[], Reply]) -> None:
         """Begin a request. The caller keeps to `size` requests in flight."""
+        self._in_flight += 1
         self._work.put((ticket, call))
 
     def wait(self, timeout: float | None) -> list[Result]:
@@ -73,8 +79,17 @@ class ThreadPool:
                 while True:
                     self._taken.append(self._results.get_nowait())
             left -= _NAP
+        self._gather()
         results, self._taken = self._taken, []
+        self._in_flight -= sum(ticket is not WAKE for ticket, _ in results)
         return results
+
+    def _gather(self) -> None:
+        """Let more results come while many are on their way: what is decided together goes on record together."""
+        end = time.monotonic() + _GATHER
+        with contextlib.suppress(queue.Empty):
+            while self._taken and self._in_flight - len(self._taken) >= _MANY:
+                self._taken.append(self._results.get(timeout=max(0.0, end - time.monotonic())))
 
     def wake(self) -> None:
         """End a `wait` early. `SimpleQueue.put` is reentrant, so a signal handler may call this."""

@@ -196,3 +196,31 @@ def test_the_clocks_of_the_machine() -> None:
     assert now == round(now, 3)
     assert round(before, 3) <= now <= round(after, 3)
     assert clock.monotonic() <= clock.monotonic()
+
+
+def test_results_that_come_together_are_taken_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While many are in flight the next is waited for; what few wait for is handed over at once, as is a wake."""
+    monkeypatch.setattr("aftrun.run.pool._GATHER", 10 * HANG)
+    pool = ThreadPool(6)
+    gates = [threading.Event() for _ in range(6)]
+
+    def answer(number: int) -> Reply:
+        assert gates[number].wait(HANG)
+        return Answer(200)
+
+    for number in range(6):
+        pool.start(Ticket(number, submits=True), lambda number=number: answer(number))  # type: ignore[misc]  # bound at once
+    for gate in gates[:3]:
+        gate.set()
+    first = pool.wait(HANG)
+    assert sorted(ticket.index for ticket, _ in first) == [0, 1, 2]
+    gates[3].set()
+    assert [ticket.index for ticket, _ in pool.wait(HANG)] == [3]  # only two are left, so that nothing is gained
+    pool.wake()
+    assert pool.wait(HANG)[0][0] is WAKE
+    for gate in gates:
+        gate.set()
+    left: list[int] = []
+    while len(left) < 2:
+        left += [ticket.index for ticket, _ in pool.wait(HANG)]
+    pool.close()
