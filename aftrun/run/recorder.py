@@ -28,7 +28,7 @@ class Recorder:
         """Why the record could not be kept, if so."""
         self._events: list[Event] = []
         self._tickers = [each for each in listeners if hasattr(each, "tick")]
-        self._ticked = -math.inf
+        self._ticked = clock.monotonic()
 
     def add(self, *events: Event) -> None:
         """Collect events for the next `flush`."""
