@@ -77,7 +77,7 @@ def _compared_values(of: object) -> tuple[Any, ...]:
 def _equal(self: object, other: object) -> Any:
     if other.__class__ is not self.__class__:
         return NotImplemented
-    return _compared_values(self) == _compared_values(other)
+    return self is other or _compared_values(self) == _compared_values(other)
 
 
 def _hash(self: object) -> int:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import gc
 import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +26,7 @@ from aftrun.manifest.parse.nodes import MapNode, Source
 from aftrun.manifest.parse.source import documents
 from aftrun.manifest.parse.syntax import MAX_BYTES
 from aftrun.manifest.policy import Policy, policy_of
+from aftrun.system.collector import no_collector
 from aftrun.system.files import identity
 from aftrun.system.gitinfo import work_tree
 from aftrun.system.inputs import read_input
@@ -271,29 +271,13 @@ def load_all(
     noted = None if environ is None else Noted(environ)
     policy = policy_of(environ) if policy is None else policy
     reader = _Reader(stdin, read)
-    with _without_collector():
+    with no_collector():
         if noted is not None and not policy.open:  # all of what is not allowed is found before any value is read
             _load_all(paths, reader, None, variables or {}, insecure_http=insecure_http, policy=policy)
         loaded = _load_all(paths, reader, noted, variables or {}, insecure_http=insecure_http, policy=policy)
     if noted is None:
         return loaded
     return replace(loaded, manifests=tuple(replace(each, taken=noted.used) for each in loaded.manifests))
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Keep the garbage collector from walking a growing tree that holds no cycles: it would double the time."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        if not gc.get_freeze_count():  # else somebody else has said what is to be left alone
-            gc.freeze()
-            gc.unfreeze()  # all are old now: the next collection does not walk them
-        gc.enable()
 
 
 def _load_all(

@@ -32,6 +32,7 @@ from aftrun.service.prepare import PreparedRun, prepare, prepare_run
 from aftrun.service.report_file import Finished, write_last
 from aftrun.service.started import PATH, in_place
 from aftrun.service.which import GOES_ON
+from aftrun.system.collector import no_collector
 from aftrun.system.files import read_regular, remove_folder
 from aftrun.system.lines import about_run
 
@@ -70,8 +71,9 @@ def read(log: Log, row: RunRow) -> PastRun:
         StateError: the record cannot be read.
     """
     recorded = log.count(row.id)
-    events = read_run(log, row.id).events
-    return PastRun(row, events, ReportBuilder(events).report(), RunOptions.from_json(row.options), recorded)
+    with no_collector():
+        events = read_run(log, row.id).events
+        return PastRun(row, events, ReportBuilder(events).report(), RunOptions.from_json(row.options), recorded)
 
 
 def open_log(state_dir: Path, say: Callable[[str], None] = lambda _: None, *, thorough: bool = False) -> Log:
