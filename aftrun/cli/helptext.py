@@ -64,17 +64,22 @@ _VARIABLE = re.compile(r"\s*\[env var: [^;\]]*\]|(?<=\[)env var: [^;\]]*; ")
 """What the library says of each flag's variable; one note says it of all."""
 
 
+def _spellings(flag: Any, args: list[str]) -> list[str]:
+    """The names of a flag that stand on the line, those that turn it off too."""
+    return [name for name in (*flag.opts, *flag.secondary_opts) if name in args]
+
+
 class Command(TyperCommand):
     """A command whose flags are shown under the titles of their groups, and of which no flag is given both ways."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Refuse `--fail-fast --keep-going`: the library would take the last one, and say nothing of the other."""
-        if not ctx.resilient_parsing:
-            given = self.make_parser(ctx).parse_args(args=list(args))[2]
-            for each in {each for each in given if each.secondary_opts and given.count(each) > 1}:
-                typed = [name for name in (*each.opts, *each.secondary_opts) if name in args]
-                if len(typed) > 1:
-                    raise UsageError(f"{' and '.join(typed)} exclude each other", hint="keep one of them")
+        both = [each for each in self.get_params(ctx) if each.secondary_opts and len(_spellings(each, args)) > 1]
+        # Hardly ever: only then is the line parsed a second time, since one of them may be the value of another flag.
+        given = self.make_parser(ctx).parse_args(args=list(args))[2] if both and not ctx.resilient_parsing else []
+        for each in both:
+            if given.count(each) > 1:
+                raise UsageError(f"{' and '.join(_spellings(each, args))} exclude each other", hint="keep one of them")
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
