@@ -13,6 +13,7 @@ from aftrun.domain.text import camel
 VERSION = 1
 _INDENTED = 100
 """Jobs of a report that is indented all through."""
+_line = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _at(value: float | None) -> str | None:
@@ -135,7 +136,7 @@ class Text:
             yield before
             for number, job in enumerate(report.jobs):
                 yield ",\n    " if number else "[\n    "
-                yield json.dumps(_job(job), ensure_ascii=False)
+                yield _line(_job(job))
             yield f"\n  ]{behind}"
         yield "\n"
 

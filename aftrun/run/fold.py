@@ -66,7 +66,7 @@ def _with_attempt(job: JobResult, number: int, changes: Mapping[str, object], **
     if attempts and attempts[-1].number == number:
         attempts[-1] = replace(attempts[-1], **changes)  # type: ignore[arg-type]  # checked by dataclasses itself
     else:
-        attempts.append(replace(Attempt(number), **changes))  # type: ignore[arg-type]  # the same
+        attempts.append(Attempt(number, **changes))  # type: ignore[arg-type]  # the same
     return replace(job, attempts=tuple(attempts), **others)  # type: ignore[arg-type]  # the same
 
 

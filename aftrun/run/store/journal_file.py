@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ _BEGINNING = b'{"seq":'
 _EVENT = ',"event":'
 _END = 16 * 1024
 """Bytes at the end of a journal in which its last event mostly begins."""
+_TOGETHER = 1000
+"""Lines that are read at once."""
 _SYNC = getattr(os, "fdatasync", os.fsync)
 _BINARY = getattr(os, "O_BINARY", 0)
 
@@ -62,11 +64,11 @@ class Lines:
 
 def checked_line(text: str) -> str:
     """A line with its checksum; `text` is a JSON object in ASCII without the brace at its end."""
-    return f'{text}{_SUM}{_sum(text)}"}}\n'
+    return f'{text}{_SUM}{_sum(text.encode("ascii", "backslashreplace"))}"}}\n'
 
 
-def _sum(text: str) -> str:
-    return hashlib.blake2s(text.encode("ascii", "backslashreplace"), digest_size=8).hexdigest()
+def _sum(body: bytes) -> str:
+    return hashlib.blake2s(body, digest_size=8).hexdigest()
 
 
 def head_line(head: Head) -> str:
@@ -89,15 +91,11 @@ def decode(data: bytes) -> Lines:
     head: Head | None = None
     events: dict[int, Event] = {}
     bodies: dict[int, str] = {}
-    damaged = 0
     lines = data.split(b"\n")
     tail = lines.pop()
-    for raw in lines:
-        text = _checked(raw)
-        if text is None:
-            damaged += 1
-            continue
-        item = json.loads(text)
+    whole = [text for text in map(_checked, lines) if text is not None]
+    damaged = len(lines) - len(whole)
+    for text, item in zip(whole, _parsed(whole), strict=True):
         if "head" in item:
             head = _head(item["head"])
         else:
@@ -116,14 +114,18 @@ def decode(data: bytes) -> Lines:
     return Lines(head, events, bodies, damage, max(length, max(events, default=-1) + 1))
 
 
+def _parsed(texts: Sequence[str]) -> Iterator[Any]:
+    """What the JSON of each is: many at a time, since reading one takes less than to begin with it."""
+    for first in range(0, len(texts), _TOGETHER):
+        yield from json.loads(f"[{','.join(texts[first : first + _TOGETHER])}]")
+
+
 def _checked(raw: bytes) -> str | None:
     """The JSON in a line, or None where its checksum says that it is not what was written."""
-    try:
-        text = raw.decode("ascii")
-    except UnicodeDecodeError:
-        return None
-    body, mark, rest = text.rpartition(_SUM)
-    return f"{body}}}" if mark and rest == f'{_sum(body)}"}}' else None
+    body, mark, rest = raw.rpartition(_SUM.encode())
+    if mark and raw.isascii() and rest.decode() == f'{_sum(body)}"}}':
+        return f"{body.decode()}}}"
+    return None
 
 
 def checked_item(raw: bytes) -> dict[str, Any] | None:

@@ -6,9 +6,10 @@ nobody can say which jobs were submitted, so no job that might have been is subm
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any
 
 from aftrun.domain.events import (
     Accepted,
@@ -24,6 +25,9 @@ from aftrun.domain.events import (
 from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Outcome
 from aftrun.run.fold import ReportBuilder
+
+_ID = re.compile(rb'"jobId"\s*:\s*("(?:[^"\\]|\\.)*")')
+"""A job's id in a report, with its quotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +63,11 @@ class Reconciled:
     """The journal does."""
 
 
-def reconcile(database: Witness, journal: Witness | None, named: Mapping[str, Accepted] | None = None) -> Reconciled:
+def reconcile(database: Witness, journal: Witness | None, report: bytes = b"") -> Reconciled:
     """The union of both files. `journal` is None for a run that never had one.
 
-    Where they contradict each other the journal is right, since its lines are checked. `named` are acceptances that a
-    third file, the report, tells of, by job.
+    Where they contradict each other the journal is right, since its lines are checked. `report` is a third file,
+    `report.json` as it is on disk, which may tell of acceptances.
     """
     found = dict(database.events)
     notes = [f"{database.name} is damaged: {database.damage}"] if database.damage else []
@@ -92,7 +96,7 @@ def reconcile(database: Witness, journal: Witness | None, named: Mapping[str, Ac
     events = [found[number] for number in sorted(found)]
     if holes:
         events = _following(events)
-    extra = _unheard(events, named or {})
+    extra = _unheard(events, report)
     if extra:
         ids = sum(isinstance(event, Accepted) for event in extra)
         notes.append(
@@ -132,15 +136,18 @@ def _count(number: int) -> str:
     return f"{number} event{'' if number == 1 else 's'}"
 
 
-def _unheard(events: list[Event], named: Mapping[str, Accepted]) -> list[Event]:
+def _unheard(events: list[Event], report: bytes) -> list[Event]:
     """Acceptances that only the report tells of, each with the intent that went before it."""
     if not events or not isinstance(events[0], RunStarted):
         return []
-    accepted = {(event.job, event.attempt) for event in events if isinstance(event, Accepted | Converged)}
+    heard = [event for event in events if isinstance(event, Accepted | Converged)]
+    if set(_ID.findall(report)) <= {f'"{event.job_id}"'.encode() for event in heard}:
+        return []  # reading all of a large report takes longer than all else
+    accepted = {(event.job, event.attempt) for event in heard}
     intended = {(event.job, event.attempt) for event in events if isinstance(event, SubmitIntended)}
     known = {header.key for header in events[0].jobs}
     result: list[Event] = []
-    for event in named.values():
+    for event in _accepted(report).values():
         place = (event.job, event.attempt)
         if event.job not in known or place in accepted:
             continue
@@ -166,11 +173,11 @@ def _seal(events: list[Event]) -> list[Event]:
     ]
 
 
-def from_report(data: Any) -> dict[str, Accepted]:
+def _accepted(report: bytes) -> dict[str, Accepted]:
     """The acceptances that a `report.json` tells of, the last of each job; what cannot be read is passed over."""
     result: dict[str, Accepted] = {}
     try:
-        for job in data["jobs"]:
+        for job in json.loads(report)["jobs"]:
             for attempt in job["attempts"]:
                 if isinstance(attempt["jobId"], str) and attempt["jobId"]:
                     key = f"{job['manifest']}/{job['name']}"

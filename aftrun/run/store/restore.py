@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ from aftrun.run.store import journal_file, once_file, wal
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.journal_file import Head, JournalFile, Lines
 from aftrun.run.store.lock import RunLock, held
-from aftrun.run.store.reconcile import Reconciled, Witness, from_report, reconcile
+from aftrun.run.store.reconcile import Reconciled, Witness, reconcile
 from aftrun.run.store.record import Log
 from aftrun.run.store.record_errors import Damaged
 from aftrun.run.store.rows import RunRow, StoredFile, process_name
@@ -51,12 +50,12 @@ def _read(log: Log, run: str) -> tuple[Reconciled, Lines | None]:
     if lines is None:
         events = log.numbered(run)
         if not _promised(events.get(0)):
-            return reconcile(Witness(log.path.name, events, log.doubt), None, _named(folder)), None
+            return reconcile(Witness(log.path.name, events, log.doubt), None, _report(folder)), None
         database, lines = Witness(log.path.name, events, log.doubt), Lines(damage="it is missing")
     else:
         found, damage = log.salvage(run, lines.events, lines.bodies)
         database = Witness(log.path.name, found, damage or log.doubt)
-    return reconcile(database, _witness(lines), _named(folder)), lines
+    return reconcile(database, _witness(lines), _report(folder)), lines
 
 
 def _witness(lines: Lines) -> Witness:
@@ -68,12 +67,11 @@ def _promised(start: Event | None) -> bool:
     return isinstance(start, RunStarted) and start.journal is True
 
 
-def _named(folder: Path) -> dict[str, Accepted]:
-    """What the report tells of ids."""
+def _report(folder: Path) -> bytes:
     try:
-        return from_report(json.loads(read_regular(folder / "report.json")))
-    except (OSError, ValueError):
-        return {}  # there is none yet, or it is damaged too; it only ever adds to what the others say
+        return read_regular(folder / "report.json")
+    except OSError:
+        return b""  # there is none yet, or it is damaged too; it only ever adds to what the others say
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +255,7 @@ def _import(log: Log, path: Path, say: Say) -> None:
     if lines is None:
         return
     missing = Witness(log.path.name, {}, f"it does not hold run {run}")
-    found = reconcile(missing, _witness(lines), _named(path.parent))
+    found = reconcile(missing, _witness(lines), _report(path.parent))
     events: Sequence[Event] = (*found.events, *found.sealed)
     start = events[0] if events else None
     if not isinstance(start, RunStarted) or start.run != run:

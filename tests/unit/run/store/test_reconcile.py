@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,7 +32,7 @@ from aftrun.run.fold import ReportBuilder
 from aftrun.run.store import journal_file, wal
 from aftrun.run.store.folder import run_folder
 from aftrun.run.store.journal_file import Head, decode, encode, event_line, head_line
-from aftrun.run.store.reconcile import Witness, from_report, reconcile
+from aftrun.run.store.reconcile import Witness, reconcile
 from aftrun.run.store.record import Log
 from aftrun.run.store.restore import open_record, recover
 from aftrun.run.store.rows import StoredFile
@@ -131,7 +132,9 @@ def test_the_journal_is_right_where_they_differ() -> None:
     assert "differ" in found.notes[0]
 
 
-def test_the_report_is_a_third_witness() -> None:
+@pytest.mark.parametrize("job_id", ["19", 'a "quoted" one', "ü", "back\\slash", ""])
+@pytest.mark.parametrize("layout", [{}, {"indent": 2}, {"separators": (",", ":")}, {"ensure_ascii": False}])
+def test_the_report_is_a_third_witness(job_id: str, layout: dict[str, Any]) -> None:
     """An id that both files have lost is taken from it, and then nothing else is believed to be unsent."""
     early = dict(enumerate(EVENTS[:2]))
     report = {
@@ -139,16 +142,28 @@ def test_the_report_is_a_third_witness() -> None:
             {
                 "manifest": "m",
                 "name": "watched",
-                "attempts": [{"number": 1, "jobId": "19", "acceptedAt": "2026-01-01T00:00:02.000Z"}],
+                "attempts": [{"number": 1, "jobId": job_id, "acceptedAt": "2026-01-01T00:00:02.000Z"}],
             }
         ]
     }
-    found = reconcile(Witness("state.db", early), Witness("journal", early), from_report(report))
+    text = json.dumps(report, **layout).encode()
+    found = reconcile(Witness("state.db", early), Witness("journal", early), text)
+    if not job_id:
+        assert found == reconcile(Witness("state.db", early), Witness("journal", early))
+        return
     after = (*found.events, *found.sealed)
-    assert ids(after) == {"m/watched": "19"}
+    assert ids(after) == {"m/watched": job_id}
     assert may_be_submitted(after) == set()
     assert "the report names 1 job id" in found.notes[0]
-    assert from_report({"jobs": [{"name": "x"}]}) == from_report("text") == {}
+    known = Witness("either", dict(enumerate(after)))
+    assert reconcile(known, known, text) == reconcile(known, known)  # which it has nothing to add to
+
+
+@pytest.mark.parametrize("report", [b'{"jobs": [{"name": "x", "jobId": "1"}]}', b'"jobId": "1"', b'[{"jobId": "1"}]'])
+def test_a_report_that_cannot_be_read_says_nothing(report: bytes) -> None:
+    """It only ever adds to what the others say."""
+    known = Witness("either", dict(enumerate(EVENTS[:2])))
+    assert reconcile(known, known, report) == reconcile(known, known)
 
 
 # --- the write-ahead log --------------------------------------------------------------------------------------------
