@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import MISSING, FrozenInstanceError, fields
 from dataclasses import dataclass as _dataclass
 from functools import cache
-from operator import attrgetter
 from reprlib import recursive_repr
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 Made = TypeVar("Made")
-_set = object.__setattr__
+_Put = Callable[[Any, Any], None]
 
 
 class _Made:
@@ -40,9 +39,14 @@ class _Init:
         return compiled if made is None else MethodType(compiled, made)
 
 
+def _puts(kind: Any) -> dict[str, _Put]:
+    """What sets each field of an object that is being made: its slot, without looking for it by name."""
+    return {each.name: getattr(kind, each.name).__set__ for each in fields(kind)}
+
+
 def _init(owner: type) -> Callable[..., None]:
     """The `__init__` that `dataclasses` would write: of nothing but names in Python."""
-    known: dict[str, Any] = {"_set": _set, "_made": _Made()}
+    known: dict[str, Any] = {"_made": _Made()} | {f"_put_{name}": put for name, put in _puts(owner).items()}
     places: dict[bool, list[str]] = {False: [], True: []}
     lines = ["pass"]
     for each in fields(owner):
@@ -55,7 +59,7 @@ def _init(owner: type) -> Callable[..., None]:
             known[f"_make_{name}"] = each.default_factory
             value = f"_make_{name}() if {name} is _made else {name}"
         places[bool(each.kw_only)].append(f"{name}{default}")
-        lines.append(f"_set(self, {name!r}, {value})")
+        lines.append(f"_put_{name}(self, {value})")
     taken = ", ".join(["self", *places[False], *(["*", *places[True]] if places[True] else [])])
     exec(f"def __init__({taken}) -> None:\n " + "\n ".join(lines), known)  # noqa: S102  # as `dataclasses` does
     made: Callable[..., None] = known["__init__"]
@@ -104,7 +108,7 @@ def _get_state(self: Any) -> list[Any]:
 
 def _set_state(self: Any, state: Iterable[Any]) -> None:
     for each, value in zip(fields(self), state, strict=True):
-        _set(self, each.name, value)
+        object.__setattr__(self, each.name, value)
 
 
 _ALIKE = {
@@ -141,22 +145,23 @@ def _frozen(
 
 
 @cache
-def _places(kind: Any) -> tuple[Callable[[Any], Any], dict[str, Callable[[Any, Any], None]]]:
-    """What reads all fields of an object, and what sets each of one that is being made."""
-    names = [each.name for each in fields(kind)]
-    read = attrgetter(*names, "__class__", "__class__")  # of several names, or it gives no tuple
-    return read, {name: getattr(kind, name).__set__ for name in names}
+def _copier(kind: Any) -> tuple[Callable[[Any, Any], None], dict[str, _Put]]:
+    """What copies all fields of an object to one that is being made, compiled, and what sets each of them."""
+    put = _puts(kind)
+    known: dict[str, Any] = {f"_put_{name}": each for name, each in put.items()}
+    lines = [f"_put_{name}(made, of.{name})" for name in put] or ["pass"]
+    exec("def copy(made, of):\n " + "\n ".join(lines), known)  # noqa: S102  # of nothing but names in Python
+    return known["copy"], put
 
 
 def _replace(made: Made, /, **changes: Any) -> Made:
     """As `dataclasses.replace`, but from slot to slot: reading a run's record does this some ten times a job."""
     kind: Any = type(made)
-    read, put = _places(kind)
+    copy, put = _copier(kind)
     if not changes.keys() <= put.keys():
         return type(made)(**changes)  # which says what is no field
     changed: Made = object.__new__(kind)
-    for place, value in zip(put.values(), read(made), strict=False):
-        place(changed, value)
+    copy(changed, made)
     for name, value in changes.items():
         put[name](changed, value)
     return changed

@@ -7,7 +7,7 @@ instants as `float` seconds since the Unix epoch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, fields
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
@@ -237,7 +237,7 @@ class About:
 
     def about(self) -> dict[str, Any]:
         """The same as arguments for the next that carries it."""
-        return {field.name: getattr(self, field.name) for field in fields(About)}
+        return {name: getattr(self, name) for name in About.__slots__}
 
 
 @dataclass(frozen=True, slots=True)

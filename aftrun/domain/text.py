@@ -44,7 +44,7 @@ def without_escapes(text: str) -> str:
 def clean(text: str) -> str:
     r"""Text of one or several lines with nothing in it that is not seen. Newlines are `\n`; tabs are kept."""
     if text.isascii() and text.isprintable():
-        return text  # nearly always so, and reports hold many texts
+        return text  # nearly always so
     text = without_escapes(text).replace("\r\n", "\n").replace("\r", "\n")
     return _UNSEEN.sub(_written_out, text)
 
@@ -53,6 +53,8 @@ def one_line(text: str, limit: int = 0) -> str:
     """The same on one line, cut with an ellipsis to `limit` characters where a limit is given."""
     if limit:
         text = text[: limit * 20]  # what lies beyond can matter only where blanks shrink it
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return clip(text.strip(), limit)  # nearly always so, and reports hold many texts
     return clip(clean(_BLANKS.sub(" ", without_escapes(text)).strip()), limit)
 
 

@@ -27,6 +27,7 @@ _NAMED = 3
 _NIGHTS = 10
 _TEXT = 20_000
 """Characters of one text in the page; `report.json` has all of them."""
+_dumps = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _attempt(attempt: Attempt, start: float) -> list[Json]:
@@ -54,8 +55,8 @@ def _attempt(attempt: Attempt, start: float) -> list[Json]:
     ]
 
 
-def _pretty(data: Mapping[str, Json]) -> str:
-    return clip(clean(json.dumps(dict(data), indent=2, ensure_ascii=False)), _TEXT) if data else ""
+def _json(data: Mapping[str, Json]) -> str:
+    return clip(clean(_dumps(dict(data))), _TEXT) if data else ""
 
 
 def _beside(job: JobResult, earlier: JobPast | None) -> dict[str, Json]:
@@ -87,8 +88,8 @@ def _job(job: JobResult, label: str, start: float, index: Mapping[str, int], ser
         "q": [index[need] for need in job.needs if need in index],
         "a": [_attempt(attempt, start) for attempt in job.attempts],
         "f": clean(str(job.origin)),
-        "p": _pretty(job.request),
-        "u": _pretty(dict(job.outputs)),
+        "p": _json(job.request),
+        "u": _json(dict(job.outputs)),
         "t": [[name.capitalize(), ", ".join(one_line(text, 100) for text in texts)] for name, texts in about(job)],
         "x": clip(clean(job.description), _TEXT),
     }

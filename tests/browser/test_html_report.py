@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from aftrun.domain.frozen import replace
 from aftrun.domain.model import Outcome, RunReport
+from aftrun.domain.text import clean
 from aftrun.report.html import render
 from tests.browser.visits import Browser, Visit, needs_chromium
 from tests.unit.past_samples import nights
@@ -147,6 +150,26 @@ def test_everything_is_there_for_the_keyboard(visit: Open) -> None:
     page.page.focus("#job-0 .open")
     page.page.keyboard.press("Enter")
     assert page.page.locator("#detail-0").count() == 0
+    assert page.quiet()
+
+
+@pytest.mark.parametrize(
+    "request_body",
+    [
+        {
+            "scriptName": "a",
+            "params": {"to": "/archive, {old} [1]: x", "quoted": 'a "b", \\" }', "n": 12345678901234567890},
+        },
+        {"deep": {"list": [1, 1.0, 1e300, None, True, ["x", {}], []], "empty": {}}, "é": "\u2028, ö"},
+        {"params": {}},
+    ],
+)
+def test_a_request_stands_there_as_it_was_sent(visit: Open, request_body: dict[str, Any]) -> None:
+    """A line for each value, and no number made another one."""
+    page = visit(run(replace(job("one"), request=request_body)))
+    page.page.click("#job-0 .open")
+    shown = page.page.locator("#detail-0 h3:text-is('Request') + pre").inner_text()
+    assert shown == clean(json.dumps(request_body, indent=2, ensure_ascii=False))
     assert page.quiet()
 
 

@@ -147,6 +147,15 @@
     ].filter(Boolean);
     return el("li", { value: number + 1 }, parts.join(" · "), message && number + 1 ? el("div", {}, message) : "");
   };
+  // JSON with a line for each value; what reads it would make other numbers of some. A text may be cut short.
+  const indented = (json) => {
+    let margin = "\n";
+    return json.replace(/"(?:[^"\\]|\\.)*"?|\{\}|\[\]|[{[]|[}\]]|, /g, (found) => {
+      if (found === "{" || found === "[") return found + (margin += "  ");
+      if (found === "}" || found === "]") return (margin = margin.slice(0, -2) || "\n") + found;
+      return found === ", " ? `,${margin}` : found;
+    });
+  };
   const detail = (job) => {
     const list = el(
       "dl",
@@ -161,8 +170,8 @@
     );
     const parts = [job.x ? el("p", {}, job.x) : null, job.g ? el("pre", { class: "why-not" }, job.g) : null, list];
     if (job.a.length) parts.push(el("h3", {}, "Attempts"), el("ol", {}, ...job.a.map(attemptLine)));
-    if (job.p) parts.push(el("h3", {}, "Request"), el("pre", { tabindex: "0" }, job.p));
-    if (job.u) parts.push(el("h3", {}, "Outputs"), el("pre", { tabindex: "0" }, job.u));
+    if (job.p) parts.push(el("h3", {}, "Request"), el("pre", { tabindex: "0" }, indented(job.p)));
+    if (job.u) parts.push(el("h3", {}, "Outputs"), el("pre", { tabindex: "0" }, indented(job.u)));
     const cell = el("td", { role: "cell", colspan: "6" }, ...parts.filter(Boolean));
     return el("tr", { role: "row", class: `detail tone-${job.tone}`, id: `detail-${job.number}` }, cell);
   };

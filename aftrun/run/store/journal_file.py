@@ -101,7 +101,7 @@ def decode(data: bytes) -> Lines:
         else:
             number = item["seq"]
             events[number] = from_json(item["event"])
-            bodies[number] = text.partition(_EVENT)[2][:-1]
+            bodies[number] = text[text.index(_EVENT) + len(_EVENT) : -1]
     damage = ""
     if damaged:
         damage = f"{damaged} line{'' if damaged == 1 else 's'} cannot be read"
