@@ -20,7 +20,7 @@ from aftrun.domain.errors import UsageError
 from aftrun.domain.frozen import dataclass
 from aftrun.domain.instants import at_utc
 from aftrun.domain.model import Endpoint
-from aftrun.system.inputs import decoded, mark_of, read_input
+from aftrun.system.inputs import decoded, is_named_pipe, mark_of, read_input
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """Asked in this order, and only where the endpoint itself says nothing about its certificate."""
@@ -184,7 +184,7 @@ def _load_authorities(context: ssl.SSLContext, path: str, what: str) -> None:
                     hint="name a PEM file in it; or join several into one: cat FOLDER/*.pem > aft.pem",
                 )
             context.load_verify_locations(capath=path)
-        elif text := _marked(path):
+        elif (text := _unlike_files(path)) is not None:
             context.load_verify_locations(cadata="\n".join(_CERTIFICATE.findall(text)))
         else:
             context.load_verify_locations(cafile=path)
@@ -194,12 +194,15 @@ def _load_authorities(context: ssl.SSLContext, path: str, what: str) -> None:
         raise UsageError(f"the certificates in {path} ({what}) could not be read: {reason}", hint=hint) from error
 
 
-def _marked(path: str) -> str:
-    """The text of a file that a byte order mark begins, which OpenSSL does not know; empty for any other file."""
-    if not Path(path).is_file():
-        return ""  # nothing is taken from a pipe before OpenSSL reads it
+def _unlike_files(path: str) -> str | None:
+    """The text of what OpenSSL cannot be left alone with; None of all else, of which nothing is taken before it reads.
+
+    A byte order mark it does not know, and at a named pipe to which nobody writes it would wait for ever.
+    """
+    if not Path(path).is_file() and not is_named_pipe(path):
+        return None
     data = read_input(path, _LARGEST_FILE)
-    return decoded(data) if mark_of(data) else ""
+    return decoded(data) if mark_of(data) or is_named_pipe(path) else None
 
 
 def _load_client_certificate(context: ssl.SSLContext, cert_file: str, key_file: str | None) -> None:
@@ -209,7 +212,11 @@ def _load_client_certificate(context: ssl.SSLContext, cert_file: str, key_file: 
 
     for path, what in ((cert_file, "certFile"), (key_file, "keyFile")):
         try:
-            if path is not None and _marked(path):
+            if path is not None and is_named_pipe(path):
+                raise UsageError(
+                    f"{path} ({what}) is a named pipe, which OpenSSL would read more than once", hint="name a file"
+                )
+            if path is not None and _unlike_files(path) is not None:
                 raise UsageError(
                     f"{path} ({what}) begins with a byte order mark, which OpenSSL does not read",
                     hint="save it again as plain UTF-8, without a mark; in PowerShell: Set-Content -Encoding ascii",

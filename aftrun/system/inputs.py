@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import errno
 import os
+import stat
 from pathlib import Path
 
 _MARKS = (
@@ -34,17 +35,43 @@ def decoded(data: bytes) -> str:
     return data[len(mark) :].decode(dict(_MARKS).get(mark, "utf-8"))
 
 
+def is_named_pipe(path: str | Path) -> bool:
+    """Whether this is a pipe in a folder, which may have nobody at its other end; the `<(…)` of a shell has somebody.
+
+    Raises:
+        OSError: there is nothing, or it cannot be looked at.
+        ValueError: no file can have this name.
+    """
+    there = os.stat(path)  # noqa: PTH116  # as good as Path.stat, for both
+    return stat.S_ISFIFO(there.st_mode) and not os.path.realpath(path).startswith(("/dev/fd/", "/proc/"))
+
+
 def read_input(path: str | Path, largest: int) -> bytes:
     """The bytes of a file, and of a larger one just one byte more than `largest`: enough to say that it is too large.
 
     Raises:
-        OSError: it cannot be read; of a folder, on every system: "it is a folder, not a file".
+        OSError: it cannot be read; of a folder, on every system: "it is a folder, not a file"; of a named pipe that
+            nobody writes to: that, since somebody may never come.
         ValueError: no file can have this name (a NUL is in it).
     """
     try:
+        if is_named_pipe(path):
+            return _from_pipe(Path(path), largest)
         with Path(path).open("rb") as stream:
             return stream.read(largest + 1)
     except (IsADirectoryError, PermissionError) as error:  # the second is what Windows says of a folder
         if not os.path.isdir(path):  # noqa: PTH112  # never raises
             raise
         raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", str(path)) from error
+
+
+def _from_pipe(path: Path, largest: int) -> bytes:
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as stream:  # noqa: PTH123  # a descriptor
+        first: bytes | None = stream.read(largest + 1)  # None: somebody has it open to write, and has written nothing
+        if first == b"":
+            raise OSError(errno.EINVAL, "it is a named pipe, and nobody writes to it", str(path))
+        os.set_blocking(stream.fileno(), True)
+        data = first or b""
+        while len(data) <= largest and (more := stream.read(largest + 1 - len(data))):
+            data += more
+        return data

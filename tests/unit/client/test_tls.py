@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import urllib.request
@@ -305,6 +306,27 @@ def test_certificates_as_windows_saves_them(tmp_path: Path, mark: bytes, encodin
         assert isinstance(ask(server, ca_file=str(saved)), Answer)
     with pytest.raises(UsageError, match=r"aft\.pem \(certFile\) begins with a byte order mark"):
         AftClient(Endpoint(cert_file=str(saved), key_file=str(saved)), environ={})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes in folders")
+def test_a_named_pipe_is_no_reason_to_wait(tmp_path: Path) -> None:
+    """As a caFile it is read where somebody writes to it; as a key, which OpenSSL opens more than once, never."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"ca_file": str(pipe)}, r"pipe \(caFile\) could not be read: it is a named pipe, and nobody writes to it"),
+        ({"cert_file": str(pipe)}, r"pipe \(certFile\) is a named pipe"),
+        ({"cert_file": issued().cert, "key_file": str(pipe)}, r"pipe \(keyFile\) is a named pipe"),
+    ]
+    for changes, words in wrong:
+        with pytest.raises(UsageError, match=words):
+            AftClient(Endpoint(**changes), environ={})
+    identity = self_signed()
+    with RawServer(always(OK), identity.server_context()) as server:
+        keeper = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # what was written stays while there is a reader
+        pipe.write_text(ssl.DER_cert_to_PEM_cert(identity.der), encoding="ascii")
+        assert isinstance(ask(server, ca_file=str(pipe)), Answer)
+        os.close(keeper)
 
 
 def test_peer_certificate() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from aftrun.domain.values import Outside
 from aftrun.importer.found import Notebook
 from aftrun.manifest.envfile import read_env_file
 from aftrun.manifest.outside import Unavailable, fetch
-from aftrun.system.inputs import decoded, read_input
+from aftrun.system.inputs import decoded, is_named_pipe, read_input
 from tests.sources import modules
 
 WAYS = {
@@ -79,6 +81,39 @@ def test_a_folder_is_called_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
         read_input(file, 10)
     with pytest.raises(Unavailable, match="it is a folder, not a file"):
         fetch(Outside("file", str(tmp_path), "${file:…}"), {})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes in folders")
+def test_a_named_pipe_is_read_where_somebody_writes_to_it(tmp_path: Path) -> None:
+    """Nobody is waited for who may never come: a job at night would hang."""
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        with pytest.raises(OSError, match="it is a named pipe, and nobody writes to it"):
+            read_input(path, 10)
+    with pytest.raises(Unavailable, match="nobody writes to it"):
+        fetch(Outside("file", str(pipe), "${file:…}"), {})
+    writer = os.open(pipe, os.O_RDWR)
+    os.write(writer, b"0123456789ab")
+    assert read_input(pipe, 10) == b"0123456789a"
+    found: list[bytes] = []
+    reader = threading.Thread(target=lambda: found.append(read_input(link, 10)))
+    reader.start()
+    os.write(writer, b"cdefghijkl")
+    reader.join()
+    os.close(writer)
+    assert found == [b"bcdefghijkl"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="pipes have no paths here")
+def test_what_a_shell_hands_over_may_be_empty() -> None:
+    """`--env-file <(true)`: whoever was to write has ended, and wrote nothing."""
+    ours, theirs = os.pipe()
+    os.close(theirs)
+    assert read_input(f"/proc/self/fd/{ours}", 10) == b""
+    assert not is_named_pipe(f"/dev/fd/{ours}")
+    os.close(ours)
 
 
 def test_no_other_module_knows_of_byte_order_marks() -> None:
