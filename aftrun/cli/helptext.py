@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from aftrun.cli.flags import variable_of
+from aftrun.cli.variables import contradicted
 from aftrun.domain.errors import UsageError
 
 EXAMPLES: Mapping[str, tuple[str, str]] = {
@@ -80,7 +83,14 @@ class Command(TyperCommand):
         for each in both:
             if given.count(each) > 1:
                 raise UsageError(f"{' and '.join(_spellings(each, args))} exclude each other", hint="keep one of them")
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        for each in self.get_params(ctx):
+            if each.secondary_opts and ctx.get_parameter_source(each.name).name == "ENVIRONMENT":
+                opposite = variable_of(each.secondary_opts)
+                other = contradicted(opposite, os.environ)
+                if other:
+                    raise UsageError(f"{other} and {opposite} exclude each other", hint="unset one of them")
+        return rest
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Arguments, then flags of the command's own, then each group."""

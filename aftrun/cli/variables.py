@@ -36,14 +36,22 @@ def settle(command: str, environ: MutableMapping[str, str]) -> dict[str, str]:
         variable = "AFTRUN_" + name.removeprefix(prefix)
         environ[variable] = environ[name]
         called[variable] = name
-        if variable in OPPOSITES and _says_yes(environ[name]):
-            environ[OPPOSITES[variable]] = "0"  # also where the variable for all commands says otherwise
-    for opposite, variable in OPPOSITES.items():
+    for pair in OPPOSITES.items():
+        for one, other in (pair, pair[::-1]):
+            if one in called and other not in called and _says_yes(environ[one]):
+                environ.pop(other, None)  # the variable for all commands says otherwise
+        opposite, variable = pair
         if _says_yes(environ.get(opposite, "")):
             environ.setdefault(variable, "0")
     for variable in _for_others(command, environ):
         del environ[variable]
     return called
+
+
+def contradicted(opposite: str, environ: Mapping[str, str]) -> str | None:
+    """The variable that says yes as well, where this one of `OPPOSITES` does; None where nothing contradicts it."""
+    variable = OPPOSITES[opposite]
+    return variable if all(_says_yes(environ.get(name, "")) for name in (opposite, variable)) else None
 
 
 def _says_yes(value: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aftrun.cli.variables import OPPOSITES, _shared, settle
+from aftrun.cli.variables import OPPOSITES, _shared, contradicted, settle
 from tests.conftest import Run
 from tools.commands import commands
 
@@ -45,9 +45,26 @@ def test_the_variable_of_one_command_wins() -> None:
 def test_other_sides(yes: str) -> None:
     """`--keep-going` speaks through AFTRUN_FAIL_FAST; what is said for one command wins over what is said for all."""
     assert settled("apply", AFTRUN_KEEP_GOING=yes)["AFTRUN_FAIL_FAST"] == "0"
-    assert settled("apply", AFTRUN_KEEP_GOING=yes, AFTRUN_FAIL_FAST="1")["AFTRUN_FAIL_FAST"] == "1"
     assert settled("apply", AFTRUN_APPLY_KEEP_GOING=yes, AFTRUN_FAIL_FAST="1")["AFTRUN_FAIL_FAST"] == "0"
+    other = settled("apply", AFTRUN_APPLY_FAIL_FAST=yes, AFTRUN_KEEP_GOING="1")
+    assert other["AFTRUN_FAIL_FAST"] == yes
+    assert contradicted("AFTRUN_KEEP_GOING", other) is None
     assert "AFTRUN_FAIL_FAST" not in settled("apply", AFTRUN_KEEP_GOING="0")
+
+
+@pytest.mark.parametrize("prefix", ["AFTRUN", "AFTRUN_APPLY"])
+def test_both_sides_are_refused_as_both_flags_are(aftrun: Run, prefix: str) -> None:
+    """By the command that has the flag, and unless the line decides."""
+    environ = {f"{prefix}_FAIL_FAST": "1", f"{prefix}_KEEP_GOING": "yes"}
+    assert aftrun("init", "m.yaml", env=environ).code == 0
+    done = aftrun("apply", "m.yaml", "--dry-run", env=environ)
+    assert done.code == 2
+    assert "AFTRUN_FAIL_FAST and AFTRUN_KEEP_GOING exclude each other" in done.err
+    for line in (("--fail-fast",), ("--keep-going",)):
+        assert aftrun("apply", "m.yaml", "--dry-run", *line, env=environ).code == 0
+    assert aftrun("apply", "m.yaml", "--dry-run", env={**environ, f"{prefix}_FAIL_FAST": "0"}).code == 0
+    done = aftrun("start", "-n", "x", env={f"{prefix[:6]}_WAIT": "1", f"{prefix[:6]}_NO_WAIT": "1"})
+    assert "AFTRUN_WAIT and AFTRUN_NO_WAIT exclude each other" in done.err
 
 
 def test_no_variable_of_one_command_is_that_of_a_flag() -> None:
