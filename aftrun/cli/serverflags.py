@@ -223,9 +223,12 @@ class TargetFlags:
             spec = replace(spec, api_key=self.key.reference())
         spec = override_of(self.flags).apply(spec)
         if self.job_info_from is not None:
-            from aftrun.domain.words import of_server, with_learned  # only for this flag
+            from aftrun.domain.words import of_server, unused, with_learned  # only for this flag
 
-            words = of_server(job_info_from(self.job_info_from), spec.name)
+            learned = job_info_from(self.job_info_from)
+            if text := unused(learned, [spec.name]):
+                say(f"warning: {text}")
+            words = of_server(learned, spec.name)
             spec = spec if words is None else replace(spec, job_info=with_learned(spec.job_info, words))
         return replace(found, spec=spec)
 

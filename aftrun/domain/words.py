@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aftrun.domain.frozen import replace
@@ -95,3 +95,16 @@ ANY = ""
 def of_server(learned: Mapping[str, JobInfoMap], name: str) -> JobInfoMap | None:
     """What was learned of a server, by its name in `servers` (empty for a manifest's only one)."""
     return learned.get(name, learned.get(ANY))
+
+
+def unused(learned: Mapping[str, JobInfoMap], names: Iterable[str]) -> str:
+    """What to say where a server of these names gets nothing of what was learned, which is of others; else nothing."""
+    names = tuple(dict.fromkeys(names))
+    others = sorted(learned.keys() - {*names, ANY})
+    if not others or all(of_server(learned, name) is not None for name in names):
+        return ""
+    here = ", ".join(filter(None, names)) or "one without a name"
+    return (
+        f"--job-info-from: what it says of {', '.join(others)} is not used: "
+        f"the name of the server is another here ({here})"
+    )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, fields
 
 from aftrun.domain.errors import StateError
 from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import JobInfoMap, Json, Manifest, ServerSpec
-from aftrun.domain.words import from_plain, is_plain, of_server, to_plain, with_learned
+from aftrun.domain.words import from_plain, is_plain, of_server, to_plain, unused, with_learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,10 @@ class RunOptions:
             return server if found is None else replace(server, job_info=with_learned(server.job_info, found))
 
         return tuple(replace(each, servers=tuple(map(learned, each.servers))) for each in manifests)
+
+    def unused_words(self, names: Iterable[str]) -> str:
+        """What to say where servers of these names get nothing of what was learned later, which is of others."""
+        return unused({name: from_plain(plain) for name, plain in self.job_info.items()}, names)
 
     def to_json(self) -> dict[str, Json]:
         """As a JSON object, without what was left as it is."""

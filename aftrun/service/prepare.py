@@ -259,7 +259,8 @@ class PreparedRun:
             if each.insecure and each.url.startswith("https:")
         )
         in_clear = tuple(f"{each.url}: {urls.IN_CLEAR}" for each in self.endpoints if urls.in_clear(each.url))
-        return (*unverified, *in_clear, *self._doubtful_paths())
+        unread = self.options.unused_words(server.name for server in self.plan.servers)
+        return (*unverified, *in_clear, *self._doubtful_paths(), *filter(None, (unread,)))
 
     def _doubtful_paths(self) -> Iterator[str]:
         """Paths in URLs that no check of a manifest could see, since they come from a flag or from outside."""

@@ -202,6 +202,16 @@ def test_words_learned_elsewhere_end_what_is_watched(aftrun: Run, sandbox: Start
     assert text.endswith("    states:\n      running: [Percolating]\n      succeeded: [Decanted]\n")
     shown = aftrun("show", "--job-info-from", "words.yaml", env=environ)
     assert "'Decanted' reads as succeeded" in shown.err
+    named = text.partition("\n")[2].replace("server:", "prod:").replace("\n", "\n  ")
+    (tmp_path / "named.yaml").write_text(
+        f"servers:\n  {named.rstrip()}\n  b: {{jobInfo: {{status: s}}}}\n", encoding="utf-8"
+    )
+    shown = aftrun("show", "--job-info-from", "named.yaml", env=environ)
+    assert "'Decanted' reads as succeeded on prod" in shown.err, shown.err
+    for words in (("status", job.id), ("resume",)):
+        done = aftrun(*words, "--job-info-from", "named.yaml", env=environ)
+        assert done.code == 6
+        assert "warning: --job-info-from: what it says of b, prod is not used" in done.err
     for command in (("status", job.id), ("wait", job.id, "--timeout", "2s")):
         assert aftrun(*command, env=environ).code == 6
         done = aftrun(*command, "--job-info-from", "words.yaml", env=environ)

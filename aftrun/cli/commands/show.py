@@ -16,7 +16,6 @@ from aftrun.domain.errors import ExitCode
 from aftrun.domain.frozen import replace
 from aftrun.domain.model import Json, Outcome, RunReport, State
 from aftrun.domain.text import dumps
-from aftrun.domain.words import ANY
 from aftrun.system.lines import about_run, record_flag
 from aftrun.system.shell import command
 
@@ -91,12 +90,13 @@ def readings(report: RunReport, path: Path | None) -> dict[str, str]:
     from aftrun.client.jobinfo.words import Words  # only for this flag
 
     mappings = serverflags.job_info_from(path)
-    mapping = mappings.get(ANY) or next(iter(mappings.values()))
+    servers = {name: f" on {name or 'any other server'}" if len(mappings) > 1 else "" for name in mappings}
     found = {}
     for job in report.jobs:
         words = job.attempts[-1].words if job.attempts else ()
         if words and job.outcome in (None, Outcome.UNKNOWN):
-            state = Words(mapping).state(words[-1].word)
-            if state is not State.UNLISTED:
-                found[job.key] = f"{words[-1].word!r} reads as {state.value}"
+            states = {name: Words(mapping).state(words[-1].word) for name, mapping in mappings.items()}
+            read = [f"{state.value}{servers[name]}" for name, state in states.items() if state is not State.UNLISTED]
+            if read:
+                found[job.key] = f"{words[-1].word!r} reads as {', '.join(read)}"
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aftrun.domain.model import JobInfoMap, State
-from aftrun.domain.words import from_plain, in_yaml, is_plain, normal, of_server, to_plain, with_learned
+from aftrun.domain.words import from_plain, in_yaml, is_plain, normal, of_server, to_plain, unused, with_learned
 
 MAP = JobInfoMap(status="a.b", states=((State.RUNNING, ("Brewing", "On Fire")), (State.FAILED, ())))
 
@@ -42,6 +42,29 @@ def test_what_was_learned_of_a_server_by_name_wins() -> None:
     assert of_server({"": MAP, "eu": JobInfoMap()}, "eu") == JobInfoMap()
     assert of_server({"": MAP, "eu": JobInfoMap()}, "us") == MAP
     assert of_server({"eu": MAP}, "us") is None
+
+
+@pytest.mark.parametrize(
+    ("learned", "servers", "said"),
+    [
+        (["prod"], [""], "of prod is not used: the name of the server is another here (one without a name)"),
+        (
+            ["prdo", "test"],
+            ["prod", "test"],
+            "of prdo is not used: the name of the server is another here (prod, test)",
+        ),
+        (["b", "a"], ["c", "c"], "of a, b is not used"),
+        (["a", "b", "c"], ["a"], ""),
+        (["", "b"], ["a"], ""),
+        (["", "b"], [""], ""),
+        ([], ["a"], ""),
+    ],
+)
+def test_what_was_learned_of_other_servers_alone_is_said(learned: list[str], servers: list[str], said: str) -> None:
+    """A file can hold the words of many servers; where one goes without, its name may be misspelled."""
+    found = unused(dict.fromkeys(learned, MAP), servers)
+    assert said in found
+    assert bool(found) == bool(said)
 
 
 @pytest.mark.parametrize(
