@@ -274,8 +274,9 @@ class ReportFlags:
 
 def check_order(jobs: int | None, *, sequential: bool) -> None:
     """Raises UsageError where both orders were asked for."""
-    if sequential and jobs not in (None, 1):
-        raise UsageError(f"--jobs {jobs} and --sequential exclude each other", hint="keep one of them")
+    from aftrun.service import arguments  # --help needs it not
+
+    arguments.check_order(jobs, sequential=sequential, called="--jobs {} and --sequential")
 
 
 def on_stdout(paths: ReportPaths) -> list[str]:

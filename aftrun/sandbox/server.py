@@ -96,6 +96,13 @@ class Sandbox:
         return f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
+    def address(self) -> str:
+        """The address it listens on. It must have been started."""
+        if self._listening is None:
+            raise UsageError("the sandbox has not been started", hint="start it first")
+        return str(self._listening.getsockname()[0])
+
+    @property
     def port(self) -> int:
         """The port it listens on, or listened on last."""
         return self._port

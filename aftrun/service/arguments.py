@@ -33,8 +33,13 @@ def check_bounds(max_parallel: Any, *, sequential: bool) -> None:
         return
     if not isinstance(max_parallel, int) or isinstance(max_parallel, bool) or max_parallel < 1:
         raise UsageError(f"max_parallel is {max_parallel!r}, and it must be a whole number, 1 at least")
-    if sequential and max_parallel > 1:
-        raise UsageError(f"max_parallel={max_parallel} and sequential exclude each other", hint="keep one of them")
+    check_order(max_parallel, sequential=sequential)
+
+
+def check_order(max_parallel: int | None, *, sequential: bool, called: str = "max_parallel={} and sequential") -> None:
+    """One order, not both. `called` is what the two are to whoever gave them."""
+    if sequential and max_parallel not in (None, 1):
+        raise UsageError(f"{called.format(max_parallel)} exclude each other", hint="keep one of them")
 
 
 def check_seconds(name: str, given: Any) -> None:

@@ -65,8 +65,10 @@ def write_atomic(path: Path, text: str | Iterable[str], *, ours: bool = False, p
         ) from error
 
 
-def create(path: Path, text: str, *, force: bool) -> None:
+def create(path: Path, text: str, say: Callable[[str], None], *, force: bool) -> None:
     """Put `text` into a file that a person is to edit; what is there already is left alone, unless by `force`.
+
+    `say` is told where the folder had to be made.
 
     Raises:
         StateError: it could not be written.
@@ -76,7 +78,10 @@ def create(path: Path, text: str, *, force: bool) -> None:
         raise UsageError(f"{path} is a folder", hint=f"name a file in it, such as {path / 'aft.yaml'}")
     if not force and (path.is_symlink() or path.exists()):  # a link that leads nowhere is there, too
         raise UsageError(f"{path} is there already, and is left as it is", hint="--force overwrites it")
+    missing = not path.parent.exists()
     write_atomic(path, text)
+    if missing:
+        say(f"made the folder {path.parent}")
 
 
 class NotAFileError(OSError):

@@ -58,6 +58,7 @@ def test_explain(aftrun: Run) -> None:
     assert len(pages) == 1
     assert "did you mean" not in pages.pop()
     assert aftrun("explain").out.startswith("AFT001  not valid YAML\n")
+    assert "there is no key ''" in aftrun("explain", "").err
     done = aftrun("explain", "AFT020x")
     assert done.code == 2
     assert "did you mean 'AFT020'?" in done.err

@@ -62,7 +62,7 @@ def import_(
     else:
         from aftrun.system.files import create  # only for this flag
 
-        create(output, made.text, force=force)
+        create(output, made.text, say, force=force)
     for line, text in made.remarks:
         say(f"{file}:{line}: {text}" if line else text)
     count = len(imported.jobs)

@@ -80,6 +80,6 @@ def init(
     from aftrun.system.files import create  # only where a file is written
 
     stem = "".join(char if char.isalnum() or char in "-_." else "-" for char in target.stem) or "starter"
-    create(target, starter(one_line(path), stem), force=force)
+    create(target, starter(one_line(path), stem), say, force=force)
     say(f"wrote {path}; check it with: aftrun validate {quoted(path)}")
     return 0

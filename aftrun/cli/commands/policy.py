@@ -61,7 +61,7 @@ def policy(
     loaded = _loaded(files or [])
     manifests = [each for one in loaded for each in one.manifests]
     references = [each for one in loaded for each in one.references]
-    create(target, policyfile.made_of(manifests, references, os.path.realpath(target.parent)), force=force)
+    create(target, policyfile.made_of(manifests, references, os.path.realpath(target.parent)), say, force=force)
     policyfile.read(target)  # it is ours, so a mistake in it is a bug of ours; this keeps it from being found later
     count = len(manifests)
     say(f"wrote {target}, which allows what {count} manifest{'' if count == 1 else 's'} do; read it, and commit it")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from pathlib import Path
 from typing import Annotated
@@ -46,7 +45,7 @@ def sandbox(
         if not no_tls:
             emit(f"fingerprint: {server.fingerprint}\n")
         pin = "" if no_tls else f" --fingerprint {server.fingerprint}"
-        if not is_loopback(socket.gethostbyname(host)):
+        if not is_loopback(server.address):
             say(f"warning: {host} can be reached from other machines, and the key is no secret")
         say("")
         say("This is our assumption of AFT!, not AFT! itself. Try it from another terminal:")

@@ -90,9 +90,8 @@ def _find(path: str) -> tuple[list[str], Schema, str]:
     last = steps[-1] if steps else ""
     places = [each for each in known if each.lower().endswith(f".{last.lower()}")]
     hint = f"did you mean {places[0]}?" if places else did_you_mean(path, known)
-    raise UsageError(
-        f"there is no key {path}", hint=hint or "`aftrun explain server` and `aftrun explain jobs` show keys"
-    )
+    hint = hint or "`aftrun explain server` and `aftrun explain jobs` show keys"
+    raise UsageError(f"there is no key {path or repr(path)}", hint=hint)
 
 
 def _opened(form: Schema) -> Schema:

@@ -146,15 +146,18 @@ def test_a_file_for_a_person_replaces_nothing_unasked(tmp_path: Path, there: str
         case _:
             target.symlink_to(other)
     if force and there != "folder":
-        create(target, "new", force=True)
+        create(target, "new", print, force=True)
         assert target.read_text(encoding="utf-8") == "new"
         return
     with pytest.raises(UsageError, match="is a folder" if there == "folder" else "is there already"):
-        create(target, "new", force=force)
+        create(target, "new", print, force=force)
     assert not other.exists() or other.read_text(encoding="utf-8") == "mine"
 
 
 def test_a_file_for_a_person_is_made_with_its_folders(tmp_path: Path) -> None:
-    """As `init jobs/nightly.yaml` in an empty folder."""
-    create(tmp_path / "jobs" / "nightly.yaml", "new", force=False)
+    """As `init jobs/nightly.yaml` in an empty folder; that they were made is said, once."""
+    said: list[str] = []
+    create(tmp_path / "jobs" / "nightly.yaml", "new", said.append, force=False)
+    create(tmp_path / "jobs" / "other.yaml", "new", said.append, force=False)
+    assert said == [f"made the folder {tmp_path / 'jobs'}"]
     assert (tmp_path / "jobs" / "nightly.yaml").read_text(encoding="utf-8") == "new"
