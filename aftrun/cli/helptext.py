@@ -9,6 +9,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from aftrun.cli.boundary import emit
 from aftrun.cli.flags import variable_of
 from aftrun.cli.variables import contradicted
 from aftrun.domain.errors import UsageError
@@ -72,7 +73,25 @@ def _spellings(flag: Any, args: list[str]) -> list[str]:
     return [name for name in (*flag.opts, *flag.secondary_opts) if name in args]
 
 
-class Command(TyperCommand):
+def _show_help(ctx: Any, _: Any, wanted: bool) -> None:
+    """What `--help` does: the library's own would fail in its own way where nobody reads, or the disk is full."""
+    if wanted and not ctx.resilient_parsing:
+        emit(f"{ctx.get_help()}\n")
+        ctx.exit()
+
+
+class _Helpful:
+    """What has a `--help`, which is written as all data is."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """The library's, with our way of writing."""
+        option = super().get_help_option(ctx)  # type: ignore[misc]  # of what this is mixed into
+        if option is not None:
+            option.callback = _show_help
+        return option
+
+
+class Command(_Helpful, TyperCommand):
     """A command whose flags are shown under the titles of their groups, and of which no flag is given both ways."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -108,7 +127,7 @@ class Command(TyperCommand):
                     formatter.write_dl(rows)
 
 
-class Group(TyperGroup):
+class Group(_Helpful, TyperGroup):
     """The list of commands, no line of it cut short."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

@@ -322,6 +322,7 @@ SPEAKING = (
     "--version",
     "--help",
     "apply --help",
+    "completion bash",
 )
 
 
@@ -335,9 +336,17 @@ def test_standard_output_on_a_full_disk(sandbox: Start, warm: Warm | None, tmp_p
     env = {"AFT_API_KEY": server.api_key}
     said = run(*line.split(), *where, folder=tmp_path, warm=warm, env=env, full=(1,))
     assert said.code == 74, said.err
-    assert "No space left" in said.err
+    assert "standard output: No space left" in said.err
     assert run(*line.split(), *where, folder=tmp_path, warm=warm, env=env, full=(1, 2)).code == 74
     assert len(server.jobs()) == (2 if where else 0)
+
+
+@pytest.mark.parametrize("line", ["--help", "apply --help", "--version", "schema", "completion bash"])
+def test_a_reader_that_has_gone_away_has_read_what_it_wanted(tmp_path: Path, line: str) -> None:
+    """As in `aftrun --help | head -3`, which `set -o pipefail` is not to end."""
+    before = ("sh", "-c", 'mkfifo p; (: <p) & exec 3>p; wait; "$@" >&3; echo $? >code', "sh")
+    said = run(*line.split(), folder=tmp_path, before=before)
+    assert (said.err, (tmp_path / "code").read_text(encoding="utf-8")) == ("", "0\n")
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])

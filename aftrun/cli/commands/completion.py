@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
+from contextlib import redirect_stdout, suppress
 from typing import Annotated
 
+from aftrun.cli.boundary import Form, emit
 from aftrun.cli.choices import Shell
 from aftrun.cli.flags import argument
 
@@ -31,5 +34,8 @@ def completion(
     from aftrun.cli.main import build  # which imports this module
 
     os.environ["_AFTRUN_COMPLETE"] = f"source_{shell.value}"  # how typer is asked for its script
-    build("completion")(args=[], prog_name="aftrun")
+    script = io.StringIO()
+    with redirect_stdout(script), suppress(SystemExit):  # typer's way out
+        build("completion")(args=[], prog_name="aftrun")
+    emit(script.getvalue(), Form.SCRIPT)
     return 0
