@@ -27,8 +27,12 @@ LONGEST_READ_WAIT = 60.0
 """Seconds of a `Retry-After` that count on a status read. A read does no harm, and a job's end must be noticed."""
 
 MAY_EXIST = "the job may or may not have been created, so it is not submitted again: check on the server"
-MAY_BE_SENT_AGAIN = "the job may or may not have been created, and `onAmbiguous: resubmit` lets it be submitted again"
-"""The same where the job says so."""
+MAY_BE_SENT_AGAIN = (
+    "the job may or may not have been created; `onAmbiguous: resubmit` has it submitted again until submitTimeout is "
+    "over: check on the server"
+)
+"""The same where the job says so. It is as true of the last submission as of those before it."""
+_IN_DOUBT = {OnAmbiguous.FAIL: MAY_EXIST, OnAmbiguous.RESUBMIT: MAY_BE_SENT_AGAIN}
 NAME_ITS_ID = "if it is about this job, say where its id stands with server.jobInfo.id"
 _ALLOW_LIST = (
     "check that the API key is right, and that its IP allow-list (web UI, Settings > API Keys) includes the address of "
@@ -109,27 +113,27 @@ def _with_hint(message: str, hint: str) -> str:
     return f"{message}\n{hint}" if hint else message
 
 
-def after_submit(reply: Reply) -> SubmitDecision:
-    """What a reply to the POST means.
+def after_submit(reply: Reply, on_ambiguous: OnAmbiguous = OnAmbiguous.FAIL) -> SubmitDecision:
+    """What a reply to the POST of a job with this `onAmbiguous` means.
 
     Only what provably was not processed may be tried again; a definite refusal is the job's end; everything else
-    is ambiguous and ends as `unknown` (unless the job says `onAmbiguous: resubmit`, which the scheduler knows).
+    is ambiguous and ends as `unknown`: see `may_resubmit` for what follows.
     """
     if isinstance(reply, Failure):
         if reply.kind is FailureKind.TLS and not reply.sent:
             return Ended(Outcome.UNDELIVERED, Reason.TLS, _with_hint(reply.message, reply.hint))
         if not reply.sent:
             return NotProcessed(reply.message, hint=reply.hint)
-        return _ambiguous(f"after the request was sent, {reply.message}")
+        return fate_unknown(f"after the request was sent, {reply.message}", on_ambiguous)
     status = reply.status
     if 200 <= status < 300:
         if reply.info is not None and reply.info.id:
             info = reply.info
             return Created(reply.info.id, info.status, jobids.field_of(info), info.state)
         why = reply.problem or "its answer holds no job id that aftrun can read"
-        return _ambiguous(f"the server answered HTTP {status}, but {why}")
+        return fate_unknown(f"the server answered HTTP {status}, but {why}", on_ambiguous)
     if status in (429, 503):
-        return _put_off(reply)
+        return _put_off(reply, on_ambiguous)
     if status in (401, 403):
         return Ended(Outcome.REJECTED, Reason.KEY, _with_hint(_said(reply), _ALLOW_LIST))
     if status in (404, 405, 410):
@@ -137,24 +141,23 @@ def after_submit(reply: Reply) -> SubmitDecision:
     if 400 <= status < 500 or status in (307, 308):
         # 307 and 308 promise that the request was not acted upon (RFC 9110, 15.4.8 and 15.4.9); other 3xx do not.
         return Ended(Outcome.REJECTED, Reason.REFUSED, _said(reply))
-    return _ambiguous(f"the server answered {_said(reply)}")
+    return fate_unknown(f"the server answered {_said(reply)}", on_ambiguous)
 
 
-def _put_off(answer: Answer) -> SubmitDecision:
+def _put_off(answer: Answer, on_ambiguous: OnAmbiguous) -> SubmitDecision:
     """429 and 503 say that the server has not taken the job, unless they name it."""
     if answer.info is not None and answer.info.id:
-        return _ambiguous(f"the server answered {_said(answer)}, and yet names a job: {answer.info.id}")
+        named = f"the server answered {_said(answer)}, and yet names a job: {answer.info.id}"
+        return fate_unknown(named, on_ambiguous)
     if answer.status == 503 and answer.retry_after is None:
-        return _ambiguous(f"the server answered {_said(answer)}")  # it may come from a proxy that gave up waiting
+        # It may come from a proxy that gave up waiting.
+        return fate_unknown(f"the server answered {_said(answer)}", on_ambiguous)
     return NotProcessed(_said(answer), answer.retry_after)
 
 
-def _ambiguous(message: str) -> Ended:
-    return Ended(
-        Outcome.UNKNOWN,
-        Reason.AMBIGUOUS,
-        _with_hint(message, MAY_EXIST),
-    )
+def fate_unknown(why: str, on_ambiguous: OnAmbiguous, reason: Reason = Reason.AMBIGUOUS) -> Ended:
+    """How a submission ends that may have created a job, or none."""
+    return Ended(Outcome.UNKNOWN, reason, f"{why}\n{_IN_DOUBT[on_ambiguous]}")
 
 
 def after_read(reply: Reply, job_id: str, id_field: str = "") -> ReadDecision:

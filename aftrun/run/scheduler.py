@@ -38,7 +38,7 @@ from aftrun.domain.model import Answer, Failure, FailureKind, JobResult, Outcome
 from aftrun.run.active_job import ActiveJob, Phase
 from aftrun.run.fold import ReportBuilder
 from aftrun.run.gate import Gate, Mark, Skip
-from aftrun.run.policy import MAY_EXIST, Ended, is_bad, runs_on
+from aftrun.run.policy import Ended, fate_unknown, is_bad, runs_on
 from aftrun.run.ports import WAKE, JobApi, Journal, Listener, Pool, Ticket
 from aftrun.run.queues import Queues
 from aftrun.run.recorder import Recorder
@@ -194,8 +194,8 @@ class Scheduler:
             self._answered(active, submits=True)
         at, key = self._now(), active.task.key
         if isinstance(reply, Exception | SystemExit):
-            message = f"aftrun failed while it sent the request ({type(reply).__name__})\n{MAY_EXIST}"
-            step = self._steps.attempt_over(active, Ended(Outcome.UNKNOWN, Reason.AMBIGUOUS, message))
+            why = f"aftrun failed while it sent the request ({type(reply).__name__})"
+            step = self._steps.attempt_over(active, fate_unknown(why, active.task.job.on_ambiguous))
         elif isinstance(reply, BaseException):
             return  # nobody may speak for a thread that was killed; the intent on record makes the job unknown
         else:

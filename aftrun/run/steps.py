@@ -254,7 +254,7 @@ class Steps:
 
     def submitted(self, active: ActiveJob, reply: Reply) -> Step:
         """The POST has been answered, or has failed."""
-        decision = policy.after_submit(reply)
+        decision = policy.after_submit(reply, active.task.job.on_ambiguous)
         if isinstance(decision, Created):
             return self._accepted(active, decision)
         if isinstance(decision, Ended):
@@ -462,8 +462,6 @@ class Steps:
         """One submission is over: check `expect`, take `outputs`, decide about another attempt."""
         events: list[Event] = []
         outputs: dict[str, Json] = {}
-        if policy.may_resubmit(active.task.job.on_ambiguous, ended):
-            ended = replace(ended, message=ended.message.replace(policy.MAY_EXIST, policy.MAY_BE_SENT_AGAIN))
         info = ended.info
         if info is not None:
             ended = self._expect(active, ended)
@@ -561,8 +559,11 @@ class Steps:
             active.gone_by = (seen.earlier.run, seen.earlier.attempt)
         active.outputs = outputs_of(seen)
         if seen.phase == "submitting":
-            message = f"aftrun was stopped between sending the request and its answer\n{policy.MAY_EXIST}"
-            return self.attempt_over(active, Ended(Outcome.UNKNOWN, Reason.CRASHED, message))
+            why, on_ambiguous = (
+                "aftrun was stopped between sending the request and its answer",
+                active.task.job.on_ambiguous,
+            )
+            return self.attempt_over(active, policy.fate_unknown(why, on_ambiguous, Reason.CRASHED))
         if seen.phase == "deferred":
             active.attempt -= 1
             return self.begin(active)
