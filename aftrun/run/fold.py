@@ -76,7 +76,8 @@ class ReportBuilder:
     def __init__(self, events: Iterable[Event] = ()) -> None:
         self._start: RunStarted | None = None
         self._jobs: dict[str, JobResult] = {}
-        self._warnings: list[str] = []
+        self._warnings: dict[str, None] = {}
+        """In the order in which they were first said: whoever resumes a run says again what is still so."""
         self._ended_at: float | None = None
         self._outcome = "running"
         self._exit_code: int | None = None
@@ -112,7 +113,7 @@ class ReportBuilder:
             case Interrupted():
                 pass  # it says when; what came of it is for the end of the run to say
             case Warned():
-                self._warnings.append(event.message)
+                self._warnings[event.message] = None
             case _:
                 self._jobs[event.job] = _next(self._named(event.job), event)
                 if isinstance(event, Settled) and event.run_outcome is not None and event.exit_code is not None:

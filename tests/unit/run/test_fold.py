@@ -286,6 +286,9 @@ def test_end_interruption_and_resumption_of_a_run() -> None:
     folder.feed(RunResumed(4.0, 7, "here"))
     report = folder.report()
     assert (report.outcome, report.exit_code, report.ended_at) == ("running", None, None)
+    for text in ("and this", "careful"):
+        folder.feed(Warned(5.0, text))
+    assert folder.report().warnings == ("careful", "and this")  # what is still so is said again, and stands there once
 
 
 def _ended(outcome: Outcome, attempt: int = 1) -> AttemptEnded:
