@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from aftrun.domain.model import Json
+from aftrun.domain.text import json_fault
 
 LIMIT = 8 * 1024 * 1024
 """Most bytes of a body, after decoding."""
@@ -162,9 +163,7 @@ def parse(content: bytes) -> Json:
         raise Unreadable("the answer is nested too deeply") from error
     except ValueError as error:  # JSONDecodeError, or an integer of thousands of digits
         if isinstance(error, json.JSONDecodeError):
-            raise Unreadable(
-                f"the answer is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-            ) from error
+            raise Unreadable(f"the answer is not JSON: {json_fault(error)}") from error
         raise Unreadable("the answer holds a number that is too large") from error
     if not _depth_is_fine(value):
         raise Unreadable("the answer is nested too deeply")

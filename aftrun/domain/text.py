@@ -76,6 +76,11 @@ def dumps(value: object, *, indent: int | None = 2) -> str:
     return escaped_json(json.dumps(value, indent=indent, ensure_ascii=False))
 
 
+def json_fault(error: json.JSONDecodeError) -> str:
+    """Why a text is no JSON, and where."""
+    return f"{error.msg.removesuffix(' starting at')} at line {error.lineno}, column {error.colno}"
+
+
 def escaped_json(text: str) -> str:
     """JSON, with every character escaped that a terminal or CI server could act upon. It reads as it did before.
 

@@ -7,6 +7,7 @@ import re
 import urllib.parse
 from typing import Any
 
+from aftrun.domain.text import json_fault
 from aftrun.importer.found import FoundJob, Notebook, Number, Request, Scalar, Trouble, is_unicode
 from aftrun.importer.marks import first_unknown, has_mark, pieces, quote_bare, sole, unknown
 
@@ -72,8 +73,7 @@ def _leniently(text: str, line: int, what: str, notebook: Notebook, error: json.
             notebook.remark(line, f"{what} has a value without quotes that is no JSON; it is sent as text")
         return data
     quotes = "; the quotes in it seem to be missing" if not re.search('["“”]', text) else ""
-    where = f"{error.msg.removesuffix(' starting at')} at line {error.lineno}, column {error.colno} of it"
-    raise Trouble(f"{what} is not JSON ({where}){quotes}") from None
+    raise Trouble(f"{what} is not JSON ({json_fault(error)} of it){quotes}") from None
 
 
 def _fields(data: Any, line: int, what: str, notebook: Notebook) -> list[tuple[str, Any]]:

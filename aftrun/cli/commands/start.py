@@ -17,6 +17,7 @@ from aftrun.cli.sandboxes import check_scenario, sandbox_for
 from aftrun.domain.digits import Digits, exact_json
 from aftrun.domain.errors import ManifestError, UsageError
 from aftrun.domain.frozen import dataclass
+from aftrun.domain.text import json_fault
 from aftrun.service.options import RunOptions
 from aftrun.service.started import PATH, in_place
 
@@ -176,7 +177,7 @@ def parse_params(text: str) -> dict[str, Json]:
         raise UsageError("--params is nested too deeply, and params are flat", hint=_EXAMPLE) from None
     except ValueError as error:
         # The text itself is not shown: params may hold what is not for everybody.
-        where = f": {error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        where = f": {json_fault(error)}" if isinstance(error, json.JSONDecodeError) else ""
         quotes = "; the shell may have taken the quotes away" if '"' not in text else ""
         raise UsageError(f"--params is no JSON{where}{quotes}", hint=_EXAMPLE) from error
     if isinstance(data, list) and data:

@@ -153,6 +153,7 @@ def test_content_type_does_not_matter(kind: str) -> None:
         (b"[" * 150 + b"]" * 150, "nested too deeply"),
         (b"<html><title>Log\nin</title>", "not JSON"),
         (b'{"id": 1', "not JSON"),
+        (b'{"id": "1', "not JSON: Unterminated string at line 1, column 8"),
         (b'{"status": "failed", "status": "success"}', "twice"),
         (b'{"id": "\\ud800"}', "surrogate"),
         (b"[" + b"[]," * 45_000, "not JSON"),
