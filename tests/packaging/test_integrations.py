@@ -161,8 +161,7 @@ def commands() -> dict[str, str]:
     compose = yaml.safe_load((HERE / "docker" / "compose.yaml").read_text(encoding="utf-8"))
     return {
         "systemd": unit.partition("ExecStart=")[2].splitlines()[0],
-        "cron": cron.split(maxsplit=6)[6].partition(" || ")[0],
-        "cron, afterwards": cron.partition(" || ")[2],
+        "cron": cron.split(maxsplit=6)[6],
         "windows": str(arguments).partition('"')[2].partition(" >>")[0],
         "azure": next(each["script"] for each in azure["steps"] if each.get("name") == "night"),
         "jenkins": next(line for line in jenkins.splitlines() if "aftrun apply" in line).partition("'")[2].rstrip("'"),
@@ -248,11 +247,13 @@ def test_cron_is_silent_when_all_is_well_and_tells_when_it_is_not(
     quiet = aftrun(*words[1:], *reach(server))
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
     manifest.write_text("scriptName: bad\n", encoding="utf-8")
-    assert aftrun(*words[1:], *reach(server)).code == 1
-    after = shlex.split(commands()["cron, afterwards"].replace("/var/lib/aftrun", "state"))
-    shown = aftrun(*after[1:])
-    assert "bad" in shown.out
-    assert "failed" in shown.out
+    told = aftrun(*words[1:], *reach(server))
+    assert (told.code, told.out) == (1, "")
+    assert "bad (nightly.yaml:1:1): failed" in told.err
+    manifest.write_text("scriptNam: bad\n", encoding="utf-8")
+    wrong = aftrun(*words[1:], *reach(server))
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "failed in" not in wrong.err  # that was the night before
 
 
 def test_the_key_of_compose_is_a_file_that_the_manifest_can_read(
