@@ -265,7 +265,7 @@ def _label(job: JobResult) -> str:
     return job.name if job.job_id is None else f"{job.name} (job {job.job_id})"
 
 
-def retry_options(past: PastRun, *, include_unknown: bool) -> RunOptions:
+def retry_options(past: PastRun, state_dir: Path, *, include_unknown: bool) -> RunOptions:
     """The options of a new run of what did not succeed, and of what needs it.
 
     Raises:
@@ -278,9 +278,13 @@ def retry_options(past: PastRun, *, include_unknown: bool) -> RunOptions:
     risky = [jobs[each] for each in sorted(again) if may_be_running(jobs[each])]
     if risky and not include_unknown:
         names = ", ".join(_label(job) for job in risky[:5]) + (f" and {len(risky) - 5} more" if len(risky) > 5 else "")
+        goes_on = past.row.outcome in GOES_ON or to_read_again(past.report.jobs)
+        see = "check on the server (`aftrun status JOB_ID`)"
+        if goes_on and not past.options.sandbox:
+            see = f"follow those that have an id to their ends: {about_run('resume', past.row.id, state_dir)}"
         raise UsageError(
             f"nobody saw how these jobs ended, and they may have run, or be running still: {names}",
-            hint="check on the server (`aftrun status JOB_ID`); to run them again all the same, add --include-unknown",
+            hint=f"{see}; to run them again all the same, add --include-unknown",
         )
     only = dependants({each: job.needs for each, job in jobs.items()}, again)
     inherited: dict[str, Mapping[str, Json]] = dict(past.options.inherited)

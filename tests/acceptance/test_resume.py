@@ -215,10 +215,22 @@ def test_retry_asks_before_it_touches_unknown_jobs(sandbox: Start, aftrun: Run, 
     refused = aftrun("retry", env={"AFT_API_KEY": server.api_key})
     assert refused.code == 2
     assert "may have run" in refused.err
+    assert "check on the server" in refused.err
     assert "--include-unknown" in refused.err
     assert len(posted(server)) == 1
     assert aftrun("retry", "--include-unknown", env={"AFT_API_KEY": server.api_key}).code == 0
     assert len(posted(server)) == 2
+
+
+def test_retry_of_what_a_resume_can_follow_says_so(sandbox: Start, aftrun: Run, tmp_path: Path) -> None:
+    """A job with an id, whose end was not seen: `resume` reads it, and nothing is sent twice."""
+    server = sandbox({"defaults": {"queue": "0s", "duration": "10ms", "dialect": "unlisted"}})
+    (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
+    assert aftrun("apply", "m.yaml", "--timeout", "300ms", server=server).code == 6
+    refused = aftrun("retry", env={"AFT_API_KEY": server.api_key})
+    run = json.loads(aftrun("show", "--format", "json").out)["run"]["id"]
+    assert refused.code == 2
+    assert f"follow those that have an id to their ends: aftrun resume {run}; to run them again" in refused.err
 
 
 def test_retry_in_the_manifest_submits_anew_after_a_definite_bad_end(

@@ -51,7 +51,7 @@ def retry(
         found, place = past.to_retry_now(log, found, again=again)
         if found.row.id != wanted:
             say(f"run {wanted} has been retried already; what did not succeed in the last retry runs again")
-        chosen = with_tls(past.retry_options(found, include_unknown=include_unknown), tls)
+        chosen = with_tls(past.retry_options(found, state.folder, include_unknown=include_unknown), tls)
         chosen = chosen.with_words(serverflags.job_info_from(job_info_from))
         with sandbox_for(chosen.sandbox) as server:
             setup, stored = past.retry_setup(log, found, chosen, environ, server)
