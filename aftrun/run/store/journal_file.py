@@ -262,9 +262,7 @@ class JournalFile:
         except OSError as error:
             with contextlib.suppress(OSError):  # the first error is the one to report
                 new.unlink()
-            raise StateError(
-                f"cannot write {path}: {error.strerror or error}", hint="free some space, or make the folder writable"
-            ) from error
+            raise _unwritten(path, error) from error
         return cls(path)
 
     def check(self) -> None:
@@ -310,7 +308,7 @@ class JournalFile:
         except OSError as error:
             with contextlib.suppress(OSError):  # half a line is found out by its checksum
                 os.ftruncate(self._file, self._size)
-            raise self._failed(error) from error
+            raise _unwritten(self.path, error) from error
         self._size += len(data)
 
     def close(self) -> None:
@@ -320,6 +318,12 @@ class JournalFile:
 
     def _failed(self, error: OSError) -> StateError:
         return StateError(f"cannot use {self.path}: {error.strerror or error}", hint=_LEAVE)
+
+
+def _unwritten(path: Path, error: OSError) -> StateError:
+    return StateError(
+        f"cannot write {path}: {error.strerror or error}", hint="free some space, or make the folder writable"
+    )
 
 
 _LEAVE = "leave the state folder to aftrun while runs are under way; `aftrun resume` puts it in order afterwards"
