@@ -115,10 +115,11 @@ def _inside(content: str, text: str, origin: Origin | None) -> Inside:
                 hint = "for example %Y-%m-%d or %H%M%S; a literal % is written %%"
                 raise _Malformed(f"{directive.group()!r} {fault}", hint)
         if run["format"]:
-            written = date_hint(run["format"])
-            if written:
-                message = f"{run['format']!r} is no form of strftime, and would be written as it stands"
-                raise _Malformed(message, f"write ${{{{ run.{run['name']}:{written} }}}}")
+            if "%" not in run["format"]:
+                written = date_hint(run["format"])
+                hint = "%Y-%m-%d" if written == run["format"] else written
+                message = f"{run['format']!r} is no form of strftime, and would be the same text on every day"
+                raise _Malformed(message, f"write for example ${{{{ run.{run['name']}:{hint} }}}}")
             _try_format(run["format"])
         return Inside(("run", run["name"]), text, format=run["format"], origin=origin)
     hint = inside_hint(content) or INSIDE_FORMS

@@ -159,14 +159,13 @@ def binary(data: bytes) -> str:
     return "a binary file" if data[2:1024].count(b"\x00") > _MANY and b"\x00" not in data[:2] else ""
 
 
-_DATES = re.compile(r"yyyy|yy|MM|dd|HH|hh|mm|ss")
-_LETTERS = {"yyyy": "%Y", "yy": "%y", "MM": "%m", "dd": "%d", "HH": "%H", "hh": "%I", "mm": "%M", "ss": "%S"}
+_LETTERS = {"yyyy": "%Y", "YYYY": "%Y", "yy": "%y", "YY": "%y", "MM": "%m", "dd": "%d", "DD": "%d"}
+_LETTERS |= {"HH": "%H", "hh": "%I", "mm": "%M", "ss": "%S", "SS": "%S"}
+_DATES = re.compile("|".join(_LETTERS))
 
 
 def date_hint(form: str) -> str:
-    """How strftime writes a form of Java's or .NET's, such as `yyyyMMdd`; empty: it is none."""
-    if "%" in form or not _DATES.search(form):
-        return ""
+    """How strftime writes a form of Java's, .NET's or Moment's, such as `yyyyMMdd`; as it stands where it is none."""
     return _DATES.sub(lambda match: _LETTERS[match.group()], form)
 
 

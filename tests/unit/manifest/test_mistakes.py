@@ -51,6 +51,8 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "strategy-matrix": (J + "    strategy: {matrix: {region: [eu]}}\n", "write matrix:"),
     "dash-default": ("server: {url: '${A-https://h:1}'}\n" + J, ":-"),
     "percent-date": (J + "    params: {d: '${{ run.date:yyyyMMdd }}'}\n", "%Y%m%d"),
+    "moment-date": (J + "    params: {d: '${{ run.date:YYYY-MM-DD }}'}\n", "%Y-%m-%d"),
+    "no-date": (J + "    once: '${{ run.date:Y-m-d }}'\n    params: {d: x}\n", "the same text on every day"),
     "slash-date": (J + "    params: {d: '${{ run.date:dd/MM/yyyy }}'}\n", "%d/%m/%Y"),
     "dollar-paren": (J + "    params: {d: '${$(date)}'}\n", "AFT040"),
     "github-secret": (J + "    params: {d: '${{ secrets.TOKEN }}'}\n", "${TOKEN}"),
