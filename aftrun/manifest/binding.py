@@ -34,19 +34,20 @@ def bind(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> dict[tupl
     _check_policy(policy, manifests)
     values = fetch_all(manifests, environ)
     _check_policy(policy, manifests, values)
-    problems: dict[tuple[str, int, int, str], Problem] = {}
-    for manifest in manifests:
-        for server in manifest.servers:
-            for problem in _of_server(server, values):
-                problems.setdefault((problem.path, problem.line, problem.column, problem.message), problem)
-        for url in manifest.notify.urls:
-            for problem in _check(url, values, "the URL to notify", notify_fault, NOTIFY_HINT):
-                problems.setdefault((problem.path, problem.line, problem.column, problem.message), problem)
-    for problem in _shown_keys(manifests, values):
-        problems.setdefault((problem.path, problem.line, problem.column, problem.message), problem)
+    problems = [problem for manifest in manifests for problem in _of_manifest(manifest, values)]
+    problems += _shown_keys(manifests, values)
     if problems:
-        raise ManifestError(list(problems.values()))
+        raise ManifestError(list(dict.fromkeys(problems)))
     return values
+
+
+def _of_manifest(manifest: Manifest, values: Bindings) -> Iterator[Problem]:
+    for server in manifest.servers:
+        yield from _of_server(server, values)
+    for job in manifest.jobs:
+        yield from _check(job.script.value, values, f"'{job.script.selector}'", _script_fault, "it is to name a script")
+    for url in manifest.notify.urls:
+        yield from _check(url, values, "the URL to notify", notify_fault, NOTIFY_HINT)
 
 
 def _shown_keys(manifests: Sequence[Manifest], values: Bindings) -> Iterator[Problem]:
@@ -131,6 +132,10 @@ def _pin_fault(text: str) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+def _script_fault(text: str) -> str:
+    return "" if text else "it is empty"
 
 
 def _key_fault(text: str) -> str:

@@ -131,6 +131,11 @@ class Steps:
         except Unbound as error:
             active.attempt -= 1
             return _without_value(error)
+        selector = task.job.script.selector.value
+        if not request.body[selector]:
+            active.attempt -= 1
+            message = f"its {selector} comes to an empty text, which names no script; nothing was sent"
+            return Step(end=Ended(Outcome.REJECTED, Reason.VALUE, message))
         # What another job handed on can echo a secret.
         shown = {
             name: self._scrubbed(value) if isinstance(value, dict) else value for name, value in request.shown.items()

@@ -175,6 +175,20 @@ def test_expanded_values_are_checked(field: str, value: str, text: str) -> None:
     assert "hunter2" not in str(caught.value.diagnostics())
 
 
+@pytest.mark.parametrize("selector", ["scriptName", "scriptId", "filePath"])
+@pytest.mark.parametrize("reference", ["${X}", "${X:-}", "${X}${Y:-}"])
+def test_a_script_without_a_name_is_found_before_anything_is_sent(selector: str, reference: str) -> None:
+    """An empty variable would start, if anything, something else than was meant."""
+    content = f"server: {{apiKey: k}}\njobs: [{{name: a, {selector}: '{reference}'}}, {{scriptName: b}}]\n"
+    with pytest.raises(ManifestError) as caught:
+        bind(manifests(content), {"X": ""})
+    (problem,) = caught.value.problems
+    assert f"'{selector}', which comes from ${{X}}" in problem.message
+    assert "it is empty" in problem.message
+    assert problem.line == 2
+    assert bind(manifests(content), {"X": "x"}) == {("env", "X"): "x"}
+
+
 def test_good_expanded_values() -> None:
     """Fingerprints as openssl prints them, and addresses with a path, pass."""
     content = "jobs: [{scriptName: x}]\nserver: {apiKey: '${K}', url: '${U}', tls: {fingerprint: '${P}'}}\n"

@@ -246,6 +246,17 @@ def test_an_attempt_that_lacks_a_value_is_none() -> None:
     assert (step.end, bench.active.attempt) == (Ended(Outcome.REJECTED, Reason.VALUE, message), 4)
 
 
+def test_an_attempt_that_names_no_script_is_none() -> None:
+    """What a variable or another job's output comes to can be empty: nothing is sent."""
+    text = "${{ matrix.b }}"
+    named = job("a", matrix=(("b", ""),))
+    nameless = replace(named, script=replace(named.script, value=Template((Inside(("matrix", "b"), text),), text)))
+    bench = Bench(nameless)
+    message = "its scriptName comes to an empty text, which names no script; nothing was sent"
+    assert bench.steps.begin(bench.active).end == Ended(Outcome.REJECTED, Reason.VALUE, message)
+    assert bench.active.attempt == 0
+
+
 def test_of_what_is_sent_the_record_keeps_all_but_secrets() -> None:
     """Each param by itself: what is beside a secret stays as it was sent. At first there is nothing to keep."""
     bench = Bench(job("a", params=(Param("token", "hunter2"), Param("to", "/archive"))))
