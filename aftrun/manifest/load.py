@@ -128,6 +128,8 @@ class _Reader:
 
 
 def _folder(path: str) -> list[str]:
+    """The manifests in a folder, as `*.yaml` finds them: a name that begins with a dot is put aside, or a policy's."""
+
     def file(entry: os.DirEntry[str]) -> bool:
         try:
             return entry.is_file()
@@ -135,7 +137,8 @@ def _folder(path: str) -> list[str]:
             return True  # reading it will say what is wrong
 
     with os.scandir(path) as entries:
-        names = sorted(entry.name for entry in entries if entry.name.lower().endswith(_SUFFIXES) and file(entry))
+        shown = (entry for entry in entries if not entry.name.startswith("."))
+        names = sorted(entry.name for entry in shown if entry.name.lower().endswith(_SUFFIXES) and file(entry))
     if not names:
         raise UsageError(
             f"{path} holds no manifest", hint="a folder stands for the *.yaml, *.yml and *.json files directly in it"

@@ -114,6 +114,9 @@ class Includer:
         return (document if base is None else _merged(_without(base, {"jobs"}), document, "")), jobs
 
     def _load(self, name: str, node: Node, trail: tuple[str, ...]) -> MapNode | None:
+        if "\0" in name:
+            self._error(node, f"{brief(name)} cannot be included: no file can have this name")
+            return None
         path = os.path.normpath(os.path.join(node.source.folder, name))  # noqa: PTH118 - text in, text out
         whole = os.path.abspath(path)  # noqa: PTH100 - as above
         if not self._inside(whole):
@@ -162,7 +165,8 @@ class Includer:
 
     def _inside(self, whole: str) -> bool:
         """Whether a file is where includes stay. What is not on disk has been kept with a run, and was."""
-        return not self.reader.on_disk or Path(whole).resolve().is_relative_to(self.root)
+        # A link that leads to itself is resolved by no `Path.resolve` of Python 3.11 and 3.12.
+        return not self.reader.on_disk or Path(os.path.realpath(whole)).is_relative_to(self.root)
 
     def _error(self, node: Node, message: str, hint: str = "") -> None:
         self.incomplete = True

@@ -22,7 +22,7 @@ from aftrun.domain.model import Json
 from aftrun.domain.values import Origin
 from aftrun.manifest.parse import scalars
 
-_BREAK = re.compile(rb"\r\n|\n|\r|\xc2\x85|\xe2\x80[\xa8\xa9]")
+_BREAK = re.compile(rb"\r\n|\n|\r")
 _KEY_PLACE = struct.Struct("<4I")
 _PLACE = _KEY_PLACE.pack
 _DOLLAR = re.compile(r"\$")
@@ -77,7 +77,7 @@ class Source:
         if number != self._last[0]:  # a minified JSON file is one long line that many references ask for
             start = starts[number - 1]
             end = starts[number] if number < len(starts) else len(self.data)
-            text = self.data[start:end].decode("utf-8", "replace").rstrip("\r\n\x85\u2028\u2029")
+            text = self.data[start:end].decode("utf-8", "replace").rstrip("\r\n")
             self._last = (number, text)
         return self._last[1]
 

@@ -10,11 +10,13 @@ from aftrun.manifest.check.habits import binary
 from aftrun.manifest.parse.nodes import Source
 
 MAX_BYTES = 64 * 1024 * 1024
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""With what ends a line in YAML 1.1, and so for libyaml, and not in 1.2: a value would lose the blanks around it, and
+what editors show as a comment's end would be a key."""
 _SURROGATES = re.compile(rb"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 
-_BREAK = re.compile(rb"\r\n|\n|\r|\xc2\x85|\xe2\x80[\xa8\xa9]")
+_BREAK = re.compile(rb"\r\n|\n|\r")
 
 
 class Stop(Exception):
@@ -60,7 +62,7 @@ def check_text(source: Source) -> None:
             source.problem(
                 "AFT003",
                 f"control character U+{ord(control.group()):04X} in the file",
-                hint=r'remove it; inside double quotes it can be written as an escape such as "\u001b"',
+                hint=f'remove it; inside double quotes it can be written as an escape: "\\u{ord(control.group()):04x}"',
                 line=line,
                 column=column,
             )

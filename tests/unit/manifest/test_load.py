@@ -34,8 +34,11 @@ def faults(content: str, **options: object) -> list[str]:
 
 
 def test_folders_and_order(tmp_path: Path) -> None:
-    """A folder stands for its manifests, sorted; a file that was named twice is loaded once."""
-    for name in ("b.yaml", "a.yml", "c.json", "d.txt"):
+    """A folder stands for its manifests, sorted; a file that was named twice is loaded once.
+
+    What begins with a dot is none of them, as for `*.yaml` in a shell: an editor's copy, the policy that lies there.
+    """
+    for name in ("b.yaml", "a.yml", "c.json", "d.txt", ".aftrun-policy.yaml", "._a.yml"):
         (tmp_path / name).write_text('{"scriptName": "x"}')
     (tmp_path / "e.yaml").mkdir()
     loaded = load_all([str(tmp_path), str(tmp_path / "b.yaml")])
@@ -351,11 +354,13 @@ def test_include_limits(tmp_path: Path) -> None:
     (tmp_path / "in" / "two.yaml").write_text("vars: {a: b}\n---\nvars: {c: d}\n")
     (tmp_path / "in" / "none.yaml").write_text("")
     (tmp_path / "in" / "list.yaml").write_text("[1]")
+    (tmp_path / "in" / "self.yaml").symlink_to("self.yaml")
     top = tmp_path / "in" / "top.yaml"
-    top.write_text("include: [link.yaml, ../out.yaml, two.yaml, none.yaml, list.yaml, .]\njobs: [{scriptName: x}]")
+    others = 'link.yaml, ../out.yaml, two.yaml, none.yaml, list.yaml, ., self.yaml, "nul\\0"'
+    top.write_text(f"include: [{others}]\njobs: [{{scriptName: x}}]")
     with pytest.raises(ManifestError) as caught:
         load_all([str(top)])
-    assert [problem.code for problem in caught.value.problems] == ["AFT055"] * 5 + ["AFT020"]
+    assert [problem.code for problem in caught.value.problems] == ["AFT055"] * 7 + ["AFT020"]
 
 
 def test_diamond_include(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ AROUND = {
 
 @pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize("spelling", SPELLINGS)
-@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r", "\u0085", "\u2028"], ids=["lf", "crlf", "cr", "nel", "ls"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"], ids=["lf", "crlf", "cr"])
 def test_every_spelling(spelling: str, around: str, ending: str) -> None:
     """However a key is written, it goes, and what is left loads as the same manifest with the key from outside."""
     text = AROUND[around].replace("KEY", SPELLINGS[spelling])
