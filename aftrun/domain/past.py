@@ -101,6 +101,31 @@ class End(NamedTuple):
     outcome: str
     seconds: float | None = None
     """From the acceptance of the job to its end."""
+    unknown_then: bool = False
+    """The run itself ended without knowing; it is known from elsewhere by now."""
+
+
+def without_echoes(ends: Sequence[End], sent: Mapping[str, str]) -> list[End]:
+    """The ends of a job, each submission's told once, as soon as it is known.
+
+    `sent` are the runs that said "unknown" of what an earlier run had sent, and which that was. Whichever of them was
+    settled, or saw the end: it counts where the job was sent, and the others said nothing of their own.
+    """
+    if not sent:
+        return list(ends)
+    unknown, here = Outcome.UNKNOWN.value, {end.run for end in ends}
+    known = {sent.get(end.run, end.run): end for end in ends if end.outcome != unknown}
+    found = []
+    for end in ends:
+        told = known.get(sent.get(end.run, end.run))
+        if told is None:
+            found.append(end)
+        elif end.run not in sent:
+            found.append(told._replace(run=end.run, unknown_then=end.outcome == unknown))
+        else:
+            alone = told is end and sent[end.run] not in here
+            found.append(end if alone else End(end.run, Outcome.SKIPPED.value, None, end.outcome == unknown))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def gather(log: Log, rows: Sequence[RunRow], manifest: str | None = None) -> Pas
         if manifest is None or job.startswith(job_key(manifest, "")):
             ends.append((job, mine))
         for end in mine:
-            if end.outcome not in WELL:
+            if end.outcome not in WELL or end.unknown_then:
                 bad.setdefault(end.run, []).append(split_key(job, names[end.run])[1])
     runs = tuple(
         RunPast(

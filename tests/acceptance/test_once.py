@@ -140,8 +140,10 @@ def test_a_job_in_doubt_waits_for_a_person(sandbox: Start, aftrun: Run, tmp_path
     assert aftrun("apply", "night.yaml", server=server).code == 6
     again = aftrun("apply", "night.yaml", server=server)
     assert (again.code, ends(again)) == (6, ["unknown", "skipped"])
-    assert scripts(server) == ["one"]
     run = again.report()["run"]["id"]
+    assert aftrun("apply", "night.yaml", server=server).code == 6
+    assert scripts(server) == ["one"]
+    assert "3 ends are unknown, and not settled" in aftrun("history").out
     assert f"aftrun settle {run} one succeeded" in again.err
     settled = aftrun("settle", run, "one", "failed", "--note", "not in the server's list")
     assert settled.code == 0, settled.err
@@ -150,6 +152,10 @@ def test_a_job_in_doubt_waits_for_a_person(sandbox: Start, aftrun: Run, tmp_path
     assert report["jobs"][0]["settled"]["outcome"] == "failed"
     assert report["jobs"][0]["settled"]["note"] == "not in the server's list"
     assert aftrun("show", run, "--exit-status").code == 1
+    for line in (("history",), ("history", "--rebuild"), ("history",)):
+        said = aftrun(*line).out
+        assert "unknown, and not settled" not in said  # it was one submission, whichever run it was asked of
+    assert "in 1 of 1 runs" in said
     third = aftrun("apply", "night.yaml", server=server)
     assert (third.code, ends(third)) == (0, ["succeeded", "succeeded"])
     assert scripts(server) == ["one", "one", "two"]

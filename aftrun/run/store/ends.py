@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from aftrun.domain.events import Event, JobEnded, RunResumed, Settled
-from aftrun.domain.past import WELL, End
+from aftrun.domain.events import Action, Converged, Event, JobEnded, RunResumed, Settled
+from aftrun.domain.past import WELL, End, without_echoes
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS causes (
@@ -19,8 +19,18 @@ CREATE TABLE IF NOT EXISTS causes (
     PRIMARY KEY (job, run)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS causes_by_run ON causes (run);
+CREATE TABLE IF NOT EXISTS echoes (
+    job  TEXT NOT NULL,
+    run  TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    sent TEXT NOT NULL,
+    PRIMARY KEY (job, run)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS echoes_by_run ON echoes (run);
 """
-"""Why jobs ended as they did that did not succeed. Version 0.1 had no such table, and does no harm to it."""
+"""Why jobs ended as they did that did not succeed; which runs said "unknown" of what another one (`sent`) had sent.
+
+Version 0.1 had no such tables, and does no harm to them.
+"""
 
 _CAUSE = 500
 """Characters of a cause; the events have all of them."""
@@ -41,6 +51,9 @@ WHERE typeof(job) = 'text' AND typeof(run) = 'text' AND typeof(message) = 'text'
 _SETTLED = """
 INSERT INTO ends (run, job, outcome) VALUES (?1, ?2, ?3) ON CONFLICT (job, run) DO UPDATE SET outcome = ?3
 """
+
+
+_TABLES = ("ends", "causes", "echoes")
 
 
 class Rows(Protocol):
@@ -76,6 +89,9 @@ class Ends:
             match event:
                 case JobEnded():
                     ends[event.job] = event
+                case Converged(action=Action.DOUBT):
+                    self._make_table()
+                    self._write("INSERT OR REPLACE INTO echoes (job, run, sent) VALUES ", [(event.job, run, event.run)])
                 case RunResumed() if event.again:
                     for job in event.again:
                         ends.pop(job, None)
@@ -100,13 +116,13 @@ class Ends:
 
     def _reopen(self, run: str, job: str) -> None:
         self._make_table()
-        for table in ("ends", "causes"):
+        for table in _TABLES:
             self._execute(f"DELETE FROM {table} WHERE run = ? AND job = ?", (run, job))  # noqa: S608  # names of ours
 
     def forget(self, run: str) -> None:
         """Of a run that is forgotten, or is about to be read anew."""
         self._make_table()
-        for table in ("ends", "causes"):
+        for table in _TABLES:
             self._execute(f"DELETE FROM {table} WHERE run = ?", (run,))  # noqa: S608  # names of ours
 
     def _make_table(self) -> None:
@@ -118,17 +134,28 @@ class Ends:
     def all(self) -> Iterator[tuple[str, list[End]]]:
         """Every end on record: each job's key, with its ends in the order of the runs' ids."""
         for (job,) in self._execute("SELECT DISTINCT job FROM ends WHERE typeof(job) = 'text'", ()).fetchall():
-            yield job, [End(*row) for row in self._execute(_ENDS, (job,))]
+            yield job, self._read(job, self._execute(_ENDS, (job,)))
 
     def newest(self, job: str, limit: int) -> list[End]:
         """The newest ends of a job, in the order of the runs' ids."""
-        return [End(*row) for row in self._execute(_NEWEST, (job, limit))][::-1]
+        found = self._execute(_NEWEST, (job, limit)).fetchall()
+        return self._read(job, found[::-1])
 
     def causes(self) -> dict[tuple[str, str], str]:
         """Why jobs did not succeed, by job and run; runs of version 0.1 have none here until they are read anew."""
-        if not self._execute("SELECT 1 FROM sqlite_master WHERE name = 'causes'", ()).fetchone():
+        if not self._has("causes"):
             return {}
         return {(job, run): message for job, run, message in self._execute(_EVERY_CAUSE, ())}
+
+    def _read(self, job: str, rows: Iterable[Any]) -> list[End]:
+        """The ends of a job, each submission's told once."""
+        ends = [End(*row) for row in rows]
+        if not self._has("echoes"):
+            return ends
+        return without_echoes(ends, dict(self._execute("SELECT run, sent FROM echoes WHERE job = ?", (job,))))
+
+    def _has(self, table: str) -> bool:
+        return self._execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None
 
 
 def _cause(event: JobEnded) -> str:

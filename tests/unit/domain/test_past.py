@@ -20,6 +20,7 @@ from aftrun.domain.past import (
     percentile,
     usual,
     verdict,
+    without_echoes,
 )
 
 DAY = 86_400.0
@@ -218,3 +219,30 @@ def test_runs_are_in_the_order_of_their_starts_whatever_their_ids_say() -> None:
     assert found.last_failure == End("r1", "failed")
     assert found.causes == {"r1": "why"}
     assert [each.seconds for each in past.runs] == [60.0, None]
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [
+        ("???", "???"),  # nobody knows yet, and each run said so
+        ("+??", "+--"),  # settled where it was sent
+        ("??+", "+--"),  # settled where that was asked last
+        ("?x?", "x--"),
+    ],
+)
+def test_what_one_run_sent_is_told_once(ends: str, told: str) -> None:
+    """The runs after it sent nothing: what they said of it is no end of theirs."""
+    nights = [End(str(number), WORDS[sign], 5.0) for number, sign in enumerate(ends)]
+    found = without_echoes(nights, {"1": "0", "2": "0"})
+    assert [end.outcome for end in found] == [WORDS[sign] for sign in told]
+    assert [end.run for end in found] == ["0", "1", "2"]
+    assert [end.unknown_then for end in found] == [a == "?" != b for a, b in zip(ends, told, strict=True)]
+    assert without_echoes(nights, {}) == nights
+
+
+def test_what_was_settled_counts_where_the_run_that_sent_it_is_forgotten() -> None:
+    """Else nothing of it would be left; of two that were settled the last word counts."""
+    nights = [End("1", "failed"), End("2", "unknown")]
+    assert without_echoes(nights, {"1": "0", "2": "0"}) == [nights[0], End("2", "skipped", None, True)]
+    other = [End("1", "unknown"), End("2", "succeeded", 1.0)]
+    assert without_echoes(other, {"1": "0"}) == other

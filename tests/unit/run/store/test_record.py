@@ -28,6 +28,7 @@ from aftrun.domain.events import (
     Warned,
 )
 from aftrun.domain.model import Outcome
+from aftrun.domain.past import End
 from aftrun.run.store import database as log_module
 from aftrun.run.store import folder as state_folder
 from aftrun.run.store import space
@@ -294,7 +295,7 @@ def test_causes_follow_the_events_and_are_made_anew_of_them(tmp_path: Path) -> N
         log.append("r1", [bad, good, skipped, ENDED])
         before = (log.causes(), dict(log.ends()))
         assert before[0] == {("m/a", "r1"): "exit code 3: \\udcff gone"}
-        assert before[1]["m/a"] == [("r1", "failed", 2.5)]
+        assert before[1]["m/a"] == [End("r1", "failed", 2.5)]
         assert {job: ends[0].outcome for job, ends in before[1].items()} == {
             "m/a": "failed",
             "m/b": "succeeded",
