@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import MISSING, FrozenInstanceError, fields
 from dataclasses import dataclass as _dataclass
 from functools import cache
+from operator import attrgetter
 from reprlib import recursive_repr
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -69,13 +70,16 @@ def _init(owner: type) -> Callable[..., None]:
 
 
 @cache
-def _compared(kind: type) -> tuple[str, ...]:
-    return tuple(each.name for each in fields(kind) if each.compare)
+def _compared(kind: Any) -> Callable[[Any], tuple[Any, ...]]:
+    names = [each.name for each in fields(kind) if each.compare]
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda of: tuple(getattr(of, name) for name in names)  # `attrgetter` makes no tuple of one
 
 
 def _compared_values(of: object) -> tuple[Any, ...]:
     kind: Any = type(of)  # mypy takes no class for hashable
-    return tuple([getattr(of, name) for name in _compared(kind)])
+    return _compared(kind)(of)
 
 
 def _equal(self: object, other: object) -> Any:

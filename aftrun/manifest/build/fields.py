@@ -40,8 +40,8 @@ class Fields:
         self.findings = findings
         self.environ = environ
         self.vars: dict[str, Value] = {}
-        self.references: dict[tuple[Outside, Origin | None], None] = {}
-        """Every reference to the outside that was met, also those that are expanded at once, each place once."""
+        self.references: dict[Origin | Outside, Outside] = {}
+        """Every reference to the outside that was met, also those that are expanded at once, by their places."""
         self.broken: Node | None = None
         """The last node in which a reference was malformed: what it comes to need not be looked at."""
 
@@ -63,7 +63,7 @@ class Fields:
         place = node.places()
         value = expand.parse(node.text, report, place, node.source.folder)
         if isinstance(value, Template):
-            self.references |= {(each, each.origin): None for each in value.outsides()}
+            self.references |= {each.origin or each: each for each in value.outsides()}
         return value
 
     def kept_shown(self, node: Node | None, what: str) -> Value | None:

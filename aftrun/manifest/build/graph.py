@@ -19,19 +19,22 @@ _NEAR = 2_000
 """Jobs that are looked through upwards before the search turns round; needs are mostly near."""
 
 
-class Draft:
-    """What the graph knows of a job: its names and needs. Of its nodes only places are left, so that they can go."""
+class Draft(Node):
+    """What the graph knows of a job: its names and needs, and the place of its name, or else of the job.
 
-    __slots__ = ("explicit", "name", "names", "needs", "places", "where")
+    Of nodes only places are left, so that they can go; and with the slot that nothing uses it lies apart from them.
+    """
+
+    __slots__ = ("_unused", "copies", "explicit", "name", "needs", "places")
 
     def __init__(
-        self, where: Node, name: str, explicit: bool, names: tuple[str, ...], needs: Sequence[tuple[str, Node]]
+        self, where: Node, name: str, explicit: bool, copies: tuple[str, ...], needs: Sequence[tuple[str, Node]]
     ) -> None:
-        self.where = where
-        """Its name where it has one, else the job."""
+        super().__init__(where.source, where.line, where.column, where.end_line, where.end_column)
         self.name = name
         self.explicit = explicit
-        self.names = names
+        self.copies = copies
+        """The names of the copies of a matrix job; none: it is no such job."""
         self.needs = tuple(text for text, _ in needs)
         self.places = tuple(node.place_only() for _, node in needs)
         """Where each of `needs` stands."""
@@ -62,7 +65,8 @@ class Graph:
         """Position of each job by its own name."""
         self.owners: dict[str, int] = {}
         """Position of the job that a name is a copy of."""
-        self.names = [draft.names for draft in drafts]
+        self.copies = {position: draft.copies for position, draft in enumerate(drafts) if draft.copies}
+        """The names of its copies, by position of a matrix job."""
         self._index(drafts)
         self.needs = self._resolve(drafts)
         self._find_circle(drafts)
@@ -71,19 +75,17 @@ class Graph:
 
     def _index(self, drafts: Sequence[Draft]) -> None:
         for position, draft in enumerate(drafts):
-            for name in dict.fromkeys((draft.name, *draft.names)):
+            for name in dict.fromkeys((draft.name, *draft.copies)):
                 other = self.owners.get(name, self.groups.get(name))
                 if other is not None and other != position:
                     self._twice(name, draft, drafts[other])
                     break
             self.groups.setdefault(draft.name, position)
-            if draft.names == (draft.name,):
-                continue
             seen: set[str] = set()
-            for name in draft.names:
+            for name in draft.copies:
                 if name in seen and self.owners[name] == position:
                     message = f"two copies of the job are both called {brief(name)!r}"
-                    self.findings.error(draft.where, "AFT050", message, "change the values of its matrix")
+                    self.findings.error(draft, "AFT050", message, "change the values of its matrix")
                 self.owners.setdefault(name, position)
                 seen.add(name)
 
@@ -92,30 +94,29 @@ class Graph:
         found = self.owners.get(name)
         if found is None:
             found = self.groups.get(name)
-            return found if found is not None and self.names[found] == (name,) else None
+            return found if found not in self.copies else None
         return found
 
     def _twice(self, name: str, draft: Draft, other: Draft) -> None:
-        where, first = draft.where, other.where
-        place = f"line {first.line}" if first.source is where.source else str(first.origin)
+        place = f"line {other.line}" if other.source is draft.source else str(other.origin)
         message = f"the job name {brief(name)!r} is used twice: here and on {place}"
         hint = "names must be unique in a manifest"
         if not (draft.explicit and other.explicit):
             hint = "a job without a name is called after its script: give it a `name` of its own"
-        if first.source is not where.source:
+        if other.source is not draft.source:
             hint = "the jobs of included files are added, never overridden: give one of the two another name"
-        self.findings.error(where, "AFT050", message, hint)
+        self.findings.error(draft, "AFT050", message, hint)
 
     def _resolve(self, drafts: Sequence[Draft]) -> list[Needs]:
         edges = 0
         result: list[Needs] = []
         for draft in drafts:
             found = self._needs(draft) if draft.needs else NO_NEEDS
-            edges += len(found.names) * len(draft.names)
+            edges += len(found.names) * max(1, len(draft.copies))
             if edges > MAX_EDGES:
                 message = f"more than {MAX_EDGES:,} needs between copies of jobs"
                 self.findings.error(
-                    draft.places[0] if draft.places else draft.where,
+                    draft.places[0] if draft.places else draft,
                     "AFT059",
                     message,
                     "put a single job between large matrices",
@@ -130,7 +131,7 @@ class Graph:
         for text, item in zip(draft.needs, draft.places, strict=True):
             if text in self.groups:
                 position = self.groups[text]
-                names.update(dict.fromkeys(self.names[position]))
+                names.update(dict.fromkeys(self.copies.get(position, (text,))))
             elif text in self.owners:
                 position = self.owners[text]
                 names[text] = None
@@ -140,7 +141,7 @@ class Graph:
                 continue
             positions.setdefault(position, item)
         if len(positions) == 1:
-            whole = self.names[next(iter(positions))]
+            whole = self.copies.get(next(iter(positions)), ())
             if len(whole) == len(names):
                 return Needs(whole, tuple(positions), draft.places[:1])  # shared, not copied
         return Needs(tuple(names), tuple(positions), tuple(positions.values()))
@@ -201,7 +202,7 @@ class Graph:
         shown = brief(name)
         owner = self._owner(name)
         if owner is None and name in self.groups:
-            copies = self.names[self.groups[name]]
+            copies = self.copies[self.groups[name]]
             some = ", ".join(f"jobs.{brief(copy)}" for copy in copies[:3]) + (", …" if len(copies) > 3 else "")
             self._error(reference, "AFT044", f"job {shown!r} is a matrix of {len(copies)} copies", f"name one: {some}")
         elif owner is None:
@@ -234,7 +235,7 @@ class Graph:
         """Whether the job at `position` comes after the job (or copy) called `name`, by needs of needs."""
         own = self.needs[position]
         if owner in own.drafts:
-            return own.names is self.names[owner] or name in own.names
+            return own.names is self.copies.get(owner) or name in own.names
         if self._dependants[0] == name:
             return position in self._dependants[1]
         seen = {position}

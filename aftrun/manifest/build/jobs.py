@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import functools
 import re
+from array import array
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from aftrun.domain.model import Job, OnAmbiguous, Outcome, Param, ParamKind, Retry, Script, Selector, When
 from aftrun.domain.text import brief, snake
-from aftrun.domain.values import Value
+from aftrun.domain.values import Template, Value
 from aftrun.manifest.build.fields import Axes, Fields, mapping
 from aftrun.manifest.build.graph import Draft
 from aftrun.manifest.build.matrix import NO_MATRIX, Combination, combinations, copy_name
@@ -24,7 +25,9 @@ from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode
 MAX_JOBS = 200_000
 """Jobs of one manifest, copies of matrix jobs counted."""
 LONGEST_NAME = 200
+_MOST_SHARED = 10_000
 
+_T = TypeVar("_T")
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029/]")
 _READ_APART = frozenset(
     {"name", "needs", *(selector.value for selector in Selector), "params", "matrix", "tags", "when", "once"}
@@ -72,14 +75,19 @@ class Jobs:
         self.default_once: Value = ""
         self.default_once = self._once(defaults)
         self._common: dict[str, Any] | None = None
+        self._alike: dict[Any, Any] = {}
 
     # Names
 
-    def take(self, items: list[Node]) -> tuple[list[Draft], list[tuple[Job, ...]]]:
-        """Name and build every job and its copies, but for their needs. Takes the nodes out of `items`."""
+    def take(self, items: list[Node]) -> tuple[list[Draft], list[Job], array[int]]:
+        """Name and build every job and its copies, but for their needs. Takes the nodes out of `items`.
+
+        Returns:
+            The drafts, the jobs, and the number of each draft's first job; behind them, the number of all jobs.
+        """
         found: list[Draft] = []
-        built: list[tuple[Job, ...]] = []
-        total = 0
+        built: list[Job] = []
+        starts = array("L", [0])
         items.reverse()
         while items:
             node = items.pop()
@@ -87,19 +95,18 @@ class Jobs:
                 continue
             name, explicit = self._name(node)
             combos = combinations(self._matrix_node(node), self.fields)
-            total += len(combos)
-            if total > MAX_JOBS:
+            if len(built) + len(combos) > MAX_JOBS:
                 message = f"the manifest has more than {MAX_JOBS:,} jobs, copies of matrix jobs counted"
                 self.findings.error(node, "AFT059", message, "split it into several manifests")
                 break
             where = (node.get("name") if explicit else None) or node
-            names = tuple(copy_name(name, combo) for combo in combos)
+            copies = () if combos is NO_MATRIX else tuple(copy_name(name, combo) for combo in combos)
             needs = self.fields.fixed_list(node.get("needs"), "'needs'")
-            draft = Draft(where.place_only(), name, explicit, names, needs)
-            found.append(draft)
-            built.append(tuple(self._build(node, draft, combos)))
-            lint.finished(built[-1][0], node, bool(needs), self.findings)
-        return found, built
+            found.append(Draft(where, name, explicit, copies, needs))
+            built += self._build(node, found[-1], combos)
+            lint.finished(built[starts[-1]], node, bool(needs), self.findings)
+            starts.append(len(built))
+        return found, built, starts
 
     def _matrix_node(self, node: MapNode) -> Node | None:
         own = node.get("matrix")
@@ -126,12 +133,19 @@ class Jobs:
 
     # Contents
 
+    def _shared(self, made: _T) -> _T:
+        """The object that another job has already, if it is equal: jobs of one making have much in common."""
+        known: _T = self._alike.setdefault(made, made) if len(self._alike) < _MOST_SHARED else made
+        return known
+
     def _build(self, node: MapNode, draft: Draft, combos: tuple[Combination, ...]) -> Iterator[Job]:
         """The job, or its copies."""
         selected = _selected(node)
         value = self.fields.value(selected[1]) if selected else None
         # Without a script the schema has reported it, and the manifest will not be used.
         script = Script(selected[0], value) if selected and value else Script(Selector.NAME, "")
+        if not isinstance(value, Template):  # equal ones stand in different places
+            script = self._shared(script)
         own = mapping(node.get("params"))
         own_params = self._params(own)
         params = (
@@ -141,8 +155,7 @@ class Jobs:
         constant = self._constant(node)
         once = self._once(node) or self.default_once
         origin = node.origin
-        matrix = combos is not NO_MATRIX
-        for combo, name in zip(combos, draft.names, strict=True):
+        for combo, name in zip(combos, draft.copies or (draft.name,), strict=True):
             settled = self._settled(node, dict(combo))
             yield Job(
                 name=name,
@@ -151,7 +164,7 @@ class Jobs:
                 params=params,
                 once=once,
                 matrix=combo,
-                template=draft.name if matrix else "",
+                template=draft.name if draft.copies else "",
                 **constant,
                 **settled,
             )
@@ -182,10 +195,11 @@ class Jobs:
         for source in (self.defaults, node):
             if source is None:
                 continue
-            for name, value in source.items():
+            for name, value in source.picked(("tags", "when")):
                 if name == "tags":
-                    found["tags"] = tuple(dict.fromkeys(text for text, _ in self.fields.fixed_list(value, "a tag")))
-                elif name == "when":
+                    words = dict.fromkeys(text for text, _ in self.fields.fixed_list(value, "a tag"))
+                    found["tags"] = self._shared(tuple(words))
+                else:
                     word = self.fields.fixed(value, "'when'")
                     if word in layout.words("job", "when"):
                         found["when"] = When(word)
@@ -206,11 +220,10 @@ class Jobs:
 
     def _read(self, node: MapNode, axes: Axes, skip: frozenset[str] = frozenset()) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for name, value in node.items():
-            if name in settled_keys() and name not in skip:
-                result = self._field(name, value, axes)
-                if result is not None:
-                    found[snake(name)] = result
+        for name, value in node.picked(settled_keys() - skip):
+            result = self._field(name, value, axes)
+            if result is not None:
+                found[snake(name)] = result
         return found
 
     def _field(self, name: str, node: Node, axes: Axes) -> Any:
@@ -267,4 +280,4 @@ class Jobs:
             values["duration"] = fields.duration(backoff.get("duration"), "'duration'", axes, zero=True)
             values["factor"] = fields.number(backoff.get("factor"), "backoff", "factor", axes)
             values["cap"] = fields.duration(backoff.get("cap"), "'cap'", axes, zero=True)
-        return Retry(**{key: value for key, value in values.items() if value is not None})
+        return self._shared(Retry(**{key: value for key, value in values.items() if value is not None}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping
 from typing import Any
 
@@ -107,17 +106,13 @@ def _only_known_early(reference: Any, fields: Fields) -> None:
 
 def _jobs(document: MapNode, items: list[Node], fields: Fields, names: tuple[str, ...]) -> tuple[Job, ...]:
     builder = Jobs(fields, mapping(document.get("defaults")), names)
-    drafts, copies = builder.take(items)
+    drafts, built, starts = builder.take(items)
     graph = Graph(drafts, fields)
     drafts.clear()
-    built: list[Job] = []
-    starts = array("L")
-    copies.reverse()
-    for needs in graph.needs:
-        starts.append(len(built))
-        jobs = copies.pop()
-        built += (replace(job, needs=needs.names) for job in jobs) if needs.names else jobs
-    first = [built[start] for start in starts]
+    for needs, start, end in zip(graph.needs, starts, starts[1:], strict=False):
+        if needs.names:
+            built[start:end] = [replace(job, needs=needs.names) for job in built[start:end]]
+    first = [built[start] for start in starts[:-1]]
     for position, needs in enumerate(graph.needs):
         for where, need in zip(needs.nodes, needs.drafts, strict=True):
             lint.need(first[position], first[need], where, fields.findings)
@@ -172,7 +167,7 @@ def manifest(
         sha256=document.source.sha256,
         origin=document.origin,
     )
-    references = [*(each for each, _ in fields.references), *all_references([made])]
+    references = [*fields.references.values(), *all_references([made])]
     if met is not None:
         met.update(dict.fromkeys(references))
     if not policy.open and not findings.failed:

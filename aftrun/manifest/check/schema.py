@@ -106,14 +106,14 @@ def _data(job: Node) -> Json:
 
 def _are_scalars(params: MapNode) -> bool:
     """All that the schema asks of params."""
-    return all(isinstance(item, ScalarNode) and not item.is_null for item in params.values)
+    return all(node is None and not (plain and scalars.is_null(text)) for _, text, plain, node in params.said())
 
 
-def _kind(node: ScalarNode) -> int:
+def _kind(text: str, plain: bool) -> int:
     """What the schema can tell apart in free text: text, empty text, anything else."""
-    if node.plain and not scalars.is_text(node.text):
+    if plain and not scalars.is_text(text):
         return 2
-    return 1 if node.text else 0
+    return 1 if text else 0
 
 
 def _shape(job: Node) -> Hashable | None:
@@ -121,21 +121,21 @@ def _shape(job: Node) -> Hashable | None:
     if not isinstance(job, MapNode):
         return None
     shape: list[Hashable] = []
-    for name, value in job.items():
+    for name, text, plain, value in job.said():
         shape.append(name)
-        if isinstance(value, ScalarNode):
-            shape.append(_kind(value) if name in FREE_TEXT else (value.plain, value.text))
+        if value is None:
+            shape.append(_kind(text, plain) if name in FREE_TEXT else (plain, text))
         elif name == "params" and isinstance(value, MapNode):
             if not _are_scalars(value):
                 return None
         elif name in FREE_LISTS and isinstance(value, ListNode):
-            if not all(isinstance(item, ScalarNode) and _kind(item) == 1 for item in value.items):
+            if not all(isinstance(item, ScalarNode) and _kind(item.text, item.plain) == 1 for item in value.items):
                 return None
         else:
-            text = repr(nodes.plain(value))
-            if len(text) > _LONGEST_SHAPE:
+            rest = repr(nodes.plain(value))
+            if len(rest) > _LONGEST_SHAPE:
                 return None
-            shape.append(text)
+            shape.append(rest)
     return tuple(shape)
 
 

@@ -15,7 +15,7 @@ import re
 import struct
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterator
 
 from aftrun.domain.errors import Problem, Severity
 from aftrun.domain.model import Json
@@ -23,8 +23,11 @@ from aftrun.domain.values import Origin
 from aftrun.manifest.parse import scalars
 
 _BREAK = re.compile(rb"\r\n|\n|\r")
-_KEY_PLACE = struct.Struct("<4I")
-_PLACE = _KEY_PLACE.pack
+_PLACE = struct.Struct("<4I?")
+_SIZE = _PLACE.size
+_unpack_from = _PLACE.unpack_from
+pack = _PLACE.pack
+"""Line, column, the same of the end, and whether it is plain: a scalar as `ScalarNode.packed` gives it."""
 _DOLLAR = re.compile(r"\$")
 _BOM = b"\xef\xbb\xbf"
 
@@ -102,7 +105,7 @@ class Node:
         """Its place, without what stands there.
 
         Who keeps a node of a job beyond the job's building keeps the memory around it from being used again: nodes of
-        one job lie side by side. The place is a new object and lies elsewhere.
+        one job lie side by side. The place is a smaller object and lies elsewhere.
         """
         return Node(self.source, self.line, self.column, self.end_line, self.end_column)
 
@@ -141,6 +144,16 @@ class ScalarNode(Node):
         self.end_column = end_column
         self.text = text
         self.plain = plain
+
+    def packed(self) -> bytes:
+        """Its place, and whether it is plain: all but its text and its file."""
+        return pack(self.line, self.column, self.end_line, self.end_column, self.plain)
+
+    @classmethod
+    def unpacked(cls, source: Source, packed: bytes, position: int, text: str) -> ScalarNode:
+        """One again, from the packed ones of a file."""
+        line, column, end_line, end_column, plain = _unpack_from(packed, position * _SIZE)
+        return cls(source, line, column, line if end_line == line else end_line, end_column, text, plain)
 
     @property
     def is_null(self) -> bool:
@@ -186,11 +199,11 @@ class ListNode(Node):
 class MapNode(Node):
     """A mapping: unique keys, in order, each beside its value.
 
-    Keys are kept as their names, which jobs of one making share, and their places packed into bytes: as nodes they
-    would take more memory than everything else. `keys` makes nodes of them when somebody asks.
+    Keys, and values that are scalars, are kept as text beside their places, which are packed into bytes: as nodes they
+    would take more memory than everything else. Nodes are made of them when somebody asks, anew each time.
     """
 
-    __slots__ = ("_places", "_unused", "names", "values")
+    __slots__ = ("_kept", "_places", "_unused", "names")
 
     def __init__(  # noqa: PLR0917 - as above
         self,
@@ -200,33 +213,60 @@ class MapNode(Node):
         end_line: int,
         end_column: int,
         names: tuple[str, ...],
+        kept: tuple[Node | str, ...],
         places: bytes | tuple[ScalarNode, ...],
-        values: tuple[Node, ...],
     ) -> None:
+        """`kept` are the values: scalars of this file as text, where `places` are packed, a key's before its value's.
+
+        Or `places` are the keys as nodes, and all values are nodes, of whatever file.
+        """
         super().__init__(source, line, column, end_line, end_column)
         self.names = names
-        self.values = values
+        self._kept = kept
         self._places = places
-
-    @staticmethod
-    def packed(keys: Iterable[ScalarNode]) -> bytes:
-        """The places of keys, all of one file."""
-        return b"".join([_PLACE(key.line, key.column, key.end_line, key.end_column) for key in keys])
 
     def _key(self, position: int) -> ScalarNode:
         if isinstance(self._places, tuple):
             return self._places[position]
-        line, column, end_line, end_column = _KEY_PLACE.unpack_from(self._places, position * _KEY_PLACE.size)
-        return ScalarNode(self.source, line, column, end_line, end_column, self.names[position], True)
+        return ScalarNode.unpacked(self.source, self._places, 2 * position, self.names[position])
+
+    def _value(self, position: int) -> Node:
+        kept = self._kept[position]
+        if not isinstance(kept, str):
+            return kept
+        line, column, end_line, end_column, plain = _unpack_from(self._places, (2 * position + 1) * _SIZE)  # type: ignore[arg-type]  # text is kept beside bytes alone
+        line = self.line if line == self.line else line  # places are kept, and those of a line are to share one int
+        return ScalarNode(self.source, line, column, line if end_line == line else end_line, end_column, kept, plain)
 
     @property
     def keys(self) -> tuple[ScalarNode, ...]:
         """The keys as nodes."""
-        return tuple(self._key(position) for position in range(len(self.names)))
+        return tuple(map(self._key, range(len(self.names))))
+
+    @property
+    def values(self) -> tuple[Node, ...]:
+        """The values as nodes."""
+        return tuple(map(self._value, range(len(self.names))))
 
     def items(self) -> Iterator[tuple[str, Node]]:
         """Names and values, in order."""
         return zip(self.names, self.values, strict=True)
+
+    def picked(self, names: Container[str]) -> Iterator[tuple[str, Node]]:
+        """Names and values of the keys that are among these, in order."""
+        for position, name in enumerate(self.names):
+            if name in names:
+                yield name, self._value(position)
+
+    def said(self) -> Iterator[tuple[str, str, bool, Node | None]]:
+        """Of each key its name, and of its value the text, and whether it is plain; or the node, where it is none."""
+        for position, (name, kept) in enumerate(zip(self.names, self._kept, strict=True)):
+            if isinstance(kept, str):
+                yield name, kept, bool(self._places[(2 * position + 2) * _SIZE - 1]), None
+            elif isinstance(kept, ScalarNode):
+                yield name, kept.text, kept.plain, None
+            else:
+                yield name, "", False, kept
 
     def pairs(self) -> Iterator[tuple[ScalarNode, Node]]:
         """Keys as nodes, and values, in order."""
@@ -234,7 +274,7 @@ class MapNode(Node):
 
     def get(self, name: str) -> Node | None:
         """The value of a key, or None."""
-        return self.values[self.names.index(name)] if name in self.names else None
+        return self._value(self.names.index(name)) if name in self.names else None
 
     def key(self, name: str) -> ScalarNode | None:
         """The key itself, or None."""
@@ -243,15 +283,22 @@ class MapNode(Node):
     def copy(self, keys: tuple[ScalarNode, ...], values: tuple[Node, ...]) -> MapNode:
         """A mapping in the same place with other contents, which may come from several files."""
         place = (self.line, self.column, self.end_line, self.end_column)
-        return MapNode(self.source, *place, tuple(key.text for key in keys), keys, values)
+        return MapNode(self.source, *place, tuple(key.text for key in keys), values, keys)
+
+
+def _data(text: str, is_plain: bool) -> Json:
+    return scalars.resolve(text) if is_plain else text
 
 
 def plain(node: Node) -> Json:
     """The node as plain data, by the rules of YAML 1.2's core schema."""
     if isinstance(node, ScalarNode):
-        return scalars.resolve(node.text) if node.plain else node.text
+        return _data(node.text, node.plain)
     if isinstance(node, ListNode):
         return [plain(item) for item in node.items]
     if isinstance(node, MapNode):
-        return {name: plain(value) for name, value in node.items()}
+        return {
+            name: _data(text, is_plain) if value is None else plain(value)
+            for name, text, is_plain, value in node.said()
+        }
     raise TypeError(node)

@@ -7,13 +7,14 @@ reads `on` as true and `12:30` as 750.
 
 from __future__ import annotations
 
+import typing
 from bisect import bisect_right
 from typing import Any
 
 from aftrun.domain.errors import Problem
 from aftrun.domain.text import brief
 from aftrun.manifest.parse import scalars
-from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode, Source
+from aftrun.manifest.parse.nodes import ListNode, MapNode, Node, ScalarNode, Source, pack
 from aftrun.manifest.parse.syntax import MAX_BYTES, Shifts, Stop, check_text, join_surrogates, syntax_problem
 from aftrun.manifest.parse.tags import kind_of_scalar, wrong_collection_tag
 
@@ -22,22 +23,36 @@ MAX_NODES = 1_000_000
 MAX_DEPTH = 64
 
 
+_ELSEWHERE = pack(0, 0, 0, 0, False)
+"""Stands for the place of a node that has one of its own."""
+
+
 class _Frame:
     """A mapping or sequence that is still open."""
 
-    __slots__ = ("anchor", "children", "deepest", "event", "is_mapping", "total")
+    __slots__ = ("anchor", "children", "deepest", "event", "is_mapping", "places", "total")
 
     def __init__(self, event: Any, is_mapping: bool, total: int, depth: int) -> None:
         self.event = event
         self.is_mapping = is_mapping
         self.anchor: str | None = event.anchor
-        self.children: list[Node] = []
+        self.children: list[Node | str] = []
+        """Of a mapping: keys and values in turns, scalars as text."""
+        self.places: list[bytes] = []
+        """Of a mapping: where those scalars stand."""
         self.total = total
         self.deepest = depth
 
-    def awaits_key(self) -> bool:
-        """Whether the next node is the key of a mapping."""
-        return self.is_mapping and len(self.children) % 2 == 0
+    def take(self, node: Node) -> None:
+        """The next node."""
+        if not self.is_mapping:
+            self.children.append(node)
+        elif isinstance(node, ScalarNode):
+            self.children.append(node.text)
+            self.places.append(node.packed())
+        else:
+            self.children.append(node)
+            self.places.append(_ELSEWHERE)
 
 
 class _Reader:
@@ -52,10 +67,10 @@ class _Reader:
         self.open_anchors: set[str] = set()
         self.total = 0
         self.memo: dict[str, str] = {}
-        self.keys: set[str] = set()
+        self.keys: set[Node | str] = set()
         self.shapes: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.last_line = 0
-        self.end_index = 0
+        self.event: Any = None
         self.shifts: Shifts = {}
 
     def read(self) -> None:
@@ -91,7 +106,7 @@ class _Reader:
         try:
             while loader.check_event():
                 event = loader.get_event()
-                self.end_index = event.end_mark.index
+                self.event = event
                 handler = handlers.get(type(event))
                 if handler is not None:
                     handler(event)
@@ -111,7 +126,7 @@ class _Reader:
         if mark is None:
             return None
         text = data.decode("utf-8")
-        ahead = text[self.end_index : mark.index]
+        ahead = text[self.event.end_mark.index if self.event is not None else 0 : mark.index]
         if len(self.frames) + ahead.count("[") + ahead.count("{") <= MAX_DEPTH:
             return None  # only these open levels ahead of the events
         again = _Reader(self.source, [])
@@ -127,8 +142,8 @@ class _Reader:
     def _is_json(self) -> bool:
         return self.source.path.lower().endswith(".json") or self.source.data.lstrip()[:1] in (b"{", b"[")
 
-    def place(self, event: Any) -> tuple[Source, int, int, int, int]:
-        """The place of an event, as the first arguments of a node. Nodes of a line share one int for it."""
+    def place(self, event: Any) -> tuple[int, int, int, int]:
+        """The place of an event, as arguments of a node. Nodes of a line share one int for it."""
         start, end = event.start_mark, event.end_mark
         line = start.line + 1
         if line == self.last_line:
@@ -140,12 +155,11 @@ class _Reader:
         if self.shifts:
             column += 2 * bisect_right(self.shifts.get(line, ()), column)
             end_column += 2 * bisect_right(self.shifts.get(end_line, ()), end_column)
-        return self.source, line, column, line if end_line == line else end_line, end_column
+        return line, column, line if end_line == line else end_line, end_column
 
     def problem(self, event: Any, code: str, message: str, hint: str = "") -> Problem:
         """A finding at an event."""
-        _, line, column, end_line, end_column = self.place(event)
-        return Problem(code, message, self.source.path, line, column, end_line, end_column, hint=hint)
+        return Problem(code, message, self.source.path, *self.place(event), hint=hint)
 
     def count(self, event: Any, size: int, height: int) -> None:
         """Add nodes to the count.
@@ -175,20 +189,25 @@ class _Reader:
             self.anchors[anchor] = (node, size, height)
             self.open_anchors.discard(anchor)
         if self.frames:
-            self.frames[-1].children.append(node)
+            self.frames[-1].take(node)
         else:
             self.documents.append(node)
 
     def scalar(self, event: Any) -> None:
         """Text."""
         text: str = event.value
-        self.count(event, 0 if self.frames and self.frames[-1].awaits_key() else 1, 1)
+        mapping = self.frames[-1] if self.frames and self.frames[-1].is_mapping else None
+        self.count(event, 0 if mapping is not None and len(mapping.children) % 2 == 0 else 1, 1)
         if len(text) < 40 and len(self.memo) < 50_000:  # keys and common values: one string each, however many jobs
             text = self.memo.setdefault(text, text)
         plain, wrong = kind_of_scalar(event.tag, event.implicit[0], text)
         if wrong:
             self.problems.append(self.problem(event, "AFT006", wrong, "remove the tag"))
-        self.add(ScalarNode(*self.place(event), text, plain), event.anchor, 1, 1)
+        if mapping is not None and event.anchor is None:
+            mapping.children.append(text)
+            mapping.places.append(pack(*self.place(event), plain))
+        else:
+            self.add(ScalarNode(self.source, *self.place(event), text, plain), event.anchor, 1, 1)
 
     def alias(self, event: Any) -> None:
         """`*name`: the very node that the anchor stands for."""
@@ -214,38 +233,53 @@ class _Reader:
             self.open_anchors.add(event.anchor)
         self.frames.append(_Frame(event, is_mapping, self.total, len(self.frames) + 1))
 
-    def _close(self, event: Any) -> tuple[_Frame, tuple[Source, int, int, int, int], int, int]:
+    def _node(self, frame: _Frame, position: int) -> Node:
+        """One of the children, as a node."""
+        child = frame.children[position]
+        if isinstance(child, Node):
+            return child
+        return ScalarNode.unpacked(self.source, frame.places[position], 0, child)
+
+    def _close(self, event: Any) -> tuple[_Frame, tuple[int, int, int, int], int, int]:
         """Take the innermost open frame off: itself, its place, size and height."""
         frame = self.frames.pop()
-        source, line, column, _, _ = self.place(frame.event)
+        line, column, _, _ = self.place(frame.event)
         if frame.children and not frame.event.flow_style:
             # The end mark of a block stands after the blank lines and comments that follow it.
-            last = frame.children[-1]
+            last = self._node(frame, -1)
             end_line, end_column = last.end_line, last.end_column
         else:
-            _, _, _, end_line, end_column = self.place(event)
+            _, _, end_line, end_column = self.place(event)
         depth = len(self.frames) + 1
         if self.frames and frame.deepest > self.frames[-1].deepest:
             self.frames[-1].deepest = frame.deepest
         size = self.total - frame.total + 1
-        return frame, (source, line, column, end_line, end_column), size, frame.deepest - depth + 1
+        return frame, (line, column, end_line, end_column), size, frame.deepest - depth + 1
 
     def end_sequence(self, event: Any) -> None:
         """A sequence is complete."""
         frame, place, size, height = self._close(event)
-        self.add(ListNode(*place, tuple(frame.children)), frame.anchor, size, height)
+        items = tuple(typing.cast("list[Node]", frame.children))
+        self.add(ListNode(self.source, *place, items), frame.anchor, size, height)
 
     def end_mapping(self, event: Any) -> None:
         """A mapping is complete."""
         frame, place, size, height = self._close(event)
-        keys, values = self.merge(frame.children)
-        names = tuple(keys)
+        if not self._is_simple(frame.children[::2]):
+            self.merge(frame)
+        names = tuple(typing.cast("list[str]", frame.children[::2]))
         if len(names) < 40 and len(self.shapes) < 10_000:
             names = self.shapes.setdefault(names, names)
-        self.add(MapNode(*place, names, MapNode.packed(keys.values()), values), frame.anchor, size, height)
+        node = MapNode(self.source, *place, names, tuple(frame.children[1::2]), b"".join(frame.places))
+        self.add(node, frame.anchor, size, height)
 
-    def merge(self, children: list[Node]) -> tuple[dict[str, ScalarNode], tuple[Node, ...]]:
+    def _is_simple(self, keys: list[Node | str]) -> bool:
+        """Whether these are keys that others had before, all different: nearly always so."""
+        return self.keys.issuperset(keys) and len(set(keys)) == len(keys)
+
+    def merge(self, frame: _Frame) -> None:
         """Sort keys from values, refuse what cannot be a key, and follow `<<`."""
+        children = [self._node(frame, position) for position in range(len(frame.children))]
         seen: dict[str, ScalarNode] = {}
         values: list[Node] = []
         merges: list[Node] = []
@@ -278,7 +312,10 @@ class _Reader:
                 if key.text not in seen:
                     seen[key.text] = key
                     values.append(value)
-        return seen, tuple(values)
+        frame.children, frame.places = [], []
+        for key, value in zip(seen.values(), values, strict=True):
+            frame.take(key)
+            frame.take(value)
 
     def _may_be_key(self, text: str) -> bool:
         """Whether plain text is text. What was found out is kept: jobs of one making have the same keys."""
