@@ -33,6 +33,22 @@ def as_written(text: str) -> float:
     return Digits(text) if _JSON.fullmatch(text) else float(text)
 
 
+def as_read(text: str) -> float:
+    """The number of a JSON text, with its digits where it would be written otherwise."""
+    number = float(text)
+    return number if repr(number) == text else as_written(text)
+
+
+exact_loads = json.JSONDecoder(parse_float=as_read).decode
+"""As `json.loads`, but that numbers keep their digits."""
+
+
+def has_digits(request: Mapping[str, object]) -> bool:
+    """Whether a request holds a param that `json.dumps` would write otherwise than it was sent."""
+    params = request.get("params")
+    return isinstance(params, Mapping) and any(isinstance(each, Digits) for each in params.values())
+
+
 def exact_json(value: object, *, indent: int | None = None, ensure_ascii: bool = True, depth: int = 0) -> str:
     """A value as JSON, as `json.dumps` writes it, but for `Digits`, which keep theirs.
 

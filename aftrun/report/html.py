@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aftrun.domain.digits import exact_json, has_digits
 from aftrun.domain.durations import human_duration
 from aftrun.domain.events import instant
 from aftrun.domain.model import Attempt, JobResult, Json, RunReport
@@ -56,7 +57,8 @@ def _attempt(attempt: Attempt, start: float) -> list[Json]:
 
 
 def _json(data: Mapping[str, Json]) -> str:
-    return clip(clean(_dumps(dict(data))), _TEXT) if data else ""
+    text = exact_json(data, ensure_ascii=False) if has_digits(data) else _dumps(dict(data))
+    return clip(clean(text), _TEXT) if data else ""
 
 
 def _beside(job: JobResult, earlier: JobPast | None) -> dict[str, Json]:

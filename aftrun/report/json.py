@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from aftrun.domain.digits import exact_json, has_digits
 from aftrun.domain.events import instant
 from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import Attempt, Earlier, JobResult, Json, RunReport, Settlement
@@ -129,14 +130,15 @@ class Text:
         report = self.report
         indent = None if report.ended_at is None else 2
         if len(report.jobs) <= _INDENTED:
-            yield json.dumps(to_data(report), indent=indent, ensure_ascii=False)
+            exact = any(has_digits(job.request) for job in report.jobs)
+            yield (exact_json if exact else json.dumps)(to_data(report), indent=indent, ensure_ascii=False)
         else:
             head = json.dumps(to_data(replace(report, jobs=()), report), indent=indent, ensure_ascii=False)
             before, _, behind = head.rpartition("[]")
             yield before
             for number, job in enumerate(report.jobs):
                 yield ",\n    " if number else "[\n    "
-                yield _line(_job(job))
+                yield exact_json(_job(job), ensure_ascii=False) if has_digits(job.request) else _line(_job(job))
             yield f"\n  ]{behind}"
         yield "\n"
 

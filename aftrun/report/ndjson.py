@@ -9,14 +9,18 @@ from __future__ import annotations
 import json
 from typing import TextIO
 
+from aftrun.domain.digits import exact_json, has_digits
 from aftrun.domain.errors import StateError
-from aftrun.domain.events import FORMAT, Event, to_json
+from aftrun.domain.events import FORMAT, Event, SubmitIntended, to_json
 from aftrun.domain.text import escaped_json
 
 
 def line(event: Event) -> str:
     """One event as a line of JSON, with its newline. Whatever a text holds, it is one line."""
-    return _dump(to_json(event))
+    data = to_json(event)
+    if isinstance(event, SubmitIntended) and has_digits(event.request):
+        return escaped_json(exact_json(data)) + "\n"
+    return _dump(data)
 
 
 def header(aftrun: str) -> str:

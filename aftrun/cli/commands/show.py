@@ -12,6 +12,7 @@ from aftrun.cli.boundary import Form, colour, emit, say
 from aftrun.cli.choices import ListFormat
 from aftrun.cli.commands.history import since
 from aftrun.cli.flags import flag
+from aftrun.domain.digits import exact_json, has_digits
 from aftrun.domain.errors import ExitCode
 from aftrun.domain.frozen import replace
 from aftrun.domain.model import Json, Outcome, RunReport, State
@@ -62,7 +63,9 @@ def show(
         data = json_report.to_data(report)
         ends: dict[str, Json] = {key: [end.outcome for end in job.ends[-_BEFORE:]] for key, job in before.items()}
         more: dict[str, Json] = {} if job_info_from is None else {"learned": {**learned}}
-        emit(dumps({**data, "usualSeconds": dict(usual), "before": ends, **more}) + "\n", Form.JSON)
+        data = {**data, "usualSeconds": dict(usual), "before": ends, **more}
+        exact = any(has_digits(job.request) for job in report.jobs)
+        emit((exact_json(data, indent=2) if exact else dumps(data)) + "\n", Form.JSON)
         return code
     from aftrun.cli.view import table  # only for this format
     from aftrun.cli.view.history import plain

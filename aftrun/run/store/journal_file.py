@@ -19,8 +19,9 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from aftrun.domain.digits import exact_json, exact_loads, has_digits
 from aftrun.domain.errors import StateError
-from aftrun.domain.events import Event, from_json, to_json
+from aftrun.domain.events import Event, SubmitIntended, from_json, to_json
 from aftrun.domain.frozen import dataclass
 from aftrun.domain.model import Json
 from aftrun.run.store.lock import lock_file
@@ -117,7 +118,7 @@ def decode(data: bytes) -> Lines:
 def _parsed(texts: Sequence[str]) -> Iterator[Any]:
     """What the JSON of each is: many at a time, since reading one takes less than to begin with it."""
     for first in range(0, len(texts), _TOGETHER):
-        yield from json.loads(f"[{','.join(texts[first : first + _TOGETHER])}]")
+        yield from exact_loads(f"[{','.join(texts[first : first + _TOGETHER])}]")
 
 
 def _checked(raw: bytes) -> str | None:
@@ -331,6 +332,8 @@ _LEAVE = "leave the state folder to aftrun while runs are under way; `aftrun res
 
 def encode(event: Event) -> str:
     """An event as it stands in both files: JSON in ASCII."""
+    if isinstance(event, SubmitIntended) and has_digits(event.request):
+        return exact_json(to_json(event))
     return _encoder(to_json(event))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from types import MappingProxyType
 
+from aftrun.domain.digits import exact_loads
 from aftrun.domain.errors import StateError, UnderWay, UsageError
 from aftrun.domain.events import (
     FORMAT,
@@ -422,7 +423,7 @@ class Log(Database):
             query = "SELECT seq, body FROM events WHERE run = ? AND seq >= ? ORDER BY seq"
             found = self._execute(query, (run, first)).fetchall()
         try:
-            return {row[0]: from_json(json.loads(row[1])) for row in found}
+            return {row[0]: from_json(exact_loads(row[1])) for row in found}
         except ValueError as error:
             raise StateError(f"the record of run {run} in {self.path} is damaged: {error}") from error
 
@@ -443,7 +444,7 @@ class Log(Database):
                     found[number] = events[number]
                     continue
                 try:
-                    found[number] = from_json(json.loads(body))
+                    found[number] = from_json(exact_loads(body))
                 except (StateError, TypeError, ValueError):
                     bad += 1
         except SQLError as error:
