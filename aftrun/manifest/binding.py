@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from aftrun.domain import urls
-from aftrun.domain.errors import ManifestError, Problem, UsageError
+from aftrun.domain.errors import ManifestError, Problem
 from aftrun.domain.model import Manifest, ServerSpec
 from aftrun.domain.values import Bindings, Outside, Template, Value, nothing_inside, render
 from aftrun.manifest.build.servers import NOTIFY_HINT, notify_fault
-from aftrun.manifest.check.masking import masked
 from aftrun.manifest.outside import all_references, fetch_all
 from aftrun.manifest.policy import Policy, of_manifest, of_references, policy_of
 
@@ -28,7 +27,6 @@ def bind(manifests: Sequence[Manifest], environ: Mapping[str, str]) -> dict[tupl
     Raises:
         ManifestError: at least one has neither value nor default, or makes something that cannot be used; names each
             with file and line, and never shows a value.
-        UsageError: the URL that a flag gave cannot be used.
     """
     policy = policy_of(environ)
     _check_policy(policy, manifests)
@@ -85,8 +83,6 @@ def _check_policy(policy: Policy, manifests: Sequence[Manifest], values: Binding
 
 
 def _of_server(server: ServerSpec, values: Bindings) -> Iterator[Problem]:
-    if isinstance(server.url, str) and (fault := urls.url_fault(server.url)):
-        raise UsageError(f"the server's URL {masked(server.url)!r} is not usable: {fault}", hint=urls.URL_FORM)
     if not server.tls.plain:
         yield from _check(server.url, values, "the server's URL", _clear_fault, urls.PLAIN_HINT, code="AFT062")
     yield from _check(server.url, values, "the server's URL", urls.url_fault, urls.URL_FORM)

@@ -22,6 +22,7 @@ from aftrun.domain.secrets import Scrubber
 from aftrun.domain.values import Bindings, Inside, Lookup, Value, nothing_inside, render
 from aftrun.domain.zones import local_name
 from aftrun.manifest import references, shown_names
+from aftrun.manifest.check.masking import masked
 from aftrun.run.plan import Plan, Task, apply_overrides, headers, make_plan
 from aftrun.run.ports import Clock, SystemClock
 from aftrun.run.render import JobOutputs, RunFacts, lookup_for
@@ -67,13 +68,21 @@ class ServerOverride:
         return replace(server, **changes)  # type: ignore[arg-type]  # checked by dataclasses itself
 
     def check(self) -> None:
-        """Refuse what contradicts itself, and a server that would get the key in clear.
+        """Refuse what contradicts itself or cannot be used, and a server that would get the key in clear.
 
         Raises:
-            UsageError: more than one way to verify the certificate was given, or `http://` that nobody insists on.
+            UsageError: the URL or a fingerprint is none, more than one way to verify the certificate was given, or
+                `http://` that nobody insists on.
         """
-        if self.url is not None and not self.plain and not urls.url_fault(self.url) and urls.in_clear(self.url):
+        if self.url is not None and (fault := urls.url_fault(self.url)):
+            raise UsageError(f"the server's URL {masked(self.url)!r} is not usable: {fault}", hint=urls.URL_FORM)
+        if self.url is not None and not self.plain and urls.in_clear(self.url):
             raise UsageError(f"{self.url}: {urls.IN_CLEAR}", hint=urls.PLAIN_HINT)
+        for pin in self.fingerprints:
+            try:
+                urls.parse_fingerprint(pin)
+            except ValueError as fault:
+                raise UsageError(f"--fingerprint {pin}: {fault}", hint=urls.FINGERPRINT_FORM) from fault
         if (self.ca_file is not None) + bool(self.fingerprints) + self.insecure > 1:
             raise UsageError(
                 "--cacert, --fingerprint and --insecure exclude each other", hint="keep one of them; a pin is safest"

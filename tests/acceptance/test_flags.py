@@ -99,6 +99,29 @@ def test_no_exit_status(aftrun: Run, sandbox: Start) -> None:
     assert aftrun("apply", "nothing.yaml", "--no-exit-status", server=server).code == 2
 
 
+@pytest.mark.parametrize("command", [("plan",), ("apply", "--dry-run"), ("apply",)])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--server", "nonsense"), "'nonsense' is not usable: it must begin with https://"),
+        (("--server", ""), "is not usable: it must begin"),
+        (("--server", "https://a b"), "is not usable: it needs a host"),
+        (("--server", "https://bob:hunter2@h:1"), "user name or password"),
+        (("--server", "http://h"), "sends the API key and all params unencrypted"),
+        (("--fingerprint", "sha1:ab"), "--fingerprint sha1:ab: it is no SHA-256 fingerprint"),
+    ],
+)
+def test_a_server_that_cannot_be_is_refused_by_plan_too(
+    aftrun: Run, command: tuple[str, ...], words: tuple[str, ...], said: str
+) -> None:
+    """A plan of it would be one of nothing that can be sent."""
+    done = aftrun(*command, "m.yaml", *words, env={"AFT_API_KEY": "k12345"})
+    assert done.code == 2
+    assert said in done.err
+    assert "hunter2" not in done.err
+    assert not (done.folder / ".aftrun").exists()
+
+
 def test_tls_flags_exclude_each_other(aftrun: Run, sandbox: Start) -> None:
     """Two ways to verify a certificate are none."""
     server = sandbox()

@@ -219,6 +219,8 @@ def _code_of_alternatives(error: Any, code: str) -> str:
 
 
 def _hint(node: Node, name: str, error: Any, expected: str) -> str:
+    if name == "jobs" and isinstance(node, MapNode) and any(isinstance(each, ScalarNode) for each in node.values):
+        return f'write "- {brief(node.names[0])}: …", with a dash before the first key of each job'
     if name == "jobs" and isinstance(node, MapNode) and node.names:
         return f'write "- name: {brief(node.names[0])}" and below it "scriptName: …"'
     if not isinstance(node, ScalarNode):

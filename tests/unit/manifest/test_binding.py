@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 import types
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from aftrun.domain.errors import ManifestError, Severity, UsageError
+from aftrun.domain.errors import ManifestError, Severity
 from aftrun.domain.model import Manifest
 from aftrun.manifest import bind, load_all, references, shown_names
 from aftrun.run.render import RunFacts
@@ -194,18 +193,6 @@ def test_good_expanded_values() -> None:
     content = "jobs: [{scriptName: x}]\nserver: {apiKey: '${K}', url: '${U}', tls: {fingerprint: '${P}'}}\n"
     environ = {"K": "k", "U": "https://[::1]:44399/aft/", "P": "SHA256 Fingerprint=" + ":".join(["AB"] * 32)}
     assert len(bind(manifests(content), environ)) == 3
-
-
-def test_a_flag_with_a_bad_url() -> None:
-    """A URL that no manifest holds can only come from a flag."""
-    (found,) = manifests("scriptName: x\nserver: {apiKey: k}\n")
-    changed = replace(found, servers=(replace(found.servers[0], url="nonsense"),))
-    with pytest.raises(UsageError, match="'nonsense' is not usable"):
-        bind([changed], {})
-    changed = replace(found, servers=(replace(found.servers[0], url="https://bob:hunter2@h:1"),))
-    with pytest.raises(UsageError, match="user name or password") as caught:
-        bind([changed], {})
-    assert "hunter2" not in str(caught.value)
 
 
 def test_variables_in_server_settings() -> None:

@@ -68,6 +68,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "v3-params": (J + "    params: [{name: x, value: y}]\n", "params"),
     "two-selectors": (J + "    scriptId: '7'\n", "exactly one"),
     "no-selector": ("jobs: [{name: a}]\n", "names no script"),
+    "jobs-no-dash": ("jobs:\n  scriptName: A\n  params: {a: b}\n", 'write "- scriptName: …"'),
     "jobs-map": ("jobs:\n  a: {scriptName: A}\n", "list"),
     "unknown-need": (J + "    needs: [b]\n", "b"),
     "cycle": ("jobs:\n  - {name: a, scriptName: A, needs: [b]}\n  - {name: b, scriptName: B, needs: [a]}\n", "→"),
