@@ -253,7 +253,8 @@ class AftClient:
         if not self._wire.shown:
             return ()
         said = probe.expiry(tls.describe(self._wire.shown[0]), self._clock()).error
-        return (f"the certificate of {self._host}:{self._port}: {said}; list the next one's pin too",) if said else ()
+        advice = "; list the next one's pin too" if self._pins else ""
+        return (f"the certificate of {self._host}:{self._port}: {said}{advice}",) if said else ()
 
     def close(self) -> None:
         """Close the idle connections. A later call opens new ones."""

@@ -53,6 +53,8 @@ def _seconds(value: float) -> str:
 
 
 def _cause(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLError) and error.reason:  # its text names files and lines of Python's own
+        return error.reason.replace("_", " ").lower()
     if isinstance(error, socket.gaierror | OSError) and error.strerror:
         return str(error.strerror).strip().rstrip(".").lower()
     return str(error).strip() or type(error).__name__
@@ -155,7 +157,7 @@ def _no_handshake(attempted: Attempted) -> Failure:
             ),
         )
     reason = error.reason or str(error)
-    words = reason.replace("_", " ").lower()
+    words = _cause(error)
     if "PROTOCOL_VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
         text, hint = "it offers no TLS 1.2 or newer", "aftrun needs TLS 1.2 or newer; enable it on the server"
         return Failure(FailureKind.TLS, False, f"no TLS connection to {place}: {text}", hint)
@@ -178,8 +180,7 @@ def _refused_by_server(attempted: Attempted) -> Failure:
     else:
         text = "asks for a client certificate"
         hint = "give one with `tls.certFile` and `tls.keyFile`"
-    words = (getattr(attempted.error, "reason", "") or "").replace("_", " ").lower()
-    return Failure(FailureKind.TLS, False, f"{attempted.place} {text} ({words})", hint)
+    return Failure(FailureKind.TLS, False, f"{attempted.place} {text} ({_cause(attempted.error)})", hint)
 
 
 def _no_answer(attempted: Attempted) -> Failure:
@@ -203,7 +204,7 @@ def _no_answer(attempted: Attempted) -> Failure:
     elif isinstance(error, http.client.IncompleteRead):
         text = f"{place} closed the connection in the middle of its answer"
     elif isinstance(error, ssl.SSLError):
-        text = f"the TLS connection to {place} broke: {(error.reason or str(error)).replace('_', ' ').lower()}"
+        text = f"the TLS connection to {place} broke: {_cause(error)}"
     elif isinstance(error, http.client.HTTPException | ValueError):
         text = f"what {place} answered is not HTTP: {_cause(error) or type(error).__name__}"
     else:

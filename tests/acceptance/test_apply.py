@@ -379,3 +379,8 @@ def test_a_certificate_that_ends_soon_is_told(
     assert done.code == 0
     assert ("it expires on" in done.err) is said
     assert any("it expires on" in text for text in done.report()["run"]["warnings"]) is said
+    assert ("list the next one's pin too" in done.err) is said
+    (tmp_path / "ca.pem").write_bytes(server.ca_pem)
+    flags = ("--server", server.url, "--cacert", "ca.pem")
+    by_file = aftrun("apply", write(tmp_path, "scriptName: x\n"), *flags, env={"AFT_API_KEY": server.api_key})
+    assert (by_file.code, "it expires on" in by_file.err, "next one's pin" in by_file.err) == (0, said, False)
