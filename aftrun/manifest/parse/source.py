@@ -104,8 +104,7 @@ class _Reader:
         }
         loader = loader_class(data)
         try:
-            while loader.check_event():
-                event = loader.get_event()
+            for event in iter(loader.get_event, None):
                 self.event = event
                 handler = handlers.get(type(event))
                 if handler is not None:
