@@ -19,6 +19,7 @@ NOT_HERE = {"history": ("AFTRUN_REPORT_HTML",)}
 """Variables that mean another page for all other commands, which this one would write over: its own name is needed."""
 
 _YES = ("1", "true", "yes", "on", "t", "y")
+_NO = ("", "0", "false", "no", "off", "f", "n")
 
 
 def settle(command: str, environ: MutableMapping[str, str]) -> dict[str, str]:
@@ -41,8 +42,12 @@ def settle(command: str, environ: MutableMapping[str, str]) -> dict[str, str]:
             if one in called and other not in called and _says_yes(environ[one]):
                 environ.pop(other, None)  # the variable for all commands says otherwise
         opposite, variable = pair
-        if _says_yes(environ.get(opposite, "")):
+        said = environ.get(opposite, "")
+        if _says_yes(said):
             environ.setdefault(variable, "0")
+        elif said.strip().lower() not in _NO and variable not in environ:
+            environ[variable] = said  # so that it is refused, as that of any other flag
+            called[variable] = called.get(opposite, opposite)
     for variable in _for_others(command, environ):
         del environ[variable]
     return called

@@ -220,6 +220,8 @@ JOBS = "it is to be a whole number, 1 at least"
         (["apply", "a.yaml"], {"AFTRUN_JOBS": "1.5"}, f"of the variable AFTRUN_JOBS, which stands for --jobs: {JOBS}"),
         (["history", "--limit", "0"], {}, f"Invalid value for '--limit': {JOBS}"),
         (["apply", "a.yaml"], {"AFTRUN_FAIL_FAST": "perhaps"}, "AFTRUN_FAIL_FAST, which stands for --fail-fast: it is"),
+        (["apply", "a.yaml"], {"AFTRUN_KEEP_GOING": "so"}, "AFTRUN_KEEP_GOING, which stands for --fail-fast: it is"),
+        (["start", "-n", "x"], {"AFTRUN_START_NO_WAIT": "so"}, "AFTRUN_START_NO_WAIT, which stands for --wait: it is"),
         (["apply", "a.yaml"], {"AFTRUN_OUTPUT": "pdf"}, "AFTRUN_OUTPUT, which stands for --output: 'pdf' is not one"),
     ],
 )  # fmt: skip
@@ -232,7 +234,6 @@ def test_a_value_that_is_refused(
 ) -> None:
     """Where it came from, under the name that it had there, and all that it may be."""
     monkeypatch.setattr(sys, "argv", ["aftrun", *typed])
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(os, "environ", {**os.environ, **variables})  # which the program changes for itself
     assert run() == 2
     assert said in " ".join(capsys.readouterr().err.split())
