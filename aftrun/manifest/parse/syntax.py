@@ -149,13 +149,25 @@ def syntax_problem(source: Source, error: Any) -> Problem:
         return source.problem(
             "AFT006", f"this tag cannot be read: {what}", hint="remove the tag", line=line, column=column
         )
-    hint = ""
+    return source.problem(
+        "AFT001",
+        f"this is not valid YAML: {what}",
+        hint=_remedy(what, context, text[:column]),
+        line=line,
+        column=column,
+    )
+
+
+def _remedy(what: str, context: str, before: str) -> str:
+    """What to do about the parser's error. `before` is the line up to its place."""
     if "found character" in what or "alias" in context:
-        hint = "put the text in quotes if it begins with a special character (@ ` % & * ! { [ |)"
-    elif "mapping values are not allowed" in what:
-        hint = "put the text in quotes if it contains ': '; otherwise check the indentation"
-    elif "expected <document start>" in what:
-        hint = "begin each document with a line ---"
-    elif "expected ':'" in what:
-        hint = "check the indentation, and that every key is followed by ': '"
-    return source.problem("AFT001", f"this is not valid YAML: {what}", hint=hint, line=line, column=column)
+        return "put the text in quotes if it begins with a special character (@ ` % & * ! { [ |)"
+    if "expected ','" in what and before.endswith("${"):
+        return "put the text with ${…} in quotes: between { } and between [ ] its braces would be YAML's"
+    remedies = {
+        "mapping values are not allowed": "put the text in quotes if it contains ': '; otherwise check the indentation",
+        "expected <document start>": "begin each document with a line ---",
+        "expected ':'": "check the indentation, and that every key is followed by ': '",
+        "unknown escape": r"between double quotes a backslash begins an escape: write \\, or use single quotes",
+    }
+    return next((remedy for words, remedy in remedies.items() if words in what), "")
