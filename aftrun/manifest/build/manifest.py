@@ -46,6 +46,7 @@ def _strategy(node: MapNode | None, fields: Fields) -> Strategy:
     word = fields.choice(node.get("order"), "strategy", "order")
     order = Order(word) if word else default.order
     most = fields.integer(node.get("maxParallel"), "strategy", "maxParallel")
+    lint.most_at_once(node, most, fields.findings)
     fail_fast = fields.flag(node.get("failFast"), "'failFast'")
     overlap = fields.choice(node.get("overlap"), "strategy", "overlap")
     unfinished = fields.choice(node.get("unfinished"), "strategy", "unfinished")

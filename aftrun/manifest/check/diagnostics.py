@@ -79,6 +79,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "AFT118": "typographic quotes",
         "AFT119": "word that stands under two states",
         "AFT120": "variable that is shown and looks like a secret",
+        "AFT121": "maxParallel without effect",
     }
 )
 """Every code with its title. Codes are stable; from AFT100 on they are warnings."""

@@ -85,6 +85,14 @@ def once(node: Node, value: Value | None, findings: Findings) -> None:
             findings.warning(node, "AFT113", message, hint)
 
 
+def most_at_once(strategy: MapNode, most: int | None, findings: Findings) -> None:
+    """How many jobs may run side by side, where they run one after another."""
+    place = strategy.key("maxParallel")
+    if place is not None and most is not None and most > 1 and "order" not in strategy.names:
+        message = f"maxParallel: {most} has no effect: without 'order', jobs run one after another"
+        findings.warning(place, "AFT121", message, "add order: parallel; or remove maxParallel")
+
+
 def words_of_two_states(lists: Mapping[State, Sequence[tuple[str, Node]]], findings: Findings) -> None:
     """A server's word that stands under two states, however it is spelled there."""
     meant: dict[str, State] = {}
