@@ -128,7 +128,11 @@ def signals(interrupt: Callable[[int], None], said: str, *, drawn: bool = False)
 
 
 def check_outputs(
-    setup: PreparedRun, view: ViewFlags, ending: ReportFlags, files: Sequence[tuple[str, bytes]] = ()
+    setup: PreparedRun,
+    state_dir: Path,
+    view: ViewFlags,
+    ending: ReportFlags,
+    files: Sequence[tuple[str, bytes]] = (),
 ) -> None:
     """Find out, before anything is sent, whether what is to be written can be made and has a place.
 
@@ -139,7 +143,7 @@ def check_outputs(
 
     more = (ending.metrics_textfile, None if view.events in (None, "-") else Path(view.events or ""))
     places = [place for each in ending.paths.by_format().values() for place in each]
-    outputs.check_places([*places, *filter(None, more)], [path for path, _ in files])
+    outputs.check_places([*places, *filter(None, more)], state_dir, [path for path, _ in files])
     outputs.rehearse(setup, os.environ, ending.paths.by_format(), ending.metrics_textfile)
     if ending.output is Output.TABLE:
         from aftrun.cli.view import table  # only for this output
@@ -172,7 +176,7 @@ def carry_out(
     from aftrun.service.execution import RunExecution
     from aftrun.service.recording import OnDisk
 
-    check_outputs(setup, view, ending, files)
+    check_outputs(setup, state_dir, view, ending, files)
     stored = tuple(StoredFile(path, without_keys(path, data)) for path, data in files)
     setup = replace(setup, commands=_about_jobs(setup, state_dir))
     record = OnDisk(state_dir, stored, resume, admit)

@@ -362,6 +362,35 @@ def test_streams_that_are_closed(sandbox: Start, tmp_path: Path, closed: str) ->
     assert json.loads(said.out)["run"]["outcome"] == "succeeded"
 
 
+def test_outputs_that_would_write_over_the_record_or_each_other(
+    sandbox: Start, warm: Warm | None, tmp_path: Path
+) -> None:
+    """Said before anything is sent; a report beside the record is a report."""
+    server = sandbox()
+    (tmp_path / "m.yaml").write_text("scriptName: x\n", encoding="utf-8")
+    env = {"AFT_API_KEY": server.api_key}
+
+    def refused(*arguments: str) -> str:
+        said = run(*arguments, folder=tmp_path, warm=warm, env=env)
+        assert said.code == 2, said.err
+        return said.err
+
+    record = ("state.db", "./owner", "../.aftrun/once.ndjson")
+    apply = ("apply", "m.yaml", *reach(server))
+    for place in record:
+        assert "is of the record" in refused(*apply, "--report-html", f".aftrun/{place}")
+    assert "is of the record" in refused(*apply, "--events", ".aftrun/state.db-wal")
+    assert "two outputs" in refused(*apply, "--report-json", "a", "--report-html", "./a")
+    assert server.ledger() == ()
+    assert run(*apply, "--report-html", ".aftrun/r.html", folder=tmp_path, warm=warm, env=env).code == 0
+    (folder,) = (tmp_path / ".aftrun" / "runs").iterdir()
+    for command in ("report", "history"):
+        for place in (*record, f"runs/{folder.name}/journal.ndjson"):
+            assert "is of the record" in refused(command, "--report-html", f".aftrun/{place}")
+        beside = f".aftrun/runs/{folder.name}/report.html"
+        assert run(command, "--report-html", beside, folder=tmp_path, warm=warm, env=env).code == 0
+
+
 @pytest.mark.parametrize("flag", ["--report-json", "--report-html", "--events", "--metrics-textfile"])
 @pytest.mark.parametrize("place", ["m.yaml", "./x/../m.yaml", "link.yaml", "x", "x/common.yaml"])
 def test_outputs_that_would_write_over_inputs(

@@ -154,7 +154,7 @@ def _begin_or_join(
     from aftrun.service.admission import Admission, Begin, Instead, Left, begin_or_join
 
     setup = make()
-    check_outputs(setup, view, ending, files)
+    check_outputs(setup, state_dir, view, ending, files)
     admission = Admission(setup.plan, state_dir, environ, overlap=run.overlap, unfinished=run.unfinished, say=say)
 
     def ask() -> Begin | Instead | Left:

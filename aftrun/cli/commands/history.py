@@ -115,11 +115,12 @@ def _prune(log: Log, state_dir: Path, age: str, *, forget_once: bool) -> int:
 
 def _write_pages(told: Past, state_dir: Path, places: list[Path]) -> int:
     """The page at each place, with links from there to the runs' reports."""
-    from aftrun.cli.view.outputs import STDOUT  # only for this flag
+    from aftrun.cli.view.outputs import STDOUT, check_places  # only for this flag
     from aftrun.report import history as page
     from aftrun.service import past
     from aftrun.system.files import write_atomic
 
+    check_places(places, state_dir)
     for place in places:
         folder = Path.cwd() if place == STDOUT else place.parent
         text = page.render(told, past.links(state_dir, told.runs, folder))

@@ -27,6 +27,7 @@ def report(
     paths = reports.by_format()
     with past.open_log(state.folder, say) as log:
         found = past.read(log, which.find(which.runs(log), run))
+    outputs.check_places([place for each in paths.values() for place in each], state.folder)
     errors = outputs.write_reports(found.report, paths, lambda: outputs.nights(state.folder, found.report))
     codes = [report_failure(error) for error in errors]
     if codes:

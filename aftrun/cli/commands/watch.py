@@ -71,8 +71,8 @@ def follow(
         os.nice(_NICE)
     more = (ending.metrics_textfile, None if view.events in (None, "-") else Path(view.events or ""))
     places = [place for each in ending.paths.by_format().values() for place in each]
-    outputs.check_places([*places, *filter(None, more)], ())
     state_dir = log.path.parent
+    outputs.check_places([*places, *filter(None, more)], state_dir)
     so_far = past.read(log, row).report
     names = dict(zip([job.key for job in so_far.jobs], labels(so_far), strict=True))
     subject = Subject(row.id, names, so_far.sandbox, ours=False)

@@ -6,6 +6,7 @@ be written costs the exit code (74); a notice or a trace that cannot be sent nev
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from aftrun.domain.errors import StateError, UsageError
 from aftrun.domain.model import RunReport
 from aftrun.domain.values import Bindings, Value, nothing_inside, preview, render
 from aftrun.report import registry, rehearsal
+from aftrun.run.store.folder import holds
 from aftrun.system.files import LASTING, identity, write_atomic
 
 STDOUT = Path("-")
@@ -29,14 +31,18 @@ if TYPE_CHECKING:
     from aftrun.telemetry import Read
 
 
-def check_places(places: Iterable[Path], inputs: Iterable[str]) -> None:
-    """Refuse, before any job is sent, to write over what the run is made from, or where a folder is.
+def check_places(places: Iterable[Path], state_dir: Path, inputs: Iterable[str] = ()) -> None:
+    """Refuse, before any job is sent, to write over what a run is made from or recorded in, or where a folder is.
 
     Raises:
-        UsageError: one of `places` is one of the files `inputs`, however it is spelled, or a folder.
+        UsageError: one of `places`, however it is spelled, is one of the files `inputs`, of the record, another of
+            them, or a folder.
     """
     taken = {identity(path): path for path in inputs}
+    seen: set[str] = set()
     for place in places:
+        if place == STDOUT:
+            continue
         try:
             folder, file = place.is_dir(), place.is_file()
         except OSError:
@@ -45,6 +51,14 @@ def check_places(places: Iterable[Path], inputs: Iterable[str]) -> None:
             raise UsageError(f"{place} is a folder, not a file to write to", hint="name a file in it")
         if file and identity(str(place)) in taken:
             raise UsageError(f"{place} is a manifest of this run, and is not written over", hint="name another file")
+        if holds(state_dir, place):
+            raise UsageError(f"{place} is of the record of runs, and is not written over", hint="name another file")
+        path = os.path.realpath(place)
+        if path in seen and (file or not place.exists()):
+            raise UsageError(
+                f"two outputs would be written to {place}, one over the other", hint="name a file for each"
+            )
+        seen.add(path)
 
 
 def rehearse(

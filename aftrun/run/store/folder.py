@@ -32,6 +32,8 @@ _KEY_LENGTH = 32
 _MOST_MARKS = 100
 _PARTS = ("state.db", "state.db-wal", "state.db-shm", "state.db-journal", "runs", "once.ndjson", "digest.key")
 """What a record is made of. A folder that has none of these holds nothing that could be believed."""
+_OF_RUNS = ("journal.ndjson", "lock")
+"""The same of what is below `runs`, where reports may be kept, too."""
 
 _STAKE = "what it says would be believed: which servers get the key, which jobs are done, which runs go on"
 
@@ -191,3 +193,12 @@ def _owner(folder: Path) -> int | None:
 
 def _this_user() -> int | None:
     return os.geteuid() if hasattr(os, "geteuid") else None
+
+
+def holds(folder: Path, path: Path) -> bool:
+    """Whether a path, however it is spelled, is of the record itself. A report may lie beside it in the folder."""
+    root, place = (Path(os.path.normcase(os.path.realpath(each))) for each in (folder, path))
+    if not place.is_relative_to(root):
+        return False
+    first, *others = place.relative_to(root).parts or ("",)
+    return others[-1] in _OF_RUNS if first == "runs" and others else first in (*_PARTS, MARK_FILE)
