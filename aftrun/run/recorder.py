@@ -95,18 +95,21 @@ class Recorder:
         if failures:
             raise failures[0]
 
-    def next_tick(self) -> float:
-        """When the listeners want to hear the time again (monotonic); infinity where nobody does."""
+    def next_tick(self, now: float) -> float:
+        """When the listeners want to hear the time again; infinity where nobody does. Both are monotonic.
+
+        `now` is read once, by who compares: of a clock that is read again meanwhile, a time that has come lies ahead.
+        """
         wanted = any(getattr(each, "restless", True) for each in self._tickers)
         if wanted:
             return self._ticked + TICK
         wakes = min((getattr(each, "wakes_at", math.inf) for each in self._tickers), default=math.inf)
-        return wakes if wakes == math.inf else self._clock.monotonic() + max(0.0, wakes - self._clock.now())
+        return wakes if wakes == math.inf else now + max(0.0, wakes - self._clock.now())
 
     def tick(self, due_at: Callable[[str], float | None]) -> None:
         """Tell the time to the listeners that have a `tick`: a live view must move even while nothing happens."""
         now = self._clock.monotonic()
-        if now >= self.next_tick():
+        if now >= self.next_tick(now):
             self._ticked = now
             for each in tuple(self._tickers):
                 try:

@@ -221,7 +221,7 @@ class Scheduler:
         if not self._signal:
             # Since the last pick, not since now: to record what followed took time, in which a server may have opened.
             due = min(self._heap[0][0] if self._heap else math.inf, self._queues.next_opening(self._picked_at))
-        due = min(due, self._recorder.next_tick())
+        due = min(due, self._recorder.next_tick(now))
         if self._steps.finishes.any:
             due = min(due, now + _ROUND)  # the clock may be set, or the machine may have slept
         return None if due == math.inf else max(0.0, due - now)

@@ -35,11 +35,14 @@ class World:
     """True time, the machine's two clocks, and what is going to happen when. It is the scheduler's `Clock`.
 
     `time` is true seconds since the world began; servers live by it. The wall clock can be set (`set_clock`), and the
-    monotonic clock may stand still while the machine sleeps (`sleep`) and starts anew when it boots (`boot`).
+    monotonic clock may stand still while the machine sleeps (`sleep`) and starts anew when it boots (`boot`). Time
+    passes while it is read, as it does everywhere: who reads it twice gets two answers.
     """
 
-    def __init__(self, *, epoch: float = EPOCH, booted: float = BOOTED) -> None:
+    def __init__(self, *, epoch: float = EPOCH, booted: float = BOOTED, reading: float = 1e-6) -> None:
+        """`reading` is how many seconds it takes to read the monotonic clock."""
         self.time = 0.0
+        self._reading = reading
         self.trace: list[tuple[str, Any]] = []
         """What happened, in order: `("recorded", event)`, `("told", event)`, `("post", body)`, `("get", job_id)`."""
         self.latency = 0.0
@@ -54,6 +57,7 @@ class World:
 
     def monotonic(self) -> float:
         """Seconds since some moment long ago; they never jump."""
+        self.time += self._reading
         return self._booted + self.time
 
     def when(self, at: float) -> float:
@@ -108,7 +112,8 @@ class SimPool:
         self._under_way = 0
         self._landing: list[tuple[float, int, Ticket, Reply | BaseException]] = []
         self._count = 0
-        self._waits = 0
+        self.waits = 0
+        """How often the scheduler has waited: its turns."""
         self._woken = False
 
     def start(self, ticket: Ticket, call: Callable[[], Reply]) -> None:
@@ -134,8 +139,8 @@ class SimPool:
 
     def wait(self, timeout: float | None) -> list[tuple[Ticket, Reply | BaseException]]:
         """Jump to the next answer, wake-up or timeout."""
-        self._waits += 1
-        assert self._waits < self._patience, "the scheduler goes round and round"
+        self.waits += 1
+        assert self.waits < self._patience, "the scheduler goes round and round"
         world = self.world
         end = NEVER if timeout is None else world.monotonic() + timeout
         while not self._woken and not self._due():

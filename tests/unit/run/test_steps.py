@@ -64,7 +64,7 @@ class Bench:
     """The rules, a clock and one job, whose patience with its server is 30 seconds."""
 
     def __init__(self, one: Job, *others: Job, past: tuple[float, ...] = (), finish: float | None = None) -> None:
-        self.world = World()
+        self.world = World(reading=0.0)
         self.world.advance(NOW)
         server = replace(ONE, poll=Poll(minimum=2.0, maximum=2.0, fraction=0.0))
         finish_by = "" if finish is None else datetime.fromtimestamp(finish, UTC).isoformat()

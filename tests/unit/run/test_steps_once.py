@@ -74,7 +74,7 @@ class Bench:
 
     def __init__(self, record: Record, *, again: tuple[str, ...] = (), once: Value = "today", **fields: Any) -> None:
         self.record = record
-        self.world = World()
+        self.world = World(reading=0.0)
         self.world.advance(NOW)
         jobs: list[Job] = [job(name, once=once, **fields) for name in "ab"]
         self.steps = Steps(
