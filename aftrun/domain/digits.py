@@ -49,6 +49,14 @@ def has_digits(request: Mapping[str, object]) -> bool:
     return isinstance(params, Mapping) and any(isinstance(each, Digits) for each in params.values())
 
 
+_plain_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def line_json(value: object, request: Mapping[str, object]) -> str:
+    """A value as JSON on one line, not all of it ASCII; the numbers of the request in it keep their digits."""
+    return exact_json(value, ensure_ascii=False) if has_digits(request) else _plain_json(value)
+
+
 def exact_json(value: object, *, indent: int | None = None, ensure_ascii: bool = True, depth: int = 0) -> str:
     """A value as JSON, as `json.dumps` writes it, but for `Digits`, which keep theirs.
 

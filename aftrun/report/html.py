@@ -5,11 +5,10 @@ The script builds rows as they are needed, so that ten thousand jobs open as fas
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aftrun.domain.digits import exact_json, has_digits
+from aftrun.domain.digits import line_json
 from aftrun.domain.durations import human_duration
 from aftrun.domain.events import instant
 from aftrun.domain.model import Attempt, JobResult, Json, RunReport
@@ -28,7 +27,6 @@ _NAMED = 3
 _NIGHTS = 10
 _TEXT = 20_000
 """Characters of one text in the page; `report.json` has all of them."""
-_dumps = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _attempt(attempt: Attempt, start: float) -> list[Json]:
@@ -57,8 +55,7 @@ def _attempt(attempt: Attempt, start: float) -> list[Json]:
 
 
 def _json(data: Mapping[str, Json]) -> str:
-    text = exact_json(data, ensure_ascii=False) if has_digits(data) else _dumps(dict(data))
-    return clip(clean(text), _TEXT) if data else ""
+    return clip(clean(line_json(dict(data), data)), _TEXT) if data else ""
 
 
 def _beside(job: JobResult, earlier: JobPast | None) -> dict[str, Json]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from aftrun.domain.digits import exact_json, has_digits
+from aftrun.domain.digits import exact_json, has_digits, line_json
 from aftrun.domain.events import instant
 from aftrun.domain.frozen import dataclass, replace
 from aftrun.domain.model import Attempt, Earlier, JobResult, Json, RunReport, Settlement
@@ -14,7 +14,6 @@ from aftrun.domain.text import camel
 VERSION = 1
 _INDENTED = 100
 """Jobs of a report that is indented all through."""
-_line = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _at(value: float | None) -> str | None:
@@ -138,7 +137,7 @@ class Text:
             yield before
             for number, job in enumerate(report.jobs):
                 yield ",\n    " if number else "[\n    "
-                yield exact_json(_job(job), ensure_ascii=False) if has_digits(job.request) else _line(_job(job))
+                yield line_json(_job(job), job.request)
             yield f"\n  ]{behind}"
         yield "\n"
 

@@ -220,7 +220,7 @@ class Jobs:
 
     def _read(self, node: MapNode, axes: Axes, skip: frozenset[str] = frozenset()) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for name, value in node.picked(settled_keys() - skip):
+        for name, value in node.picked(settled_keys() - skip if skip else settled_keys()):
             result = self._field(name, value, axes)
             if result is not None:
                 found[snake(name)] = result

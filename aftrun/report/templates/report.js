@@ -150,10 +150,10 @@
   // JSON with a line for each value; what reads it would make other numbers of some. A text may be cut short.
   const indented = (json) => {
     let margin = "\n";
-    return json.replace(/"(?:[^"\\]|\\.)*"?|\{\}|\[\]|[{[]|[}\]]|, /g, (found) => {
+    return json.replace(/"(?:[^"\\]|\\.)*"?|\{\}|\[\]|[{[]|[}\]]|[,:] ?/g, (found) => {
       if (found === "{" || found === "[") return found + (margin += "  ");
       if (found === "}" || found === "]") return (margin = margin.slice(0, -2) || "\n") + found;
-      return found === ", " ? `,${margin}` : found;
+      return found[0] === "," ? `,${margin}` : found[0] === ":" ? ": " : found;
     });
   };
   const detail = (job) => {
