@@ -16,7 +16,7 @@ from aftrun.domain.digits import exact_json, has_digits
 from aftrun.domain.errors import ExitCode
 from aftrun.domain.frozen import replace
 from aftrun.domain.model import Json, Outcome, RunReport, State
-from aftrun.domain.text import dumps
+from aftrun.domain.text import dumps, escaped_json
 from aftrun.system.lines import about_run, record_flag
 from aftrun.system.shell import command
 
@@ -65,7 +65,8 @@ def show(
         more: dict[str, Json] = {} if job_info_from is None else {"learned": {**learned}}
         data = {**data, "usualSeconds": dict(usual), "before": ends, **more}
         exact = any(has_digits(job.request) for job in report.jobs)
-        emit((exact_json(data, indent=2) if exact else dumps(data)) + "\n", Form.JSON)
+        text = escaped_json(exact_json(data, indent=2, ensure_ascii=False)) if exact else dumps(data)
+        emit(f"{text}\n", Form.JSON)
         return code
     from aftrun.cli.view import table  # only for this format
     from aftrun.cli.view.history import plain
