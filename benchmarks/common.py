@@ -29,6 +29,7 @@ BUILD = ROOT / "build" / "bench"
 BIN = Path(sys.executable).parent
 AFTRUN = str(BIN / "aftrun")
 """The console script, as users call it; `python -m aftrun` takes some milliseconds longer."""
+SCHEMA = ROOT / "schemas" / "manifest.schema.json"
 KEY = "sandbox-key"
 ENVIRON = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
 ENVIRON |= {"AFT_API_KEY": KEY, "LC_ALL": "C.UTF-8"}
@@ -153,6 +154,12 @@ def measure(command: Command) -> Took:
         both = said[-1000:] + done.stderr.decode(errors="replace")[-2000:]
         raise SystemExit(f"{' '.join(command.argv)} ended with {code}:\n{both}")
     return Took(wall, cpu, rss / (1024**2 if sys.platform == "darwin" else 1024), said)
+
+
+def minimal(command: str, manifest: Path, *args: str) -> Command:
+    """The floor: what a program of nothing but the packages that aftrun stands on takes for the same."""
+    script = ROOT / "benchmarks" / "baselines" / "minimal.py"
+    return Command([sys.executable, str(script), command, manifest.name, str(SCHEMA), *args], cwd=manifest.parent)
 
 
 def processor_time(pid: int) -> float:

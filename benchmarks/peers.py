@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.common import ENVIRON, KEY, ROOT, Command, Row, node_tool, run, side_by_side, skipped
+from benchmarks.common import ENVIRON, KEY, ROOT, Command, Row, minimal, node_tool, run, side_by_side, skipped
 from benchmarks.lean import LeanServer
 from benchmarks.rate import apply, manifest
 
@@ -59,14 +59,17 @@ def against_stepci(folder: Path, server: LeanServer, jobs: int, rounds: int) -> 
     commands = {
         "ours": apply(folder / "jobs.yaml", server.url, server.ca_file),
         "stepci": Command([*stepci, "run", "workflow.yml"], environ, folder),
+        "floor": minimal("start", folder / "jobs.yaml", server.url, server.ca_file),
     }
     taken = side_by_side(commands, rounds, warm=False)
-    mine, theirs = taken["ours"], taken["stepci"]
+    mine, theirs, floor = taken["ours"], taken["stepci"], taken["floor"].median
     if f"{jobs} passed" not in theirs.runs[0].out:
         raise SystemExit(f"Step CI did not run all jobs: {theirs.runs[0].out[-500:]}")
-    note = f"CPU {mine.cpu:.1f} and {theirs.cpu:.1f} s"
+    note = f"CPU {mine.cpu:.1f} and {theirs.cpu:.1f} s; the floor is {theirs.median / floor:.2f} × faster than Step CI"
     times = f"{mine.median:.2f} s", f"{theirs.median:.2f} s"
     yield Row(what, "Step CI", *times, theirs.median / mine.median, goals[0], note)
+    against = "the floor: a minimal program of the same packages, each POST over a connection of its own"
+    yield Row(what, against, times[0], f"{floor:.2f} s", mine.median / floor, "")
     memory = f"{mine.rss:.0f} MiB", f"{theirs.rss:.0f} MiB"
     yield Row(f"{what}, memory", "Step CI", *memory, mine.rss / theirs.rss, goals[1])
 
