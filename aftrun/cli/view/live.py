@@ -47,6 +47,12 @@ _SHARE = 10
 _LONGEST = 1.0
 """Seconds; the longest pause."""
 
+_BESIDE = 3 + 2 + 10 + 1
+"""Columns of a job's row beside its name and its times: the sign, two blanks, its state, a blank."""
+
+_NEXT = len("polls in 59s")
+"""Columns that are kept for when it is polled next, so that the columns stand still; more are taken off its name."""
+
 Due = Callable[[str], float | None]
 """When something is done about a job next, in epoch seconds; None where nothing is planned."""
 
@@ -314,32 +320,33 @@ class LiveView:
         word = job.state or _WORDS.get(job.phase, job.phase)
         elapsed = human_duration(max(0.0, now - job.since)) if now - job.since < 60 else _whole(now - job.since)
         facts = [f"{elapsed:>7}"]
+        left = 28 if columns >= 90 else 16
+        times = 7 + (2 + left) * (columns >= 50) + (2 + _NEXT) * (columns >= 76)
+        usual = min(max(24, columns // 3), columns - _BESIDE - times)
         if job.why:
-            facts.append(self._reason(job, now, columns))
+            facts.append(self._reason(job, now, columns - _BESIDE - usual - 7 - 2))
         elif columns >= 50:
-            facts.append(f"{self._left(key, job, now, short=columns < 90):<{16 if columns < 90 else 26}}")
+            facts.append(f"{self._left(key, job, now, short=columns < 90):<{left}}")
         if columns >= 76 and not job.why:
             facts.append(self._next(key, job, now))
         tail = "  ".join(facts).rstrip()
-        free = max(4, columns - 3 - 10 - width("  ".join(facts)) - 4)
-        name = self._cut(job.label, min(free, max(24, columns // 3)))
+        name = self._cut(job.label, max(4, min(usual, columns - _BESIDE - width(tail))))
         line = Text(f" {self._glyphs.running if running else self._glyphs.other} ", style="cyan" if running else "dim")
         line.append(f"{name}  ", style="bold" if running else "")
         line.append(f"{self._cut(word, 10)} ", style="not bold cyan" if running else "not bold yellow")
         line.append(tail, style="not bold default")
         return line
 
-    def _reason(self, job: Active, now: float, columns: int) -> str:
+    def _reason(self, job: Active, now: float, room: int) -> str:
         """Why it does not go on, and when it is tried again: as much of it as there is room for."""
         again = ""
         if job.next is not None:
             again = f"; sends in {_whole(job.next - now)}" if job.next - now >= 1 else "; sends now"
-        room = max(8, columns - 3 - 12 - 9 - max(24, columns // 3) - 2)
         short = job.why.rpartition(": ")[2]
         for text in (job.why + again, short + again, short):
             if width(text) <= room:
                 return text
-        return self._cut(short, room).rstrip()
+        return self._cut(short, max(8, room)).rstrip()
 
     def _left(self, key: str, job: Active, now: float, *, short: bool) -> str:
         """When it is expected to end, where other days tell."""

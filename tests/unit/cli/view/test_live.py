@@ -182,6 +182,22 @@ def test_an_unlisted_state_is_shown_in_the_servers_words() -> None:
     assert " running " in stage.to(4)[0]
 
 
+@pytest.mark.parametrize("columns", [50, 60, 75, 76, 80, 89, 90, 100, 120, 200])
+def test_columns_stand_still(columns: int) -> None:
+    """Whatever is said of each job, and whatever time it is: rows stand under each other, and in the next picture."""
+    names = ["a", "b-much-longer-name-than-the-others", "c", "d", "e"]
+    stage = Stage(names, columns=columns, usual={"m/a": 90.0, "m/c": 3_000.0})
+    for name in names[:4]:
+        stage.accept(name)
+    stage.tell(SubmitIntended(START, "m/e", 1, {}), SubmitDeferred(START, "m/e", 1, "connection refused", 300.0))
+    due = {"m/a": 9.0, "m/b-much-longer-name-than-the-others": 12.0, "m/c": 59.0}
+    places = set()
+    for at in (4, 5, 8, 30, 100):
+        shown = stage.to(at, lambda key: START + due[key] if key in due else None)
+        places |= {re.search(r"running|not sent", row).start() for row in shown[:5]}  # type: ignore[union-attr]  # else it fails
+    assert len(places) == 1
+
+
 @pytest.mark.parametrize(("columns", "lines"), [(120, 30), (60, 20), (40, 10), (20, 6)])
 @pytest.mark.parametrize("count", [3, 30, effort(quick=300, usual=1_000, long=10_000)])
 def test_it_never_outgrows_the_terminal(columns: int, lines: int, count: int) -> None:
