@@ -628,7 +628,7 @@ def test_what_is_left_to_do_is_said_at_its_line_and_never_passed_over(name: str)
 def test_half_a_snippet_never_breaks_the_reader(name: str) -> None:
     """Cut anywhere, it is read or refused; there is no other way out."""
     text = CASES[name][0]
-    for end in range(0, len(text), effort(quick=61, usual=11, long=1)):
+    for end in range(0, len(text), effort(quick=61, usual=29, long=1)):
         imported = read_text("snippet", text[:end], file_of)
         assert imported.problems or imported.jobs
         if not imported.problems:
@@ -639,7 +639,7 @@ def test_half_a_snippet_never_breaks_the_reader(name: str) -> None:
 def test_slips_of_the_keyboard_never_break_the_reader() -> None:
     """Characters swapped, added and lost at random: read or refused, and what is read is a manifest."""
     random = Random(20260102)  # noqa: S311  # the same slips each time; no secret hangs on it
-    for _ in range(effort(quick=100, usual=1500, long=50_000)):
+    for _ in range(effort(quick=100, usual=500, long=50_000)):
         text = list(random.choice(list(CASES.values()))[0])
         for _ in range(random.randint(1, 4)):
             at = random.randrange(len(text))
