@@ -108,7 +108,8 @@ def is_of_this_python(folder: Path) -> bool:
 
 def make(folder: Path, options: argparse.Namespace) -> None:
     """An environment, from nothing or on top of what is in it."""
-    if not is_of_this_python(folder):
+    old = is_of_this_python(folder)
+    if not old:
         venv.create(folder, clear=True, with_pip=True, symlinks=os.name != "nt")
     python = program(folder, "python")
     uv = get_uv(python)
@@ -120,7 +121,7 @@ def make(folder: Path, options: argparse.Namespace) -> None:
         text = resolve(uv, python, options.resolution, *what, str(PROJECTS[options.package] / "pyproject.toml"))
     listed = folder / f"{'-'.join(['requirements', *extras])}.txt"
     if not listed.exists() or listed.read_text(encoding="utf-8") != text:
-        if not options.add:
+        if old and not options.add:
             venv.create(folder, clear=True, with_pip=True, symlinks=os.name != "nt")
         asked = folder / "asked.txt"
         asked.write_text(text, encoding="utf-8")

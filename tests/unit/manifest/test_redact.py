@@ -7,6 +7,7 @@ import pytest
 from aftrun.domain.model import Manifest
 from aftrun.manifest import load_all
 from aftrun.manifest.redact import without_keys
+from tests.effort import EFFORT, Effort
 
 KEY = "hunter2hunter2"
 
@@ -51,9 +52,18 @@ AROUND = {
 }
 
 
-@pytest.mark.parametrize("around", AROUND)
-@pytest.mark.parametrize("spelling", SPELLINGS)
-@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"], ids=["lf", "crlf", "cr"])
+ENDINGS = {"lf": "\n", "crlf": "\r\n", "cr": "\r"}
+PAIRS = [
+    pytest.param(spelling, around, ENDINGS[ending], id=f"{ending}-{spelling}-{around}")
+    for row, spelling in enumerate(SPELLINGS)
+    for column, around in enumerate(AROUND)
+    for number, ending in enumerate(ENDINGS)
+    if EFFORT is Effort.LONG or number == (row + column) % len(ENDINGS)
+]
+"""Every spelling in every place, and with every ending; every night, all three with one another."""
+
+
+@pytest.mark.parametrize(("spelling", "around", "ending"), PAIRS)
 def test_every_spelling(spelling: str, around: str, ending: str) -> None:
     """However a key is written, it goes, and what is left loads as the same manifest with the key from outside."""
     text = AROUND[around].replace("KEY", SPELLINGS[spelling])
