@@ -74,7 +74,7 @@ class World:
                 "DAGS_ARE_PAUSED_AT_CREATION": False,
                 "MAX_ACTIVE_TASKS_PER_DAG": 1000,
             },
-            # Airflow's parts write to one file; SQLite would give up after five seconds, and a busy machine takes longer.
+            # Airflow's parts share one file; SQLite gives up after five seconds, and a busy machine takes longer.
             "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{self.database}?timeout=600"},
             "API": {"PORT": self.port, "HOST": "127.0.0.1", "WORKERS": 1, "BASE_URL": self.url},
             "API_AUTH": {"JWT_SECRET": secrets.token_hex(32)},
