@@ -78,7 +78,7 @@ def dumps(value: object, *, indent: int | None = 2) -> str:
 
 def json_fault(error: json.JSONDecodeError) -> str:
     """Why a text is no JSON, and where."""
-    return f"{error.msg.removesuffix(' starting at')} at line {error.lineno}, column {error.colno}"
+    return f"{re.sub(' (starting )?at$', '', error.msg)} at line {error.lineno}, column {error.colno}"
 
 
 def escaped_json(text: str) -> str:

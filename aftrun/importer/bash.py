@@ -7,6 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from aftrun.importer.calls import Calls
+from aftrun.importer.effects import (
+    ALWAYS_SUCCEED,
+    calculated,
+    chain,
+    prints_nothing,
+    set_by,
+    takes_output,
+)
 from aftrun.importer.found import Notebook, Word, basename
 from aftrun.importer.marks import first_unknown, has_mark, only_marks, reference, sole, variable
 from aftrun.importer.trees import DEEPEST, below, text_of
@@ -34,11 +42,12 @@ class Bash(Walker):
     def __init__(self, notebook: Notebook, calls: Calls, text: str, line: int = 0) -> None:
         super().__init__(notebook, "bash", text, line)
         self._calls = calls
-        self._arguments: list[str] | None = None
+        self._formed: set[str] = set()
+        """Variables that `declare` gave a form, such as numbers or capitals, which values then take."""
         self._functions: dict[str, Node] = {}
         self._used: set[str] = set()
         self._depth = 0
-        self._visits: dict[str, Callable[[Node], object]] = {
+        self._visits: dict[str, Callable[[Node], str | None]] = {
             "variable_assignment": self._assign,
             "declaration_command": self._declared,
             "unset_command": self._unset,
@@ -47,7 +56,8 @@ class Bash(Walker):
             "case_statement": self._branches,
             "for_statement": self._for,
             "while_statement": self._loop,
-            "c_style_for_statement": self._loop,
+            "c_style_for_statement": self._counted,
+            "compound_statement": self._compound,
             "list": self._list,
             "subshell": self._subshell,
         }
@@ -65,9 +75,24 @@ class Bash(Walker):
     # --- statements -----------------------------------------------------------------------------------------------
 
     def _children(self, node: Node) -> str | None:
+        """Walk over the statements below a node; what they print together, where that is plain."""
         printed: str | None = None
-        for child in node.named_children:
-            printed = self._statement(child)
+        all_plain = True
+        children = node.children
+        for child, following in zip(children, [*children[1:], None], strict=False):
+            if not child.is_named:
+                continue
+            apart = following is not None and following.type == "&"
+            each = self._apart(child) if apart else self._statement(child)
+            all_plain = all_plain and (each is not None or prints_nothing(child))
+            printed = (printed or "") + each if each is not None else printed
+        return printed if all_plain else None
+
+    def _apart(self, node: Node, stdin: str | None = None) -> str | None:
+        """Walk over a statement that runs in a process of its own, which changes no variable here."""
+        before = dict(self._variables)
+        printed = self._statement(node, stdin)
+        self._variables = before
         return printed
 
     def _statement(self, node: Node, stdin: str | None = None, extra: Sequence[Node | str] = ()) -> str | None:
@@ -90,44 +115,63 @@ class Bash(Walker):
         if node.type == "pipeline":
             printed = stdin
             for child in node.named_children:
-                printed = self._statement(child, printed)
+                printed = self._apart(child, printed)
             return printed
         visit = self._visits.get(node.type)
         if visit is not None:
-            visit(node)
-            return None
+            return visit(node)
+        if node.type == "test_command":
+            self._forget(self._sets(node), node, "the shell works it out")
         return None if node.type in _SILENT else self._children(node)
 
     def _declared(self, node: Node) -> None:
+        flags = "".join(text_of(child) for child in node.named_children if text_of(child).startswith("-"))
         for child in node.named_children:
+            if re.search("[ilun]", flags) and child.type in ("variable_assignment", "variable_name"):
+                self._formed.add(re.split(r"[\[+=]", text_of(child))[0])
             if child.type == "variable_assignment":
                 self._assign(child)
 
     def _unset(self, node: Node) -> None:
         for child in node.named_children:
-            self._variables[text_of(child)] = ""
+            name, element, _ = text_of(child).strip("\"'").partition("[")
+            self._variables[name] = self._unknown(name, "single elements of it are unset", node) if element else ""
 
     def _define(self, node: Node) -> None:
         name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
         if name is not None and body is not None:
             self._functions[text_of(name)] = body
 
-    def _subshell(self, node: Node) -> None:
+    def _subshell(self, node: Node) -> str | None:
         before = dict(self._variables)
-        self._children(node)
+        printed = self._children(node)
         self._variables = before
+        return printed
+
+    def _compound(self, node: Node) -> str | None:
+        self._forget(calculated(node), node, "the shell works it out")
+        return self._children(node)
 
     def _list(self, node: Node) -> None:
-        children = [child for child in node.children if child.is_named or child.type in ("&&", "||")]
-        operator = ""
-        for child in children:
-            if not child.is_named:
-                operator = child.type
-            elif operator == "||":
+        """`a && b || c`: what stands behind an operator may not have run, unless only assignments stand before it."""
+        first, *rest = chain(node)
+        self._statement(first[1])
+        certain = first[1].type in ALWAYS_SUCCEED
+        before, ends = dict(self._variables), []
+        for operator, child in rest:
+            if operator == "||":
+                ends.append(self._variables)
+                self._merge([before, self._variables], node, "where a command before it ended well")
+                leaves = re.search(r"\b(exit|return)\b", text_of(child)) is not None
                 with self._notebook.inside("behind ||, so it ran only where the command before it failed"):
                     self._statement(child)
+                if leaves:
+                    self._variables, certain = ends.pop(), True
             else:
                 self._statement(child)
+                certain = certain and child.type in ALWAYS_SUCCEED
+        if not certain or ends:
+            self._merge([before, *ends, self._variables], node, "where a command before it ended well")
 
     def _branches(self, node: Node) -> None:
         before, ends = dict(self._variables), []
@@ -171,18 +215,27 @@ class Bash(Walker):
         if name is None or body is None:
             self._children(node)
             return
-        if not words or any(has_mark(word) or re.search(r"[*?{]", word) for word in words):
+        asks = text_of(node).startswith("select")
+        if asks or not words or any(has_mark(word) or re.search(r"[*?{]", word) for word in words):
             self._variables[text_of(name)] = self._unknown(text_of(name), "it is the variable of a loop", node)
             self._loop(body)
             return
         self._each(text_of(name), words, body, node)
 
+    def _counted(self, node: Node) -> None:
+        body = node.child_by_field_name("body")
+        self._forget(calculated(node), node, "it is the variable of a loop")
+        if body is not None:
+            self._loop(body)
+
     def _sets(self, node: Node) -> Iterator[str]:
         for each in below(node):
             if each.type == "variable_assignment" and each.named_children:
                 yield re.split(r"\[", text_of(each.named_children[0]))[0]
-            elif each.type == "command" and text_of(each).split(maxsplit=1)[:1] in (["read"], ["mapfile"], ["getopts"]):
-                yield from (text_of(child) for child in each.children_by_field_name("argument"))
+            elif each.type == "command":
+                yield from set_by([text_of(child) for child in each.named_children])
+            elif each.type in ("arithmetic_expansion", "c_style_for_statement", "compound_statement"):
+                yield from calculated(each)
 
     def _assign(self, node: Node) -> None:
         target, value = node.child_by_field_name("name"), node.child_by_field_name("value")
@@ -191,12 +244,15 @@ class Bash(Walker):
         new: Value = ""
         if value is not None and value.type == "array":
             new = [word.text for child in value.named_children for word in self._words(child)]
+            if any(re.match(r"\[[^\]]+\]\+?=", text_of(child)) for child in value.named_children):
+                new = self._unknown(text_of(target), "its elements are set by name", node)
         elif value is not None:
-            new = self._text(value, name=text_of(target))
+            new = self._whole(value, name=text_of(target))
         name = text_of(target)
-        if target.type == "subscript":
-            name = name.split("[")[0]
-            self._variables[name] = self._unknown(name, "single elements of it are set", node)
+        why = "single elements of it are set" if target.type == "subscript" else ""
+        name = name.split("[")[0]
+        if why or name in self._formed:
+            self._variables[name] = self._unknown(name, why or "`declare` gives it another form", node)
             return
         old = self._variables.get(name)
         if any(child.type == "+=" for child in node.children):
@@ -214,6 +270,7 @@ class Bash(Walker):
         body = node.child_by_field_name("body")
         extra: list[Node | str] = []
         following: list[tuple[bool, Node]] = []
+        silent = False
         for redirect in node.children_by_field_name("redirect"):
             if redirect.type == "heredoc_redirect":
                 stdin = self._document(redirect)
@@ -228,6 +285,7 @@ class Bash(Walker):
                 stdin = self._text(words[0]) + "\n" if words else stdin
                 extra += words[1:]
             else:
+                silent = silent or takes_output(redirect)
                 targets = redirect.children_by_field_name("destination")
                 if targets and any(child.type == "<" for child in redirect.children):
                     stdin = self._file_reference(self._text(targets[0]), redirect)
@@ -236,6 +294,7 @@ class Bash(Walker):
             gap = (node.text or b"")[body.end_byte - node.start_byte : body.next_sibling.start_byte - node.start_byte]
             extra[:0] = gap.decode("utf-8", "replace").split()
         printed = self._statement(body, stdin, extra) if body is not None else stdin
+        printed = "" if silent else printed
         if body is None and extra:
             self._calls.run([word for child in extra for word in self._words(child)], stdin)
         for failed, each in following:
@@ -253,10 +312,18 @@ class Bash(Walker):
         if re.search(r"['\"\\]", start):
             text = text_of(body)
         else:
-            text = self._between(body, 0, 0, lambda raw: re.sub(r"\\([$`\\\n])", lambda m: m[1].strip("\n"), raw))
+            text = self._between(body, 0, 0, lambda raw: self._here(raw, body))
         if any(child.type == "<<-" for child in node.children):
             text = re.sub(r"(?m)^\t+", "", text)
         return text
+
+    def _here(self, raw: str, node: Node) -> str:
+        """Text of a here-document; the grammar does not see commands in backticks there."""
+
+        def plain(match: re.Match[str]) -> str:
+            return match[1].strip("\n") if match[1] else self._unknown("VALUE", "it is what a command prints", node)
+
+        return re.sub(r"\\([$`\\\n])|`[^`]*`?", plain, raw)
 
     def _command(self, node: Node, stdin: str | None, extra: Sequence[Node | str]) -> str | None:
         name = node.child_by_field_name("name")
@@ -275,8 +342,10 @@ class Bash(Walker):
         if first in self._functions:
             self._function(first, [word.text for word in words[1:]])
             return None
-        if first in ("read", "mapfile", "readarray", "getopts"):
-            self._forget({w.text for w in words[1:] if re.fullmatch(r"[A-Za-z_]\w*", w.text)}, node, "it is read in")
+        texts = [word.text for word in words]
+        self._forget(set_by(texts), node, f"`{first}` sets it")
+        if first == "set" and "--" in texts:
+            self._variables["@"] = texts[texts.index("--") + 1 :]
         elif first in ("source", ".") and len(words) > 1:
             said = f"`{first}` reads another file; variables that it sets are taken from the environment"
             self._notebook.remark(self._at(node), said)
@@ -285,7 +354,8 @@ class Bash(Walker):
                 self._nested(" ".join(word.text for word in words[1:]) if first == "eval" else words[1].text, node)
         elif not self._calls.run(words, stdin) and has_mark(first) and len(words) > 1:
             self._indirect(words, stdin)
-        return self._prints([word.text for word in words], stdin, node)
+        prefixed = any(child.type == "variable_assignment" for child in node.named_children)
+        return None if prefixed else self._prints(texts, stdin, node)
 
     def _indirect(self, words: Sequence[Word], stdin: str | None) -> None:
         """`"$CURL" -d … https://…/v1/jobs`, `$AFT start -n …`: the arguments say which program is in the variable."""
@@ -303,7 +373,8 @@ class Bash(Walker):
         if self._depth > DEEPEST // 2:
             return
         self._used.add(name)
-        outer, self._arguments = self._arguments, arguments
+        outer = self._variables.get("@")
+        self._variables["@"] = arguments
         local = {
             re.split(r"[\[=]", text_of(child))[0]
             for each in below(self._functions[name])
@@ -311,14 +382,19 @@ class Bash(Walker):
             for child in each.named_children
         }
         kept = {each: self._variables[each] for each in local if each in self._variables}
-        self._statement(self._functions[name])
-        self._arguments = outer
+        body = self._functions[name]
+        self._statement(body)
+        if any(each.type == "if_statement" and re.search(r"\breturn\b", text_of(each)) for each in below(body)):
+            self._forget(set(self._sets(body)) - local, body, "the function that sets it may return before its end")
+        self._variables.pop("@", None)
+        if outer is not None:
+            self._variables["@"] = outer
         for each in local:
             self._variables.pop(each, None)
         self._variables.update(kept)
 
     def _body(self, body: Node) -> None:
-        self._arguments = None
+        self._variables.pop("@", None)
         self._statement(body)
 
     def _prints(self, words: list[str], stdin: str | None, node: Node) -> str | None:
@@ -330,7 +406,7 @@ class Bash(Walker):
             return stdin
         if name == "cat" and len(words) == 2:
             return self._file_reference(words[1], node)
-        if name == "date" and len(words) == 2 and words[1].startswith("+"):
+        if name == "date" and len(words) == 2 and words[1].startswith("+") and "TZ" not in self._variables:
             return self._date(words[1][1:], node)
         if name == "echo":
             rest = words[2:] if words[1:2] in (["-n"], ["-e"]) else words[1:]
@@ -349,6 +425,10 @@ class Bash(Walker):
         return reference(text)
 
     def _file_reference(self, path: str, node: Node) -> str:
+        home = reference("${HOME}")
+        path = (
+            f"~{path.removeprefix(home)}" if path.startswith(f"{home}/") else path
+        )  # aftrun knows it by this name, too
         if has_mark(path) or re.search(r"[{}$\n]", path):
             return self._unknown("FILE", "it is what a file holds whose name is not known here", node)
         return reference("${file:" + path + "}")
@@ -362,7 +442,7 @@ class Bash(Walker):
         line = self._at(node)
         if node.type in ("simple_expansion", "expansion", "command_substitution"):
             value = self._expansion(node, "") if node.type != "command_substitution" else self._substitution(node, "")
-            texts = value if isinstance(value, list) else [value] if has_mark(value) else value.split()
+            texts = value if isinstance(value, list) else [value] if has_mark(value) else self._split(value, node)
             return [Word(text, line, bare=has_mark(text) and only_marks(text)) for text in texts]
         if node.type == "string" and len(node.named_children) == 1 and text_of(node)[1:-1].startswith(("${", "$@")):
             inner = node.named_children[0]
@@ -372,7 +452,22 @@ class Bash(Walker):
                     return [
                         Word(text, line, bare=only_marks(text) and first_unknown(text) is not None) for text in value
                     ]
-        return [Word(self._text(node), line)]
+        return [Word(self._whole(node), line)]
+
+    def _split(self, value: str, node: Node) -> list[str]:
+        separators = self._variables.get("IFS", " \t\n")
+        if not separators or not re.search(f"[{re.escape(separators)}]", value):
+            return [value] if value else []
+        if has_mark(separators) or not separators.isspace():
+            return [self._unknown("VALUE", "IFS says how it is taken apart", node)]
+        return [each for each in re.split(f"[{re.escape(separators)}]+", value) if each]
+
+    def _whole(self, node: Node, name: str = "") -> str:
+        """The text that a whole word becomes: `~` at its start is the home folder."""
+        text = self._text(node, name)
+        if node.type in ("word", "concatenation") and re.match(r"~(?=/|$)", text_of(node)):
+            return variable("HOME", self._at(node)) + text[1:]
+        return text
 
     def _text(self, node: Node, name: str = "") -> str:
         """The text that one word becomes. `name` is the variable that it goes to."""
@@ -394,6 +489,7 @@ class Bash(Walker):
             case "command_substitution":
                 return self._substitution(node, name)
             case "arithmetic_expansion" | "process_substitution":
+                self._forget(calculated(node), node, "the shell works it out")
                 return self._unknown(name or "VALUE", "the shell works it out", node)
             case _:
                 return re.sub(r"\\(\n|.)", lambda match: match[1].strip("\n"), raw, flags=re.DOTALL)
@@ -428,12 +524,13 @@ class Bash(Walker):
         if name in self._variables:
             known: Value = self._variables[name]
             return known
-        if re.fullmatch(r"[1-9][0-9]*", name):
-            if self._arguments is not None:
-                return self._arguments[int(name) - 1] if int(name) <= len(self._arguments) else ""
+        arguments = self._variables.get("@")
+        if re.fullmatch(r"[1-9][0-9]*", name) and not isinstance(arguments, str):
+            if arguments is not None:
+                return str(arguments[int(name) - 1]) if int(name) <= len(arguments) else ""
             return self._unknown(f"ARG_{name}", f"${name} is an argument of the script", node)
-        if name in ("@", "*") and self._arguments is not None:
-            return list(self._arguments)
+        if name == "*" and arguments is not None:
+            return list(arguments) if isinstance(arguments, list) else str(arguments)
         if not re.fullmatch(r"[A-Za-z_]\w*", name) or name in ("RANDOM", "SECONDS", "LINENO", "BASHPID", "PPID"):
             return self._unknown("VALUE", f"${name} is there only while the script runs", node)
         return variable(name, self._at(node))
@@ -456,6 +553,10 @@ class Bash(Walker):
             value = self._unknown(of, "it is one of a list", node)
         elif isinstance(value, list) and of not in ("@", "*"):
             value = value[0] if value else ""
+        if isinstance(value, list) and rest:
+            return (
+                value if value and rest.startswith((":-", "-")) else self._unknown(of, "it is a part of a list", node)
+            )
         if not rest or isinstance(value, list):
             return value
         return self._operated(of, value, rest, node)
@@ -472,7 +573,9 @@ class Bash(Walker):
                 return self._unknown(of, "its default is worked out by the shell", node)
             if name.isdigit():
                 self._notebook.remark(self._at(node), f"{of} stands for the script's argument ${name}, if it is set")
-            return reference("${" + of + ":-" + default + "}")
+            found = reference("${" + of + ":-" + default + "}")
+            self._variables.update({name: found} if sign.endswith("=") else {})
+            return found
         if sign in (":-", "-", ":=", "="):
             return value if value or not sign.startswith(":") else "".join(map(self._text, node.named_children[1:]))
         if sign in (":?", "?"):

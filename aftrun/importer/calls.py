@@ -7,11 +7,12 @@ import binascii
 import re
 from collections.abc import Callable, Sequence
 
+from aftrun.domain.frozen import replace
 from aftrun.importer import aft
 from aftrun.importer.body import job_of
 from aftrun.importer.curl import Curl
 from aftrun.importer.found import Notebook, Request, Word, basename, words
-from aftrun.importer.marks import has_mark
+from aftrun.importer.marks import has_mark, unknown
 
 Nested = Callable[[str, str, int], None]
 """Reads a text in a language: `bash`, `powershell` or `cmd`, all of it at one line."""
@@ -92,7 +93,7 @@ class Calls:
                 elif name not in _PLAIN:
                     shown = f"`{name}`" if re.fullmatch(r"[a-z][a-z_.-]{0,24}", name) else "another command"
                     self._notebook.remark(word.line, f"the call stood behind {shown}, which is left out")
-                return self.run(words[number:], stdin)
+                return self.run(_filled(name, words, number), stdin)
         return False
 
     def _inner(self, language: str, text: str, line: int) -> None:
@@ -154,3 +155,20 @@ class Calls:
             self._notebook.remark(line, "an encoded command that cannot be decoded is left out")
             return
         self._inner("powershell", inner, line)
+
+
+def _filled(name: str, words: Sequence[Word], at: int) -> list[Word]:
+    """The words of a call behind `xargs`, `parallel` or `find`; what these put into it is not known here."""
+    texts = [word.text for word in words[1:at]]
+    place = "{}" if name in ("parallel", "find") else ""
+    for number, text in enumerate(texts) if name in ("xargs", "parallel") else ():
+        match = re.fullmatch(r"(?:-I|-i|--replace=?)(.*)", text)
+        if match:
+            place = match[1] or (texts[number + 1] if text == "-I" and number + 1 < len(texts) else "{}")
+    if not place:
+        return list(words[at:])
+
+    def put(text: str, line: int) -> str:
+        return text.replace(place, unknown("VALUE", f"`{name}` puts it in", line))
+
+    return [replace(word, text=put(word.text, word.line)) for word in words[at:]]

@@ -182,6 +182,8 @@ class Curl:
             self._remark(f"--{name} is left out: {_SAID[name]}")
             if name in ("cookie", "pass", "proxy-user") and not has_mark(value):
                 self._notebook.secrets.update((value, *re.split(r"[:=;]", value)))
+        elif name in ("cert-type", "key-type") and value.upper() != "PEM":
+            self._remark(f"--{name} is left out: aftrun takes PEM files; `openssl` converts others")
         elif name in ("cacert", "cert", "key"):
             self._certificate(draft, name, value)
         elif name in ("connect-timeout", "max-time"):
@@ -220,8 +222,10 @@ class Curl:
         name, colon, rest = value.partition(":")
         if has_mark(name):
             self._remark("a header that is in a variable, name and all, is left out: add it under server.headers")
-        elif colon:
+        elif colon and rest.strip():  # `Name:` takes a header of curl's own away, `Name;` sends an empty one
             draft.headers.append((name.strip(), rest.strip()))
+        elif not colon and name.endswith(";"):
+            draft.headers.append((name[:-1].strip(), ""))
 
     def _data(self, name: str, value: str) -> str:
         if name in _FORMS:

@@ -22,9 +22,10 @@ class Limit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number with the digits that were written."""
+    """A number with the digits that are sent. `exact`: with these in text, too, which PowerShell's others are not."""
 
     text: str
+    exact: bool = False
 
 
 Scalar = str | bool | Number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ _AUTOMATIC = words(
     "psboundparameters profile pshome psversiontable ofs stacktrace foreach switch ? $ ^"
 )
 _TOKEN = re.compile(r"\$(?:\{[^}]+\}|(?:env|script|global|local|private):\w+|\w+)", re.IGNORECASE)
+_DECIMAL = 2**96
+"""From here on PowerShell's whole numbers are doubles."""
 _SIZES = {"kb": 1, "mb": 2, "gb": 3}
 
 
@@ -36,8 +39,7 @@ def as_text(value: Any) -> str:
     if isinstance(value, bool):
         return "True" if value else "False"
     if isinstance(value, Number):
-        number = float(value.text) if re.search(r"[.eE]", value.text) else int(value.text)
-        return str(int(number)) if number == int(number) and abs(number) < 1e15 else str(number)  # as PowerShell
+        return value.text if value.exact else value.text.removesuffix(".0")
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -149,8 +151,15 @@ class Expressions(Walker):
         return value if isinstance(value, list) else [] if value is None else [value]
 
     def _literal(self, node: Node) -> Any:
-        number = _number(text_of(node).strip())
-        return self._unknown("NUMBER", "it is a number of its own kind", node) if number is None else number
+        raw = text_of(node).strip()
+        number = _number(raw)
+        if number is None:
+            return self._unknown("NUMBER", "it is a number of its own kind", node)
+        if re.search(r"[.eE]", raw) and number.text not in (raw, f"{raw}.0") and not number.exact:
+            self._notebook.remark(
+                self._at(node), f"PowerShell sends the number {raw} as {number.text}, and so it stands here"
+            )
+        return number
 
     def _argument(self, node: Node) -> Any:
         """The value of a command's argument: a bare word is text, with variables in it."""
@@ -307,8 +316,9 @@ class Expressions(Walker):
             if has_mark(text):
                 return value
             whole = re.fullmatch(r"-?[0-9]+", text) is not None
-            fraction = kind in ("double", "decimal", "float", "single") and re.fullmatch(r"-?[0-9]+\.[0-9]+", text)
-            return _number(text) if whole or fraction else self._unknown("NUMBER", f"[{kind}] rounds it", node)
+            fraction = kind in ("double", "decimal") and re.fullmatch(r"-?[0-9]+\.[0-9]+", text)
+            exact = "d" if kind == "decimal" else ""
+            return _number(text + exact) if whole or fraction else self._unknown("NUMBER", f"[{kind}] rounds it", node)
         if kind in ("string", "char", "securestring"):
             return as_text(value)
         if kind in ("datetime", "guid", "bool", "switch", "xml", "byte", "regex") and not isinstance(value, bool):
@@ -439,19 +449,33 @@ def _why(value: Any) -> str:
 
 
 def _number(text: str) -> Number | None:
-    """A number literal; digits are kept where JSON can say them."""
+    """A number literal as PowerShell sends it: one with a point is a double, whose digits are its shortest."""
     match = re.fullmatch(
-        r"(-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[lLdD]?|(0[xX][0-9a-fA-F]+)|([0-9]+)(kb|mb|gb)",
-        text,
-        re.IGNORECASE,
+        r"(-?)0*([0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?)(l?d?)|(0x[0-9a-f]+)|([0-9]+)(kb|mb|gb)", text, re.IGNORECASE
     )
     if match is None:
         return None
-    if match.group(1):
-        return Number(re.sub(r"^(-?)0+(?=\d)", r"\1", match.group(1)))
-    if match.group(2):
-        return Number(str(int(match.group(2), 16)))
-    return Number(str(int(match.group(3)) * 1024 ** _SIZES[match.group(4).lower()]))
+    if match[6]:
+        return Number(str(int(match[6], 16)))
+    if match[7]:
+        return Number(str(int(match[7]) * 1024 ** _SIZES[match[8].lower()]))
+    digits = match[1] + match[2]
+    if match[5].lower() == "d" and not match[4]:
+        return Number(digits, exact=True)
+    if not (match[3] or match[4] or abs(int(digits)) >= _DECIMAL):
+        return Number(digits)
+    number = float(digits)
+    return None if match[5] or math.isinf(number) else Number(_double(number))
+
+
+def _double(number: float) -> str:
+    """A double as .NET writes it into JSON; from 10¹⁵ on with an exponent."""
+    text = repr(number)
+    if "e" in text or abs(number) < 1e15:  # .NET's bound
+        return text.replace("e", "E")
+    digits = text.removesuffix(".0").lstrip("-")
+    fraction = digits[1:].rstrip("0")
+    return f"{'-' if number < 0 else ''}{digits[0]}{'.' if fraction else ''}{fraction}E+{len(digits) - 1}"
 
 
 def _unescaped(text: str, *, here: bool) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aftrun.importer.found import Notebook
 from aftrun.importer.marks import unknown
-from aftrun.importer.trees import merged, parse
+from aftrun.importer.trees import merged, parse, text_of
 
 if TYPE_CHECKING:
     from aftrun.importer.trees import Node
@@ -65,11 +66,14 @@ class Walker(ABC):
     def _each(self, name: str, items: Sequence[Any], body: Node, node: Node) -> None:
         """A loop over a list that is known is written out; jobs that are the same each time count once."""
         before = dict(self._variables)
+        leaves = re.search(r"\b(break|continue)\b", text_of(body), re.IGNORECASE)
+        short = f", though its `{leaves[0]}` may have left some out" if leaves else ""
         for item in items[:_MOST]:
             self._set_in_loop(body, node)
             self._variables[name] = item
             with self._notebook.inside(
-                f"in the loop at line {self._at(node)}, which is written out: each job that differs stands here once"
+                f"in the loop at line {self._at(node)}, which is written out: each job that differs stands here "
+                f"once{short}"
             ):
                 self._children(body)
         self._merge([before, self._variables], node, "in a loop")
