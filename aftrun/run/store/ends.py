@@ -5,7 +5,7 @@ A projection of the events, kept in the transaction that records these.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from aftrun.domain.events import Action, Converged, Event, JobEnded, RunResumed, Settled
@@ -133,13 +133,15 @@ class Ends:
 
     def all(self) -> Iterator[tuple[str, list[End]]]:
         """Every end on record: each job's key, with its ends in the order of the runs' ids."""
+        echoed = self._echoed()
         for (job,) in self._execute("SELECT DISTINCT job FROM ends WHERE typeof(job) = 'text'", ()).fetchall():
-            yield job, self._read(job, self._execute(_ENDS, (job,)))
+            yield job, self._read(job, self._execute(_ENDS, (job,)), echoed)
 
-    def newest(self, job: str, limit: int) -> list[End]:
-        """The newest ends of a job, in the order of the runs' ids."""
-        found = self._execute(_NEWEST, (job, limit)).fetchall()
-        return self._read(job, found[::-1])
+    def newest(self, jobs: Iterable[str], limit: int) -> Iterator[tuple[str, list[End]]]:
+        """Each of these jobs, with its newest ends in the order of the runs' ids."""
+        echoed = self._echoed()
+        for job in jobs:
+            yield job, self._read(job, self._execute(_NEWEST, (job, limit)).fetchall()[::-1], echoed)
 
     def causes(self) -> dict[tuple[str, str], str]:
         """Why jobs did not succeed, by job and run; runs of version 0.1 have none here until they are read anew."""
@@ -147,12 +149,18 @@ class Ends:
             return {}
         return {(job, run): message for job, run, message in self._execute(_EVERY_CAUSE, ())}
 
-    def _read(self, job: str, rows: Iterable[Any]) -> list[End]:
+    def _read(self, job: str, rows: Iterable[Any], echoed: Collection[str]) -> list[End]:
         """The ends of a job, each submission's told once."""
         ends = [End(*row) for row in rows]
-        if not self._has("echoes"):
+        if job not in echoed:
             return ends
         return without_echoes(ends, dict(self._execute("SELECT run, sent FROM echoes WHERE job = ?", (job,))))
+
+    def _echoed(self) -> Collection[str]:
+        """The jobs of which a run said "unknown" of what another had sent."""
+        if not self._has("echoes"):
+            return ()
+        return {job for (job,) in self._execute("SELECT DISTINCT job FROM echoes", ())}
 
     def _has(self, table: str) -> bool:
         return self._execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None

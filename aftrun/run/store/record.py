@@ -671,7 +671,7 @@ class Log(Database):
             StateError: they cannot be read.
         """
         with self._explained():
-            return {job: found for job in jobs if (found := self.outcomes.newest(job, limit))}
+            return {job: found for job, found in self.outcomes.newest(jobs, limit) if found}
 
     def causes(self) -> dict[tuple[str, str], str]:
         """Why jobs did not succeed, by job and run; runs of version 0.1 have none here until `refold`.
