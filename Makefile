@@ -109,7 +109,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## Measure against what people use instead; about ten minutes, on a machine that does nothing else.
+bench: $(VENV)/.dev ## Measure against what people use instead; about twenty minutes, on a machine that does nothing else.
 	$(BIN)/python -m benchmarks --json build/bench/rows.json
 
 bench-small: $(VENV)/.dev ## Only show that the benchmarks work; the figures mean nothing.
