@@ -6,9 +6,10 @@ import base64
 import ipaddress
 import os
 import socket
+import time
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 
 from aftrun.domain import urls
@@ -119,7 +120,7 @@ def _proxy(variable: str, value: str) -> Proxy:
 
 
 def tunnel(proxy: Proxy, host: str, port: int, timeout: float) -> socket.socket:
-    """A plain connection to `host:port` through an HTTP proxy.
+    """A plain connection to `host:port` through an HTTP proxy, which has `timeout` seconds to connect, and to answer.
 
     Raises:
         OSError: the proxy cannot be reached, or does not let us through (or is an https one: not needed so far).
@@ -135,16 +136,21 @@ def tunnel(proxy: Proxy, host: str, port: int, timeout: float) -> socket.socket:
     sock = socket.create_connection((parts.hostname, parts.port or 80), timeout)
     try:
         sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
-        _expect_200(sock)
+        _expect_200(sock, timeout)
+        sock.settimeout(timeout)
     except BaseException:
         sock.close()
         raise
     return sock
 
 
-def _expect_200(sock: socket.socket) -> None:
-    answer = b""
+def _expect_200(sock: socket.socket, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    answer, end = b"", clock() + seconds
     while b"\r\n\r\n" not in answer:
+        left = end - clock()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        sock.settimeout(left)
         byte = sock.recv(1)  # one at a time: what follows the blank line belongs to the handshake
         if not byte or len(answer) > 16_384:
             raise OSError("the proxy gave no answer that makes sense")

@@ -12,11 +12,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from typing import TypeVar, cast
 
 from aftrun.domain.errors import StateError
 from aftrun.domain.model import Reply
 from aftrun.run.ports import WAKE, Ticket
 
+T = TypeVar("T")
 Result = tuple[Ticket, Reply | BaseException]
 _Work = tuple[Ticket, Callable[[], Reply]] | None
 
@@ -108,3 +110,34 @@ class ThreadPool:
             except BaseException as error:  # noqa: BLE001  # it is handed over and raised again by the scheduler
                 result = error
             self._results.put((ticket, result))
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """What `call` gives if it takes no longer than that; one that does goes on by itself, and ends with the process.
+
+    For packages that speak to servers: their own limits begin anew with every byte, so that one which answers a byte a
+    second holds them up for ever.
+
+    Raises:
+        TimeoutError: it takes longer; what it does may be done or not.
+        Exception: what `call` raised.
+    """
+    results: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            results.put((call(), None))
+        except BaseException as error:  # noqa: BLE001  # it is raised again where it is waited for
+            results.put((None, error))
+
+    try:
+        threading.Thread(target=run, name="aftrun-aside", daemon=True).start()
+    except (RuntimeError, MemoryError):
+        return call()  # there is no thread to be had
+    try:
+        result, error = results.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no end within {seconds:g} s") from None
+    if error is not None:
+        raise error
+    return cast("T", result)

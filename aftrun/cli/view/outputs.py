@@ -9,19 +9,25 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aftrun.cli.boundary import Form, emit
+from aftrun.domain.durations import human_duration
 from aftrun.domain.errors import StateError, UsageError
 from aftrun.domain.model import RunReport
 from aftrun.domain.values import Bindings, Value, nothing_inside, preview, render
 from aftrun.report import registry, rehearsal
+from aftrun.run.pool import within
 from aftrun.run.store.folder import holds
 from aftrun.system.files import LASTING, identity, write_atomic
 
 STDOUT = Path("-")
 """Instead of a path: standard output, as everywhere."""
+
+NOTICE, TRACE = 30.0, 300.0
+"""How long a notice to one recipient, and a trace, may take, seconds: somebody waits for the run's exit code."""
 
 if TYPE_CHECKING:
     from aftrun.domain.model import Manifest
@@ -158,11 +164,14 @@ def notify(report: RunReport, manifests: Sequence[Manifest], bindings: Bindings,
         note = notice(report, manifest.name, manifest.notify.on)
         if note is None:
             continue
-        recipients = [
-            Recipient(render(url, bindings, nothing_inside).value, _shown(url)) for url in manifest.notify.urls
-        ]
-        problems.extend(send(note, recipients, scrubber=scrubber))
-    return tuple(problems)
+        for url in manifest.notify.urls:
+            recipient = Recipient(render(url, bindings, nothing_inside).value, _shown(url))
+            try:
+                problems += within(NOTICE, partial(send, note, [recipient], scrubber=scrubber))
+            except TimeoutError:
+                took = human_duration(NOTICE)
+                problems.append(f"{recipient.shown} may not have been notified: it had not answered after {took}")
+    return tuple(dict.fromkeys(problems))
 
 
 def _shown(url: Value) -> str:
@@ -187,4 +196,9 @@ def trace(
         return ()
     from aftrun import telemetry  # few ask for it
 
-    return telemetry.send(report, environ, reads=reads, past=past()) if telemetry.wanted(environ) else ()
+    if not telemetry.wanted(environ):
+        return ()
+    try:
+        return within(TRACE, partial(telemetry.send, report, environ, reads=reads, past=past()))
+    except TimeoutError:
+        return (f"the trace may not have been sent: the collector had not answered after {human_duration(TRACE)}",)

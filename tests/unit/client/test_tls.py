@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import socket
 import ssl
@@ -666,6 +667,17 @@ def test_tunnel_refused(answer: bytes) -> None:
             tls.peer_certificate("aft.example", 1, HANG, proxy=found)
     with pytest.raises(OSError, match="https proxy"):
         tls.peer_certificate("h", 1, HANG, proxy=proxy.find("https", "h", 1, {"https_proxy": "https://127.0.0.1:1"}))
+
+
+def test_a_proxy_that_answers_a_byte_at_a_time_is_not_heard_to_the_end() -> None:
+    """Its time does not begin anew with each byte."""
+    seconds = itertools.count()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1_000)
+        with pytest.raises(TimeoutError):
+            proxy._expect_200(ours, 10.0, lambda: float(next(seconds)))
+    assert next(seconds) == 11
 
 
 def test_proxy_of_the_operating_system(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from aftrun.domain.errors import StateError
 from aftrun.domain.model import Answer, Reply
-from aftrun.run.pool import MAX_THREADS, Result, ThreadPool
+from aftrun.run.pool import MAX_THREADS, Result, ThreadPool, within
 from aftrun.run.ports import WAKE, SystemClock, Ticket
 from tests.waiting import HANG, until
 
@@ -224,3 +224,14 @@ def test_results_that_come_together_are_taken_together(monkeypatch: pytest.Monke
     while len(left) < 2:
         left += [ticket.index for ticket, _ in pool.wait(HANG)]
     pool.close()
+
+
+def test_what_others_do_is_not_waited_for_without_end() -> None:
+    """What it gives, what it raises, or that it takes too long."""
+    never = threading.Event()
+    assert within(HANG, lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        within(HANG, lambda: 1 / 0)
+    with pytest.raises(TimeoutError):
+        within(0.0, never.wait)
+    never.set()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from aftrun.cli.view import outputs
 from aftrun.cli.view.outputs import notify, trace, write_metrics, write_reports
 from aftrun.domain.model import Manifest, Notify, Outcome
 from aftrun.domain.secrets import Scrubber
@@ -95,3 +97,17 @@ def test_a_trace_is_sent_where_a_collector_is_named(monkeypatch: pytest.MonkeyPa
         assert trace(sample(), {"OTEL_EXPORTER_OTLP_ENDPOINT": server.url}) == ()
         assert trace(sample(), {"OTEL_EXPORTER_OTLP_ENDPOINT": server.url, "OTEL_SDK_DISABLED": "true"}) == ()
     assert len(server.received) == 1
+
+
+def test_who_never_answers_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither with a notice nor with a trace: the run is over, and its exit code is waited for."""
+    monkeypatch.setattr(outputs, "NOTICE", 0.0)
+    monkeypatch.setattr(outputs, "TRACE", 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"127.0.0.1:{silent.getsockname()[1]}"
+        hook = Outside("env", "HOOK", "${HOOK}")
+        wanted = [manifest(Template((hook,), "${HOOK}"))]
+        told = notify(sample(), wanted, {hook.key: f"json://{place}"}, Scrubber())
+        assert told == ("${HOOK} may not have been notified: it had not answered after 0s",)
+        told = trace(sample(), {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{place}"})
+        assert told == ("the trace may not have been sent: the collector had not answered after 0s",)
