@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 import os
@@ -93,6 +94,18 @@ class _Socket(ssl.SSLSocket):
     """A connection that knows which session it offered."""
 
     offered: ssl.SSLSession | None = None
+    ready = False
+    """TLS has begun."""
+
+    def getpeername(self) -> Any:
+        """As every socket's. `ssl` asks before it begins, and would leave one that was reset by then open, unheeded."""
+        try:
+            return super().getpeername()
+        except OSError as error:
+            if self.ready or error.errno != errno.ENOTCONN:
+                raise
+            self.close()
+            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)) from error
 
     def settimeout(self, value: float | None, /) -> None:
         """Set it, unless it is that already or a hundredth more: each time, other threads have their turn first."""
@@ -132,7 +145,7 @@ class _Context(ssl.SSLContext):
             kwargs.setdefault("session", known[1])
         made = super().wrap_socket(*args, **kwargs)
         if isinstance(made, _Socket):
-            made.offered = kwargs.get("session")
+            made.offered, made.ready = kwargs.get("session"), True
         return made
 
 

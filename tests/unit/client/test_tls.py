@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import select
 import socket
 import ssl
+import struct
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import replace
@@ -678,6 +680,21 @@ def test_a_proxy_that_answers_a_byte_at_a_time_is_not_heard_to_the_end() -> None
         with pytest.raises(TimeoutError):
             proxy._expect_200(ours, 10.0, lambda: float(next(seconds)))
     assert next(seconds) == 11
+
+
+def test_a_connection_that_was_reset_before_tls_began_is_closed() -> None:
+    """`ssl` itself raises, or begins no TLS at all, and leaves it to the garbage collector."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.create_connection(server.getsockname())
+        theirs, _ = server.accept()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        theirs.close()
+        select.select([ours], [], [], HANG)
+        number = ours.fileno()
+        with pytest.raises(ConnectionResetError):
+            tls.unverified_context().wrap_socket(ours, server_hostname="aft.example")
+        with pytest.raises(OSError, match=r"[Bb]ad file"):
+            os.fstat(number)
 
 
 def test_proxy_of_the_operating_system(monkeypatch: pytest.MonkeyPatch) -> None:
