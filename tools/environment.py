@@ -16,6 +16,7 @@ import hashlib
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -61,7 +62,12 @@ def borrowed(python: Path, text: str) -> Path:
         asked = fresh / "requirements.txt"
         asked.write_text(text, encoding="utf-8")
         call(python, *PIP, "install", "--require-hashes", "--no-deps", "--target", fresh, "--requirement", asked)
-        fresh.rename(folder)
+        try:
+            fresh.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+            shutil.rmtree(fresh)  # another process was faster
     return folder
 
 

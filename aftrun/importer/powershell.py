@@ -13,13 +13,19 @@ from aftrun.importer.batch import argv
 from aftrun.importer.calls import Calls
 from aftrun.importer.found import Notebook, Word, words
 from aftrun.importer.marks import has_mark, reference, unknown
-from aftrun.importer.psvalues import NAME, Expressions, as_json, as_text, date_reference
+from aftrun.importer.psvalues import NAME, STEPS, Expressions, as_json, as_text, date_reference
 from aftrun.importer.trees import DEEPEST, below, text_of
 
 if TYPE_CHECKING:
     from aftrun.importer.trees import Node
 
 _REST = ("invoke-restmethod", "irm", "invoke-webrequest", "iwr")
+_SETTING = re.compile(
+    r"(?:\s-(?:out|error|warning|information|pipeline)variable|\s-(?:ov|ev|wv|iv|pv)"
+    r"|^(?:(?:clear|remove)-variable|clv|rv)(?:\s+-name)?)[:\s]+\+?['\"]?(\w+)",
+    re.IGNORECASE,
+)
+"""Commands, and parameters of any command, that set a variable by its name."""
 _SWITCHES = words(
     "skipcertificatecheck usebasicparsing compress raw asarray passthru nonewline verbose debug wait nonewwindow "
     "force whatif confirm disablekeepalive skiphttperrorcheck skipheadervalidation noproxy resume followrellink utc "
@@ -44,7 +50,8 @@ class PowerShell(Expressions):
             "try_statement": self._try,
             "trap_statement": self._trap,
             **dict.fromkeys(("if_statement", "switch_statement"), self._branches),
-            **dict.fromkeys(("while_statement", "do_statement", "for_statement"), self._loop),
+            **dict.fromkeys(("while_statement", "do_statement"), self._loop),
+            "for_statement": self._counted,
             **dict.fromkeys(("statement_list", "script_block"), self._children),
         }
 
@@ -99,12 +106,12 @@ class PowerShell(Expressions):
             self._children(node)
 
     def _branches(self, node: Node) -> Any:
-        before, ends, values = dict(self._variables), [], []
         kind = "if" if node.type == "if_statement" else "switch"
         blocks = [each for each in below(node, into=_between_blocks) if each.type == "statement_block"]
         for child in node.named_children:
             if child.type not in ("statement_block", "elseif_clauses", "else_clause", "switch_body"):
                 self._value(child)
+        before, ends, values = dict(self._variables), [], []  # what a condition sets is set in all branches
         for block in blocks:
             self._variables = dict(before)
             with self._notebook.inside(f"in a branch of the `{kind}` at line {self._at(node)}; now it always runs"):
@@ -148,12 +155,24 @@ class PowerShell(Expressions):
             return
         self._each(name, items, body, node)
 
+    def _counted(self, node: Node) -> None:
+        for child in node.named_children:
+            if child.type == "for_initializer":
+                self._children(child)
+        self._forget(self._sets(node), node, "it is the variable of a loop")
+        for child in node.named_children:
+            if child.type == "statement_block":
+                self._loop(child)
+
     def _sets(self, node: Node) -> Iterator[str]:
         for each in below(node):
-            if each.type in ("left_assignment_expression", "post_increment_expression", "pre_increment_expression"):
+            is_reference = each.type == "cast_expression" and text_of(each).lower().startswith("[ref]")
+            if each.type in ("left_assignment_expression", *STEPS) or is_reference:
                 match = re.search(r"\$(?:\{([^}]+)\}|(?:\w+:)?(\w+))", text_of(each))
                 if match:
                     yield (match.group(1) or match.group(2)).lower()
+            elif each.type == "command":
+                yield from (match[1].lower() for match in _SETTING.finditer(text_of(each)))
 
     def _parameters(self, node: Node, given: tuple[dict[str, Any], list[Any]] | None) -> None:
         """`param(…)`: what a call gave, else the default; of a script's own, what the environment says."""
@@ -181,6 +200,14 @@ class PowerShell(Expressions):
                 value = unknown(name, f"${name} is a parameter of the script", self._at(each))
             self._variables[name.lower()] = value
 
+    def _block(self, block: Node, *, apart: bool) -> Any:
+        """The value of a script block; one that is called `apart` has variables of its own, but for the script's."""
+        before = dict(self._variables)
+        value = self._children(block)
+        if apart:
+            self._variables = before | {name: kept for name, kept in self._variables.items() if name in self._scripts}
+        return value
+
     # --- commands -------------------------------------------------------------------------------------------------
 
     def _command(self, node: Node, piped: Any) -> Any:
@@ -189,9 +216,10 @@ class PowerShell(Expressions):
         head = next((child for child in node.named_children if child.type.startswith("command_name")), None)
         if head is None:
             return self._children(node)
+        self._forget((match[1].lower() for match in _SETTING.finditer(text_of(node))), node, "a command sets it")
         block = next((child for child in below(head) if child.type == "script_block_expression"), None)
         if block is not None:
-            return self._children(block)
+            return self._block(block, apart=text_of(node).startswith("&"))
         given = self._value(head.named_children[0]) if head.type == "command_name_expr" else text_of(head)
         name = as_text(given)
         plain, named, words = self._arguments(node)

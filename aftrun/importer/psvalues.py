@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aftrun.importer.found import Notebook, Number, words
 from aftrun.importer.marks import first_unknown, has_mark, reference, unknown, variable
-from aftrun.importer.trees import text_of
+from aftrun.importer.trees import below, text_of
 from aftrun.importer.walk import Walker
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ _AUTOMATIC = words(
 _TOKEN = re.compile(r"\$(?:\{[^}]+\}|(?:env|script|global|local|private):\w+|\w+)", re.IGNORECASE)
 _DECIMAL = 2**96
 """From here on PowerShell's whole numbers are doubles."""
+STEPS = tuple(f"{when}_{what}_expression" for when in ("pre", "post") for what in ("increment", "decrement"))
+"""`$n++` and the like."""
 _SIZES = {"kb": 1, "mb": 2, "gb": 3}
 
 
@@ -106,6 +108,7 @@ class Expressions(Walker):
             "real_literal": self._literal,
             **dict.fromkeys(("member_access", "element_access", "invokation_expression"), self._accessed),
             **dict.fromkeys(("expression_with_unary_operator", "cast_expression"), self._unary),
+            **dict.fromkeys(STEPS, self._stepped),
             **dict.fromkeys(("if_statement", "try_statement", "switch_statement"), self._statement),
         }
         self._skips_certificates = False
@@ -142,6 +145,9 @@ class Expressions(Walker):
         value: Any = None
         for child in node.named_children:
             value = self._value(child)
+        for each in below(node) if re.search(r"\+\+|--", text_of(node)) else ():
+            if each.type in STEPS:  # in the midst of what is not looked into, such as a comparison
+                self._stepped(each)
         return value
 
     def _list(self, node: Node) -> list[Any]:
@@ -181,6 +187,10 @@ class Expressions(Walker):
                 with self._notebook.inside(kind):
                     value = self._value(child)
         return value
+
+    def _stepped(self, node: Node) -> Any:
+        self._forget(self._sets(node.parent or node), node, "it is set while the script runs")
+        return self._unknown("VALUE", "it is set while the script runs", node)
 
     # --- assignments ----------------------------------------------------------------------------------------------
 
@@ -300,6 +310,10 @@ class Expressions(Walker):
         raw = text_of(node).lstrip()
         if node.type == "expression_with_unary_operator" and first.type == "cast_expression":
             return self._unary(first)
+        if first.type in STEPS:
+            return self._stepped(first)
+        if node.type == "cast_expression" and text_of(first).lower() == "[ref]":
+            return self._stepped(node)
         if node.type == "cast_expression":
             return self._cast(text_of(first), self._value(node.named_children[-1]), node)
         value = self._value(node.named_children[-1])

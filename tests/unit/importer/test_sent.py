@@ -49,3 +49,32 @@ def test_what_xargs_puts_in_is_not_known(before: str) -> None:
         "x.sh", f'ls | {before}curl https://h.example/v1/jobs -d \'{{"scriptName": "s", "params": {{"f": "{{}}"}}}}\'\n'
     )
     assert "${FILL_" in made
+
+
+SENDS = """
+Invoke-RestMethod -Uri https://h.example/v1/jobs -Method Post -Body (@{scriptName = "A$n"} | ConvertTo-Json)
+"""
+
+
+@pytest.mark.parametrize("script", [
+    "$n = 1; $n++", "$n = 1; ++$n", "$n = 1; $n--", "$n = 1; $j = $n++", "$n = 1; if ($n++ -gt 0) { 'x' }",
+    "$n = 1; $m = $n++ + 1", "$n = 1; 1..3 | ForEach-Object { $n++ }",
+    "for ($n = 0; $n -lt 3; $n++) { 'x' }", "$n = 9; for ($i = 0; $i -lt 3; $i++) { $n = $i }",
+    "$n = 1; $r = [ref]$n; $r.Value = 2", "$n = 1; [int]::TryParse('5', [ref]$n)", "$n = 1; Get-Thing -OutVariable n",
+    "$n = 1; Get-Thing -ov +n", "$n = 1; Clear-Variable n", "$n = 1; & { $script:n = Get-Thing }",
+])  # fmt: skip
+def test_what_powershell_sets_is_no_longer_what_it_was(script: str) -> None:
+    """Counting, references, variables that commands fill."""
+    assert "scriptName: A1" not in (made := written("x.ps1", script + SENDS))
+    assert "scriptName: A0" not in made
+    assert "${FILL_" in made
+
+
+@pytest.mark.parametrize(("script", "sent"), [
+    ("$n = 1; & { $n = 'y' }", "A1"), ("$n = 1; & { $script:n = 'y' }", "Ay"), ("$n = 1; . { $n = 'y' }", "Ay"),
+    ("$n = 1; $m = 5; $m++", "A1"), ("$n = 'x'; Get-Thing -Verbose", "Ax"),
+    ("$n = 1; Set-Variable -Name n -Value 2", "A2"),
+])  # fmt: skip
+def test_what_powershell_leaves_alone_stays(script: str, sent: str) -> None:
+    """A script block behind `&` has variables of its own; one behind a dot has not."""
+    assert f"scriptName: {sent}\n" in written("x.ps1", script + SENDS)
